@@ -1,0 +1,195 @@
+"""The bilevel training step: the surrogate learns the metric, the model learns from the surrogate.
+
+Outer update: the surrogate is learned on the model's current predictions (and, in parameter space, on a held-out
+batch). Inner update: the model takes a gradient step on the surrogate. Both are one pure function, the same on one
+device and, with an `axis_name`, on many: every sum over examples is added over devices, and gradients are taken of
+each device's own part first.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsurr import checks
+from jaxsurr.reductions import count, masked, total
+from jaxsurr.types import Array, Batch, Info, PyTree, Surrogate, View
+
+Apply = Callable[[PyTree, Array], Array]
+Part = Callable[[PyTree], tuple[PyTree, Callable[[PyTree], PyTree]]]
+
+
+class TrainState(NamedTuple):
+    """All that a training step carries on.
+
+    Attributes:
+      params: of the model.
+      optimizer: state of the model's optimizer.
+      surrogate: state of the surrogate.
+      key: typed; step t uses `fold_in(key, t)`.
+      step: number of steps taken; `[]` int32.
+    """
+
+    params: PyTree
+    optimizer: PyTree
+    surrogate: PyTree
+    key: Array
+    step: Array
+
+
+class StepInfo(NamedTuple):
+    """The mean training loss of a step, and what the surrogate reports."""
+
+    loss: Array
+    surrogate: Info
+
+
+def everything(params: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
+    """All parameters, as the part in which gradients are compared."""
+    return params, lambda part: part
+
+
+def last_layer(name: str = "head") -> Part:
+    """The parameters of one module of a flax model, as the part in which gradients are compared.
+
+    Gradients of the last layer cost next to nothing and tell most of what those of all layers tell.
+
+    Args:
+      name: the module's name among `params["params"]`.
+
+    Raises:
+      ValueError: (when used) there is no such module.
+    """
+
+    def part(params: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
+        layers = params["params"]
+        if name not in layers:
+            raise ValueError(f"the model has no module {name!r}; {checks.nearest(name, layers)}")
+        return layers[name], lambda layer: {**params, "params": {**layers, name: layer}}
+
+    return part
+
+
+def init_state(
+    key: Array,
+    params: PyTree,
+    optimizer: optax.GradientTransformation,
+    surrogate: Surrogate,
+    apply: Apply,
+    batch: Batch,
+) -> TrainState:
+    """The state before the first step; the surrogate's scale is taken from the predictions on `batch`."""
+    surrogate_key, step_key = jax.random.split(key)
+    state = surrogate.init(surrogate_key, apply(params, batch.inputs), batch.targets, batch.where)
+    return TrainState(params, optimizer.init(params), state, step_key, jnp.int32(0))
+
+
+def _view(apply: Apply, params: PyTree, part: Part, batch: Batch) -> View:
+    selected, rebuild = part(params)
+    predictions, pullback = jax.vjp(lambda p: apply(rebuild(p), batch.inputs), selected)
+    return View(predictions, batch.targets, batch.where, lambda cotangent: pullback(cotangent)[0])
+
+
+def make_step(
+    apply: Apply,
+    optimizer: optax.GradientTransformation,
+    surrogate: Surrogate,
+    *,
+    learn: bool = True,
+    train: bool = True,
+    outer_steps: int = 1,
+    conventional: Callable[..., Array] | None = None,
+    mixture: float = 0.0,
+    in_parameters: bool = False,
+    part: Part = everything,
+    metric_weights: Any = None,
+    axis_name: str | None = None,
+) -> Callable[..., tuple[TrainState, StepInfo]]:
+    """A pure training step `(state, batch, heldout=None) -> (state, StepInfo)`.
+
+    A schedule is made of several such steps: `learn=False` trains on the frozen surrogate, `train=False` learns the
+    surrogate alone (after a warm start on another loss), and a warm start is a step on `surrogates.conventional(loss)`.
+
+    Args:
+      apply: `(params, inputs) -> predictions`, pure.
+      optimizer: of the model.
+      surrogate: what is learned and trained on.
+      learn: whether the surrogate is updated.
+      train: whether the model is.
+      outer_steps: updates of the surrogate before the model's.
+      conventional: a loss `(predictions, targets, *, where) -> [B]` to mix in.
+      mixture: its weight, in [0, 1]; the surrogate has the rest.
+      in_parameters: give the surrogate's update the pullbacks of training and held-out batch, for
+        `objective="parameters"`; the step then needs `heldout`.
+      part: which parameters gradients are compared in: `everything`, or `last_layer()`.
+      metric_weights: `[M]` weights of several metrics; may change from step to step only by making another step.
+      axis_name: of the `jax.pmap` axis, or None.
+
+    Returns:
+      The step, not yet compiled. `jax.jit(step, donate_argnums=0)`, or `jaxsurr.parallel`.
+
+    Raises:
+      ValueError: an argument is out of range; in the step, a batch is missing.
+    """
+    checks.positive_integer(outer_steps, "outer_steps")
+    if not 0 <= mixture <= 1:
+        raise ValueError(f"mixture must lie in [0, 1], got {mixture!r}.")
+    if mixture and conventional is None:
+        raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
+
+    def outer(state: TrainState, key: Array, batch: Batch, predictions: Array, heldout: Batch | None):
+        extra = {}
+        if in_parameters:
+            if heldout is None:
+                raise ValueError("a step with in_parameters=True needs a held-out batch: step(state, batch, heldout).")
+            extra = {
+                "pullback": _view(apply, state.params, part, batch).pullback,
+                "heldout": _view(apply, state.params, part, heldout),
+            }
+        learned, info = state.surrogate, None
+        for i in range(outer_steps):
+            learned, info = surrogate.update(
+                learned,
+                jax.random.fold_in(key, i),
+                predictions,
+                batch.targets,
+                batch.where,
+                axis_name=axis_name,
+                **extra,
+            )
+        return learned, info
+
+    def step(state: TrainState, batch: Batch, heldout: Batch | None = None) -> tuple[TrainState, StepInfo]:
+        key = jax.random.fold_in(state.key, state.step)
+        predictions, pullback = jax.vjp(lambda params: apply(params, batch.inputs), state.params)
+        learned, info = state.surrogate, Info(*(jnp.nan,) * len(Info._fields))
+        if learn:
+            learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
+
+        def local_loss(z):
+            """This device's share of the mean loss; shares add up over devices."""
+            values = surrogate.loss(learned, z, batch.targets, batch.where)
+            if metric_weights is not None:
+                values = values @ jnp.asarray(metric_weights, values.dtype)
+            if mixture:
+                values = mixture * conventional(z, batch.targets, where=batch.where) + (1 - mixture) * values
+            size = z.shape[0]
+            everyone = jnp.maximum(count(batch.where, size, axis_name), 1)
+            if values.ndim == 0:  # a metric of sets
+                return values * count(batch.where, size) / everyone
+            return jnp.sum(masked(values, batch.where)) / everyone
+
+        loss, slope = jax.value_and_grad(local_loss)(predictions)
+        params, optimizer_state = state.params, state.optimizer
+        if train:
+            gradient = total(pullback(slope)[0], axis_name)
+            updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
+            params = optax.apply_updates(params, updates)
+        return (
+            TrainState(params, optimizer_state, learned, state.key, state.step + 1),
+            StepInfo(total(loss, axis_name), info),
+        )
+
+    return step

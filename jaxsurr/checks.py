@@ -1,0 +1,117 @@
+"""Checks of what a user hands in. Each raises an error in words.
+
+Checks of shapes and dtypes work while tracing; `finite` and `labels_in_range` read values, so they look at concrete
+arrays and pass over traced ones.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.types import Keypoints
+
+
+def is_concrete(tree: Any) -> bool:
+    """Whether no leaf of `tree` is being traced, so that values can be looked at."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause that names the known word nearest to `name`, and all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}."
+
+
+def floating(predictions: Any, ndim: int | None = None, axes: str = "") -> None:
+    """Refuses predictions that are not a floating-point array with at least one example and, if given, `ndim` axes."""
+    if not hasattr(predictions, "dtype"):
+        raise TypeError(f"predictions must be an array, got {type(predictions).__name__}.")
+    if not jnp.issubdtype(predictions.dtype, jnp.floating):
+        raise TypeError(
+            f"predictions must have a floating dtype (they are perturbed and differentiated), got {predictions.dtype}."
+        )
+    if predictions.ndim == 0 or (ndim is not None and predictions.ndim != ndim):
+        raise ValueError(f"predictions must have shape {axes or '[B, ...]'}, got {list(predictions.shape)}.")
+    if predictions.shape[0] == 0:
+        raise ValueError("predictions hold no example: the batch is empty. Pass at least one.")
+
+
+def integer_labels(predictions: Any, targets: Any, what: str) -> None:
+    """Refuses targets that are not one integer for each row of `predictions`."""
+    if not hasattr(targets, "dtype"):
+        raise TypeError(f"targets must be an integer array of {what}, got {type(targets).__name__}.")
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise TypeError(f"targets must be integers ({what}), got dtype {targets.dtype}.")
+    if targets.shape != predictions.shape[:1]:
+        raise ValueError(
+            f"targets must hold one of the {what} for each row of predictions, shape [{predictions.shape[0]}], "
+            f"got {list(targets.shape)}."
+        )
+
+
+def labels_in_range(targets: Any, count: int, what: str) -> None:
+    """Refuses labels outside 0 .. count - 1; passes over traced arrays, whose values cannot be seen."""
+    if not is_concrete(targets):
+        return
+    values = np.asarray(targets)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= count:
+        raise ValueError(
+            f"targets must be {what} from 0 to {count - 1}, as predictions have room for {count}, "
+            f"got values from {low} to {high}. Shift the labels, or give the model more outputs."
+        )
+
+
+def keypoints(predictions: Any, targets: Any) -> None:
+    """Refuses targets that are not `Keypoints` which fit predictions `[B, J, 2]`."""
+    if not isinstance(targets, Keypoints):
+        raise TypeError(f"targets must be jaxsurr.Keypoints(points, visible, scale), got {type(targets).__name__}.")
+    batch, joints = predictions.shape[:2]
+    for name, shape in (("points", (batch, joints, 2)), ("visible", (batch, joints)), ("scale", (batch,))):
+        got = jnp.shape(getattr(targets, name))
+        if got != shape:
+            raise ValueError(f"targets.{name} must have shape {list(shape)} to fit predictions, got {list(got)}.")
+    if is_concrete(targets.scale) and not np.all(np.asarray(targets.scale) > 0):
+        raise ValueError("targets.scale must be positive everywhere: it is the length that errors are divided by.")
+
+
+def mask(where: Any, batch: int) -> None:
+    """Refuses a mask that is not `[B]` booleans."""
+    if where is None:
+        return
+    if jnp.shape(where) != (batch,):
+        raise ValueError(f"where must be a boolean mask of shape [{batch}], got {list(jnp.shape(where))}.")
+    if jnp.asarray(where).dtype != jnp.bool_:
+        raise TypeError(f"where must be boolean (True: the example counts), got dtype {jnp.asarray(where).dtype}.")
+
+
+def finite(predictions: Any, name: str = "predictions") -> None:
+    """Refuses NaN and infinities; passes over traced arrays, whose values cannot be seen."""
+    if not is_concrete(predictions):
+        return
+    bad = ~np.isfinite(np.asarray(predictions, np.float32))
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} hold {int(bad.sum())} values that are NaN or infinite, the first at index {index}. "
+            "The model has probably diverged: lower its learning rate, or clip its gradients."
+        )
+
+
+def positive_integer(value: Any, name: str) -> None:
+    """Refuses anything but a whole number of at least one."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+
+
+def one_of(value: Any, name: str, known: Iterable[str]) -> None:
+    """Refuses a word that is not among the known ones."""
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}, which is unknown; {nearest(str(value), known)}")

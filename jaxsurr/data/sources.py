@@ -1,0 +1,301 @@
+"""From the name of a data set to its train, validation and test split.
+
+A source is a string `scheme:rest?key=value&key=value`; the values are taken literally.
+
+| source | what it is | keys |
+| --- | --- | --- |
+| `sklearn:digits` | 10 classes, inputs `[N, 64]` | |
+| `sklearn:diabetes` | a response that is cut into levels (8), inputs `[N, 10]` | |
+| `csv:PATH` | a table with a header, see `read_csv`; levels | `target` |
+| `npz:PATH` | arrays, see `read_npz`; classes, or points where `points` is given | `x y points visible scale names` |
+| `idx:DIR` | the MNIST family, see `read_idx`; classes | |
+| `synthetic:stick_figures` | drawn figures, see `stick_figures`; points | `n size` |
+
+Every source also takes `kind` and `levels`, which the arguments of `load` overrule.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsurr.data.files import Raw, closest, read_csv, read_idx, read_npz
+from jaxsurr.data.stick_figures import JOINTS, stick_figures
+from jaxsurr.types import Keypoints
+
+KINDS = ("classes", "levels", "points")
+# Random streams, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
+_SPLIT, _NOISE = 1_000_000_001, 1_000_000_002
+
+
+class Split(NamedTuple):
+    """Rows that are used together.
+
+    Attributes:
+      inputs: `[N, ...]` float32, standardised.
+      targets: `[N]` int32, counted from 0, or `Keypoints` of float32 arrays with leading axis N.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray | Keypoints
+
+
+class Data(NamedTuple):
+    """A data set, ready to train on.
+
+    Attributes:
+      train: rows to train on.
+      validation: rows to make choices on.
+      test: rows to read once, at the end.
+      kind: what the targets are: 'classes' (no order), 'levels' (ordered) or 'points' (`Keypoints`).
+      outputs: number of classes, levels or points.
+      names: of the classes, levels or points, in their order; may be empty.
+      description: one line for reports.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    kind: str
+    outputs: int
+    names: tuple[str, ...]
+    description: str
+
+
+def load(
+    source: str,
+    *,
+    seed: int,
+    kind: str | None = None,
+    levels: int | None = None,
+    validation_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    label_noise: float = 0.0,
+    limit: int | None = None,
+) -> Data:
+    """Load, split, code and standardise a data set; the same arguments give the same arrays.
+
+    The test rows are the official ones, or else `round(test_fraction N)` rows of a seeded permutation. The other rows,
+    in a seeded order, are the training part; `limit` keeps its first rows, and the first `round(validation_fraction n)`
+    of the n that are left are for validation.
+
+    Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1 in the order of the K distinct
+    values of the whole set, which become the names. With `levels` (other than that K), or where numbers have fractions,
+    they are cut at the quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+
+    Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
+    divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and of all pixels
+    together for images; features that do not vary in training are 0.
+
+    Args:
+      source: `scheme:rest?key=value&key=value`, see the top of this module.
+      seed: of the split, the noise and what is drawn, at least 0.
+      kind: 'classes' or 'levels'. By default what the source says (`?kind=`), else 'levels' where levels are asked for,
+        else that of the table above.
+      levels: number of levels to cut the targets into, at least 2.
+      validation_fraction: share of the training part, in (0, 1).
+      test_fraction: share of all rows, in (0, 1); not used where there is an official test set.
+      label_noise: share, in [0, 1], of the training and of the validation labels that is redrawn uniformly over all
+        classes (a redrawn label can be the true one). Test labels are never touched.
+      limit: the most rows of the training part to use, validation included; None for all.
+
+    Returns:
+      `Data` of NumPy arrays.
+
+    Raises:
+      FileNotFoundError: a file of the source is missing.
+      ImportError: the source needs scikit-learn, which is not installed.
+      TypeError: the source is not a string.
+      ValueError: unknown source or key, a file with wrong content, an argument out of range, a split without rows,
+        targets of fewer than two values, or more levels than the targets can fill.
+
+    >>> figures = load("synthetic:stick_figures?n=100&size=16", seed=0)
+    >>> [len(split.inputs) for split in (figures.train, figures.validation, figures.test)]
+    [72, 13, 15]
+    """
+    scheme, rest, query = _parse(source)
+    _check(seed, validation_fraction, test_fraction, label_noise, limit)
+    raw = _SCHEMES[scheme].read(rest, query, seed)
+    if levels is None and "levels" in query:
+        levels = _whole("levels", query["levels"])
+    asked = kind or query.get("kind") or ("levels" if levels is not None and raw.kind != "points" else raw.kind)
+    if asked not in KINDS or (asked == "points") != (raw.kind == "points"):
+        wanted = "'points'" if raw.kind == "points" else "'classes' or 'levels'"
+        raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
+    if levels is not None and (asked == "points" or levels < 2):
+        raise ValueError(f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for points")
+    if label_noise and asked != "classes":
+        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; leave it at 0")
+    inputs, targets = _split(raw, seed, validation_fraction, test_fraction, limit)
+    inputs = _standardise(inputs)
+    if asked == "points":
+        outputs, names = targets[0].points.shape[1], ()
+    else:
+        official = () if raw.test_targets is None else (raw.test_targets,)
+        values = np.unique(np.concatenate([raw.targets, *official]))
+        targets, outputs, names = _code(targets, values, raw.levels if levels is None else levels)
+    if raw.names and len(raw.names) != outputs:
+        raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
+    if label_noise:
+        rng = np.random.default_rng([seed, _NOISE])
+        targets = [_redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
+    splits = [Split(*parts) for parts in zip(inputs, targets, strict=True)]
+    rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
+    noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
+    description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    return Data(*splits, asked, outputs, raw.names or names, description)
+
+
+def _parse(source: str) -> tuple[str, str, dict[str, str]]:
+    if not isinstance(source, str):
+        raise TypeError(f"a source is a string such as 'sklearn:digits', got {type(source).__name__}")
+    path, _, query = source.partition("?")
+    scheme, colon, rest = path.partition(":")
+    if scheme not in _SCHEMES or not colon:
+        raise ValueError(f"unknown source {source!r}, expected one like 'csv:PATH?...'. {closest(scheme, _SCHEMES)}")
+    if not rest:
+        raise ValueError(f"the source {source!r} names nothing after {scheme + ':'!r}")
+    pairs = [item.partition("=") for item in query.split("&") if item]
+    keys = (*_SCHEMES[scheme].keys, "kind", "levels")
+    for key, _, value in pairs:
+        if key not in keys or not value:
+            raise ValueError(f"{source!r}: {key!r} is not a known key with a value. {closest(key, keys)}")
+    return scheme, rest, {key: value for key, _, value in pairs}
+
+
+def _check(seed: int, validation_fraction: float, test_fraction: float, label_noise: float, limit: int | None) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
+    if not 0 <= label_noise <= 1:
+        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
+        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}={text!r}: expected a whole number") from None
+
+
+def _take(targets: np.ndarray | Keypoints, rows: np.ndarray) -> np.ndarray | Keypoints:
+    return Keypoints(*(array[rows] for array in targets)) if isinstance(targets, Keypoints) else targets[rows]
+
+
+def _split(raw: Raw, seed: int, validation_fraction: float, test_fraction: float, limit: int | None) -> tuple:
+    """Inputs and targets, each a list of train, validation and test."""
+    rows = np.random.default_rng([seed, _SPLIT]).permutation(len(raw.inputs))
+    if raw.test_inputs is None:
+        count = round(test_fraction * len(rows))
+        test, rows = (raw.inputs[rows[:count]], _take(raw.targets, rows[:count])), rows[count:]
+    else:
+        test = (raw.test_inputs, raw.test_targets)
+        shapes = [array.shape[1:] for array in (raw.inputs, test[0])]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"a test input has shape {shapes[1]}, a training input {shapes[0]}; expected the same")
+    rows = rows[:limit]
+    count = round(validation_fraction * len(rows))
+    validation, train = rows[:count], rows[count:]
+    for name, length in (("train", len(train)), ("validation", len(validation)), ("test", len(test[0]))):
+        if not length:
+            raise ValueError(
+                f"the {name} split is empty: {len(raw.inputs)} rows, limit={limit}, validation_fraction="
+                f"{validation_fraction}, test_fraction={test_fraction}; use more rows or other fractions"
+            )
+    inputs = [raw.inputs[train], raw.inputs[validation], test[0]]
+    return inputs, [_take(raw.targets, train), _take(raw.targets, validation), test[1]]
+
+
+def _standardise(parts: list[np.ndarray]) -> list[np.ndarray]:
+    table = parts[0].ndim < 3
+    divisor = 255 if parts[0].dtype.kind in "iu" and not table else 1
+    # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
+    parts = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in parts]
+    axes = 0 if table else None
+    mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
+    deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
+    varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
+    factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
+    return [((part - mean) * factor).astype(np.float32) for part in parts]
+
+
+def _code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
+    """Number the targets from 0; returns them, how many numbers there are, and the names of these."""
+    parts = [part.astype(np.float64) for part in parts]
+    values = values.astype(np.float64)
+    if len(values) < 2 or len(np.unique(parts[0])) < 2:
+        raise ValueError("the targets of the training rows all have the same value; expected at least 2 distinct ones")
+    whole = not np.any(values % 1)
+    if levels is None and not whole:
+        raise ValueError(
+            "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
+        )
+    if levels is None or (whole and len(values) == levels):
+        coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
+        return coded, len(values), tuple(str(int(value)) for value in values)
+    edges = np.quantile(parts[0], np.arange(1, levels) / levels)
+    coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
+    filled = len(np.unique(coded[0]))
+    if filled < levels:
+        raise ValueError(
+            f"levels={levels}, but cut at the quantiles of the training rows only {filled} levels have rows, since the "
+            f"targets have {len(values)} distinct values or many equal ones; use fewer levels"
+        )
+    bounds = [f"{edge:g}" for edge in edges]
+    between = [f"[{low}, {high})" for low, high in itertools.pairwise(bounds)]
+    return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
+
+
+def _redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:
+    rows = rng.permutation(len(labels))[: round(share * len(labels))]
+    labels = labels.copy()
+    labels[rows] = rng.integers(outputs, size=len(rows))
+    return labels
+
+
+def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
+    if name not in ("digits", "diabetes"):
+        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, ('digits', 'diabetes'))}")
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
+    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return Raw(inputs, targets) if name == "digits" else Raw(inputs, targets, kind="levels", levels=8)
+
+
+def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
+    if "target" not in query:
+        raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
+    return read_csv(path, query["target"])
+
+
+def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
+    return read_npz(path, **{key: value for key, value in query.items() if key not in ("kind", "levels")})
+
+
+def _synthetic(name: str, query: dict[str, str], seed: int) -> Raw:
+    if name != "stick_figures":
+        raise ValueError(f"unknown data set 'synthetic:{name}'. {closest(name, ('stick_figures',))}")
+    n, size = _whole("n", query.get("n", "4000")), _whole("size", query.get("size", "32"))
+    images, people = stick_figures(n, size=size, seed=seed)
+    return Raw(images, people, kind="points", names=JOINTS)
+
+
+class _Scheme(NamedTuple):
+    read: Callable[[str, dict[str, str], int], Raw]  # what follows the colon, the query, the seed
+    keys: tuple[str, ...] = ()
+
+
+_SCHEMES = {
+    "sklearn": _Scheme(_sklearn),
+    "csv": _Scheme(_csv, ("target",)),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
+    "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
+    "synthetic": _Scheme(_synthetic, ("n", "size")),
+}

@@ -1,0 +1,33 @@
+"""Distances of predicted points from their targets."""
+
+import jax.numpy as jnp
+
+from jaxsurr.types import Array, Keypoints
+
+
+def relative_distance(predictions: Array, targets: Keypoints) -> Array:
+    """Euclidean distance of each point from its target over the example's scale; its gradient at distance 0 is 0.
+
+    Args:
+      predictions: `[B, J, 2]` float, in the unit of the targets.
+      targets: `Keypoints`.
+
+    Returns:
+      `[B, J]`, in scales.
+    """
+    squared = jnp.sum((predictions - targets.points) ** 2, axis=-1)
+    positive = squared != 0  # a NaN is not 0 and stays
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0) / targets.scale[:, None]
+
+
+def visible_weights(targets: Keypoints, dtype=jnp.float32) -> Array:
+    """Weights of an example's points: one over the number of visible ones, 0 for the others; `[B, J]`."""
+    visible = (jnp.asarray(targets.visible) > 0).astype(dtype)
+    return visible / jnp.maximum(jnp.sum(visible, axis=1, keepdims=True), 1)
+
+
+def mean_over_visible(values: Array, targets: Keypoints) -> Array:
+    """Mean over the visible points, 0 where there is none: `[B, J]` or `[B, J, M]` to `[B]` or `[B, M]`."""
+    weights = visible_weights(targets, values.dtype)
+    weights = weights.reshape(weights.shape + (1,) * (values.ndim - 2))
+    return jnp.sum(jnp.where(weights > 0, weights * values, 0), axis=1)

@@ -1,0 +1,36 @@
+"""Conventional losses as functions `(predictions, targets, *, where=None) -> [B]`, one value for each example."""
+
+from collections.abc import Callable
+
+from jaxsurr import checks
+from jaxsurr.losses.classification import cross_entropy, expected_error, generalised_cross_entropy
+from jaxsurr.losses.keypoints import euclidean, l1, smooth_l1, wing
+from jaxsurr.losses.ordinal import expected_absolute_error, squared_emd
+
+LOSSES: dict[str, Callable] = {
+    loss.__name__: loss
+    for loss in (
+        cross_entropy,
+        euclidean,
+        expected_absolute_error,
+        expected_error,
+        generalised_cross_entropy,
+        l1,
+        smooth_l1,
+        squared_emd,
+        wing,
+    )
+}
+
+
+def get(name: str) -> Callable:
+    """The conventional loss of this name.
+
+    Raises:
+      ValueError: there is none.
+    """
+    checks.one_of(name, "loss", LOSSES)
+    return LOSSES[name]
+
+
+__all__ = ["LOSSES", "get", *LOSSES]

@@ -1,0 +1,43 @@
+"""Conventional losses on class logits."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsurr.reductions import masked
+from jaxsurr.types import Array
+
+
+def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Cross-entropy `-log softmax(z)_y` (optax).
+
+    Args:
+      predictions: `[B, K]` float logits.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).round(4).tolist() == [round(float(jnp.log(4.0)), 4)]
+    True
+    """
+    return masked(optax.softmax_cross_entropy_with_integer_labels(predictions, targets), where)
+
+
+def expected_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Probability of a wrong class, `1 - softmax(z)_y`; `[B, K]` and `[B]` to `[B]` in [0, 1]."""
+    probability = jnp.take_along_axis(jax.nn.softmax(predictions), targets[:, None], axis=-1)[:, 0]
+    return masked(1 - probability, where)
+
+
+def generalised_cross_entropy(
+    predictions: Array, targets: Array, *, where: Array | None = None, q: float = 0.7
+) -> Array:
+    """Generalised cross-entropy `(1 - softmax(z)_y^q) / q`, between cross-entropy (q to 0) and expected error (q = 1).
+
+    Source: Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels,
+    NeurIPS 2018. `[B, K]` and `[B]` to `[B]` in [0, 1 / q].
+    """
+    return masked(-jnp.expm1(-q * cross_entropy(predictions, targets)) / q, where)

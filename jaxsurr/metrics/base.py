@@ -1,0 +1,182 @@
+"""What a metric is: a function that knows its name, its direction and its prediction space."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.spaces import generic
+from jaxsurr.types import Array, PyTree, Space
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A metric as a function: `metric(predictions, targets, *, where=None, **options) -> values`.
+
+    Attributes:
+      function: `(predictions, targets, *, where=None, **options) -> values`, pure JAX.
+      name: for tables and messages.
+      higher_is_better: its direction.
+      space: the prediction space that it is perturbed in.
+      per_example: True where values have shape `[B]` (or `[B, M]`) and the metric of a set is their mean; False where
+        the function returns one value (`[]` or `[M]`) for the whole set.
+      options: keyword arguments that `bind` has fixed.
+    """
+
+    function: Callable[..., Array]
+    name: str
+    higher_is_better: bool
+    space: Space
+    per_example: bool = True
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
+        """Values of the metric; rows where `where` is False are 0 in a per-example metric and absent from a set's."""
+        return self.function(predictions, targets, where=where, **(dict(self.options) | options))
+
+    def bind(self, **options: Any) -> "Metric":
+        """The same metric with options fixed, and named for them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
+
+        A `space` among the options replaces the prediction space, as where `mean_absolute_error` is decoded from
+        cumulative logits. (An option of the metric itself may not have that name.)
+
+        Raises:
+          TypeError: the metric has no option of this name.
+        """
+        space = options.pop("space", self.space)
+        parameters = inspect.signature(self.function).parameters
+        known = [name for name, value in parameters.items() if value.kind is value.KEYWORD_ONLY and name != "where"]
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, known)}")
+        merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        stem = self.name.split("(")[0]
+        text = ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in merged.items())
+        return dataclasses.replace(
+            self, space=space, options=tuple(merged.items()), name=f"{stem}({text})" if text else stem
+        )
+
+    @property
+    def sign(self) -> float:
+        """1 where lower is better, -1 where higher is: `sign * metric` is what a loss should follow."""
+        return -1.0 if self.higher_is_better else 1.0
+
+    def mean(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
+        """The metric of the whole set: `[]`, or `[M]`."""
+        from jaxsurr.reductions import masked_mean
+
+        values = self(predictions, targets, where=where)
+        return masked_mean(values, where) if self.per_example else values
+
+
+def metric(
+    function: Callable[..., Array] | None = None,
+    *,
+    higher_is_better: bool,
+    name: str | None = None,
+    space: Space = generic,
+    per_example: bool = True,
+) -> Any:
+    """Makes a metric of a function, as a decorator or by a call.
+
+    Args:
+      function: `(predictions, targets, *, where=None, **options) -> values`; for a per-example metric `where` may be
+        left out of the signature, and masked rows are then set to 0 for it.
+      higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
+      name: by default the function's own.
+      space: the prediction space, `jaxsurr.spaces.generic` unless something is known about the predictions.
+      per_example: whether values have a leading axis of examples (`[B]`, `[B, M]`) or belong to the set (`[]`, `[M]`).
+
+    Returns:
+      A `Metric`.
+
+    Raises:
+      TypeError: `function` is not callable, or a set metric takes no `where`.
+
+    >>> import jax.numpy as jnp
+    >>> @metric(higher_is_better=False)
+    ... def rounded_error(predictions, targets):
+    ...     return jnp.abs(jnp.round(predictions[:, 0]) - targets)
+    >>> rounded_error(jnp.array([[1.2], [2.7]]), jnp.array([1.0, 1.0])).tolist()
+    [0.0, 2.0]
+    """
+    if function is None:
+        return functools.partial(
+            metric, higher_is_better=higher_is_better, name=name, space=space, per_example=per_example
+        )
+    if not callable(function):
+        raise TypeError(f"a metric is a function (predictions, targets, where=None), got {function!r}.")
+    if "where" not in inspect.signature(function).parameters:
+        if not per_example:
+            raise TypeError(f"{function.__name__} is a metric of sets and must take where= to leave examples out.")
+        function = _with_where(function)
+    return Metric(function, name or getattr(function, "__name__", "metric"), higher_is_better, space, per_example)
+
+
+def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The per-example `function` with a `where` that sets masked rows to 0."""
+    from jaxsurr.reductions import masked
+
+    @functools.wraps(function)
+    def masked_function(predictions, targets, *, where=None, **options):
+        return masked(function(predictions, targets, **options), where)
+
+    keyword = inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None)
+    signature = inspect.signature(function)
+    options = [p for p in list(signature.parameters.values())[2:]]
+    first = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in list(signature.parameters.values())[:2]]
+    masked_function.__signature__ = signature.replace(
+        parameters=[*first, keyword, *(p.replace(kind=p.KEYWORD_ONLY) for p in options)]
+    )
+    return masked_function
+
+
+def as_metric(function: Any) -> Metric:
+    """`function` as a `Metric`: itself, or made of a function that has `name` and `higher_is_better`.
+
+    Raises:
+      TypeError: the function does not say which direction is better.
+    """
+    if isinstance(function, Metric):
+        return function
+    if not hasattr(function, "higher_is_better"):
+        raise TypeError(
+            f"{getattr(function, '__name__', function)!r} does not say which direction is better: "
+            "wrap it, jaxsurr.metric(function, higher_is_better=...)."
+        )
+    return metric(
+        function,
+        higher_is_better=bool(function.higher_is_better),
+        name=getattr(function, "name", None),
+        space=getattr(function, "space", generic),
+        per_example=getattr(function, "per_example", True),
+    )
+
+
+def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[int, ...]:
+    """The shape of what the metric returns without its axis of examples: `()`, or `(M,)` for M metrics at once.
+
+    Raises:
+      ValueError: the metric returns another shape than its kind says.
+      TypeError: it returns something that is not a floating array.
+    """
+    result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
+    if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise TypeError(
+            f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "
+            "cast comparisons with .astype(predictions.dtype)."
+        )
+    batch = predictions.shape[0]
+    lead = (batch,) if metric.per_example else ()
+    if result.shape[: len(lead)] != lead or len(result.shape) > len(lead) + 1:
+        kind = "per example, [B] or [B, M]" if metric.per_example else "of a set, [] or [M]"
+        raise ValueError(
+            f"{metric.name} is a metric {kind}, and with B = {batch} it returned shape {list(result.shape)}. "
+            "Return one value for each example, or declare it with per_example=False."
+        )
+    return result.shape[len(lead) :]

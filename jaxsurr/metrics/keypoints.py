@@ -1,0 +1,81 @@
+"""Metrics of points in the plane."""
+
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.geometry import mean_over_visible, relative_distance
+from jaxsurr.metrics.base import metric
+from jaxsurr.reductions import masked
+from jaxsurr.spaces import points_in_plane
+from jaxsurr.types import Array, Keypoints
+
+
+def _check(predictions: Array, targets: Keypoints, where: Array | None) -> None:
+    points_in_plane.check(predictions, targets)
+    checks.mask(where, predictions.shape[0])
+
+
+@metric(higher_is_better=True, space=points_in_plane)
+def pck(
+    predictions: Array,
+    targets: Keypoints,
+    *,
+    where: Array | None = None,
+    threshold: float | tuple[float, ...] = 0.5,
+) -> Array:
+    """Percentage of correct keypoints, as a share: those within `threshold` times the scale; higher is better.
+
+    `mean_{j visible} 1[ ||z_j - y_j|| <= threshold * scale ]`, per example. With the torso as scale it is PCK, with the
+    head PCKh. An example without a visible point scores 0.
+
+    Args:
+      predictions: `[B, J, 2]` float, in the unit of the targets.
+      targets: `Keypoints` of `[B, J, 2]`, `[B, J]`, `[B]`.
+      where: `[B]` bool; rows where it is False are 0.
+      threshold: a positive number, or M of them for M metrics at once.
+
+    Returns:
+      `[B]` (or `[B, M]`) in [0, 1].
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, a scale or a threshold is not positive.
+
+    >>> import jax.numpy as jnp
+    >>> targets = Keypoints(jnp.zeros((1, 2, 2)), jnp.ones((1, 2)), jnp.array([10.0]))
+    >>> pck(jnp.array([[[3.0, 4.0], [0.0, 6.0]]]), targets, threshold=0.5).tolist()
+    [0.5]
+    """
+    _check(predictions, targets, where)
+    levels = threshold if isinstance(threshold, tuple | list) else (threshold,)
+    if not levels or not all(level > 0 for level in levels):
+        raise ValueError(f"threshold must be positive (a share of the scale), got {threshold!r}.")
+    distance = relative_distance(predictions, targets)
+    close = distance[..., None] <= jnp.asarray(levels, predictions.dtype)
+    values = mean_over_visible(close.astype(predictions.dtype), targets)
+    return masked(values if isinstance(threshold, tuple | list) else values[..., 0], where)
+
+
+@metric(higher_is_better=False, space=points_in_plane)
+def normalised_mean_error(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
+    """Mean distance of the visible points from their targets over the scale; lower is better.
+
+    `mean_{j visible} ||z_j - y_j|| / scale`, per example; 0 for an example without a visible point.
+
+    Args:
+      predictions: `[B, J, 2]` float, in the unit of the targets.
+      targets: `Keypoints`; the scale is usually the inter-ocular distance.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0, in scales.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or a scale is not positive.
+
+    >>> import jax.numpy as jnp
+    >>> targets = Keypoints(jnp.zeros((1, 2, 2)), jnp.array([[1.0, 0.0]]), jnp.array([10.0]))
+    >>> normalised_mean_error(jnp.array([[[3.0, 4.0], [9.0, 9.0]]]), targets).tolist()
+    [0.5]
+    """
+    _check(predictions, targets, where)
+    return masked(mean_over_visible(relative_distance(predictions, targets), targets), where)

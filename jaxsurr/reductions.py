@@ -1,0 +1,48 @@
+"""Reductions over the examples of a batch, by mask and across devices."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.types import Array
+
+
+def masked(values: Array, where: Array | None) -> Array:
+    """`values` with the rows where `where` is False set to 0, so that neither they nor their gradients count.
+
+    Args:
+      values: `[B, ...]`.
+      where: `[B]` bool, or None for all.
+    """
+    if where is None:
+        return values
+    return jnp.where(jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, 0)
+
+
+def total(values, axis_name: str | None = None):
+    """Sum over devices of each leaf (as it is, where there is no `axis_name`)."""
+    return values if axis_name is None else jax.lax.psum(values, axis_name)
+
+
+def count(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
+    """Number of examples that count, over all devices: a scalar float."""
+    local = jnp.float32(batch) if where is None else jnp.sum(where, dtype=jnp.float32)
+    return total(local, axis_name)
+
+
+def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | None = None) -> Array:
+    """Mean over the examples that count; 0 where none does, and a NaN of an example that counts stays a NaN.
+
+    Args:
+      values: `[B, ...]`.
+      where: `[B]` bool, or None for all.
+      axis_name: also over the devices of this `jax.pmap` axis.
+
+    Returns:
+      `[...]`.
+
+    >>> import jax.numpy as jnp
+    >>> float(masked_mean(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
+    2.0
+    """
+    number = count(where, values.shape[0], axis_name)
+    return total(jnp.sum(masked(values, where), axis=0), axis_name) / jnp.maximum(number, 1)

@@ -1,0 +1,304 @@
+"""Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it.
+
+A space knows the invariances of its predictions. Class logits are unchanged by a shift, and their features are
+symmetric in the classes, so that a surrogate learned with ten classes serves a hundred. Points are read through
+distances only, so that a rotation of prediction and target together changes nothing. `generic` knows nothing.
+
+All features are in units of the smoothing scale, which follows the spread of the predictions: multiplying all logits by
+ten changes no feature.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks, geometry, losses
+from jaxsurr.types import Array, Keypoints, PyTree, Space
+
+_FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
+
+
+def _unit_one(predictions: Array, targets: PyTree) -> Array:
+    return jnp.ones((), predictions.dtype)
+
+
+def _centred(array: Array) -> Array:
+    return array - jnp.mean(array, axis=-1, keepdims=True)
+
+
+def _spread_centred(predictions: Array, targets: PyTree) -> Array:
+    return jnp.mean(_centred(predictions) ** 2, axis=-1)
+
+
+def _check_labels(axes: str, outputs: int, what: str):
+    """A check of predictions `[B, K]` (or K - 1 with `outputs=1`) against integer labels `[B]`."""
+
+    def check(predictions: Array, targets: Array) -> None:
+        checks.floating(predictions, 2, axes)
+        if predictions.shape[1] + outputs < 2:
+            raise ValueError(f"predictions must have room for at least 2 {what}, got {list(predictions.shape)}.")
+        checks.integer_labels(predictions, targets, what)
+        checks.labels_in_range(targets, predictions.shape[1] + outputs, what)
+
+    return check
+
+
+def soft_maximum(values: Array, temperature: Array | float, where: Array | None = None) -> Array:
+    """`t log sum_k exp(v_k / t)` over the last axis, which tends to the maximum as t tends to 0."""
+    scaled = values / temperature
+    scaled = scaled if where is None else jnp.where(where, scaled, _FAR)
+    return temperature * jax.nn.logsumexp(scaled, axis=-1)
+
+
+# --- class logits -----------------------------------------------------------------------------------------------------
+
+_CLASS_TEMPERATURES = (0.25, 0.5, 1.0, 2.0)
+
+
+def _class_margins(predictions: Array, targets: Array, scale: Array, temperatures) -> Array:
+    """The true class's logit less the soft maximum of its rivals', in scales: `[B, T]` for T temperatures."""
+    logits = predictions / scale
+    rival = jnp.arange(logits.shape[-1], dtype=targets.dtype) != targets[:, None]
+    of_label = jnp.take_along_axis(logits, targets[:, None], axis=-1)
+    bests = [soft_maximum(logits, temperature, rival) for temperature in temperatures]
+    return of_label - jnp.stack(bests, axis=-1)
+
+
+def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _class_margins(predictions, targets, scale, _CLASS_TEMPERATURES)
+    logits = predictions / scale
+    of_label = jnp.take_along_axis(logits, targets[:, None], axis=-1)
+    beaten = jnp.sum(jax.nn.sigmoid(1.7 * (logits - of_label)), axis=-1, keepdims=True) - 0.5  # about the rank
+    features = jnp.concatenate([margins, jnp.log1p(beaten)], axis=-1)
+    return features[:, None], jnp.ones_like(features[:, :1])
+
+
+def _class_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _class_margins(predictions, targets, scale, (0.25, 1.0))
+    return margins[:, None], jnp.ones_like(margins[:, :1])
+
+
+def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    atoms = (losses.cross_entropy, losses.generalised_cross_entropy, losses.expected_error)
+    return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+class_logits = Space(
+    name="class_logits",
+    unit=_unit_one,
+    spread=_spread_centred,
+    project=_centred,
+    features=_class_features,
+    ramps=_class_ramps,
+    losses=_class_losses,
+    check=_check_labels("[B, K], logits of K classes", 0, "classes"),
+)
+"""Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
+
+# --- ordinal levels ---------------------------------------------------------------------------------------------------
+
+
+def _sides(levels: int) -> Array:
+    """`[K - 1, K]` bool: whether level i lies above threshold k."""
+    return jnp.arange(levels) > jnp.arange(levels - 1)[:, None]
+
+
+def _direction(targets: Array, thresholds: int, dtype) -> Array:
+    """`[B, K - 1]`: 1 where the true level lies above the threshold, -1 where it does not."""
+    return jnp.where(targets[:, None] > jnp.arange(thresholds), 1, -1).astype(dtype)
+
+
+def _level_margins(predictions: Array, targets: Array, scale: Array, temperature: Array) -> tuple[Array, Array]:
+    """How far each threshold is decided rightly: log odds of the two sides at a temperature, in scales.
+
+    At temperature 1 the sign says on which side of the threshold the median lies, as the temperature tends to 0 on which
+    side the mode lies. The second array is the standard deviation of the log odds when every logit is moved by one scale.
+    """
+    above = _sides(predictions.shape[-1])
+    logits = predictions[:, None, :]
+    scaled = logits / temperature
+    high = jnp.where(above, scaled, _FAR)
+    low = jnp.where(above, _FAR, scaled)
+    odds = temperature * (jax.nn.logsumexp(high, axis=-1) - jax.nn.logsumexp(low, axis=-1))
+    shares = jax.nn.softmax(high, axis=-1) ** 2 + jax.nn.softmax(low, axis=-1) ** 2
+    margin = _direction(targets, predictions.shape[-1] - 1, predictions.dtype) * odds / scale
+    return margin, jnp.sqrt(jnp.sum(shares, axis=-1))
+
+
+def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    mode, mode_deviation = _level_margins(predictions, targets, scale, 0.5 * scale)
+    median, median_deviation = _level_margins(predictions, targets, scale, jnp.ones_like(scale))
+    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
+    mean = jax.nn.softmax(predictions) @ levels
+    thresholds = levels[:-1] + 0.5
+    ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds)
+    features = jnp.stack(
+        [mode, mode / mode_deviation, median, median / median_deviation, median_deviation, ahead], axis=-1
+    )
+    return features, jnp.ones_like(mode)
+
+
+def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    mode, _ = _level_margins(predictions, targets, scale, 0.5 * scale)
+    median, _ = _level_margins(predictions, targets, scale, jnp.ones_like(scale))
+    return jnp.stack([mode, median], axis=-1), jnp.ones_like(mode)
+
+
+def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    atoms = (losses.cross_entropy, losses.squared_emd, losses.expected_absolute_error)
+    return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+level_logits = Space(
+    name="level_logits",
+    unit=_unit_one,
+    spread=_spread_centred,
+    project=_centred,
+    features=_level_features,
+    ramps=_level_ramps,
+    losses=_level_losses,
+    check=_check_labels("[B, K], logits of K levels", 0, "levels"),
+)
+"""Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
+
+The items that a surrogate reads are the K - 1 thresholds between levels: an error of three levels is three thresholds
+on the wrong side.
+"""
+
+
+def _cumulative_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _direction(targets, predictions.shape[-1], predictions.dtype) * predictions / scale
+    return margins[..., None], jnp.ones_like(margins)
+
+
+def _cumulative_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    margins = _direction(targets, predictions.shape[-1], predictions.dtype) * predictions
+    return jnp.sum(jax.nn.softplus(-margins), axis=-1)[:, None]
+
+
+cumulative_logits = Space(
+    name="cumulative_logits",
+    unit=_unit_one,
+    spread=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
+    project=lambda noise: noise,
+    features=_cumulative_features,
+    ramps=_cumulative_features,
+    losses=_cumulative_losses,
+    check=_check_labels("[B, K - 1], logits of P(level > k)", 1, "levels"),
+)
+"""Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
+
+# --- points in the plane ----------------------------------------------------------------------------------------------
+
+
+def _point_unit(predictions: Array, targets: Keypoints) -> Array:
+    visible = (jnp.asarray(targets.visible) > 0).astype(predictions.dtype)
+    return visible[..., None] * targets.scale[:, None, None]
+
+
+def _point_spread(predictions: Array, targets: Keypoints) -> Array:
+    return geometry.mean_over_visible(geometry.relative_distance(predictions, targets) ** 2, targets)
+
+
+def _point_features(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
+    distance = geometry.relative_distance(predictions, targets)
+    features = jnp.stack([distance / scale, jnp.log1p((distance / scale) ** 2)], axis=-1)
+    return features, geometry.visible_weights(targets, predictions.dtype)
+
+
+def _point_ramps(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
+    distance = geometry.relative_distance(predictions, targets)
+    return -distance[..., None] / scale, geometry.visible_weights(targets, predictions.dtype)
+
+
+def _point_losses(predictions: Array, targets: Keypoints, scale: Array) -> Array:
+    atoms = (losses.l1, losses.smooth_l1, losses.euclidean, losses.wing)
+    return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+def _check_points(predictions: Array, targets: Keypoints) -> None:
+    checks.floating(predictions, 3, "[B, J, 2], (x, y) of J points")
+    if predictions.shape[2] != 2:
+        raise ValueError(f"predictions must have shape [B, J, 2], (x, y) of J points, got {list(predictions.shape)}.")
+    checks.keypoints(predictions, targets)
+
+
+points_in_plane = Space(
+    name="points_in_plane",
+    unit=_point_unit,
+    spread=_point_spread,
+    project=lambda noise: noise,
+    features=_point_features,
+    ramps=_point_ramps,
+    losses=_point_losses,
+    check=_check_points,
+)
+"""Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets together.
+
+The items are the visible points, the unit is the scale of the example.
+"""
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+
+def _flat(tree: PyTree, dtype) -> Array:
+    """All leaves of a batch side by side: `[B, F]`."""
+    leaves = [jnp.reshape(leaf, (leaf.shape[0], -1)).astype(dtype) for leaf in map(jnp.asarray, jax.tree.leaves(tree))]
+    return jnp.concatenate(leaves, axis=-1)
+
+
+def _generic_features(predictions: Array, targets: PyTree, scale: Array) -> tuple[Array, Array]:
+    flat = _flat(predictions, predictions.dtype)
+    parts = [flat / scale, _flat(targets, predictions.dtype)]
+    if _same_shape(predictions, targets):
+        parts.append((flat - parts[1]) / scale)
+    features = jnp.concatenate(parts, axis=-1)
+    return features[:, None], jnp.ones_like(features[:, :1])
+
+
+def _same_shape(predictions: Array, targets: PyTree) -> bool:
+    return hasattr(targets, "shape") and targets.shape == predictions.shape
+
+
+def _need_same_shape(predictions: Array, targets: PyTree) -> None:
+    if not _same_shape(predictions, targets):
+        raise ValueError(
+            "the basis family needs to know what a good prediction is: in the generic space, targets of the shape of "
+            f"predictions {list(predictions.shape)}. Use family='network', or a space that fits your predictions."
+        )
+
+
+def _generic_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    _need_same_shape(predictions, targets)
+    error = _flat(predictions - targets, predictions.dtype) / scale
+    return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
+
+
+def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    _need_same_shape(predictions, targets)
+    error = _flat(predictions - targets, predictions.dtype)
+    return jnp.stack([jnp.mean(error**2, axis=-1), jnp.mean(jnp.abs(error), axis=-1)], axis=-1)
+
+
+def _check_generic(predictions: Array, targets: PyTree) -> None:
+    checks.floating(predictions)
+    for leaf in jax.tree.leaves(targets):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != predictions.shape[0]:
+            raise ValueError(
+                f"every array of targets must have one row for each of the {predictions.shape[0]} predictions, "
+                f"got shape {list(jnp.shape(leaf))}."
+            )
+
+
+generic = Space(
+    name="generic",
+    unit=_unit_one,
+    spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
+    project=lambda noise: noise,
+    features=_generic_features,
+    ramps=_generic_ramps,
+    losses=_generic_losses,
+    check=_check_generic,
+)
+"""Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""
+
+SPACES = {space.name: space for space in (class_logits, level_logits, cumulative_logits, points_in_plane, generic)}

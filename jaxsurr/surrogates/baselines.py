@@ -1,0 +1,137 @@
+"""What a learned surrogate is compared with, as the same triple: conventional losses, value fit, the smoothed metric."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.metrics.base import as_metric, output_shape
+from jaxsurr.reductions import masked_mean
+from jaxsurr.smoothing import normal_directions, smoothed_metric, table_directions
+from jaxsurr.surrogates.correlated_gradients import correlated_gradients, running
+from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
+
+_NOTHING = Info(*(jnp.nan,) * len(Info._fields))
+
+
+def conventional(loss: Callable[..., Array]) -> Surrogate:
+    """A fixed loss as a `Surrogate` whose update learns nothing; its `Info` is NaN throughout.
+
+    Args:
+      loss: `(predictions, targets, *, where=None) -> [B]`, as in `jaxsurr.losses`.
+
+    >>> import jax, jax.numpy as jnp, jaxsurr
+    >>> surrogate = conventional(jaxsurr.losses.cross_entropy)
+    >>> state = surrogate.init(jax.random.key(0), jnp.zeros((2, 3)), jnp.array([0, 1]))
+    >>> surrogate.loss(state, jnp.zeros((2, 3)), jnp.array([0, 1])).round(3).tolist()
+    [1.0989999771118164, 1.0989999771118164]
+    """
+
+    def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> tuple:
+        return ()
+
+    def value(state: tuple, predictions: Array, targets: PyTree, where: Array | None = None) -> Array:
+        return loss(predictions, targets, where=where)
+
+    def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any):
+        return state, _NOTHING
+
+    return Surrogate(init, value, update)
+
+
+def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
+    """A surrogate that fits the metric's value and nothing else: `correlated_gradients` with `correlation_weight=0`.
+
+    Args:
+      metric: what to learn.
+      **options: as for `correlated_gradients`, of the network family.
+    """
+    return correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
+
+
+class SmoothedState(NamedTuple):
+    """The key of the noise, the running squared size of the predictions, and the number of updates."""
+
+    key: Array
+    spread: Array
+    step: Array
+
+
+def smoothed(
+    metric: Callable[..., Array],
+    *,
+    space: Space | None = None,
+    num_pairs: int = 16,
+    relative_scale: float = 0.5,
+    decay: float = 0.95,
+    chunk_size: int = 16,
+    exact_noise: bool = False,
+) -> Surrogate:
+    """The smoothed metric itself as a loss, without a network: its gradient is the estimate from antithetic pairs.
+
+    The loss has the value of the smoothed metric (negative where higher is better) and, by a custom linear term, the
+    estimated gradient. `update` draws the noise of the next loss and follows the scale; it learns nothing.
+
+    Args:
+      metric, space, num_pairs, relative_scale, decay, chunk_size, exact_noise: as for `correlated_gradients`.
+
+    Returns:
+      `Surrogate(init, loss, update)`.
+    """
+    metric = as_metric(metric)
+    space = metric.space if space is None else space
+    directions = normal_directions if exact_noise else table_directions()
+
+    def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
+        space.check(predictions, targets)
+        return SmoothedState(key, masked_mean(space.spread(predictions, targets), where), jnp.int32(0))
+
+    def estimate(state, predictions, targets, where, axis_name=None):
+        first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * predictions.shape[0]
+        return smoothed_metric(
+            metric,
+            predictions,
+            targets,
+            key=state.key,
+            scale=relative_scale * jnp.sqrt(jnp.maximum(state.spread, 1e-12)),
+            num_pairs=num_pairs,
+            where=where,
+            space=space,
+            chunk_size=chunk_size,
+            first_example=first,
+            directions=directions,
+        )
+
+    def loss(
+        state: SmoothedState,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+    ) -> Array:
+        fixed = jax.lax.stop_gradient(predictions)
+        out = estimate(state, fixed, targets, where, axis_name)
+        several = bool(output_shape(metric, predictions, targets))
+        gradient = out.gradient if several else out.gradient[None]
+        change = jnp.sum(
+            (gradient * (predictions - fixed)).reshape(*gradient.shape[:2], -1), axis=-1
+        ).T  # [B, M], all 0
+        change = change if metric.per_example else jnp.sum(change, axis=0)
+        return metric.sign * (out.value + (change if several else change[..., 0]))
+
+    def update(
+        state: SmoothedState,
+        key: Array,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+        **_: Any,
+    ):
+        size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
+        return SmoothedState(key, running(state.spread, size, state.step, decay), state.step + 1), _NOTHING
+
+    return Surrogate(init, loss, update)

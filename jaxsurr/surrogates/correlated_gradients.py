@@ -1,0 +1,314 @@
+"""Surrogate losses whose gradients correlate with the metric's."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsurr import checks
+from jaxsurr.correlation import affine, correlate
+from jaxsurr.metrics.base import as_metric, output_shape
+from jaxsurr.networks import Network, mlp
+from jaxsurr.objectives import check_kind, value_fit
+from jaxsurr.reductions import count, masked, masked_mean, total
+from jaxsurr.smoothing import normal_directions, smoothed_metric, table_directions
+from jaxsurr.surrogates.basis import basis_family
+from jaxsurr.surrogates.family import Family, Problem, to_parameters
+from jaxsurr.surrogates.network import network_family
+from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
+
+FAMILIES = ("network", "basis", "kernel")
+OBJECTIVES = ("predictions", "parameters")
+
+
+class SurrogateState(NamedTuple):
+    """State of a surrogate.
+
+    Attributes:
+      family: parameters of the function family.
+      spread: running mean of the predictions' squared size, in units of the space; `[]`.
+      along: running `<grad S, g>` of each metric; `[M]`.
+      length: running `<grad S, grad S>` of each metric; `[M]`.
+      offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
+      step: number of updates; `[]` int32.
+    """
+
+    family: PyTree
+    spread: Array
+    along: Array
+    length: Array
+    offset: Array
+    step: Array
+
+
+def running(old: Array, new: Array, step: Array, decay: float) -> Array:
+    """Exponential average whose first entries are a plain mean, so that it starts without bias."""
+    keep = jnp.minimum(decay, step / (step + 1))
+    return keep * old + (1 - keep) * new
+
+
+def correlated_gradients(
+    metric: Callable[..., Array],
+    *,
+    space: Space | None = None,
+    family: str | Family = "network",
+    objective: str = "predictions",
+    num_pairs: int = 16,
+    relative_scale: float = 0.5,
+    spread: float = 1.0,
+    value_weight: float = 0.1,
+    correlation_weight: float = 1.0,
+    penalty_weight: float = 0.0,
+    correlation: str = "cosine",
+    calibrate: bool = True,
+    network: Callable[[int], Network] = mlp,
+    optimizer: optax.GradientTransformation | None = None,
+    decay: float = 0.95,
+    chunk_size: int = 16,
+    exact_noise: bool = False,
+) -> Surrogate:
+    """A surrogate loss for a metric, learned so that its gradient correlates with the metric's.
+
+    The surrogate S minimises, over a batch of predictions,
+
+        value_weight * E (S - m_s)^2 / Var(m_s)  +  correlation_weight * (1 - corr(grad_z S, g))
+
+    where `m_s` and `g` are value and gradient of the metric smoothed at scale s (`jaxsurr.smoothing`), and s is
+    `relative_scale` times the running spread of the predictions. Its loss is `c S + b` with the running calibration
+    `c = <grad S, g> / <grad S, grad S>` (never below 0: a surrogate that points the wrong way trains nothing) and the
+    running offset b, so that a gradient has the metric's size and the loss follows the metric's value (its negative
+    where higher is better).
+
+    The idea, a surrogate that approximates the metric and whose gradients correlate with the metric's, is that of Yoa,
+    Park and Kim, Learning Non-Parametric Surrogate Losses with Correlated Gradients, IEEE Access 9, 2021, of which only
+    the abstract was at hand. Estimator, networks, calibration, schedule and all defaults are this library's.
+
+    Args:
+      metric: what to learn; it must know its direction (`jaxsurr.metric`).
+      space: the prediction space, by default the metric's.
+      family: "network" (an MLP on the space's features, trained by `optimizer`), "basis" (a non-negative mixture of
+        ramps and conventional losses, solved in closed form), "kernel" (the same with its ramps placed on remembered
+        predictions), or a `Family`.
+      objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of the model's
+        parameters on training examples is compared with the metric's on held-out examples, and `update` needs
+        `pullback` and `heldout`.
+      num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show.
+      relative_scale: smoothing scale over the spread of the predictions. Larger sees further, smaller is more exact.
+      spread: in "predictions", standard deviation of the noise that spreads the points where the surrogate is learned
+        about the predictions, in smoothing scales.
+      value_weight, correlation_weight, penalty_weight: of the objective of the network family.
+      correlation: "cosine" or "pearson".
+      calibrate: False leaves c = 1 and b = 0.
+      network: `number of metrics -> Network`, of the network family.
+      optimizer: of the network's parameters, by default `optax.adam(0.01)`.
+      decay: of the running averages of spread, calibration and offset.
+      chunk_size: pairs held in memory at once.
+      exact_noise: draw fresh normal noise in place of reading it from a table (slower).
+
+    Returns:
+      `Surrogate(init, loss, update)`.
+
+    Raises:
+      ValueError, TypeError: an argument is out of its range, or the metric does not fit the contract.
+
+    >>> import jax, jax.numpy as jnp, jaxsurr
+    >>> surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate)
+    >>> logits, labels = jax.random.normal(jax.random.key(0), (64, 10)), jnp.arange(64) % 10
+    >>> state = surrogate.init(jax.random.key(1), logits, labels)
+    >>> update = jax.jit(surrogate.update)
+    >>> for step in range(50):
+    ...     state, info = update(state, jax.random.key(step), logits, labels)
+    >>> bool(info.gradient_correlation > 0.5)
+    True
+    >>> surrogate.loss(state, logits, labels).shape
+    (64,)
+    """
+    metric = as_metric(metric)
+    space = metric.space if space is None else space
+    checks.one_of(objective, "objective", OBJECTIVES)
+    checks.positive_integer(num_pairs, "num_pairs")
+    check_kind(correlation)
+    for name, value in (("relative_scale", relative_scale), ("spread", spread), ("decay", decay)):
+        if not value >= 0 or (name == "relative_scale" and value == 0) or (name == "decay" and value >= 1):
+            raise ValueError(f"{name} must be {'in [0, 1)' if name == 'decay' else 'positive'}, got {value!r}.")
+    if isinstance(family, str):
+        checks.one_of(family, "family", FAMILIES)
+        if family == "network":
+            family = network_family(
+                space,
+                network=network,
+                optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
+                value_weight=value_weight,
+                correlation_weight=correlation_weight,
+                penalty_weight=penalty_weight,
+                correlation=correlation,
+            )
+        else:
+            family = basis_family(space, remembered=family == "kernel")
+    directions = normal_directions if exact_noise else table_directions()
+
+    def scale_of(state: SurrogateState) -> Array:
+        return relative_scale * jnp.sqrt(jnp.maximum(state.spread, 1e-12))
+
+    def calibration_of(state: SurrogateState) -> Array:
+        usable = state.length > 0
+        ratio = jnp.maximum(state.along, 0) / jnp.where(usable, state.length, 1)
+        return jnp.where(usable & (state.step > 0), ratio, 1) if calibrate else jnp.ones_like(ratio)
+
+    def prepare(predictions, targets, where):
+        """Checked predictions, with 0 in rows that do not count, whatever they hold."""
+        space.check(predictions, targets)
+        checks.mask(where, predictions.shape[0])
+        predictions = masked(jnp.asarray(predictions), where)
+        checks.finite(predictions)
+        return predictions
+
+    def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
+        """State of a surrogate that has learned nothing yet, with the scale of these predictions.
+
+        Args:
+          key: typed, for the network's parameters.
+          predictions: `[B, ...]`, as the model makes them.
+          targets: what the metric reads.
+          where: `[B]` bool, or None.
+        """
+        predictions = prepare(predictions, targets, where)
+        outputs = output_shape(metric, predictions, targets)
+        metrics = outputs[0] if outputs else 1
+        size = masked_mean(space.spread(predictions, targets), where)
+        zero = jnp.zeros((metrics,))
+        state = SurrogateState(None, size, zero, zero, zero, jnp.int32(0))
+        return state._replace(family=family.init(key, predictions, targets, scale_of(state), metrics))
+
+    def loss(state: SurrogateState, predictions: Array, targets: PyTree, where: Array | None = None) -> Array:
+        """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
+        predictions = prepare(predictions, targets, where)
+        values = family.values(state.family, predictions, targets, scale_of(state), len(state.along))
+        values = calibration_of(state) * values + state.offset
+        if not output_shape(metric, predictions, targets):
+            values = values[..., 0]
+        return masked(values, where) if metric.per_example else masked_mean(values, where)
+
+    def perturb(key, view: View, scale, axis_name):
+        first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * view.predictions.shape[0]
+        smoothed = smoothed_metric(
+            metric,
+            view.predictions,
+            view.targets,
+            key=key,
+            scale=scale,
+            num_pairs=num_pairs,
+            where=view.where,
+            space=space,
+            chunk_size=chunk_size,
+            first_example=first,
+            directions=directions,
+        )
+        batch, shape = view.predictions.shape[0], view.predictions.shape
+        value = (
+            smoothed.value if metric.per_example else jnp.broadcast_to(smoothed.value, (batch, *smoothed.value.shape))
+        )
+        return (
+            metric.sign * value.reshape(batch, -1),
+            metric.sign * smoothed.gradient.reshape(-1, *shape),
+            smoothed.error.reshape(-1, *shape),
+        )
+
+    def spread_out(key, view: View, scale, axis_name) -> View:
+        if not spread:
+            return view
+        shape = view.predictions.shape
+        first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * shape[0]
+        noise = directions(key, first + jnp.arange(shape[0]), 0, 1, 1, view.predictions[0].size)[0].reshape(shape)
+        moved = view.predictions + spread * scale * space.unit(view.predictions, view.targets) * noise
+        return view._replace(predictions=masked(moved, view.where))
+
+    def update(
+        state: SurrogateState,
+        key: Array,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        pullback: Callable[[Array], PyTree] | None = None,
+        heldout: View | None = None,
+        axis_name: str | None = None,
+    ) -> tuple[SurrogateState, Info]:
+        """One step of learning the surrogate.
+
+        Args:
+          state: from `init` or the last update.
+          key: typed, a new one each time and the same on every device.
+          predictions, targets, where: a batch, as for `loss`; what is learned has no gradient in it.
+          pullback: for `objective="parameters"`: from a cotangent of `predictions` to the model's parameters (of the
+            last layer, or of all), as `jax.vjp` returns it.
+          heldout: for `objective="parameters"`: a view of examples that the model is not trained on, with its own
+            pullback to the same parameters.
+          axis_name: of the `jax.pmap` axis whose devices share the batch.
+
+        Returns:
+          The new state, and `Info` about the surrogate as it was before the step.
+        """
+        predictions = jax.lax.stop_gradient(prepare(predictions, targets, where))
+        slope = View(predictions, targets, where)
+        size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
+        state = state._replace(spread=running(state.spread, size, state.step, decay))
+        scale = scale_of(state)
+        noise_key, centre_key = jax.random.split(key)
+        if objective == "parameters":
+            if pullback is None or heldout is None or heldout.pullback is None:
+                raise ValueError(
+                    "objective='parameters' compares gradients of the model's parameters: pass pullback= of the "
+                    "training predictions and heldout=jaxsurr.View(predictions, targets, where, pullback). "
+                    "jaxsurr.bilevel.make_step does it for you."
+                )
+            slope = slope._replace(pullback=pullback)
+            fit = heldout._replace(
+                predictions=jax.lax.stop_gradient(prepare(heldout.predictions, heldout.targets, heldout.where))
+            )
+        else:
+            slope = fit = spread_out(centre_key, slope, scale, axis_name)
+        values, goal, error = perturb(noise_key, fit, scale, axis_name)
+        shift = masked_mean(values, fit.where, axis_name=axis_name)
+        flat = masked_mean(
+            jnp.all(goal == 0, axis=tuple(range(2, goal.ndim))).T.astype(scale.dtype), fit.where, axis_name=axis_name
+        )
+        if objective == "parameters":
+            # Means over examples on both sides, so that coefficients mean the same for any two batch sizes.
+            batch = fit.predictions.shape[0]
+            share = count(where, predictions.shape[0], axis_name) / jnp.maximum(count(fit.where, batch, axis_name), 1)
+            goal, error = (total(to_parameters(fit.pullback, share * array), axis_name) for array in (goal, error))
+        problem = Problem(slope, goal, fit, values, shift, scale, axis_name)
+        learned, by_value, by_slope = family.learn(state.family, problem)
+
+        squared_error = jnp.sum(error.reshape(len(error), -1) ** 2, axis=-1)
+        if objective == "predictions":
+            squared_error = total(squared_error, axis_name)
+        signal = 1 - squared_error / jnp.where(by_slope.yy > 0, by_slope.yy, 1)
+        before = calibration_of(state)
+        along, length = (
+            running(old, new, state.step, decay)
+            for old, new in ((state.along, by_slope.xy), (state.length, by_slope.xx))
+        )
+        state = state._replace(family=learned, along=along, length=length, step=state.step + 1)
+        surrogate_mean = shift + (by_value.x - by_value.y) / jnp.maximum(by_value.n, 1)
+        of_loss = affine(by_value, before, (before - 1) * shift + state.offset)
+        if calibrate:
+            offset = shift - calibration_of(state) * surrogate_mean
+            state = state._replace(offset=running(state.offset, offset, state.step - 1, decay))
+        info = Info(
+            value_error=jax.vmap(value_fit)(of_loss),
+            gradient_correlation=jax.vmap(lambda m: correlate(m, correlation))(by_slope),
+            ceiling=jnp.sqrt(jnp.maximum(jnp.where(by_slope.yy > 0, signal, 0), 0)),
+            metric=metric.sign * shift,
+            flat=flat,
+            scale=scale,
+            calibration=before,
+        )
+        if not output_shape(metric, predictions, targets):
+            info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
+        return state, info
+
+    return Surrogate(init, loss, update)

@@ -1,0 +1,5 @@
+"""Packaging; all metadata is in setup.cfg."""
+
+from setuptools import setup
+
+setup()
