@@ -169,8 +169,8 @@ def make_step(
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
 
         def local_loss(z):
-            """This device's share of the mean loss; shares add up over devices."""
-            values = surrogate.loss(learned, z, batch.targets, batch.where)
+            """Share of this device in the mean loss; shares add up over devices."""
+            values = surrogate.loss(learned, z, batch.targets, batch.where, axis_name=axis_name)
             if metric_weights is not None:
                 values = values @ jnp.asarray(metric_weights, values.dtype)
             if mixture:

@@ -128,8 +128,9 @@ class Surrogate(NamedTuple):
 
     Attributes:
       init: `(key, predictions, targets, where=None) -> state`, a pytree.
-      loss: `(state, predictions, targets, where=None) -> [B]` (`[]` for a metric of sets; a trailing `[M]` for several
-        metrics), differentiable in `predictions`; lower is better whatever the metric's direction.
+      loss: `(state, predictions, targets, where=None, *, axis_name=None) -> [B]` (`[]` for a metric of sets, over this
+        device's examples; a trailing `[M]` for several metrics), differentiable in `predictions`; lower is better
+        whatever the metric's direction.
       update: `(state, key, predictions, targets, where=None, *, ...) -> (state, Info)`, one step of learning.
     """
 

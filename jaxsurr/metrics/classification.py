@@ -15,7 +15,7 @@ def _beaten_by(logits: Array, labels: Array) -> Array:
     Written with negated comparisons, so that a NaN on either side counts against the prediction.
     """
     of_label = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-    classes = jnp.arange(logits.shape[-1], dtype=labels.dtype)
+    classes = jnp.arange(logits.shape[-1], dtype=labels.dtype)[None]
     earlier, other = classes < labels[:, None], classes != labels[:, None]
     return jnp.sum(other & jnp.where(earlier, ~(logits < of_label), ~(logits <= of_label)), axis=-1)
 

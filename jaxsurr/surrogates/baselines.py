@@ -31,7 +31,7 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> tuple:
         return ()
 
-    def value(state: tuple, predictions: Array, targets: PyTree, where: Array | None = None) -> Array:
+    def value(state: tuple, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any) -> Array:
         return loss(predictions, targets, where=where)
 
     def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any):
@@ -63,7 +63,7 @@ def smoothed(
     *,
     space: Space | None = None,
     num_pairs: int = 16,
-    relative_scale: float = 0.5,
+    relative_scale: float = 0.15,
     decay: float = 0.95,
     chunk_size: int = 16,
     exact_noise: bool = False,

@@ -56,7 +56,7 @@ def correlated_gradients(
     family: str | Family = "network",
     objective: str = "predictions",
     num_pairs: int = 16,
-    relative_scale: float = 0.5,
+    relative_scale: float = 0.15,
     spread: float = 1.0,
     value_weight: float = 0.1,
     correlation_weight: float = 1.0,
@@ -178,11 +178,18 @@ def correlated_gradients(
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
         size = masked_mean(space.spread(predictions, targets), where)
-        zero = jnp.zeros((metrics,))
-        state = SurrogateState(None, size, zero, zero, zero, jnp.int32(0))
+        zeros = [jnp.zeros((metrics,)) for _ in range(3)]  # three arrays: a buffer can be donated only once
+        state = SurrogateState(None, size, *zeros, jnp.int32(0))
         return state._replace(family=family.init(key, predictions, targets, scale_of(state), metrics))
 
-    def loss(state: SurrogateState, predictions: Array, targets: PyTree, where: Array | None = None) -> Array:
+    def loss(
+        state: SurrogateState,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+    ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
         predictions = prepare(predictions, targets, where)
         values = family.values(state.family, predictions, targets, scale_of(state), len(state.along))

@@ -1,0 +1,12 @@
+"""Digits of scikit-learn (classification): error rate, a linear model, 40 % of the training labels random.
+
+Command: python -m jaxsurr --config=configs/digits.py --workdir=runs/digits
+Cost: FILL
+Expect: FILL
+"""
+
+from jaxsurr.training import default_config
+
+
+def get_config():
+    return default_config()

@@ -1,0 +1,30 @@
+"""Fashion-MNIST (classification): error rate, from the four published files.
+
+Commands (FILES is the directory that holds train-images-idx3-ubyte.gz and the other three):
+
+  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES --workdir=runs/fm_noisy
+  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES --workdir=runs/fm_clean
+
+Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of the training and validation labels random.
+`clean_cnn`: a small convolutional network on the labels as they are.
+Cost, two CPU cores: FILL.
+Expect: FILL.
+"""
+
+from jaxsurr.training import default_config, update
+
+
+def get_config(setting: str = "noisy_linear"):
+    config = update(
+        default_config(),
+        losses=("cross_entropy", "value_fit", "smoothed", "correlated_gradients"),
+        seeds=5,
+        learning_rate=1e-3,
+        **{"data.source": "idx:FILES"},
+    )
+    if setting == "noisy_linear":
+        return update(config, epochs=15, warm_epochs=5, batch_size=256, **{"data.label_noise": 0.4})
+    if setting == "clean_cnn":
+        model = {"model.name": "cnn", "model.hidden": (16, 32), "data.label_noise": 0.0}
+        return update(config, epochs=10, warm_epochs=5, batch_size=128, **model)
+    raise ValueError(f"the setting is {setting!r}; there are 'noisy_linear' and 'clean_cnn'.")

@@ -1,0 +1,9 @@
+"""Figures and tables of what was learned; matplotlib loads when a figure is drawn."""
+
+from jaxsurr.report.canvas import save
+from jaxsurr.report.curves import gradient_correlation_curve, learning_curves
+from jaxsurr.report.fields import gradient_fields
+from jaxsurr.report.slices import value_slice
+from jaxsurr.report.table import summary_table
+
+__all__ = ["gradient_correlation_curve", "gradient_fields", "learning_curves", "save", "summary_table", "value_slice"]

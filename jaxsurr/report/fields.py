@@ -1,0 +1,163 @@
+"""The field of gradients of the learned loss beside the metric's, on a plane through a prediction."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.correlation import correlate, moments
+from jaxsurr.metrics.base import Metric
+from jaxsurr.report.canvas import blank, light_colours
+from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest, subject
+from jaxsurr.types import Array, PyTree, Surrogate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REACH = 4.0
+
+
+def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, first: Array, second: Array) -> Array:
+    """Two orthogonal directions of length 1 that span the plane, `[2, ...]`, within what the metric reads."""
+    reads = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index] > 0
+    directions = []
+    for direction in (first, second):
+        direction = jnp.where(reads, jnp.asarray(direction, predictions.dtype), 0)
+        before = float(jnp.linalg.norm(direction))
+        for other in directions:
+            direction = direction - jnp.vdot(other, direction) * other
+        length = float(jnp.linalg.norm(direction))
+        if not length > 1e-4 * before:
+            raise ValueError(
+                f"the two directions span no plane that {metric.name} reads: one is zero, or both are the same. "
+                "Where predictions have a single free dimension (logits of two classes), draw value_slice instead."
+            )
+        directions.append(direction / length)
+    return jnp.stack(directions)
+
+
+def gradient_fields(
+    surrogate: Surrogate,
+    state: PyTree,
+    metric: Callable[..., Array],
+    predictions: Array,
+    targets: PyTree,
+    *,
+    key: Array,
+    scale: Array | float,
+    num_pairs: int = 4096,
+    grid: int = 13,
+    which: int = 0,
+    plane: tuple[Array, Array] | None = None,
+) -> "Figure":
+    """Where the smoothed metric improves, and where the learned loss thinks it does, on a plane through a prediction.
+
+    Arrows point down the loss, that is to where the metric improves; left the smoothed metric, right the learned loss,
+    with one scale of arrows and one of colours. Colours show values in the metric's own direction. The example is
+    the one with the largest gradient. Above the right panel stands the correlation (cosine, over both components of all
+    arrows) between the two fields, and its ceiling: what the true gradient would reach against this estimate (NaN for
+    a single pair).
+
+    Args:
+      surrogate: the loss, a `Surrogate`.
+      state: of the surrogate.
+      metric: what it stands for; of examples, not of sets.
+      predictions: `[B, ...]`, some of the model's; a few hundred rows are enough to choose from.
+      targets: what the metric reads.
+      key: typed, for the noise and the second direction.
+      scale: the smoothing scale s, `info.scale` of the last update.
+      num_pairs: antithetic pairs of the estimates.
+      grid: points along each side of the plane, which reaches 4 smoothing scales from the prediction.
+      which: of M metrics, the one to draw.
+      plane: two directions of the shape of one prediction, which are made orthogonal and of length 1; by default the
+        metric's gradient, and a random direction among those that the space lets count. With x and y of one point of
+        a pose, the plane is the picture's own.
+
+    Returns:
+      The figure, with the two panels as its first axes.
+
+    Raises:
+      ValueError, TypeError: an argument does not fit, the metric is flat about every example, or the directions span
+        no plane.
+      ImportError: matplotlib is not installed.
+    """
+    metric, label = subject(metric, predictions, targets, scale, which, num_pairs=num_pairs, grid=grid)
+    if grid < 2:
+        raise ValueError(f"grid must be at least 2 points along each side, got {grid}.")
+    for direction in plane or ():
+        if jnp.shape(direction) != predictions.shape[1:]:
+            raise ValueError(
+                f"a direction of the plane must have the shape of one prediction, {list(predictions.shape[1:])}, "
+                f"got {list(jnp.shape(direction))}."
+            )
+    choice_key, plane_key, field_key = jax.random.split(key, 3)
+    options = dict(scale=scale, num_pairs=num_pairs)
+    ((index, steep, _),) = steepest(metric, predictions, targets, which, count=1, key=choice_key, **options)
+    if plane is None:
+        shape = predictions.shape
+        random = metric.space.project(jax.random.normal(plane_key, shape, predictions.dtype))[index]
+        plane, names = (steep, random), ("the metric's gradient", "a random direction across it")
+    else:
+        names = ("the first direction", "the second direction")
+    directions = _spanned(metric, predictions, targets, index, *plane)
+
+    side = np.linspace(-REACH, REACH, grid)
+    x, y = (axis.ravel() for axis in np.meshgrid(side, side))
+    points = about(metric, predictions, targets, index, directions, np.stack([x, y], axis=1), scale)
+
+    def total_loss(z):
+        values = one_of_many(surrogate.loss(state, z, points.targets), which)
+        return jnp.sum(values), values
+
+    gradient, loss = jax.grad(total_loss, has_aux=True)(points.predictions)
+    reference = estimator(metric, which, **options)(points.predictions, points.targets, field_key)
+    of_metric = metric.sign * points.components(reference.gradient)
+    of_loss = points.components(gradient)
+    correlation = float(correlate(moments(of_loss, of_metric)))
+    noise, size = (float(jnp.sum(array**2)) for array in (points.components(reference.error), of_metric))
+    ceiling = np.sqrt(max(1 - noise / size, 0)) if size > 0 else 0.0
+
+    figure, panels = blank(2, width=4.9, height=5.2, sharex=True, sharey=True)
+    spacing = side[1] - side[0]
+    edge = REACH + spacing / 2
+    values = [np.asarray(v, float).reshape(grid, grid) for v in (reference.value, metric.sign * loss)]
+    low, high = min(v.min() for v in values), max(v.max() for v in values)
+    longest = max(float(jnp.max(jnp.linalg.norm(field, axis=1))) for field in (of_metric, of_loss))
+    steepest_arrow = float(jnp.max(jnp.linalg.norm(of_metric, axis=1)))
+    titles = (
+        f"smoothed metric\nlongest arrow {steepest_arrow:.2g} per smoothing scale",
+        f"learned loss\ncorrelation {correlation:.3f}, ceiling {ceiling:.3f}",
+    )
+    for axes, value, field, title in zip(panels, values, (of_metric, of_loss), titles, strict=True):
+        colours = axes.imshow(
+            value,
+            extent=(-edge, edge, -edge, edge),
+            origin="lower",
+            interpolation="bilinear",
+            cmap=light_colours(),
+            vmin=low,
+            vmax=high,
+        )
+        down = -np.asarray(field)
+        axes.quiver(
+            *(x, y, down[:, 0], down[:, 1]),
+            angles="xy",
+            scale_units="xy",
+            scale=(longest or 1) / spacing,
+            pivot="middle",
+            width=0.006,
+            headwidth=4,
+        )
+        for colour, width in (("black", 3.0), ("white", 1.2)):
+            axes.plot(
+                [0], [0], "o", markersize=24, markerfacecolor="none", markeredgecolor=colour, markeredgewidth=width
+            )
+        axes.set_title(title, fontsize="medium")
+        axes.set_xlabel(f"along {names[0]},\nin smoothing scales")
+    panels[0].set_ylabel(f"along {names[1]},\nin smoothing scales")
+    better = "higher" if metric.higher_is_better else "lower"
+    figure.colorbar(colours, ax=panels, label=f"{label} ({better} is better)", shrink=0.75)
+    figure.suptitle(f"Where {label} improves, about example {index} (circle)")
+    return figure

@@ -1,0 +1,175 @@
+"""The neighbourhood of one example in prediction space, in units of the smoothing scale.
+
+A prediction z is moved to `z + s u (a_1 d_1 + a_2 d_2 + ...)`, with s the smoothing scale, u the space's unit, d
+directions of length 1 and a the distances in smoothing scales: a step of 1 is what noise of one standard deviation
+does.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import checks
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing import Directions, Smoothed, smoothed_metric, table_directions
+from jaxsurr.types import Array, PyTree
+
+PAIRS_TO_CHOOSE = 256
+
+
+class Neighbourhood(NamedTuple):
+    """Points about one example, and what leads back from gradients to the coordinates.
+
+    Attributes:
+      predictions: `[N, ...]`, the moved prediction.
+      targets: the example's target, N times.
+      axes: `[D, ...]`, `s u d`: what a coordinate that grows by 1 adds to the prediction.
+    """
+
+    predictions: Array
+    targets: PyTree
+    axes: Array
+
+    def components(self, gradients: Array) -> Array:
+        """Derivatives by the coordinates, `[N, D]`, from gradients by the predictions, `[N, ...]`."""
+        return jnp.einsum(
+            "ni,di->nd",
+            gradients.reshape(len(gradients), -1),
+            self.axes.reshape(len(self.axes), -1),
+            precision="highest",
+        )
+
+
+def subject(
+    metric: Callable[..., Array], predictions: Array, targets: PyTree, scale, which: int, **counts: int
+) -> tuple[Metric, str]:
+    """The metric and its name on axes, after a check of everything that a figure of neighbourhoods is given.
+
+    Raises:
+      ValueError, TypeError: the metric belongs to sets, `which` is out of range, the scale or a count is not positive,
+        predictions are not finite, or shapes do not fit.
+    """
+    metric = as_metric(metric)
+    for name, value in counts.items():
+        checks.positive_integer(value, name)
+    if not np.ndim(scale) == 0 or not float(scale) > 0:
+        raise ValueError(f"scale must be one positive number (info.scale of an update), got {scale}.")
+    metric.space.check(predictions, targets)
+    checks.finite(predictions)
+    if not metric.per_example:
+        raise ValueError(f"{metric.name} belongs to a set of examples: it has no value about one example to draw.")
+    outputs = output_shape(metric, predictions, targets)
+    if not 0 <= which < (outputs[0] if outputs else 1):
+        raise ValueError(f"which is {which}, and {metric.name} has {outputs[0] if outputs else 1} values an example.")
+    return metric, f"{metric.name}[{which}]" if outputs else metric.name
+
+
+def one_of_many(values: Array, which: int) -> Array:
+    """Values `[B]` of one metric, from `[B]` or `[B, M]`."""
+    return values if values.ndim == 1 else values[:, which]
+
+
+@functools.cache
+def noise() -> Directions:
+    """Noise from a table long enough for figures: drawing it afresh takes seconds to compile on a CPU."""
+    return table_directions(entries=2**20)
+
+
+def estimator(metric: Metric, which: int, **options) -> Callable[..., Smoothed]:
+    """The smoothed metric, one among M, as a compiled function `(predictions, targets, key, first_example=0)`.
+
+    Args:
+      metric, which: as for the figures.
+      **options: of `smoothed_metric`.
+    """
+    options = dict(directions=noise()) | options
+
+    @jax.jit
+    def estimate(predictions: Array, targets: PyTree, key: Array, first_example: Array | int = 0) -> Smoothed:
+        out = smoothed_metric(metric, predictions, targets, key=key, first_example=first_example, **options)
+        if out.value.ndim == 1:
+            return out
+        return Smoothed(out.value[:, which], out.gradient[which], out.error[which])
+
+    return estimate
+
+
+def steepest(
+    metric: Metric, predictions: Array, targets: PyTree, which: int, *, count: int, key: Array, scale, num_pairs: int
+) -> list[tuple[int, Array, float]]:
+    """Examples with a clear gradient, and the direction in which the smoothed metric of each grows most.
+
+    Examples are chosen (`clearest`) from an estimate by few pairs; those chosen get `num_pairs`.
+
+    Args:
+      metric, predictions, targets, which: as for the figures.
+      count: how many examples to choose, at most.
+      key, scale, num_pairs: of `smoothed_metric`.
+
+    Returns:
+      For each example its index, the direction `[...]` of length 1 in units of the space, and the growth along it, in
+      units of the metric for a smoothing scale.
+
+    Raises:
+      ValueError: the metric is flat about every example.
+    """
+    units = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)
+
+    rough = estimator(metric, which, scale=scale, num_pairs=min(num_pairs, PAIRS_TO_CHOOSE))
+    exact = rough if num_pairs <= PAIRS_TO_CHOOSE else estimator(metric, which, scale=scale, num_pairs=num_pairs)
+    coarse = rough(predictions, targets, key).gradient * units * scale
+    lengths = np.asarray(jnp.sqrt(jnp.sum(coarse.reshape(len(coarse), -1) ** 2, axis=1)))
+    if not np.any(lengths > 0):
+        raise ValueError(
+            f"{metric.name} does not change within the noise about any of these {len(predictions)} examples, so no "
+            "direction can be drawn. Pass more examples, or a larger scale."
+        )
+    chosen = []
+    for index in clearest(lengths, count):
+        slope = coarse[index]
+        if exact is not rough:
+            target = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf)[i : i + 1], targets)
+            slope = exact(predictions[index : index + 1], target, key, index).gradient[0] * units[index] * scale
+        length = jnp.linalg.norm(slope)
+        chosen.append((index, slope / jnp.where(length > 0, length, 1), float(length)))
+    return chosen
+
+
+def clearest(lengths: np.ndarray, count: int) -> list[int]:
+    """Up to `count` examples with a clear gradient, from the largest down.
+
+    They are spread evenly by rank over the examples whose gradient has at least a quarter of the largest one's length;
+    where those are fewer than `count`, they are the ones with the largest gradients. An example without gradient is
+    never among them.
+
+    >>> clearest(np.array([0.1, 4.0, 0.0, 2.0, 3.0, 1.0]), 3)
+    [1, 4, 5]
+    >>> clearest(np.array([0.1, 4.0, 0.0]), 3)
+    [1, 0]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    available = int(np.sum(lengths > 0))
+    pool = max(int(np.sum(lengths >= lengths.max() / 4)), min(count, available))
+    ranks = np.linspace(0, pool - 1, min(count, pool)).astype(int)
+    return [int(i) for i in order[ranks]]
+
+
+def about(
+    metric: Metric, predictions: Array, targets: PyTree, index: int, directions: Array, coordinates, scale
+) -> Neighbourhood:
+    """The prediction of example `index`, moved along directions `[D, ...]` by coordinates `[N, D]`."""
+    start = predictions[index]
+    unit = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index]
+    axes = scale * unit[None] * directions
+    coordinates = jnp.asarray(coordinates, start.dtype)
+    moved = start[None] + jnp.tensordot(coordinates, axes, axes=1, precision="highest")
+
+    def repeated(leaf):
+        leaf = jnp.asarray(leaf)[index]
+        return jnp.broadcast_to(leaf, (len(coordinates), *leaf.shape))
+
+    return Neighbourhood(moved, jax.tree.map(repeated, targets), axes)

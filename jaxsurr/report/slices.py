@@ -1,0 +1,96 @@
+"""The learned loss beside the metric, along a line through a prediction."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.neighbourhood import about, estimator, noise, one_of_many, steepest, subject
+from jaxsurr.types import Array, PyTree, Surrogate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REACH = 6.0
+POINTS = 121
+
+
+def _one_noise(key, example_ids, first_pair, pairs, num_pairs, size) -> Array:
+    """The same noise at every point of a line, so that the curve is smooth; its error is that of a single point."""
+    of_one = noise()(key, example_ids[:1], first_pair, pairs, num_pairs, size)
+    return jnp.broadcast_to(of_one, (pairs, len(example_ids), size))
+
+
+def value_slice(
+    surrogate: Surrogate,
+    state: PyTree,
+    metric: Callable[..., Array],
+    predictions: Array,
+    targets: PyTree,
+    *,
+    key: Array,
+    scale: Array | float,
+    examples: int = 3,
+    num_pairs: int = 2048,
+    which: int = 0,
+) -> "Figure":
+    """The learned loss, the smoothed metric and the metric itself along a line through the prediction of an example.
+
+    The line follows the estimated gradient of the smoothed metric, to the right to where the metric grows, from -6 to
+    6 smoothing scales about the prediction. All three are drawn in the metric's own direction: where higher is better,
+    the learned loss is multiplied by -1. The examples are those with a clear gradient: spread evenly by rank over all
+    whose gradient has at least a quarter of the largest one's length, and never one where the metric is flat.
+
+    Args:
+      surrogate: the loss, a `Surrogate`; its `loss` is what is drawn.
+      state: of the surrogate.
+      metric: what it stands for; of examples, not of sets.
+      predictions: `[B, ...]`, some of the model's; a few hundred rows are enough to choose from.
+      targets: what the metric reads.
+      key: typed, for the noise.
+      scale: the smoothing scale s, `info.scale` of the last update.
+      examples: how many to draw; fewer where fewer have a gradient.
+      num_pairs: antithetic pairs of the estimates.
+      which: of M metrics, the one to draw.
+
+    Returns:
+      The figure, with one axes for each example.
+
+    Raises:
+      ValueError, TypeError: an argument does not fit, or the metric is flat about every example.
+      ImportError: matplotlib is not installed.
+    """
+    metric, name = subject(metric, predictions, targets, scale, which, examples=examples, num_pairs=num_pairs)
+    first_key, second_key = jax.random.split(key)
+    options = dict(scale=scale, num_pairs=num_pairs)
+    chosen = steepest(metric, predictions, targets, which, count=examples, key=first_key, **options)
+    estimate = estimator(metric, which, directions=_one_noise, **options)
+    distance = np.linspace(-REACH, REACH, POINTS)
+
+    figure, panels = blank(len(chosen), width=3.6 if len(chosen) > 1 else 5.5, height=4.0, sharey=True)
+    dark, middle, light = line_styles(3)
+    for axes, (index, direction, slope) in zip(panels, chosen, strict=True):
+        line = about(metric, predictions, targets, index, direction[None], distance[:, None], scale)
+        raw = one_of_many(metric(line.predictions, line.targets), which)
+        smooth = estimate(line.predictions, line.targets, second_key)
+        learned = metric.sign * one_of_many(surrogate.loss(state, line.predictions, line.targets), which)
+        for values, label, style, width in (
+            (raw, "metric", light, 1.6),
+            (smooth.value, "smoothed metric", middle, 2.4),
+            (learned, "learned loss" if metric.sign > 0 else "learned loss times -1", dark, 2.0),
+        ):
+            style = {**style, "marker": None, "linewidth": width}
+            axes.plot(distance, np.asarray(values), label=label, **style)
+        axes.axvline(0, color="0.5", linewidth=0.8, zorder=0)
+        axes.set_title(f"example {index}\nslope {slope:.2g} per smoothing scale", fontsize="medium")
+        axes.set_xlabel("distance along the metric's gradient,\nin smoothing scales")
+        axes.grid(alpha=0.25)
+    better = "higher" if metric.higher_is_better else "lower"
+    panels[0].set_ylabel(f"{name}\n({better} is better)")
+    figure.suptitle("Learned loss and metric along a line through a prediction (at 0)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3.5)
+    return figure

@@ -1,0 +1,155 @@
+"""The configuration of a run: every field with its default, and the checks that a config must pass."""
+
+import difflib
+import json
+from typing import Any
+
+from jaxsurr import checks, losses, metrics, models
+from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
+
+LEARNED = ("correlated_gradients", "value_fit", "smoothed")
+OPTIMIZERS = ("adam", "sgd")
+
+
+def default_config():
+    """The default configuration, an `ml_collections.ConfigDict`: digits with noisy labels and a linear model.
+
+    A linear classifier of the 8x8 digits of scikit-learn, 40 % of whose training and validation labels are redrawn at
+    random. Cross-entropy fits the wrong labels as eagerly as the right ones; the error rate does not care how wrong a
+    hopeless example is. So metric and loss disagree, and the difference repeats over seeds.
+
+    Fields:
+      seed: of the split, the initial weights, the batch order and the noise.
+      loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`).
+      losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
+      metric: `name?option=value`, see `jaxsurr.metrics.get`.
+      conventional: the loss of the warm start and of the mixture.
+      epochs: in all, whatever the loss.
+      warm_epochs: of these, on the conventional loss before a learned one takes over.
+      mixture: weight of the conventional loss after that, in [0, 1].
+      batch_size: over all devices.
+      learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
+        falls to zero along a cosine.
+      data: see `jaxsurr.data.load`.
+      model: see `jaxsurr.models.build`.
+      surrogate: see `jaxsurr.correlated_gradients`; `outer_steps` updates before each model step, every `outer_every`
+        steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
+        and `heldout` (the share of training rows that are held out; 0: another training batch is used).
+      devices: how many to use, 0 for all.
+      checkpoint: `every` so many epochs, the `keep` newest.
+    """
+    from ml_collections import ConfigDict
+
+    return ConfigDict(
+        dict(
+            seed=0,
+            loss="correlated_gradients",
+            losses=(),
+            seeds=1,
+            metric="error_rate",
+            conventional="cross_entropy",
+            epochs=60,
+            warm_epochs=20,
+            mixture=0.0,
+            batch_size=64,
+            optimizer="adam",
+            learning_rate=3e-3,
+            weight_decay=0.0,
+            data=dict(
+                source="sklearn:digits",
+                kind="",
+                levels=0,
+                validation_fraction=0.15,
+                test_fraction=0.3,
+                label_noise=0.4,
+                limit=0,
+            ),
+            model=dict(name="linear", hidden=(128,), head="logits"),
+            surrogate=dict(
+                family="network",
+                objective="predictions",
+                num_pairs=16,
+                relative_scale=0.15,
+                spread=1.0,
+                value_weight=0.1,
+                correlation_weight=1.0,
+                penalty_weight=0.0,
+                correlation="cosine",
+                calibrate=True,
+                outer_steps=1,
+                outer_every=1,
+                burn_in=200,
+                part="head",
+                heldout=0.0,
+            ),
+            devices=0,
+            checkpoint=dict(every=20, keep=2),
+        )
+    )
+
+
+def update(config: Any, **fields: Any) -> Any:
+    """Sets fields of a config, `data_source` style names being paths: `update(c, **{"data.source": "idx:DIR"})`.
+
+    Raises:
+      ValueError: there is no such field; the nearest is named.
+    """
+    known = list(flatten(config))
+    for path, value in fields.items():
+        if path not in known:
+            close = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"the config has no field {path!r}{hint} Its fields: {', '.join(known)}.")
+        with config.ignore_type():
+            config.update_from_flattened_dict({path: value})
+    return config
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """All fields of a config by their path, `{"data.source": ...}`."""
+    out = {}
+    for name, value in config.items():
+        if hasattr(value, "items"):
+            out |= flatten(value, f"{prefix}{name}.")
+        else:
+            out[prefix + name] = value
+    return out
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """The config as plain JSON data."""
+    return json.loads(json.dumps(config.to_dict(), default=list))
+
+
+def validate(config: Any) -> None:
+    """Refuses a config that cannot run, naming the field.
+
+    Raises:
+      ValueError: an unknown or missing field, an unknown name, a number out of range.
+    """
+    expected, got = flatten(default_config()), flatten(config)
+    for path in got:
+        if path not in expected:
+            raise ValueError(f"the config has an unknown field {path!r}; {checks.nearest(path, expected)}")
+    for path in expected:
+        if path not in got:
+            raise ValueError(f"the config lacks the field {path!r}; start from jaxsurr.training.default_config().")
+    for name in (config.loss, *config.losses):
+        checks.one_of(name, "loss", (*LEARNED, *losses.LOSSES))
+    checks.one_of(config.conventional, "conventional", losses.LOSSES)
+    checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
+    checks.one_of(config.model.name, "model.name", models.BODIES)
+    checks.one_of(config.model.head, "model.head", models.HEADS)
+    checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
+    checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
+    checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
+    metrics.get(config.metric)
+    for path in ("epochs", "batch_size", "seeds", "surrogate.outer_steps", "surrogate.outer_every", "checkpoint.every"):
+        checks.positive_integer(got[path], path)
+    for path in ("learning_rate", "surrogate.relative_scale"):
+        if not got[path] > 0:
+            raise ValueError(f"{path} must be positive, got {got[path]!r}.")
+    if not 0 <= config.warm_epochs <= config.epochs:
+        raise ValueError(f"warm_epochs must lie between 0 and epochs = {config.epochs}, got {config.warm_epochs!r}.")
+    if not 0 <= config.surrogate.heldout < 1:
+        raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")

@@ -1,0 +1,336 @@
+"""One run: train a model on a loss, choose its best epoch on validation, read the test split once."""
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import bilevel, parallel
+from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.training import records
+from jaxsurr.training.checkpoint import Checkpoints
+from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.program import Program, build, compares_parameters
+from jaxsurr.types import Batch, Surrogate
+
+_HELDOUT = 1_000_000_003  # random stream, beside those of the data
+_STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
+Event = dict[str, Any]
+
+
+def load_data(config: Any) -> Data:
+    """The data of a config."""
+    fields = config.data
+    return load(
+        fields.source,
+        seed=config.seed,
+        kind=fields.kind or None,
+        levels=fields.levels or None,
+        validation_fraction=fields.validation_fraction,
+        test_fraction=fields.test_fraction,
+        label_noise=fields.label_noise,
+        limit=fields.limit or None,
+    )
+
+
+def _take(split: Split, rows: np.ndarray) -> Split:
+    return Split(split.inputs[rows], jax.tree.map(lambda leaf: leaf[rows], split.targets))
+
+
+def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
+    """The rows that are trained on and the rows that the surrogate is judged on.
+
+    They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
+    """
+    if not (compares_parameters(config) and config.surrogate.heldout):
+        return train, train
+    rows = np.random.default_rng([config.seed, _HELDOUT]).permutation(len(train.inputs))
+    number = round(config.surrogate.heldout * len(rows))
+    if not 0 < number < len(rows):
+        raise ValueError(
+            f"surrogate.heldout = {config.surrogate.heldout} of {len(rows)} training rows leaves one part empty."
+        )
+    return _take(train, rows[number:]), _take(train, rows[:number])
+
+
+def prepare(config: Any, program: Program | None = None) -> tuple[Data, Program]:
+    """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only."""
+    validate(config)
+    data = load_data(config)
+    train, _ = hold_out(config, data.train)
+    if len(train.inputs) < config.batch_size:
+        raise ValueError(
+            f"batch_size is {config.batch_size}, but there are only {len(train.inputs)} training rows; "
+            f"set batch_size to {len(train.inputs)} or less."
+        )
+    return data, program or build(config, data, num_batches(train, config.batch_size))
+
+
+def run(
+    config: Any,
+    workdir: str | os.PathLike,
+    *,
+    report: Callable[[Event], None] | None = None,
+    data: Data | None = None,
+    program: Program | None = None,
+) -> dict[str, Any]:
+    """Trains a model as a config says, and leaves what it found in a work directory.
+
+    A run that was interrupted goes on from its newest checkpoint, and on one device ends bit for bit where it would have
+    ended; a run that is complete returns its result at once.
+
+    Args:
+      config: see `jaxsurr.training.default_config`.
+      workdir: gets `config.json`, `metrics.jsonl` (a line an epoch), `result.json`, `checkpoints/` and TensorBoard
+        events. One directory belongs to one config.
+      report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
+      data, program: from `prepare`, where several runs share them.
+
+    Returns:
+      What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the config,
+      versions.
+
+    Raises:
+      ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
+      FloatingPointError: the model diverged.
+      OSError: the directory cannot be written.
+    """
+    validate(config)
+    path = records.open_workdir(workdir, as_dict(config))
+    result_file = path / "result.json"
+    if result_file.exists():
+        return records.read_json(result_file)
+    if data is None or program is None:
+        data, program = prepare(config)
+    started = time.time()
+    checkpoints = Checkpoints(path / "checkpoints", config.checkpoint.keep)
+    try:
+        outcome = _Run(config, data, program, path, checkpoints, report or (lambda event: None)).go()
+    finally:
+        checkpoints.close()
+    result = {
+        **outcome,
+        "loss": config.loss,
+        "seed": config.seed,
+        "metric": program.metric.name,
+        "higher_is_better": program.metric.higher_is_better,
+        "seconds": round(time.time() - started, 1),
+        "devices": jax.device_count(),
+        "platform": jax.devices()[0].platform,
+        "versions": records.versions(),
+        "config": as_dict(config),
+    }
+    if jax.process_index() == 0:
+        records.write_json(result_file, result)
+    return result
+
+
+def fresh_state(
+    config: Any, program: Program, train: Split, surrogate: Surrogate, params: Any = None
+) -> bilevel.TrainState:
+    """A state before the first step on `surrogate`, on the host; its scale is taken from up to 1,024 training rows."""
+    weights_key, step_key = jax.random.split(jax.random.key(config.seed))
+    rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:1024]
+    sample = _take(train, rows)
+    if params is None:
+        params = jax.jit(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
+    batch = Batch(sample.inputs, sample.targets)
+    return bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(program.model.apply), batch)
+
+
+class _Run:
+    """The state of one run between its epochs; everything that has to survive an interruption is in checkpoints."""
+
+    def __init__(self, config, data, program, path, checkpoints, report):
+        self.config, self.data, self.program = config, data, program
+        self.path, self.checkpoints, self.report = path, checkpoints, report
+        self.train, self.heldout = hold_out(config, data.train)
+        self.steps_per_epoch = num_batches(self.train, config.batch_size)
+        self.switch = config.epochs if program.surrogate is None else config.warm_epochs
+        self.sign = -1.0 if program.metric.higher_is_better else 1.0
+
+    def go(self) -> dict[str, Any]:
+        state, history, best = self.start()
+        log = _TensorBoard(self.path, len(history))
+        executor = self.program.executor
+        for epoch in range(len(history) + 1, self.config.epochs + 1):
+            learned = epoch > self.switch
+            if learned and epoch == self.switch + 1:
+                state = self.take_over(state, epoch)
+            state, entry = self.epoch(state, epoch, learned)
+            host = executor.fetch(state)
+            entry["validation"] = self.score(host.params, self.data.validation)
+            history.append(entry)
+            if not math.isfinite(entry["loss"]):
+                raise FloatingPointError(
+                    f"the training loss is {entry['loss']} in epoch {epoch}: the model diverged. Lower learning_rate "
+                    f"({self.config.learning_rate}), or lengthen warm_epochs ({self.config.warm_epochs})."
+                )
+            if best is None or self.sign * _first(entry["validation"]) < self.sign * _first(best[1]["validation"]):
+                best = (host, entry)
+            self.record(entry, log)
+            if epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs:
+                self.save(epoch, host, best)
+        log.close()
+        final = history[-1]
+        return {
+            "epochs": self.config.epochs,
+            "best_epoch": best[1]["epoch"],
+            "validation": best[1]["validation"],
+            "test": self.score(best[0].params, self.data.test),
+            "gradient_correlation": final.get("gradient_correlation"),
+            "ceiling": final.get("ceiling"),
+            "history": history,
+        }
+
+    # --- begin, switch, end -------------------------------------------------------------------------------------------
+
+    def fresh(self, surrogate: Surrogate, params: Any = None) -> bilevel.TrainState:
+        return fresh_state(self.config, self.program, self.train, surrogate, params)
+
+    def template(self, epoch: int) -> bilevel.TrainState:
+        """A host state like the one after an epoch."""
+        warm = self.fresh(self.program.warm)
+        return warm if epoch <= self.switch else self.fresh(self.program.surrogate, warm.params)
+
+    def start(self):
+        """State, history and best epoch so far: from the newest checkpoint, or from nothing."""
+        lines, place = self.path / "metrics.jsonl", self.program.executor.place
+        epoch = self.checkpoints.epoch("newest")
+        if epoch is None:
+            records.write_lines(lines, [])
+            return place(self.fresh(self.program.warm)), [], None
+        state, progress = self.checkpoints.restore("newest", self.template(epoch))
+        best, _ = self.checkpoints.restore("best", self.template(progress["best"]["epoch"]))
+        history = records.read_lines(lines)[:epoch]
+        records.write_lines(lines, history)
+        return place(state), history, (best, progress["best"])
+
+    def save(self, epoch: int, host: bilevel.TrainState, best: tuple) -> None:
+        self.checkpoints.save("best", best[1]["epoch"], best[0], best[1])
+        self.checkpoints.save("newest", epoch, host, {"best": best[1]})
+
+    def take_over(self, state: Any, epoch: int) -> Any:
+        """The learned loss takes over: it is initialised on current predictions, and learned for a while alone."""
+        host = self.program.executor.fetch(state)
+        begun = self.fresh(self.program.surrogate, host.params)
+        state = self.program.executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
+        count, flat = 0, []
+        while count < self.config.surrogate.burn_in:
+            for batch in self.pairs(epoch, offset=1 + count):
+                state, info = self.program.steps["burn_in"](state, *batch)
+                flat.append(info.surrogate.flat)
+                count += 1
+                if count >= self.config.surrogate.burn_in:
+                    break
+        if flat and self.config.loss != "smoothed" and np.mean([np.mean(f) for f in jax.device_get(flat)]) > 0.999:
+            warnings.warn(
+                f"{self.program.metric.name} does not change when predictions are perturbed at the present scale, so its "
+                "gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
+                f"({self.config.surrogate.relative_scale}) or lengthen the warm start, warm_epochs "
+                f"({self.config.warm_epochs}), and check that the metric varies on these data at all.",
+                stacklevel=2,
+            )
+        # The steps of the burn-in leave the model and its place in the schedule as they were.
+        after = self.program.executor.fetch(state)
+        return self.program.executor.place(after._replace(step=host.step))
+
+    # --- one epoch ----------------------------------------------------------------------------------------------------
+
+    def shards(self, split: Split, epoch: int, stream: int) -> Iterator[Batch]:
+        """Batches in an order of their own for each epoch and stream; this process's part of each."""
+        return batches(
+            split,
+            self.config.batch_size,
+            seed=self.config.seed,
+            epoch=stream * _STREAM + epoch,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    def pairs(self, epoch: int, offset: int = 0) -> Iterator[tuple[Batch, ...]]:
+        """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
+        shard = self.program.executor.shard
+        learned = epoch > self.switch and compares_parameters(self.config)
+        others = self.endless(self.heldout, epoch, offset) if learned else None
+        for batch in self.shards(self.train, epoch, 2 * offset):
+            yield (shard(batch), shard(next(others))) if others else (shard(batch),)
+
+    def endless(self, split: Split, epoch: int, offset: int) -> Iterator[Batch]:
+        turn = 0
+        while True:
+            yield from self.shards(split, epoch, 2 * (offset + turn * 1000) + 1)
+            turn += 1
+
+    def epoch(self, state: Any, epoch: int, learned: bool) -> tuple[Any, dict[str, Any]]:
+        """Trains for one epoch; the entry of the history holds means over its steps."""
+        infos, every = [], self.config.surrogate.outer_every
+        for number, batch in enumerate(self.pairs(epoch)):
+            phase = "conventional" if not learned else "surrogate" if number % every == 0 else "frozen"
+            if phase == "frozen":
+                batch = batch[:1]
+            state, info = self.program.steps[phase](state, *batch)
+            infos.append(info)
+        infos = jax.device_get(infos)
+        entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
+        entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
+        if learned and self.config.loss != "smoothed":
+            for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
+                rows = [np.asarray(getattr(info.surrogate, name)) for info in infos]
+                entry[name] = float(np.nanmean(rows))
+        return state, entry
+
+    def score(self, params: Any, split: Split) -> float | list[float]:
+        """The metric of a split, exact in its last partial batch."""
+        devices = self.program.executor.num_devices
+        size = -(-512 // devices) * devices
+        parts = batches(split, size, partial=True, process_index=jax.process_index(), process_count=jax.process_count())
+        executor = self.program.executor
+        predictions, targets = parallel.predict_all(executor, self.program.predict, params, parts)
+        return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
+
+    def record(self, entry: dict[str, Any], log: "_TensorBoard") -> None:
+        if jax.process_index() == 0:
+            records.append_line(self.path / "metrics.jsonl", entry)
+            log.write(entry)
+        self.report(
+            {
+                "event": "epoch",
+                "epochs": self.config.epochs,
+                "loss_name": self.config.loss,
+                "seed": self.config.seed,
+                **entry,
+            }
+        )
+
+
+def _first(value: float | list[float]) -> float:
+    """The metric that choices are made on: the only one, or the first of several."""
+    return value[0] if isinstance(value, list) else value
+
+
+class _TensorBoard:
+    """Scalars as TensorBoard events, on process 0."""
+
+    def __init__(self, path, done: int):
+        from tensorboardX import SummaryWriter
+
+        self.writer = (
+            SummaryWriter(str(path / "tensorboard"), purge_step=done + 1) if jax.process_index() == 0 else None
+        )
+
+    def write(self, entry: dict[str, Any]) -> None:
+        for name, value in entry.items():
+            for i, number in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(number, float):
+                    self.writer.add_scalar(name if i == 0 else f"{name}_{i}", number, entry["epoch"])
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()

@@ -1,0 +1,50 @@
+"""What a person sees while runs go on: a bar where there is a terminal, plain lines where there is none."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple[Callable[[dict[str, Any]], None], Any]:
+    """A callback for `jaxsurr.training.run(report=...)`, and a function that ends the display.
+
+    Args:
+      total: epochs in all, over all runs.
+      stream: where to write, standard error by default.
+      every: without a terminal, a line every so many epochs of a run, and at its last.
+    """
+    stream = sys.stderr if stream is None else stream
+    bar = None
+    if stream.isatty():
+        from tqdm import tqdm
+
+        bar = tqdm(total=total, file=stream, unit="epoch", dynamic_ncols=True)
+
+    def report(event: dict[str, Any]) -> None:
+        text = describe(event)
+        if bar is not None:
+            bar.set_description_str(f"{event['loss_name']} seed {event['seed']}")
+            bar.set_postfix_str(text)
+            bar.update(1)
+        elif event["epoch"] % every == 0 or event["epoch"] == event["epochs"]:
+            print(
+                f"{event['loss_name']} seed {event['seed']} epoch {event['epoch']}/{event['epochs']}: {text}",
+                file=stream,
+                flush=True,
+            )
+
+    return report, bar.close if bar is not None else lambda: None
+
+
+def describe(event: dict[str, Any]) -> str:
+    """The current metric and gradient correlation in a few words.
+
+    >>> describe({"validation": 0.25, "gradient_correlation": 0.6, "ceiling": 0.75})
+    'validation 0.2500, gradient correlation 0.60 of 0.75'
+    """
+    value = event["validation"]
+    values = value if isinstance(value, list) else [value]
+    text = "validation " + " ".join(f"{v:.4f}" for v in values)
+    if "gradient_correlation" in event:
+        text += f", gradient correlation {event['gradient_correlation']:.2f} of {event['ceiling']:.2f}"
+    return text

@@ -1,0 +1,122 @@
+"""A study: several losses, the same seeds for each, one table."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxsurr.training import records
+from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training.loop import prepare, run
+
+
+def study(
+    config: Any, workdir: str | os.PathLike, *, report: Callable[[dict[str, Any]], None] | None = None
+) -> dict[str, Any]:
+    """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
+
+    Runs share seeds: for one seed the split, the initial weights and the batch order are the same for every loss. A study
+    that was interrupted goes on where it stopped.
+
+    Args:
+      config: with `losses` and `seeds`.
+      workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
+      report: called after every epoch of every run.
+
+    Returns:
+      `{"rows": [...], "runs": [...]}`: a row of the table for each loss, and the results of all runs.
+
+    Raises:
+      ValueError: the config is wrong, or the directory belongs to another one.
+    """
+    validate(config)
+    if not config.losses:
+        raise ValueError("a study needs losses: set losses=('cross_entropy', 'correlated_gradients'), say.")
+    path = records.open_workdir(workdir, as_dict(config))
+    runs = []
+    for loss in config.losses:
+        program = None
+        for seed in range(config.seed, config.seed + config.seeds):
+            single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, seed=seed)
+            data = None
+            where = path / f"{loss}-seed{seed}"
+            if not (where / "result.json").exists():
+                data, program = prepare(single, program)
+            runs.append(run(single, where, report=report, data=data, program=program))
+            records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
+    rows = table(runs)
+    records.write_json(path / "study.json", {"rows": rows})
+    return {"rows": rows, "runs": runs}
+
+
+def _line(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "history"}
+
+
+def _first(value: float | list[float]) -> float:
+    return value[0] if isinstance(value, list) else value
+
+
+def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each loss: mean and standard deviation over seeds, and the paired difference with the first loss.
+
+    The 95 % interval of the difference is Student's t over the paired seeds (scipy); it needs two seeds or more. Of
+    several metrics the first counts.
+
+    Args:
+      runs: results of `run`, the same seeds for every loss.
+
+    Returns:
+      Rows with `loss`, `seeds`, `validation`, `test`, `std`, `difference`, `low`, `high`, `verdict`
+      ("better", "worse", "tie"), `gradient correlation`
+      and `ceiling` of the last epoch; None where there is nothing to say.
+    """
+    losses = list(dict.fromkeys(result["loss"] for result in runs))
+    test = {
+        loss: {result["seed"]: _first(result["test"]) for result in runs if result["loss"] == loss} for loss in losses
+    }
+    rows = []
+    for loss in losses:
+        mine = [result for result in runs if result["loss"] == loss]
+        values = np.array(list(test[loss].values()))
+        correlations = [r["gradient_correlation"] for r in mine if r["gradient_correlation"] is not None]
+        ceilings = [r["ceiling"] for r in mine if r["ceiling"] is not None]
+        row = {
+            "loss": loss,
+            "seeds": len(values),
+            "validation": float(np.mean([_first(result["validation"]) for result in mine])),
+            "test": float(values.mean()),
+            "std": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "difference": None,
+            "low": None,
+            "high": None,
+            "verdict": "reference",
+            "gradient correlation": float(np.mean(correlations)) if correlations else None,
+            "ceiling": float(np.mean(ceilings)) if ceilings else None,
+        }
+        if loss != losses[0]:
+            shared = [seed for seed in test[loss] if seed in test[losses[0]]]
+            difference = np.array([test[loss][seed] - test[losses[0]][seed] for seed in shared])
+            row |= paired(difference, mine[0]["higher_is_better"])
+        rows.append(row)
+    return rows
+
+
+def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
+    """Mean of paired differences, its 95 % interval by Student's t, and what it says.
+
+    >>> import numpy as np
+    >>> paired(np.array([-0.2, -0.3, -0.25]), higher_is_better=False)["verdict"]
+    'better'
+    """
+    from scipy import stats
+
+    mean = float(difference.mean())
+    if len(difference) < 2:
+        return {"difference": mean, "low": None, "high": None, "verdict": "one seed"}
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    low, high = (mean, mean) if error == 0 else stats.t.interval(0.95, len(difference) - 1, loc=mean, scale=error)
+    above, below = low > 0, high < 0
+    verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
+    return {"difference": mean, "low": float(low), "high": float(high), "verdict": verdict}

@@ -1,0 +1,183 @@
+"""Runs in processes of its own, with its own number of devices; started by test_parallel.py and test_processes.py.
+
+`process_worker.py devices OUT`: everything on one and on eight devices of one process.
+`process_worker.py processes OUT ADDRESS NUMBER ID`: the same training as one of several processes.
+The results, NumPy arrays and messages, are pickled to OUT.
+"""
+
+import functools
+import pickle
+import sys
+import warnings
+
+import chex
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+
+import jaxsurr
+from jaxsurr import bilevel, parallel, surrogates
+from jaxsurr.data import Split, batches
+from jaxsurr.networks import mlp
+
+BATCH = 64
+ROWS = 2 * BATCH + 21  # of the third batch 8 devices get 8, 8, 5, 0, ... rows that count, and 2 processes 21 and 0
+
+
+class Model(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(10, name="head")(nn.tanh(nn.Dense(16)(x)))
+
+
+def split(seed):
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal(size=(ROWS, 8)).astype(np.float32)
+    labels = np.argmax(inputs @ np.random.default_rng(0).normal(size=(8, 10)), axis=1).astype(np.int32)
+    return Split(inputs, labels)
+
+
+def leaves(tree):
+    """A flat dictionary of NumPy arrays."""
+    paths = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): np.array(parallel._data(leaf)) for path, leaf in paths}
+
+
+METRIC = jaxsurr.metrics.error_rate
+IN_PARAMETERS = {"in_parameters": True, "part": bilevel.last_layer()}
+MIXED = {"conventional": jaxsurr.losses.cross_entropy, "mixture": 0.5}
+
+
+def learned(**options):
+    return jaxsurr.correlated_gradients(METRIC, network=lambda outputs: mlp(outputs, hidden=(8,)), **options)
+
+
+SCENARIOS = {
+    "network": lambda: (learned(), {}),
+    "basis": lambda: (learned(family="basis"), {}),
+    "network in parameters": lambda: (
+        learned(objective="parameters", correlation="pearson", penalty_weight=0.1),
+        IN_PARAMETERS | MIXED,
+    ),
+    "basis in parameters": lambda: (learned(family="basis", objective="parameters"), IN_PARAMETERS),
+    "smoothed": lambda: (surrogates.smoothed(METRIC), {}),
+}
+
+
+@functools.cache
+def begin(name):
+    """Surrogate, options of the step, optimizer, and the first state, which no step may donate."""
+    surrogate, options = SCENARIOS[name]()
+    optimizer = optax.sgd(0.5, momentum=0.9)
+
+    def start(key, sample):
+        params = Model().init(key, sample.inputs)
+        return bilevel.init_state(key, params, optimizer, surrogate, Model().apply, sample)
+
+    sample = jaxsurr.Batch(*(rows[:BATCH] for rows in split(1)))
+    return surrogate, options, optimizer, jax.jit(start)(jax.random.key(2), sample)
+
+
+def train(on, name, process=(0, 1)):
+    """Two epochs: 6 steps, of which two are on a partial batch. Returns the end on the host, and what it came from."""
+    surrogate, options, optimizer, start = begin(name)
+    step = on.compile(bilevel.make_step(Model().apply, optimizer, surrogate, axis_name=on.axis_name, **options))
+    placed = on.place(start)
+    state = placed
+    shared = dict(process_index=process[0], process_count=process[1], partial=True)
+    for epoch in range(2):
+        pairs = zip(
+            batches(split(1), BATCH, seed=3, epoch=epoch, **shared),
+            batches(split(2), BATCH, seed=4, epoch=epoch, **shared),
+            strict=True,
+        )
+        for batch, heldout in pairs:
+            heldout = (on.shard(heldout),) if options.get("in_parameters") else ()
+            state, info = step(state, on.shard(batch), *heldout)
+    return on.fetch(state), on.fetch(info), start, placed, state
+
+
+def predict(on, params, process=(0, 1)):
+    """Predictions on a split with a partial last batch, and how often the model was traced for two evaluations."""
+    traced = []
+
+    def apply(params, inputs):
+        traced.append(inputs.shape)
+        return Model().apply(params, inputs)
+
+    def parts():
+        return batches(split(5), BATCH, partial=True, process_index=process[0], process_count=process[1])
+
+    compiled = on.compile_predict(apply)
+    parallel.predict_all(on, compiled, params, parts())
+    return *parallel.predict_all(on, compiled, params, parts()), traced
+
+
+def message(function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing was raised"
+
+
+def on_devices():
+    one, eight = parallel.executor(1), parallel.executor()
+    results = {"executors": [(on.axis_name, on.num_devices) for on in (one, eight, parallel.executor(2))]}
+    ends = {}
+    for name in SCENARIOS:
+        ends[name] = [train(on, name) for on in (one, eight)]
+        results[name] = [leaves(end[:2]) for end in ends[name]]
+    state, _, start, placed, last = ends["network"][1]
+    results["start is alive"] = [not leaf.is_deleted() for leaf in jax.tree.leaves(start)]
+    results["placed is donated"] = [leaf.is_deleted() for leaf in jax.tree.leaves(placed.params)]
+    results["fetched"] = (leaves(state), leaves(eight.fetch(eight.place(state))))
+    replicas = jax.tree.map(lambda leaf: leaf == leaf[:1], leaves(last))
+    results["replicas agree"] = {path: bool(np.all(same)) for path, same in replicas.items()}
+    results["key"] = (jax.dtypes.issubdtype(state.key.dtype, jax.dtypes.prng_key), state.key.shape)
+    results["predictions"] = [predict(on, state.params) for on in (one, eight)]
+    rows = np.arange(24.0).reshape(24, 1)
+    results["shards"] = [np.asarray(eight.shard(rows)), eight.gather(eight.shard(rows)), one.gather(one.shard(rows))]
+    results["errors"] = {
+        "19 rows": message(eight.shard, np.zeros((19, 3))),
+        "3 rows": message(eight.shard, np.zeros((3, 3))),
+        "9 devices": message(parallel.executor, 9),
+    }
+    results["keys"] = own_keys(eight)
+    with chex.fake_pmap(jit_result=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        faked = parallel.executor()
+        results["fake"] = leaves(train(faked, "smoothed")[:2])
+        results["fake predictions"] = predict(faked, state.params)
+    return results
+
+
+def own_keys(on):
+    draw = on.compile(lambda key: parallel.device_key(key, on.axis_name))
+    return np.asarray(jax.random.key_data(draw(on.place(jax.random.key(7)))))
+
+
+def on_processes(address, number, index):
+    if number > 1:
+        parallel.initialise_distributed(address, number, index)
+    on = parallel.executor()
+    state, info, *_ = train(on, "network in parameters", (index, number))
+    mine = {"of": np.full(2, index), "true": np.array([True, False]), "key": jax.random.key(index)}
+    return {
+        "devices": (on.num_devices, jax.local_device_count()),
+        "trained": leaves((state, info)),
+        "predictions": predict(on, state.params, (index, number)),
+        "placed": leaves(on.fetch(on.place(mine))),
+        "doubles": parallel._of_all_processes(np.array([index + 1e-12])),
+        "error": message(on.shard, np.zeros((7, 3))),
+    }
+
+
+Batch = jaxsurr.Batch
+
+if __name__ == "__main__":
+    kind, out, *arguments = sys.argv[1:]
+    found = on_devices() if kind == "devices" else on_processes(arguments[0], *map(int, arguments[1:]))
+    with open(out, "wb") as file:
+        pickle.dump(found, file)
