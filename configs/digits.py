@@ -5,8 +5,8 @@ Cost: FILL
 Expect: FILL
 """
 
-from jaxsurr.training import default_config
+from jaxsurr.training import default_config, update
 
 
 def get_config():
-    return default_config()
+    return update(default_config(), losses=("cross_entropy", "value_fit", "smoothed", "correlated_gradients"), seeds=5)

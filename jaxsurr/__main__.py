@@ -4,25 +4,27 @@
       the default job: cross-entropy against the learned loss on scikit-learn's digits with noisy labels
   python -m jaxsurr --config=configs/diabetes.py --workdir=runs/diabetes
       a config of your own, or one of those that come with the source
-  python -m jaxsurr --config.data.source=csv:table.csv?target=price --config.metric=mean_absolute_error ...
-      any field overridden; see jaxsurr.training.default_config for all of them
+  python -m jaxsurr --config.losses="()" --config.data.source="csv:table.csv?target=price" \
+      --config.metric=mean_absolute_error --config.data.label_noise=0 --workdir=runs/price
+      any field of the config by --config.NAME=VALUE; jaxsurr.training.default_config lists them
 
-Where the config names several `losses` the runs are compared in a table; else one run of `loss` is made. Results go to
---workdir: metrics.jsonl, result.json, checkpoints, TensorBoard events and figures. The same command again goes on where
-it was interrupted.
+A field keeps its type: --config.epochs=10, --config.learning_rate=1e-3, --config.model.hidden=64,32 (one number:
+--config.model.hidden=64), --config.losses=cross_entropy,smoothed. Quote what the shell would read, as ? and ().
+
+Where the config names several `losses` the runs are compared in a table; else (--config.losses="()") one run of `loss`
+is made. Results go to --workdir: metrics.jsonl, result.json, checkpoints, TensorBoard events and figures. The same
+command again goes on where it was interrupted. After an error, JAXSURR_TRACEBACK=1 shows where it came from.
 """
 
 import os
+import re
 import sys
+from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "training", "default.py")
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", _DEFAULT, "A Python file with get_config(); by default the embedded job.", lock_config=True
-)
 WORKDIR = flags.DEFINE_string("workdir", "runs/default", "Where results go; one directory belongs to one config.")
 FIGURES = flags.DEFINE_bool("figures", True, "Draw the figures when the runs are done.")
 COORDINATOR = flags.DEFINE_string(
@@ -32,31 +34,92 @@ PROCESSES = flags.DEFINE_integer("num_processes", 1, "How many processes train t
 PROCESS = flags.DEFINE_integer("process_id", 0, "Which of them this one is, from 0.", lower_bound=0)
 
 
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags; what is wrong with the config or its overrides is said in a sentence.
+
+    Raises:
+      flags.Error: a flag, the config file or a field is wrong; absl prints its text and exits.
+    """
+    from ml_collections import config_flags
+
+    from jaxsurr import checks
+    from jaxsurr.training.config import default_config, flatten
+
+    known = flatten(default_config())
+    for argument in argv[1:]:
+        field = re.match(r"--?(?:no)?config\.([^=]*)", argument)
+        if field and field[1] not in known:
+            raise flags.Error(f"the config has no field {field[1]!r}; {checks.nearest(field[1], known)}")
+        file = re.match(r"--?config=([^:]*)", argument)
+        if file and not os.path.isfile(file[1]):
+            raise flags.Error(f"there is no config file {file[1]!r}; check the path after --config=.")
+    try:
+        config_flags.DEFINE_config_file(
+            "config", _DEFAULT, "A Python file with get_config(); by default the embedded job."
+        )
+        return flags.FLAGS(argv)
+    except Exception as error:
+        if isinstance(error, flags.Error) and "parsing config file" not in str(error):
+            raise
+        while error.__context__ is not None and "parsing config file" in str(error):  # what get_config() raised
+            error = error.__context__
+        if os.environ.get("JAXSURR_TRACEBACK"):
+            raise
+        raise flags.Error(f"the config file cannot be used: {type(error).__name__}: {error}") from None
+
+
+def read_config() -> Any:
+    """The config of the flags, where losses may be written with commas between them.
+
+    Raises:
+      ValueError: the file returned something else; or `loss` was chosen on the command line, where the config names `losses`.
+    """
+    config, chosen = flags.FLAGS.config, flags.FLAGS["config"].override_values
+    if not hasattr(config, "losses"):
+        raise ValueError(
+            "get_config() must return the config, as update(jaxsurr.training.default_config(), ...) does; it returned "
+            f"{type(config).__name__}."
+        )
+    config.losses = tuple(name.strip() for entry in config.losses for name in str(entry).split(",") if name.strip())
+    if "loss" in chosen and config.losses:
+        raise ValueError(
+            f"--config.loss={config.loss} would not be used, as the config compares losses {config.losses}: add "
+            '--config.losses="()" --config.seeds=1 for a single run.'
+        )
+    if config.losses == () and "losses" in chosen and "seeds" not in chosen:
+        config.seeds = 1
+    return config
+
+
 def main(argv: list[str]) -> None:
     """Runs what the flags say, and prints its table."""
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
     from jaxsurr import parallel
+    from jaxsurr.training.config import validate
     from jaxsurr.training.job import job
     from jaxsurr.training.progress import progress
 
     logging.set_verbosity(logging.WARNING)
-    if COORDINATOR.value:
-        parallel.initialise_distributed(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-    config = CONFIG.value
-    total = config.epochs * max(1, len(config.losses) * config.seeds)
-    report, done = progress(total)
+    done, code, text = lambda: None, 0, ""
     try:
+        config = read_config()
+        validate(config)
+        if COORDINATOR.value:
+            parallel.initialise_distributed(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
         text = job(config, WORKDIR.value, report=report, figures=FIGURES.value)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
-        done()
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         if os.environ.get("JAXSURR_TRACEBACK"):
             raise
-        sys.exit(1)
+        code, text = 1, f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        code, text = 130, "Interrupted; the same command goes on from the last checkpoint."
     done()
-    print(text)
+    if text:
+        print(text, file=sys.stderr if code else sys.stdout)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -40,8 +40,7 @@ def median_level(logits: Array) -> Array:
     """
     odds = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)))
     cumulative = jnp.cumsum(odds[..., :-1], axis=-1)
-    # A NaN lies below nothing, so the comparison is written such that it decodes to the highest level.
-    below = ~(2 * cumulative >= jnp.sum(odds, axis=-1, keepdims=True))
+    below = 2 * cumulative < jnp.sum(odds, axis=-1, keepdims=True)
     return jnp.sum(below, axis=-1).astype(logits.dtype)
 
 
@@ -58,8 +57,8 @@ def expected_level(logits: Array) -> Array:
 def threshold_count(cumulative_logits: Array) -> Array:
     """How many of the K - 1 thresholds are passed.
 
-    Entry k of the input is the logit of `P(level > k)`, as CORAL, CORN and OR-CNN predict it; the level is the number of
-    entries above zero.
+    Entry k of the input is the logit of `P(level > k)`, as CORAL, CORN and OR-CNN predict it; the level is the number
+    of entries above zero.
 
     Args:
       cumulative_logits: `[..., K - 1]` float.

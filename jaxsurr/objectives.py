@@ -19,7 +19,7 @@ from jaxsurr.types import Array, PyTree
 def value_fit(sums: Moments) -> Array:
     """Mean squared error between surrogate x and metric y over the variance of y; 0 is perfect, 1 a constant's best.
 
-    `E (x - y)^2 / Var(y)`. Where y is constant there is nothing to explain, and the mean squared error itself is returned.
+    `E (x - y)^2 / Var(y)`. Where y is constant there is nothing to explain, and the mean squared error is returned.
 
     Args:
       sums: `moments(surrogate values, smoothed metric values)`.

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.reductions import masked
 from jaxsurr.types import Array, PyTree, Space
 
 Directions = Callable[[Array, Array, int, int, int, int], Array]
@@ -74,6 +75,29 @@ def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
     return directions
 
 
+def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> Array:
+    """Predictions that fit their space and are finite, with 0 in rows that do not count, whatever those hold.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or (outside `jit`) a value is NaN or infinite.
+    """
+    space.check(predictions, targets)
+    checks.mask(where, predictions.shape[0])
+    predictions = masked(jnp.asarray(predictions), where)
+    checks.finite(predictions)
+    return predictions
+
+
+def check_options(*, num_pairs: int, chunk_size: int, relative_scale: float, decay: float) -> None:
+    """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
+    checks.positive_integer(num_pairs, "num_pairs")
+    checks.positive_integer(chunk_size, "chunk_size")
+    if not relative_scale > 0:
+        raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay must be in [0, 1), got {decay!r}.")
+
+
 def smoothed_metric(
     metric: Metric,
     predictions: Array,
@@ -90,16 +114,16 @@ def smoothed_metric(
 ) -> Smoothed:
     """Estimates `m_s` and its gradient from antithetic pairs.
 
-    `g = sum_p [m(z + s u e_p) - m(z - s u e_p)] e_p / (2 s u P)`, with u the space's unit. Noise is drawn per example for
-    example-wise metrics, whose estimates are independent of each other; a metric of sets is perturbed in all examples at
-    once. In d dimensions the expected squared cosine of g with the true gradient is about `P / (P + d - 1)`.
+    `g = sum_p [m(z + s u e_p) - m(z - s u e_p)] e_p / (2 s u P)`, with u the space's unit. Noise is drawn per example
+    for example-wise metrics, whose estimates are independent of each other; a metric of sets is perturbed in all
+    examples at once. In d dimensions the expected squared cosine of g with the true gradient is about `P / (P + d - 1)`.
 
     Args:
       metric: what `jaxsurr.metric` makes.
       predictions: `[B, ...]` float.
       targets: what the metric reads.
       key: typed, `jax.random.key(seed)`.
-      scale: s, a positive scalar in the unit of the space. A metric whose decision margins exceed a few s is flat there.
+      scale: s, a positive scalar in the unit of the space. Where decision margins exceed a few s a metric is flat.
       num_pairs: P.
       where: `[B]` bool; rows where it is False have value and gradient 0.
       space: the prediction space, by default the metric's.
@@ -125,13 +149,14 @@ def smoothed_metric(
     checks.positive_integer(num_pairs, "num_pairs")
     checks.positive_integer(chunk_size, "chunk_size")
     space.check(predictions, targets)
+    checks.mask(where, predictions.shape[0])
     if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
         raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
     outputs = output_shape(metric, predictions, targets)
     batch, event = predictions.shape[0], predictions.shape[1:]
     dtype = predictions.dtype
     size = int(np.prod(event))
-    unit = jnp.asarray(space.unit(predictions, targets), dtype)
+    unit = jnp.broadcast_to(jnp.asarray(space.unit(predictions, targets), dtype), predictions.shape)
     inverse_unit = jnp.where(unit > 0, 1 / jnp.where(unit > 0, unit, 1), 0)
     example_ids = first_example + jnp.arange(batch)
 
@@ -141,11 +166,11 @@ def smoothed_metric(
     def chunk(sums, first_pair, pairs):
         noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
-        step = scale * unit * noise
-        plus, minus = jax.vmap(evaluate)(predictions + step), jax.vmap(evaluate)(predictions - step)
+        step = scale * unit[None] * noise
+        plus, minus = jax.vmap(evaluate)(predictions[None] + step), jax.vmap(evaluate)(predictions[None] - step)
         # [C, B or 1, M]: one difference for each pair, example (or set) and metric.
         slope = ((plus - minus) / (2 * scale)).reshape(pairs, batch if metric.per_example else 1, -1)
-        flat = (noise * inverse_unit).reshape(pairs, batch, size)
+        flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)
         alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
         gradient, difference = (

@@ -47,7 +47,7 @@ def _check_labels(axes: str, outputs: int, what: str):
 
 def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     """What each class has over the true one, in scales, `[B, K]`, and which classes are rivals, `[B, K]`."""
-    rival = jnp.arange(predictions.shape[-1], dtype=targets.dtype) != targets[:, None]
+    rival = jnp.arange(predictions.shape[-1], dtype=targets.dtype)[None] != targets[:, None]
     of_label = jnp.sum(jnp.where(rival, 0, predictions), axis=-1, keepdims=True)
     return (predictions - of_label) / scale, rival
 
@@ -100,21 +100,22 @@ class_logits = Space(
 
 def _sides(levels: int) -> Array:
     """`[K - 1, K]` bool: whether level i lies above threshold k."""
-    return jnp.arange(levels) > jnp.arange(levels - 1)[:, None]
+    return jnp.arange(levels)[None] > jnp.arange(levels - 1)[:, None]
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
     """`[B, K - 1]`: 1 where the true level lies above the threshold, -1 where it does not."""
-    return jnp.where(targets[:, None] > jnp.arange(thresholds), 1, -1).astype(dtype)
+    return jnp.where(targets[:, None] > jnp.arange(thresholds)[None], 1, -1).astype(dtype)
 
 
 def _level_margins(predictions: Array, targets: Array, scale: Array, temperature: Array) -> tuple[Array, Array]:
     """How far each threshold is decided rightly: log odds of the two sides at a temperature, in scales.
 
-    At temperature 1 the sign says on which side of the threshold the median lies, as the temperature tends to 0 on which
-    side the mode lies. The second array is the standard deviation of the log odds when every logit is moved by one scale.
+    At temperature 1 the sign says on which side of the threshold the median lies, as the temperature tends to 0 on
+    which side the mode lies. The second array is the standard deviation of the log odds when each logit moves by one
+    scale.
     """
-    above = _sides(predictions.shape[-1])
+    above = _sides(predictions.shape[-1])[None]
     logits = predictions[:, None, :]
     scaled = logits / temperature
     high = jnp.where(above, scaled, _FAR)
@@ -131,7 +132,7 @@ def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
     mean = jax.nn.softmax(predictions) @ levels
     thresholds = levels[:-1] + 0.5
-    ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds)
+    ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds[None])
     features = jnp.stack(
         [mode, mode / mode_deviation, median, median / median_deviation, median_deviation, ahead], axis=-1
     )
@@ -233,7 +234,7 @@ points_in_plane = Space(
     losses=_point_losses,
     check=_check_points,
 )
-"""Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets together.
+"""Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
 
 The items are the visible points, the unit is the scale of the example.
 """

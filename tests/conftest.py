@@ -1,5 +1,10 @@
 """What holds for every test."""
 
+import os
+
+# Tests compile many small programs and run each once or twice: optimising less halves their time.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
 import jax
 import pytest
 

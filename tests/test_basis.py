@@ -8,6 +8,7 @@ import jaxsurr
 from jaxsurr import metrics, spaces
 from jaxsurr.smoothing import smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family, non_negative_least_squares
+from jaxsurr.types import View
 
 KEY = jax.random.key(0)
 
@@ -72,7 +73,7 @@ def class_data(batch=64, classes=5):
 def test_kernel_centres_are_quantiles_of_remembered_margins():
     logits, labels = class_data()
     scale = jnp.float32(0.5)
-    state = basis_family(spaces.class_logits, remembered=True, ramps=5).init(KEY, logits, labels, scale, 1)
+    state = basis_family(spaces.class_logits, remembered=True, ramps=5).init(KEY, View(logits, labels), scale, 1)
     margins, _ = spaces.class_logits.ramps(logits, labels, scale)
     expected = np.quantile(np.asarray(margins[:, 0], np.float64), [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
     np.testing.assert_allclose(state.centres, expected, rtol=1e-4, atol=1e-5)
@@ -82,14 +83,14 @@ def test_kernel_centres_are_quantiles_of_remembered_margins():
 def test_kernel_centres_leave_out_rows_that_do_not_count():
     logits, labels = class_data()
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family="kernel")
-    alone = surrogate.init(KEY, logits[:32], labels[:32])
-    filled = surrogate.init(KEY, logits, labels, jnp.arange(64) < 32)
+    alone = jax.jit(surrogate.init)(KEY, logits[:32], labels[:32])
+    filled = jax.jit(surrogate.init)(KEY, logits, labels, jnp.arange(64) < 32)
     np.testing.assert_allclose(filled.family.centres, alone.family.centres, rtol=1e-5)
 
 
 def test_grid_centres():
     logits, labels = class_data()
-    state = basis_family(spaces.class_logits, ramps=5, reach=2.0).init(KEY, logits, labels, jnp.float32(1), 3)
+    state = basis_family(spaces.class_logits, ramps=5, reach=2.0).init(KEY, View(logits, labels), jnp.float32(1), 3)
     assert state.centres.tolist() == [[-2.0, -1.0, 0.0, 1.0, 2.0]] * 2
     assert state.widths.tolist() == [[1.0] * 5] * 2
     assert state.coefficients.shape == (2 * 5 + 3, 3)
@@ -100,7 +101,7 @@ def test_closed_form_reaches_the_direct_solution(family):
     """With spread 0 and one key for all updates each sees one problem, which SciPy can solve."""
     logits, labels = class_data()
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family=family, spread=0.0, num_pairs=32)
-    state = surrogate.init(KEY, logits, labels)
+    state = jax.jit(surrogate.init)(KEY, logits, labels)
     update = jax.jit(surrogate.update)
     for _ in range(60):
         state, info = update(state, KEY, logits, labels)
@@ -131,10 +132,10 @@ def test_closed_form_reaches_the_direct_solution(family):
 def test_loss_falls_as_the_margin_grows():
     logits, labels = class_data()
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family="basis")
-    state = surrogate.init(KEY, logits, labels)
+    state = jax.jit(surrogate.init)(KEY, logits, labels)
     update = jax.jit(surrogate.update)
     for i in range(5):
         state, _ = update(state, jax.random.key(i), logits, labels)
     better = jnp.linspace(-3, 3, 13)[:, None] * jnp.array([[1.0, 0, 0, 0, 0]])
-    values = surrogate.loss(state, better, jnp.zeros(13, jnp.int32))
+    values = jax.jit(surrogate.loss)(state, better, jnp.zeros(13, jnp.int32))
     assert bool(jnp.all(jnp.diff(values) < 0))

@@ -32,7 +32,8 @@ def make_batch(seed=2, size=16, where=None):
 
 
 def start(surrogate, batch, optimizer=None):
-    return bilevel.init_state(KEY, model(), optimizer or optax.sgd(RATE), surrogate, apply, batch)
+    optimizer = optimizer or optax.sgd(RATE)
+    return jax.jit(lambda params: bilevel.init_state(KEY, params, optimizer, surrogate, apply, batch))(model())
 
 
 def by_hand(batch, loss, params):
@@ -42,7 +43,7 @@ def by_hand(batch, loss, params):
         values = loss(apply(params, batch.inputs), batch.targets)
         return jnp.mean(values if batch.where is None else values[batch.where])
 
-    return jax.value_and_grad(mean_loss)(params)
+    return jax.jit(jax.value_and_grad(mean_loss))(params)
 
 
 def assert_trees_close(got, wanted, tolerance=1e-5):
@@ -192,6 +193,18 @@ def test_objective_in_parameters(family, part):
     assert all(bool(jnp.isfinite(leaf)) for leaf in info.surrogate)
     assert -1 <= float(info.surrogate.gradient_correlation) <= 1
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.parametrize("family", ["network", "basis"])
+def test_masked_training_rows_have_no_gradient_in_parameters(family):
+    surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family=family, objective="parameters")
+    batch, heldout = make_batch(size=32, where=jnp.arange(32) < 20), make_batch(seed=5, size=24)
+    other = batch._replace(inputs=jnp.where(batch.where[:, None], batch.inputs, 7 - 3 * batch.inputs))
+    step = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate, in_parameters=True))
+    state = start(surrogate, batch)
+    (after, info), (other_after, other_info) = (step(state, filling, heldout) for filling in (batch, other))
+    assert_trees_close(other_info, info, tolerance=1e-4)
+    assert_trees_close(other_after.params, after.params, tolerance=1e-4)
 
 
 def test_part_is_put_back():

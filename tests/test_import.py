@@ -22,7 +22,7 @@ HEAVY = (
 
 
 def modules_after(imports):
-    """The names of all modules that are loaded after some imports in a fresh interpreter, and whether it has a device."""
+    """All modules that are loaded after some imports in a fresh interpreter, and whether it initialised a device."""
     program = (
         f"import {imports}\nimport json, sys\nfrom jax._src import xla_bridge\n"
         "print(json.dumps([sorted(sys.modules), bool(xla_bridge.backends_are_initialized())]))"

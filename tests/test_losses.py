@@ -131,7 +131,7 @@ def check_label_refusals(loss):
 @pytest.mark.parametrize("name", ["l1", "smooth_l1", "euclidean", "wing"])
 def test_points_that_do_not_fit_are_refused_in_words(name):
     predictions, targets = figures()
-    with pytest.raises(ValueError, match="targets.points must have shape"):
+    with pytest.raises(ValueError, match=r"targets\.points must have shape"):
         losses.get(name)(predictions, targets._replace(points=targets.points[:, :1]))  # would broadcast
-    with pytest.raises(TypeError, match="targets must be jaxsurr.Keypoints"):
+    with pytest.raises(TypeError, match=r"targets must be jaxsurr\.Keypoints"):
         losses.get(name)(predictions, targets.points)

@@ -72,10 +72,7 @@ def test_projection_is_idempotent(name):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
     space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
-    if extreme == "mixed":
-        predictions = 1e4 * jnp.sign(predictions)
-    else:
-        predictions = jnp.full_like(predictions, extreme)
+    predictions = 1e4 * jnp.sign(predictions) if extreme == "mixed" else jnp.full_like(predictions, extreme)
 
     def total(predictions):
         everything = reads(space, predictions, targets), space.losses(predictions, targets, SCALE)
@@ -100,10 +97,8 @@ def test_prediction_on_its_target_has_finite_gradients():
 @pytest.mark.parametrize("name", ["class_logits", "cumulative_logits", "points_in_plane"])
 def test_features_are_in_units_of_the_scale(name):
     space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
-    if name == "points_in_plane":
-        moved = targets.points + 8 * (predictions - targets.points)
-    else:
-        moved = 8 * predictions
+    centre = targets.points if name == "points_in_plane" else 0
+    moved = centre + 8 * (predictions - centre)
     assert_same(reads(space, moved, targets, 8 * SCALE), reads(space, predictions, targets))
     np.testing.assert_allclose(space.spread(moved, targets), 64 * space.spread(predictions, targets), rtol=1e-4)
 
@@ -135,12 +130,15 @@ def test_classes_margin_tells_right_from_wrong():
     assert 0 < int(jnp.sum(wrong)) < 12
 
 
-def test_soft_maximum():
-    values = jnp.array([[1.0, 3.0, 2.0]])
-    np.testing.assert_allclose(spaces.soft_maximum(values, 1e-3), [3.0], rtol=1e-6)
-    np.testing.assert_allclose(spaces.soft_maximum(values, 1.0), np.log(np.exp([1.0, 3.0, 2.0]).sum()), rtol=1e-6)
-    kept = spaces.soft_maximum(values, 1e-3, jnp.array([[True, False, True]]))
-    np.testing.assert_allclose(kept, [2.0], rtol=1e-6)
+def test_classes_margins_against_numpy():
+    (features, _), (ramps, _) = reads(class_logits, LOGITS, LABELS)
+    logits, labels = np.asarray(LOGITS, np.float64) / 0.5, LABELS.tolist()
+    for row, label, got, ramp in zip(logits, labels, features[:, 0], ramps[:, 0], strict=True):
+        rivals = np.delete(row, label)
+        margins = {t: row[label] - t * np.log(np.sum(np.exp(rivals / t))) for t in (2.0, 1.0, 0.5, 0.25)}
+        rank = np.log1p(np.sum(1 / (1 + np.exp(-1.7 * (rivals - row[label])))))
+        np.testing.assert_allclose(got, [*margins.values(), rank], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(ramp, [margins[1.0], margins[0.25]], rtol=1e-4, atol=1e-4)
 
 
 # --- levels -----------------------------------------------------------------------------------------------------------

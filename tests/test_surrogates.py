@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +51,7 @@ def learn(surrogate, data, updates, **options):
         data_key, update_key = jax.random.split(key)
         return surrogate.update(state, update_key, *data(data_key, **options))
 
-    state = surrogate.init(jax.random.key(1), *data(jax.random.key(2), **options))
+    state = jax.jit(surrogate.init)(jax.random.key(1), *data(jax.random.key(2), **options))
     state, infos = jax.jit(lambda state, keys: jax.lax.scan(update, state, keys))(
         state, jax.random.split(jax.random.key(3), updates)
     )
@@ -68,9 +70,15 @@ def reference(metric, predictions, targets, scale, num_pairs=8192):
             num_pairs=num_pairs,
             chunk_size=64,
             directions=quick_directions,
-        )  # fmt: skip
+        )
     )(predictions)
     return metric.sign * estimate.value, metric.sign * estimate.gradient
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def losses_and_slope(surrogate, state, predictions, targets):
+    losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets), predictions)
+    return losses, pullback(jnp.ones_like(losses))[0]
 
 
 def cosine(x, y):
@@ -87,7 +95,6 @@ def cosine(x, y):
         ("error_rate", class_data, "basis"),
         ("mean_absolute_error", level_data, "network"),
         ("mean_absolute_error?decode=argmax", level_data, "network"),
-        ("mean_absolute_error?decode=argmax", level_data, "basis"),
         ("pck?threshold=0.5", point_data, "network"),
         ("pck?threshold=0.5", point_data, "kernel"),
     ],
@@ -98,8 +105,7 @@ def test_learns_the_gradient_the_value_and_the_size(spec, data, family):
     state, info, infos = learn(surrogate, data, updates=400)
     predictions, targets = data(jax.random.key(4), batch=64)  # held out: no update saw them
     value, gradient = reference(metric, predictions, targets, info.scale)
-    losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets), predictions)
-    (slope,) = pullback(jnp.ones_like(losses))
+    losses, slope = losses_and_slope(surrogate, state, predictions, targets)
 
     correlation = cosine(slope, gradient)
     assert correlation >= 0.95  # the bar of the project
@@ -117,7 +123,7 @@ def test_surrogate_learned_with_ten_classes_serves_a_hundred():
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate)
     state, info, _ = learn(surrogate, class_data, updates=200)
     logits, labels = class_data(jax.random.key(4), batch=32, classes=100)
-    slope = jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, labels)))(logits)
+    _, slope = losses_and_slope(surrogate, state, logits, labels)
     _, gradient = reference(metrics.error_rate, logits, labels, info.scale, num_pairs=2048)
     # 2048 pairs in 99 dimensions: the reference itself has a cosine of about sqrt(2048 / 2146) = 0.98.
     assert cosine(slope, gradient) > 0.85
@@ -177,80 +183,84 @@ def test_scale_of_the_logits_does_not_matter():
             return factor * logits, labels
 
         surrogate = jaxsurr.correlated_gradients(metrics.error_rate)
-        state, info, _ = learn(surrogate, data, updates=20)
+        state, _, _ = learn(surrogate, data, updates=20)
         losses.append(surrogate.loss(state, *data(jax.random.key(4))))
     np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)
     assert float(jnp.std(losses[0])) > 0.01
 
 
-def spoilt_problems():
-    logits, labels = class_data(KEY, batch=24)
-    predictions, targets = point_data(KEY, batch=24)
-    where = jnp.arange(24) < 16
-    bad = [jnp.nan, jnp.inf, -jnp.inf, 1e30]
-    for value in bad:
-        yield metrics.error_rate, (logits, labels), (jnp.where(where[:, None], logits, value), labels), where
-    points = jnp.where(where[:, None, None], targets.points, jnp.nan)
-    moved = jnp.where(where[:, None, None], predictions, jnp.nan)
-    yield metrics.pck, (predictions, targets), (moved, targets._replace(points=points)), where
+def after_two_updates(surrogate):
+    """A compiled function of a batch: state, info, losses and gradient after two updates on it."""
 
-
-@pytest.mark.parametrize("case", range(5))
-@pytest.mark.parametrize("family", ["network", "basis"])
-def test_masked_rows_do_not_matter_whatever_they_hold(family, case):
-    metric, clean, spoilt, where = list(spoilt_problems())[case]
-    surrogate = jaxsurr.correlated_gradients(metric, family=family)
-    update = jax.jit(surrogate.update)
-    results = []
-    for predictions, targets in (clean, spoilt):
+    @jax.jit
+    def run(predictions, targets, where=None):
         state = surrogate.init(KEY, predictions, targets, where)
         for i in range(2):
-            state, info = update(state, jax.random.key(i), predictions, targets, where)
-        losses = surrogate.loss(state, predictions, targets, where)
-        slope = jax.grad(lambda z, s=state, y=targets: jnp.sum(surrogate.loss(s, z, y, where)))(predictions)
-        results.append((state, info, losses, slope))
-    for got, wanted in zip(jax.tree.leaves(results[1]), jax.tree.leaves(results[0]), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
-    assert results[1][2][16:].tolist() == [0.0] * 8
-    assert float(jnp.max(jnp.abs(results[1][3][16:]))) == 0
+            state, info = surrogate.update(state, jax.random.key(i), predictions, targets, where)
+        losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets, where), predictions)
+        return state, info, losses, pullback(jnp.ones_like(losses))[0]
+
+    return run
+
+
+def assert_close(got, wanted, **tolerance):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+@pytest.mark.parametrize("family", ["network", "basis"])
+def test_masked_predictions_do_not_matter_whatever_they_hold(family):
+    logits, labels = class_data(KEY, batch=24)
+    where = jnp.arange(24) < 16
+    run = after_two_updates(jaxsurr.correlated_gradients(metrics.error_rate, family=family))
+    wanted = run(logits, labels, where)
+    assert wanted[2][16:].tolist() == [0.0] * 8
+    assert float(jnp.max(jnp.abs(wanted[3][16:]))) == 0
+    assert float(jnp.max(jnp.abs(wanted[3][:16]))) > 0
+    for value in (jnp.nan, jnp.inf, -jnp.inf, 1e30):
+        got = run(jnp.where(where[:, None], logits, value), labels, where)
+        assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["network", "basis"])
+def test_masked_targets_do_not_matter_whatever_they_hold(family):
+    predictions, targets = point_data(KEY, batch=24)
+    where = jnp.arange(24) < 16
+    run = after_two_updates(jaxsurr.correlated_gradients(metrics.pck, family=family))
+    points = jnp.where(where[:, None, None], targets.points, jnp.nan)
+    spoilt = targets._replace(points=points, scale=jnp.where(where, targets.scale, 0))
+    assert_close(run(predictions, spoilt, where), run(predictions, targets, where), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["network", "basis", "kernel"])
 def test_masked_rows_are_as_good_as_absent(family):
     logits, labels = class_data(KEY, batch=24)
     where = jnp.arange(24) < 16
-    surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family=family)
-    update = jax.jit(surrogate.update)
-    full, full_info = update(surrogate.init(KEY, logits, labels, where), KEY, logits, labels, where)
-    cut, cut_info = update(surrogate.init(KEY, logits[:16], labels[:16]), KEY, logits[:16], labels[:16])
-    for got, wanted in zip(full_info, cut_info, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        surrogate.loss(full, logits, labels, where)[:16],
-        surrogate.loss(cut, logits[:16], labels[:16]),
-        rtol=1e-3, atol=1e-4,  # an Adam step from gradients that differ by rounding
-    )  # fmt: skip
+    run = after_two_updates(jaxsurr.correlated_gradients(metrics.error_rate, family=family))
+    full, cut = run(logits, labels, where), run(logits[:16], labels[:16])
+    assert_close(full[1], cut[1], rtol=1e-4, atol=1e-5)
+    # An Adam step, and a least-squares solution, from gradients that differ by rounding.
+    assert_close(full[2][:16], cut[2], rtol=1e-3, atol=1e-4)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["network", "basis"])
+@pytest.mark.parametrize("family", ["network", "basis", "kernel"])
 def test_several_metrics(family):
-    metric = metrics.pck.bind(threshold=(0.2, 0.5, 1.0))
+    metric = metrics.pck.bind(threshold=(0.2, 0.5))
     surrogate = jaxsurr.correlated_gradients(metric, family=family)
-    state, info, _ = learn(surrogate, point_data, updates=100)
-    predictions, targets = point_data(jax.random.key(4), batch=64)
+    state, info, _ = learn(surrogate, point_data, updates=400 if family == "network" else 50)
+    predictions, targets = point_data(jax.random.key(4), batch=32)
     assert {name: getattr(info, name).shape for name in Info._fields} == {
-        **dict.fromkeys(Info._fields, (3,)),
+        **dict.fromkeys(Info._fields, (2,)),
         "scale": (),
     }
-    losses = surrogate.loss(state, predictions, targets)
-    assert losses.shape == (64, 3)
-    _, gradient = reference(metric, predictions, targets, info.scale, num_pairs=512)
-    slopes = jax.jacrev(lambda z: jnp.sum(surrogate.loss(state, z, targets), axis=0))(predictions)
+    assert surrogate.loss(state, predictions, targets).shape == (32, 2)
+    _, gradient = reference(metric, predictions, targets, info.scale)
+    slopes = jax.jit(jax.jacrev(lambda z: jnp.sum(surrogate.loss(state, z, targets), axis=0)))(predictions)
     for slope, wanted in zip(slopes, gradient, strict=True):
-        assert cosine(slope, wanted) > 0.9
+        assert cosine(slope, wanted) > 0.9  # the network is shared between the two, which costs it something
 
 
 def test_metric_of_a_set():
@@ -273,7 +283,7 @@ def test_metric_of_a_set():
     assert all(leaf.shape == () for leaf in info)
     assert surrogate.loss(state, logits, labels).shape == ()
     _, gradient = reference(balanced_accuracy, logits, labels, info.scale, num_pairs=4096)
-    slope = jax.grad(lambda z: surrogate.loss(state, z, labels))(logits)
+    _, slope = losses_and_slope(surrogate, state, logits, labels)
     assert cosine(slope, gradient) > 0.7  # features of one example at a time; no more than the right direction is asked
 
 
@@ -306,7 +316,7 @@ def test_value_fit_learns_the_value():
 def test_smoothed_has_the_value_and_the_gradient_of_the_smoothed_metric(spec):
     metric = metrics.get(spec)
     predictions, targets = class_data(KEY, 12) if spec == "error_rate" else point_data(KEY, 12)
-    surrogate = surrogates.smoothed(metric, num_pairs=8)
+    surrogate = surrogates.smoothed(metric, num_pairs=8, relative_scale=0.5)
     state = surrogate.init(KEY, predictions, targets)
     state, info = surrogate.update(state, jax.random.key(7), predictions, targets)
     assert all(np.isnan(leaf) for leaf in info)
@@ -350,10 +360,9 @@ def test_half_precision_predictions():
     logits, labels = class_data(KEY, 32)
     logits = logits.astype(jnp.bfloat16)
     for surrogate in (jaxsurr.correlated_gradients(metrics.error_rate), surrogates.smoothed(metrics.error_rate)):
-        state = surrogate.init(KEY, logits, labels)
-        for i in range(2):
-            state, _ = surrogate.update(state, jax.random.key(i), logits, labels)
-        slope = jax.grad(lambda z, s=state, f=surrogate: jnp.sum(f.loss(s, z, labels)).astype(jnp.float32))(logits)
+        state = jax.jit(surrogate.init)(KEY, logits, labels)
+        state, _ = jax.jit(surrogate.update)(state, KEY, logits, labels)
+        _, slope = losses_and_slope(surrogate, state, logits, labels)
         assert slope.dtype == jnp.bfloat16
         assert bool(jnp.all(jnp.isfinite(slope)))
         assert float(jnp.max(jnp.abs(slope))) > 0

@@ -26,12 +26,12 @@ def squared_emd(predictions: Array, targets: Array, *, where: Array | None = Non
     [0.25]
     """
     cumulative = jnp.cumsum(jax.nn.softmax(predictions), axis=-1)[:, :-1]
-    truth = (targets[:, None] <= jnp.arange(predictions.shape[-1] - 1)).astype(predictions.dtype)
+    truth = (targets[:, None] <= jnp.arange(predictions.shape[-1] - 1)[None]).astype(predictions.dtype)
     return masked(jnp.sum((cumulative - truth) ** 2, axis=-1), where)
 
 
 def expected_absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Expected absolute error `sum_k softmax(z)_k |k - y|`, in levels; `[B, K]` and `[B]` to `[B]` in [0, K - 1]."""
     levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
-    distance = jnp.abs(levels - targets[:, None].astype(predictions.dtype))
+    distance = jnp.abs(levels[None] - targets[:, None].astype(predictions.dtype))
     return masked(jnp.sum(jax.nn.softmax(predictions) * distance, axis=-1), where)

@@ -124,6 +124,7 @@ def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
 
     @functools.wraps(function)
     def masked_function(predictions, targets, *, where=None, **options):
+        checks.mask(where, jnp.shape(predictions)[0])
         return masked(function(predictions, targets, **options), where)
 
     keyword = inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None)

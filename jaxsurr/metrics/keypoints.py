@@ -50,7 +50,7 @@ def pck(
     if not levels or not all(level > 0 for level in levels):
         raise ValueError(f"threshold must be positive (a share of the scale), got {threshold!r}.")
     distance = relative_distance(predictions, targets)
-    close = distance[..., None] <= jnp.asarray(levels, predictions.dtype)
+    close = distance[..., None] <= jnp.asarray(levels, predictions.dtype)[None, None]
     values = mean_over_visible(close.astype(predictions.dtype), targets)
     return masked(values if isinstance(threshold, tuple | list) else values[..., 0], where)
 

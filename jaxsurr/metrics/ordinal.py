@@ -12,14 +12,15 @@ from jaxsurr.types import Array
 
 
 def _distance(predictions: Array, targets: Array, where: Array | None, decode: str | Callable) -> Array:
-    """Levels between the decoded and the true one, `[B]`."""
+    """Levels between the decoded and the true one, `[B]`; NaN where a prediction holds a NaN."""
     checks.floating(predictions, 2, "[B, K] (or [B, K - 1] cumulative logits)")
     checks.integer_labels(predictions, targets, "levels")
     decoder = decoding.get(decode)
     levels = predictions.shape[1] + (decoder is decoding.threshold_count)
     checks.labels_in_range(targets, levels, "levels")
     checks.mask(where, predictions.shape[0])
-    return jnp.abs(decoder(predictions) - targets.astype(predictions.dtype))
+    distance = jnp.abs(decoder(predictions) - targets.astype(predictions.dtype))
+    return jnp.where(jnp.any(jnp.isnan(predictions), axis=-1), jnp.nan, distance)
 
 
 @metric(higher_is_better=False, space=level_logits)
@@ -39,7 +40,7 @@ def mean_absolute_error(
         space=jaxsurr.spaces.cumulative_logits)`.
 
     Returns:
-      `[B]` in [0, K - 1], in levels.
+      `[B]` in [0, K - 1], in levels; NaN for a prediction that holds a NaN.
 
     Raises:
       ValueError, TypeError: shapes or dtypes do not fit, or labels are out of range (outside `jit`).

@@ -1,4 +1,4 @@
-"""What a learned surrogate is compared with, as the same triple: conventional losses, value fit, the smoothed metric."""
+"""What a learned surrogate is compared with, as the same triple: conventional loss, value fit, smoothed metric."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.reductions import masked_mean
-from jaxsurr.smoothing import normal_directions, smoothed_metric, table_directions
+from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients, running
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
@@ -46,7 +46,14 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
     Args:
       metric: what to learn.
       **options: as for `correlated_gradients`, of the network family.
+
+    Raises:
+      ValueError: another family, or an option out of its range.
     """
+    if options.get("family", "network") != "network":
+        raise ValueError(
+            f"value_fit needs family='network', got {options['family']!r}: the closed form fits gradients, not values."
+        )
     return correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
 
 
@@ -81,10 +88,11 @@ def smoothed(
     """
     metric = as_metric(metric)
     space = metric.space if space is None else space
+    check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
     directions = normal_directions if exact_noise else table_directions()
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
-        space.check(predictions, targets)
+        predictions = prepared(space, predictions, targets, where)
         return SmoothedState(key, masked_mean(space.spread(predictions, targets), where), jnp.int32(0))
 
     def estimate(state, predictions, targets, where, axis_name=None):
@@ -111,12 +119,13 @@ def smoothed(
         *,
         axis_name: str | None = None,
     ) -> Array:
+        predictions = prepared(space, predictions, targets, where)
         fixed = jax.lax.stop_gradient(predictions)
         out = estimate(state, fixed, targets, where, axis_name)
         several = bool(output_shape(metric, predictions, targets))
         gradient = out.gradient if several else out.gradient[None]
         change = jnp.sum(
-            (gradient * (predictions - fixed)).reshape(*gradient.shape[:2], -1), axis=-1
+            (gradient * (predictions - fixed)[None]).reshape(*gradient.shape[:2], -1), axis=-1
         ).T  # [B, M], all 0
         change = change if metric.per_example else jnp.sum(change, axis=0)
         return metric.sign * (out.value + (change if several else change[..., 0]))
@@ -131,6 +140,7 @@ def smoothed(
         axis_name: str | None = None,
         **_: Any,
     ):
+        predictions = prepared(space, predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         return SmoothedState(key, running(state.spread, size, state.step, decay), state.step + 1), _NOTHING
 

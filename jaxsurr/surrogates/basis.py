@@ -1,7 +1,7 @@
 """Surrogates that are non-negative mixtures of sane losses, solved in closed form.
 
-`S = sum_j a_j s_j(z, y)` with `a_j >= 0`. The atoms s_j are bounded ramps of the margins that the prediction space reads,
-each falling from 1 to 0 as a prediction gets better, and the space's conventional losses. As S is linear in its
+`S = sum_j a_j s_j(z, y)` with `a_j >= 0`. The atoms s_j are bounded ramps of the margins that the prediction space
+reads, each falling from 1 to 0 as a prediction gets better, and the space's conventional losses. As S is linear in its
 coefficients, the mixture whose gradient is nearest to the metric's is a non-negative least-squares problem
 
     min_a || sum_j a_j grad s_j - g ||^2
@@ -17,8 +17,9 @@ import jax.numpy as jnp
 
 from jaxsurr import objectives
 from jaxsurr.correlation import Moments
+from jaxsurr.reductions import masked
 from jaxsurr.surrogates.family import Family, Problem, add_over_devices, to_parameters, value_moments
-from jaxsurr.types import Array, PyTree, Space
+from jaxsurr.types import Array, PyTree, Space, View
 
 
 class BasisState(NamedTuple):
@@ -64,7 +65,7 @@ def non_negative_least_squares(
     """
     diagonal = jnp.diagonal(gram)
     norm = jnp.where(diagonal > 0, jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
-    scaled = gram * norm[:, None] * norm + ridge * jnp.eye(len(gram))
+    scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram))
     wanted = cross * norm[:, None]
     step = 1 / jnp.maximum(jnp.max(jnp.sum(jnp.abs(scaled), axis=1)), 1e-12)
     first = jnp.where(norm[:, None] > 0, start / jnp.where(norm > 0, norm, 1)[:, None], 0)
@@ -82,8 +83,8 @@ def basis_family(
 ) -> Family:
     """The family of non-negative mixtures of ramps and conventional losses.
 
-    A ramp is `Phi((c - margin) / w)`, a kernel expansion with the Gaussian distribution function as kernel. Its centres c
-    stand on a grid, or on margins of remembered predictions, closer together where predictions are dense.
+    A ramp is `Phi((c - margin) / w)`, a kernel expansion with the Gaussian distribution function as kernel. Its centres
+    c stand on a grid, or on margins of remembered predictions, closer together where predictions are dense.
 
     Args:
       space: supplies margins and losses.
@@ -95,13 +96,16 @@ def basis_family(
 
     def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array) -> Array:
         values, weights = space.ramps(predictions, targets, scale)
-        ramp = jax.scipy.stats.norm.cdf((state.centres - values[..., None]) / state.widths)  # [B, I, R, C]
+        ramp = jax.scipy.stats.norm.cdf(
+            (state.centres[None, None] - values[..., None]) / state.widths[None, None]
+        )  # [B, I, R, C]
         summed = jnp.einsum("bi,birc->brc", weights, ramp)
         flat = summed.reshape(summed.shape[0], -1)
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
 
-    def init(key: Array, predictions: Array, targets: PyTree, scale: Array, metrics: int) -> BasisState:
-        values, weights = space.ramps(predictions, targets, scale)
+    def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
+        values, weights = space.ramps(view.predictions, view.targets, scale)
+        weights = masked(weights, view.where)
         kinds = values.shape[-1]
         if remembered:
             shares = (jnp.arange(ramps) + 0.5) / ramps
@@ -111,7 +115,7 @@ def basis_family(
         else:
             centres = jnp.tile(jnp.linspace(-reach, reach, ramps), (kinds, 1))
             widths = jnp.full_like(centres, 2 * reach / max(ramps - 1, 1))
-        losses = space.losses(predictions, targets, scale).shape[-1]
+        losses = space.losses(view.predictions, view.targets, scale).shape[-1]
         number = kinds * ramps + losses
         first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])
         return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)

@@ -13,7 +13,7 @@ from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.networks import Network, mlp
 from jaxsurr.objectives import check_kind, value_fit
 from jaxsurr.reductions import count, masked, masked_mean, total
-from jaxsurr.smoothing import normal_directions, smoothed_metric, table_directions
+from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
 from jaxsurr.surrogates.network import network_family
@@ -91,9 +91,9 @@ def correlated_gradients(
       family: "network" (an MLP on the space's features, trained by `optimizer`), "basis" (a non-negative mixture of
         ramps and conventional losses, solved in closed form), "kernel" (the same with its ramps placed on remembered
         predictions), or a `Family`.
-      objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of the model's
-        parameters on training examples is compared with the metric's on held-out examples, and `update` needs
-        `pullback` and `heldout`.
+      objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
+        the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
+        needs `pullback` and `heldout`.
       num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show.
       relative_scale: smoothing scale over the spread of the predictions. Larger sees further, smaller is more exact.
       spread: in "predictions", standard deviation of the noise that spreads the points where the surrogate is learned
@@ -128,11 +128,10 @@ def correlated_gradients(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     checks.one_of(objective, "objective", OBJECTIVES)
-    checks.positive_integer(num_pairs, "num_pairs")
+    check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
     check_kind(correlation)
-    for name, value in (("relative_scale", relative_scale), ("spread", spread), ("decay", decay)):
-        if not value >= 0 or (name == "relative_scale" and value == 0) or (name == "decay" and value >= 1):
-            raise ValueError(f"{name} must be {'in [0, 1)' if name == 'decay' else 'positive'}, got {value!r}.")
+    if not spread >= 0:
+        raise ValueError(f"spread must be at least 0, got {spread!r}.")
     if isinstance(family, str):
         checks.one_of(family, "family", FAMILIES)
         if family == "network":
@@ -157,14 +156,6 @@ def correlated_gradients(
         ratio = jnp.maximum(state.along, 0) / jnp.where(usable, state.length, 1)
         return jnp.where(usable & (state.step > 0), ratio, 1) if calibrate else jnp.ones_like(ratio)
 
-    def prepare(predictions, targets, where):
-        """Checked predictions, with 0 in rows that do not count, whatever they hold."""
-        space.check(predictions, targets)
-        checks.mask(where, predictions.shape[0])
-        predictions = masked(jnp.asarray(predictions), where)
-        checks.finite(predictions)
-        return predictions
-
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
         """State of a surrogate that has learned nothing yet, with the scale of these predictions.
 
@@ -174,13 +165,13 @@ def correlated_gradients(
           targets: what the metric reads.
           where: `[B]` bool, or None.
         """
-        predictions = prepare(predictions, targets, where)
+        predictions = prepared(space, predictions, targets, where)
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
         size = masked_mean(space.spread(predictions, targets), where)
         zeros = [jnp.zeros((metrics,)) for _ in range(3)]  # three arrays: a buffer can be donated only once
         state = SurrogateState(None, size, *zeros, jnp.int32(0))
-        return state._replace(family=family.init(key, predictions, targets, scale_of(state), metrics))
+        return state._replace(family=family.init(key, View(predictions, targets, where), scale_of(state), metrics))
 
     def loss(
         state: SurrogateState,
@@ -191,9 +182,9 @@ def correlated_gradients(
         axis_name: str | None = None,
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        predictions = prepare(predictions, targets, where)
+        predictions = prepared(space, predictions, targets, where)
         values = family.values(state.family, predictions, targets, scale_of(state), len(state.along))
-        values = calibration_of(state) * values + state.offset
+        values = calibration_of(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
             values = values[..., 0]
         return masked(values, where) if metric.per_example else masked_mean(values, where)
@@ -258,7 +249,7 @@ def correlated_gradients(
         Returns:
           The new state, and `Info` about the surrogate as it was before the step.
         """
-        predictions = jax.lax.stop_gradient(prepare(predictions, targets, where))
+        predictions = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         slope = View(predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         state = state._replace(spread=running(state.spread, size, state.step, decay))
@@ -273,7 +264,7 @@ def correlated_gradients(
                 )
             slope = slope._replace(pullback=pullback)
             fit = heldout._replace(
-                predictions=jax.lax.stop_gradient(prepare(heldout.predictions, heldout.targets, heldout.where))
+                predictions=jax.lax.stop_gradient(prepared(space, heldout.predictions, heldout.targets, heldout.where))
             )
         else:
             slope = fit = spread_out(centre_key, slope, scale, axis_name)

@@ -43,7 +43,7 @@ class Family(NamedTuple):
     """A function family for surrogates.
 
     Attributes:
-      init: `(key, predictions, targets, scale, metrics M) -> params`.
+      init: `(key, view, scale, metrics M) -> params`.
       values: `(params, predictions, targets, scale, M) -> [B, M]`.
       learn: `(params, problem) -> (params, value moments, slope moments)`; the moments are `[M]` sums over all devices,
         of the surrogate as it was before this update.
@@ -66,7 +66,7 @@ def to_parameters(pullback: Callable[[Array], PyTree], gradients: Array) -> Arra
 def value_moments(values: Array, problem: Problem) -> Moments:
     """Sums of surrogate values against metric values about `problem.shift`, a set for each metric; this device's."""
     pair = jax.vmap(lambda x, y: moments(x, y, problem.fit.where), in_axes=1)
-    return pair(values - problem.shift, problem.values - problem.shift)
+    return pair(values - problem.shift[None], problem.values - problem.shift[None])
 
 
 def slope_moments(gradients: Array, goal: Array, where: Array | None = None) -> Moments:

@@ -10,7 +10,7 @@ import optax
 from jaxsurr import objectives
 from jaxsurr.networks import Network, mlp
 from jaxsurr.surrogates.family import Family, Problem, slope_moments, to_parameters, value_moments
-from jaxsurr.types import Array, PyTree, Space
+from jaxsurr.types import Array, PyTree, Space, View
 
 
 class NetworkState(NamedTuple):
@@ -47,8 +47,8 @@ def network_family(
     )
     objectives.check_kind(correlation)
 
-    def init(key: Array, predictions: Array, targets: PyTree, scale: Array, metrics: int) -> NetworkState:
-        features, _ = space.features(predictions, targets, scale)
+    def init(key: Array, view: View, scale: Array, metrics: int) -> NetworkState:
+        features, _ = space.features(view.predictions, view.targets, scale)
         params = network(metrics).init(key, features)
         return NetworkState(params, optimizer.init(params))
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run by orbax: the newest few, and the best by validation."""
+"""Checkpoints of a run by orbax: the newest few, each with the best parameters by validation so far."""
 
 import pathlib
 from typing import Any
@@ -10,33 +10,36 @@ from jaxsurr.types import PyTree
 
 
 class Checkpoints:
-    """The checkpoints of one run, under `workdir/checkpoints`.
+    """The checkpoints of one run, `directory / EPOCH`.
 
-    `newest` holds the last few, each with all that a run needs to go on; `best` holds the parameters of the model and
-    the state of the surrogate that were best on validation. Several processes share the files: process 0 writes, and
-    all read.
+    Each is whole in itself: the arrays that a run needs to go on, those that were best, and plain data about both. So
+    there is no moment at which an interruption leaves two files that do not belong together. Several processes share
+    the files: process 0 writes, and all read.
 
     Args:
-      directory: absolute or relative; created when needed.
+      directory: absolute or relative; created when something is saved.
       keep: how many of the newest to keep.
     """
 
     def __init__(self, directory: pathlib.Path, keep: int = 2):
-        import orbax.checkpoint as ocp
+        self.directory, self.keep = directory.absolute(), keep
+        self._manager = None
 
-        self._ocp = ocp
-        process = jax.process_index()
-        for name in ("newest", "best"):
-            (directory / name).mkdir(parents=True, exist_ok=True)
-        # Each process works on its own: orbax would otherwise wait for all of them at every save.
-        alone = ocp.options.MultiprocessingOptions(
-            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"jaxsurr{process}"
-        )
-        self._managers = {
-            name: ocp.CheckpointManager(
-                (directory / name).absolute(),
+    def _open(self) -> Any:
+        """The manager, made when it is needed first; importing orbax takes a second."""
+        if self._manager is None:
+            import orbax.checkpoint as ocp
+
+            process = jax.process_index()
+            # Each process works on its own: orbax would otherwise wait for all of them at every save.
+            alone = ocp.options.MultiprocessingOptions(
+                primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"jaxsurr{process}"
+            )
+            self._ocp = ocp
+            self._manager = ocp.CheckpointManager(
+                self.directory,
                 options=ocp.CheckpointManagerOptions(
-                    max_to_keep=number,
+                    max_to_keep=self.keep,
                     create=False,
                     enable_async_checkpointing=False,
                     multiprocessing_options=alone,
@@ -46,25 +49,24 @@ class Checkpoints:
                     "progress": ocp.JsonCheckpointHandler(multiprocessing_options=alone),
                 },
             )
-            for name, number in (("newest", keep), ("best", 1))
-        }
+        return self._manager
 
-    def save(self, name: str, epoch: int, arrays: PyTree, progress: dict[str, Any]) -> None:
-        """Writes a checkpoint of an epoch, on process 0.
+    def save(self, epoch: int, arrays: PyTree, progress: dict[str, Any]) -> None:
+        """Writes the checkpoint of an epoch, on process 0.
 
         Args:
-          name: "newest" or "best".
-          epoch: its number; saving the same epoch again does nothing.
+          epoch: its number, larger than that of any checkpoint there is.
           arrays: a pytree of host arrays; typed keys are kept as their data.
           progress: plain data to go with it.
 
         Raises:
           OSError: the disk is full, or cannot be written; older checkpoints stay.
         """
-        manager = self._managers[name]
-        if jax.process_index() != 0 or manager.latest_step() == epoch:
+        if jax.process_index() != 0:
             return
         try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            manager = self._open()
             manager.save(
                 epoch,
                 args=self._ocp.args.Composite(
@@ -72,30 +74,31 @@ class Checkpoints:
                     progress=self._ocp.args.JsonSave(progress),
                 ),
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # tensorstore reports a full disk as a ValueError
             raise OSError(
-                f"the checkpoint of epoch {epoch} could not be written ({error}); older ones are untouched."
+                f"the checkpoint of epoch {epoch} could not be written in {self.directory} ({error}). Older ones are "
+                "untouched: free some space, or see to its permissions, and run the same command again to go on."
             ) from error
 
-    def epoch(self, name: str) -> int | None:
-        """The epoch of the newest checkpoint of that name, or None where there is none."""
-        return self._managers[name].latest_step()
+    def epoch(self) -> int | None:
+        """The epoch of the newest checkpoint, or None where there is none."""
+        return self._open().latest_step() if self.directory.is_dir() else None
 
-    def restore(self, name: str, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        """The newest checkpoint of that name: its arrays and its progress.
+    def restore(self, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
+        """The newest checkpoint: its arrays and its progress.
 
         Args:
-          name: "newest" or "best".
           template: a pytree like the one that was saved; typed keys are made anew from their data.
 
         Raises:
           ValueError: it is damaged, or there is none.
         """
-        manager = self._managers[name]
-        epoch = manager.latest_step()
+        epoch = self.epoch()
+        if epoch is None:
+            raise ValueError(f"there is no checkpoint in {self.directory}; the run has to be made first.")
         plain = _without_keys(template)
         try:
-            restored = manager.restore(
+            restored = self._manager.restore(
                 epoch,
                 args=self._ocp.args.Composite(
                     arrays=self._ocp.args.PyTreeRestore(
@@ -105,17 +108,27 @@ class Checkpoints:
                     progress=self._ocp.args.JsonRestore(),
                 ),
             )
+            arrays, progress = restored["arrays"], restored["progress"]
+            if progress is None or [np.shape(leaf) for leaf in jax.tree.leaves(arrays)] != [
+                np.shape(leaf) for leaf in jax.tree.leaves(plain)
+            ]:
+                raise ValueError("it does not hold what this run saves")
         except Exception as error:
             raise ValueError(
-                f"the checkpoint of epoch {epoch} in {manager.directory} cannot be read ({type(error).__name__}: {error}). "
-                "Delete that folder to go on from an older one, or choose another --workdir."
+                f"the checkpoint {self.directory / str(epoch)} cannot be read ({type(error).__name__}: "
+                f"{_first_line(error)}). Delete that folder to go on from an older one, or choose another --workdir."
             ) from error
-        return _with_keys(restored["arrays"], template), restored["progress"]
+        return _with_keys(arrays, template), progress
 
     def close(self) -> None:
-        """Ends the work of the managers."""
-        for manager in self._managers.values():
-            manager.close()
+        """Ends the work of the manager."""
+        if self._manager is not None:
+            self._manager.close()
+            self._manager = None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
 
 
 def _is_key(leaf: Any) -> bool:

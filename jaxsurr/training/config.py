@@ -1,6 +1,5 @@
 """The configuration of a run: every field with its default, and the checks that a config must pass."""
 
-import difflib
 import json
 from typing import Any
 
@@ -9,6 +8,17 @@ from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
 LEARNED = ("correlated_gradients", "value_fit", "smoothed")
 OPTIMIZERS = ("adam", "sgd")
+# The least value of each number that has one; learning_rate and surrogate.relative_scale must be above it.
+LEAST = {
+    "seed": 0, "seeds": 1, "epochs": 1, "warm_epochs": 0, "mixture": 0, "batch_size": 1, "learning_rate": 0,
+    "weight_decay": 0, "data.levels": 0, "data.limit": 0, "surrogate.num_pairs": 1, "surrogate.relative_scale": 0,
+    "surrogate.spread": 0, "surrogate.value_weight": 0, "surrogate.correlation_weight": 0,
+    "surrogate.penalty_weight": 0, "surrogate.outer_steps": 1, "surrogate.outer_every": 1, "surrogate.burn_in": 0,
+    "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
+}  # fmt: skip
+POSITIVE = ("learning_rate", "surrogate.relative_scale")
+
+_KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
 
 
 def default_config():
@@ -89,7 +99,7 @@ def default_config():
 
 
 def update(config: Any, **fields: Any) -> Any:
-    """Sets fields of a config, `data_source` style names being paths: `update(c, **{"data.source": "idx:DIR"})`.
+    """Sets fields of a config, and returns it; a field of a part has a path, `update(c, **{"data.source": "idx:DIR"})`.
 
     Raises:
       ValueError: there is no such field; the nearest is named.
@@ -97,9 +107,7 @@ def update(config: Any, **fields: Any) -> Any:
     known = list(flatten(config))
     for path, value in fields.items():
         if path not in known:
-            close = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"the config has no field {path!r}{hint} Its fields: {', '.join(known)}.")
+            raise ValueError(f"the config has no field {path!r}; {checks.nearest(path, known)}")
         with config.ignore_type():
             config.update_from_flattened_dict({path: value})
     return config
@@ -134,6 +142,10 @@ def validate(config: Any) -> None:
     for path in expected:
         if path not in got:
             raise ValueError(f"the config lacks the field {path!r}; start from jaxsurr.training.default_config().")
+    for path, like in expected.items():
+        if not _is_a(got[path], like):
+            kind = "tuple of names" if path == "losses" else _KINDS[type(like)]
+            raise ValueError(f"{path} must be a {kind} such as {like!r}, got {got[path]!r}.")
     for name in (config.loss, *config.losses):
         checks.one_of(name, "loss", (*LEARNED, *losses.LOSSES))
     checks.one_of(config.conventional, "conventional", losses.LOSSES)
@@ -144,12 +156,32 @@ def validate(config: Any) -> None:
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
     metrics.get(config.metric)
-    for path in ("epochs", "batch_size", "seeds", "surrogate.outer_steps", "surrogate.outer_every", "checkpoint.every"):
-        checks.positive_integer(got[path], path)
-    for path in ("learning_rate", "surrogate.relative_scale"):
-        if not got[path] > 0:
-            raise ValueError(f"{path} must be positive, got {got[path]!r}.")
-    if not 0 <= config.warm_epochs <= config.epochs:
+    for path, least in LEAST.items():
+        positive = path in POSITIVE
+        if not (got[path] > least if positive else got[path] >= least):
+            wanted = "above 0" if positive else f"at least {least}"
+            raise ValueError(f"{path} must be {wanted}, got {got[path]!r}.")
+    if config.warm_epochs > config.epochs:
         raise ValueError(f"warm_epochs must lie between 0 and epochs = {config.epochs}, got {config.warm_epochs!r}.")
-    if not 0 <= config.surrogate.heldout < 1:
+    if config.mixture > 1:
+        raise ValueError(f"mixture must be a weight in [0, 1], got {config.mixture!r}.")
+    if config.surrogate.heldout >= 1:
         raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
+    if not all(_is_a(width, 1) and width >= 1 for width in config.model.hidden):
+        raise ValueError(f"model.hidden must hold whole numbers of at least 1, got {tuple(config.model.hidden)!r}.")
+    if len(set(config.losses)) < len(config.losses):
+        raise ValueError(f"losses must name each loss once, got {tuple(config.losses)!r}.")
+    if config.seeds > 1 and not config.losses:
+        raise ValueError(
+            f"seeds is {config.seeds}, but one run has one seed: name the losses of a study, as in "
+            f"losses=({config.loss!r},), or leave seeds at 1 and choose seed."
+        )
+
+
+def _is_a(value: Any, like: Any) -> bool:
+    """Whether a value has the type of a default; a whole number is a number too, and a list is as good as a tuple."""
+    if isinstance(value, bool) or isinstance(like, bool):
+        return isinstance(value, bool) and isinstance(like, bool)
+    if isinstance(like, tuple):
+        return isinstance(value, tuple | list)
+    return isinstance(value, int | float if isinstance(like, float) else type(like))

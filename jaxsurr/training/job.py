@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxsurr import report as figures_of
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import update
-from jaxsurr.training.loop import fresh_state, prepare, run
+from jaxsurr.training.loop import hold_out, prepare, run, state_after
 from jaxsurr.training.study import study, table
 
 
@@ -98,10 +97,12 @@ def last_state(config: Any, workdir: pathlib.Path, rows: int = 256) -> tuple:
     """
     data, program = prepare(config)
     checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
-    params = fresh_state(config, program, data.train, program.warm).params
-    template = fresh_state(config, program, data.train, program.surrogate, params)
-    state, _ = checkpoints.restore("newest", template)
-    checkpoints.close()
-    sample = jax.tree.map(lambda leaf: np.asarray(leaf)[:rows], data.validation)
+    try:
+        template = state_after(config.epochs, config, program, hold_out(config, data.train)[0])
+        arrays, _ = checkpoints.restore({"state": template, "best": template.params})
+    finally:
+        checkpoints.close()
+    state = arrays["state"]
+    sample = jax.tree.map(lambda leaf: leaf[:rows], data.validation)
     predictions = program.model.apply(state.params, sample.inputs)
     return program.surrogate, state.surrogate, program.metric, predictions, sample.targets

@@ -63,13 +63,14 @@ def prepare(config: Any, program: Program | None = None) -> tuple[Data, Program]
     """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only."""
     validate(config)
     data = load_data(config)
-    train, _ = hold_out(config, data.train)
-    if len(train.inputs) < config.batch_size:
-        raise ValueError(
-            f"batch_size is {config.batch_size}, but there are only {len(train.inputs)} training rows; "
-            f"set batch_size to {len(train.inputs)} or less."
-        )
-    return data, program or build(config, data, num_batches(train, config.batch_size))
+    parts = hold_out(config, data.train)
+    for part, name in zip(parts, ("training", "held-out"), strict=True):
+        if len(part.inputs) < config.batch_size:
+            raise ValueError(
+                f"batch_size is {config.batch_size}, but there are only {len(part.inputs)} {name} rows; "
+                f"set batch_size to {len(part.inputs)} or less."
+            )
+    return data, program or build(config, data, num_batches(parts[0], config.batch_size))
 
 
 def run(
@@ -102,12 +103,12 @@ def run(
       OSError: the directory cannot be written.
     """
     validate(config)
-    path = records.open_workdir(workdir, as_dict(config))
-    result_file = path / "result.json"
+    result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
     if result_file.exists():
-        return records.read_json(result_file)
+        return records.read_json(result_file, "Delete it, and the same command makes it again.")
     if data is None or program is None:
         data, program = prepare(config)
+    path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     started = time.time()
     checkpoints = Checkpoints(path / "checkpoints", config.checkpoint.keep)
     try:
@@ -121,7 +122,7 @@ def run(
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
         "seconds": round(time.time() - started, 1),
-        "devices": jax.device_count(),
+        "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,
         "versions": records.versions(),
         "config": as_dict(config),
@@ -144,6 +145,14 @@ def fresh_state(
     return bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(program.model.apply), batch)
 
 
+def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:
+    """A host state of the shapes that the one after an epoch has, to restore a checkpoint into."""
+    warm = fresh_state(config, program, train, program.warm)
+    if program.surrogate is None or epoch <= config.warm_epochs:
+        return warm
+    return fresh_state(config, program, train, program.surrogate, warm.params)
+
+
 class _Run:
     """The state of one run between its epochs; everything that has to survive an interruption is in checkpoints."""
 
@@ -158,63 +167,69 @@ class _Run:
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
         log = _TensorBoard(self.path, len(history))
-        executor = self.program.executor
-        for epoch in range(len(history) + 1, self.config.epochs + 1):
-            learned = epoch > self.switch
-            if learned and epoch == self.switch + 1:
-                state = self.take_over(state, epoch)
-            state, entry = self.epoch(state, epoch, learned)
-            host = executor.fetch(state)
-            entry["validation"] = self.score(host.params, self.data.validation)
-            history.append(entry)
-            if not math.isfinite(entry["loss"]):
-                raise FloatingPointError(
-                    f"the training loss is {entry['loss']} in epoch {epoch}: the model diverged. Lower learning_rate "
-                    f"({self.config.learning_rate}), or lengthen warm_epochs ({self.config.warm_epochs})."
-                )
-            if best is None or self.sign * _first(entry["validation"]) < self.sign * _first(best[1]["validation"]):
-                best = (host, entry)
-            self.record(entry, log)
-            if epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs:
-                self.save(epoch, host, best)
-        log.close()
+        try:
+            for epoch in range(len(history) + 1, self.config.epochs + 1):
+                learned = epoch > self.switch
+                if learned and epoch == self.switch + 1:
+                    state = self.take_over(state, epoch)
+                state, entry = self.epoch(state, epoch, learned)
+                params = self.program.executor.fetch(state.params)
+                self.refuse_divergence(entry, params)
+                entry["validation"] = self.score(params, self.data.validation)
+                history.append(entry)
+                if best is None or self.better(entry, best[1]):
+                    best = (params, entry)
+                self.record(entry, log)
+                if epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs:
+                    self.save(state, history, best)
+        finally:
+            log.close()
         final = history[-1]
         return {
             "epochs": self.config.epochs,
             "best_epoch": best[1]["epoch"],
             "validation": best[1]["validation"],
-            "test": self.score(best[0].params, self.data.test),
+            "test": self.score(best[0], self.data.test),
             "gradient_correlation": final.get("gradient_correlation"),
             "ceiling": final.get("ceiling"),
             "history": history,
         }
+
+    def better(self, entry: dict[str, Any], than: dict[str, Any]) -> bool:
+        """Whether an epoch is better on validation; the first one of equals stays."""
+        return self.sign * first_metric(entry["validation"]) < self.sign * first_metric(than["validation"])
+
+    def refuse_divergence(self, entry: dict[str, Any], params: Any) -> None:
+        """Raises in words where the loss, or a parameter after the last step, is not finite."""
+        if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+            return
+        raise FloatingPointError(
+            f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not all of "
+            f"its parameters are finite numbers. Lower learning_rate ({self.config.learning_rate:g}), or lengthen "
+            f"warm_epochs ({self.config.warm_epochs})."
+        )
 
     # --- begin, switch, end -------------------------------------------------------------------------------------------
 
     def fresh(self, surrogate: Surrogate, params: Any = None) -> bilevel.TrainState:
         return fresh_state(self.config, self.program, self.train, surrogate, params)
 
-    def template(self, epoch: int) -> bilevel.TrainState:
-        """A host state like the one after an epoch."""
-        warm = self.fresh(self.program.warm)
-        return warm if epoch <= self.switch else self.fresh(self.program.surrogate, warm.params)
-
-    def start(self):
+    def start(self) -> tuple[Any, list[dict[str, Any]], tuple[Any, dict[str, Any]] | None]:
         """State, history and best epoch so far: from the newest checkpoint, or from nothing."""
-        lines, place = self.path / "metrics.jsonl", self.program.executor.place
-        epoch = self.checkpoints.epoch("newest")
+        place, epoch = self.program.executor.place, self.checkpoints.epoch()
         if epoch is None:
-            records.write_lines(lines, [])
-            return place(self.fresh(self.program.warm)), [], None
-        state, progress = self.checkpoints.restore("newest", self.template(epoch))
-        best, _ = self.checkpoints.restore("best", self.template(progress["best"]["epoch"]))
-        history = records.read_lines(lines)[:epoch]
-        records.write_lines(lines, history)
-        return place(state), history, (best, progress["best"])
+            state, history, best = self.fresh(self.program.warm), [], None
+        else:
+            template = state_after(epoch, self.config, self.program, self.train)
+            arrays, progress = self.checkpoints.restore({"state": template, "best": template.params})
+            state, history, best = arrays["state"], progress["history"], (arrays["best"], progress["best"])
+        if jax.process_index() == 0:  # lines of epochs that are made again, and a line that was cut off, go
+            records.write_lines(self.path / "metrics.jsonl", history)
+        return place(state), history, best
 
-    def save(self, epoch: int, host: bilevel.TrainState, best: tuple) -> None:
-        self.checkpoints.save("best", best[1]["epoch"], best[0], best[1])
-        self.checkpoints.save("newest", epoch, host, {"best": best[1]})
+    def save(self, state: Any, history: list[dict[str, Any]], best: tuple[Any, dict[str, Any]]) -> None:
+        arrays = {"state": self.program.executor.fetch(state), "best": best[0]}
+        self.checkpoints.save(len(history), arrays, {"history": history, "best": best[1]})
 
     def take_over(self, state: Any, epoch: int) -> Any:
         """The learned loss takes over: it is initialised on current predictions, and learned for a while alone."""
@@ -282,8 +297,9 @@ class _Run:
         entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
         if learned and self.config.loss != "smoothed":
             for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
-                rows = [np.asarray(getattr(info.surrogate, name)) for info in infos]
-                entry[name] = float(np.nanmean(rows))
+                rows = np.asarray([getattr(info.surrogate, name) for info in infos])
+                known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
+                entry[name] = float(np.mean(known)) if known.size else None
         return state, entry
 
     def score(self, params: Any, split: Split) -> float | list[float]:
@@ -310,7 +326,7 @@ class _Run:
         )
 
 
-def _first(value: float | list[float]) -> float:
+def first_metric(value: float | list[float]) -> float:
     """The metric that choices are made on: the only one, or the first of several."""
     return value[0] if isinstance(value, list) else value
 

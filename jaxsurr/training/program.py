@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import optax
 
 from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
@@ -75,6 +76,22 @@ def make_optimizer(config: Any, steps: int) -> optax.GradientTransformation:
     return optax.adamw(rate, weight_decay=config.weight_decay)
 
 
+def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> None:
+    """Traces functions of predictions and targets, by name, on two rows, before a run has written anything.
+
+    Raises:
+      ValueError: a function cannot read what the model predicts or what the data hold.
+    """
+    inputs, targets = jax.tree.map(lambda leaf: leaf[:2], tuple(data.train))
+    params = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    predictions = jax.eval_shape(model.apply, params, inputs)
+    for name, function in functions.items():
+        try:
+            jax.eval_shape(lambda z, y, function=function: function(z, y), predictions, targets)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{name} does not fit the model's predictions and the {data.kind}: {error}") from error
+
+
 def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
     """Builds the program of a config for data of these shapes.
 
@@ -95,8 +112,15 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     conventional = losses.get(config.conventional)
     surrogate = make_surrogate(config, metric)
-    warm = surrogates.conventional(losses.get(config.loss) if surrogate is None else conventional)
+    first = losses.get(config.loss) if surrogate is None else conventional
+    warm = surrogates.conventional(first)
     executor = parallel.executor(config.devices or None)
+    if config.batch_size % executor.num_devices:
+        raise ValueError(
+            f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
+            f"multiple of {executor.num_devices}, or fewer devices."
+        )
+    check_fit(model, data, {config.metric: metric, config.conventional if surrogate else config.loss: first})
 
     def step(what: Surrogate, **options: Any) -> Callable:
         made = bilevel.make_step(model.apply, optimizer, what, axis_name=executor.axis_name, **options)

@@ -45,6 +45,7 @@ def describe(event: dict[str, Any]) -> str:
     value = event["validation"]
     values = value if isinstance(value, list) else [value]
     text = "validation " + " ".join(f"{v:.4f}" for v in values)
-    if "gradient_correlation" in event:
-        text += f", gradient correlation {event['gradient_correlation']:.2f} of {event['ceiling']:.2f}"
+    if event.get("gradient_correlation") is not None:
+        text += f", gradient correlation {event['gradient_correlation']:.2f}"
+        text += f" of {event['ceiling']:.2f}" if event.get("ceiling") is not None else ""
     return text

@@ -1,13 +1,19 @@
 """Files that a run leaves: written whole or not at all, refused where they belong to another run."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
+from collections.abc import Iterator
 from typing import Any
 
+import jax
+
 from jaxsurr.training.config import flatten
+
+RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
 
 
 def versions() -> dict[str, str]:
@@ -21,55 +27,97 @@ def versions() -> dict[str, str]:
     return found
 
 
+def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib.Path:
+    """Refuses a work directory that belongs to another config; writes nothing.
+
+    Args:
+      workdir: where results are to go; it need not exist.
+      config: plain data, as `config.json` holds it.
+
+    Returns:
+      Its path.
+
+    Raises:
+      ValueError: the directory belongs to another config (which fields differ is said), holds results without saying
+        whose, or is a file.
+    """
+    path = pathlib.Path(workdir)
+    for part in (path, *path.parents):
+        if part.exists():
+            if not part.is_dir():
+                raise ValueError(f"{part} is a file, and a work directory is needed; choose another --workdir.")
+            break
+    marker = path / "config.json"
+    if not marker.exists():
+        found = [name for name in RESULTS if (path / name).exists()]
+        if found:
+            raise ValueError(
+                f"{path} holds {' and '.join(found)}, but no config.json that says which config they belong to. "
+                "Nothing was changed there; choose another --workdir."
+            )
+        return path
+    before, now = read_json(marker), flatten(config)
+    if not isinstance(before, dict):
+        raise ValueError(f"{marker} is not the config of a run. Nothing was changed there; choose another --workdir.")
+    before = flatten(before)
+    differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if differ:
+        shown = ", ".join(f"{k} ({before.get(k)!r} there, {now.get(k)!r} here)" for k in differ[:4])
+        more = f" and {len(differ) - 4} more" if len(differ) > 4 else ""
+        raise ValueError(
+            f"{path} belongs to a run with another config: {shown}{more}. "
+            "Nothing was changed there; choose another --workdir."
+        )
+    return path
+
+
 def open_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib.Path:
-    """Makes a work directory for a config, or opens the one that already belongs to it.
+    """Makes a work directory for a config, or opens the one that already belongs to it; process 0 writes.
 
     Args:
       workdir: where; created with its parents.
       config: plain data, kept as `config.json`.
 
     Raises:
-      ValueError: the directory belongs to another config (which fields differ is said), or holds other files only.
+      ValueError: as for `check_workdir`.
       OSError: it cannot be written.
     """
-    path = pathlib.Path(workdir)
-    marker = path / "config.json"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if marker.exists():
-            before = flatten(read_json(marker))
-            now = flatten(config)
-            differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-            if differ:
-                shown = ", ".join(f"{k} ({before.get(k)!r} there, {now.get(k)!r} here)" for k in differ[:4])
-                more = f" and {len(differ) - 4} more" if len(differ) > 4 else ""
-                raise ValueError(
-                    f"{path} belongs to a run with another config: {shown}{more}. "
-                    "Nothing was changed there; choose another --workdir."
-                )
-        else:
-            write_json(marker, config)
-    except FileExistsError as error:
-        raise ValueError(f"{path} is a file, and a work directory is needed; choose another --workdir.") from error
-    except PermissionError as error:
-        raise PermissionError(f"{path} cannot be written: {error.strerror}. Choose another --workdir.") from error
-    except OSError as error:
-        raise OSError(
-            f"{path} cannot be used: {error.strerror}. Free some space, or choose another --workdir."
-        ) from error
+    path = check_workdir(workdir, config)
+    if jax.process_index() == 0:
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+        if not (path / "config.json").exists():
+            write_json(path / "config.json", config)
     return path
 
 
-def read_json(path: pathlib.Path) -> Any:
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Says of an error of the file system what was to be written, and what can be done about it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise type(error)(
+            f"{path} could not be written: {reason}. What was there before is untouched. Free some space, see to the "
+            "permissions, or choose another --workdir; the same command then goes on."
+        ) from error
+
+
+def read_json(path: pathlib.Path, advice: str = "Put back a whole copy, or choose another --workdir.") -> Any:
     """What a JSON file holds.
+
+    Args:
+      path: of the file.
+      advice: a sentence for the error, what to do about a damaged file.
 
     Raises:
       ValueError: it is damaged.
     """
     try:
         return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not whole JSON ({error}); delete it to start this run again.") from error
+    except ValueError as error:  # not JSON, or not even text
+        raise ValueError(f"{path} is damaged, it is not whole JSON ({error}). {advice}") from error
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -78,25 +126,19 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file whole or not at all.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     beside = path.with_name(path.name + f".{os.getpid()}.part")
-    try:
-        beside.write_text(text)
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OSError(f"{path} could not be written: {error.strerror}. What was there before is untouched.") from error
-
-
-def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Records of a JSON-lines file; a last line that was cut off is left out."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    with writing(path):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return records
+            beside.write_text(text)
+            os.replace(beside, path)
+        finally:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
 
 
 def write_lines(path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
@@ -105,11 +147,10 @@ def write_lines(path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
 
 
 def append_line(path: pathlib.Path, entry: dict[str, Any]) -> None:
-    """Adds a record to a JSON-lines file."""
-    try:
-        with path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-    except OSError as error:
-        raise OSError(
-            f"{path} could not be written: {error.strerror}. Free some space and run the command again."
-        ) from error
+    """Adds a record to a JSON-lines file.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    with writing(path), path.open("a") as file:
+        file.write(json.dumps(entry) + "\n")

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
+from jaxsurr.report import summary_table
 from jaxsurr.training import records
 from jaxsurr.training.config import as_dict, update, validate
-from jaxsurr.training.loop import prepare, run
+from jaxsurr.training.loop import first_metric, prepare, run
 
 
 def study(
@@ -33,7 +35,8 @@ def study(
     validate(config)
     if not config.losses:
         raise ValueError("a study needs losses: set losses=('cross_entropy', 'correlated_gradients'), say.")
-    path = records.open_workdir(workdir, as_dict(config))
+    path = records.check_workdir(workdir, as_dict(config))
+    writes = jax.process_index() == 0
     runs = []
     for loss in config.losses:
         program = None
@@ -43,19 +46,19 @@ def study(
             where = path / f"{loss}-seed{seed}"
             if not (where / "result.json").exists():
                 data, program = prepare(single, program)
+            records.open_workdir(path, as_dict(config))
             runs.append(run(single, where, report=report, data=data, program=program))
-            records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
+            if writes:
+                records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
     rows = table(runs)
-    records.write_json(path / "study.json", {"rows": rows})
+    if writes:
+        records.write_json(path / "study.json", {"rows": rows})
+        records.write_text(path / "table.md", summary_table(rows) + "\n")
     return {"rows": rows, "runs": runs}
 
 
 def _line(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "history"}
-
-
-def _first(value: float | list[float]) -> float:
-    return value[0] if isinstance(value, list) else value
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -74,7 +77,8 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     losses = list(dict.fromkeys(result["loss"] for result in runs))
     test = {
-        loss: {result["seed"]: _first(result["test"]) for result in runs if result["loss"] == loss} for loss in losses
+        loss: {result["seed"]: first_metric(result["test"]) for result in runs if result["loss"] == loss}
+        for loss in losses
     }
     rows = []
     for loss in losses:
@@ -85,7 +89,7 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row = {
             "loss": loss,
             "seeds": len(values),
-            "validation": float(np.mean([_first(result["validation"]) for result in mine])),
+            "validation": float(np.mean([first_metric(result["validation"]) for result in mine])),
             "test": float(values.mean()),
             "std": float(values.std(ddof=1)) if len(values) > 1 else None,
             "difference": None,

@@ -1,0 +1,25 @@
+"""Joints of drawn stick figures (pose): PCK at half the torso, a small convolutional network.
+
+Command: python -m jaxsurr --config=configs/stick_figures.py --workdir=runs/stick_figures
+Cost: FILL
+Expect: FILL
+"""
+
+from jaxsurr.training import default_config, update
+
+
+def get_config():
+    data = {"data.source": "synthetic:stick_figures?n=4000&size=32", "data.label_noise": 0.0}
+    return update(
+        default_config(),
+        metric="pck?threshold=0.5",
+        conventional="l1",
+        losses=("l1", "value_fit", "smoothed", "correlated_gradients"),
+        seeds=5,
+        epochs=20,
+        warm_epochs=10,
+        batch_size=64,
+        learning_rate=1e-3,
+        **data,
+        **{"model.name": "cnn", "model.hidden": (16, 32), "model.head": "points"},
+    )

@@ -1,0 +1,76 @@
+"""Every config that comes with the source loads, is valid, and runs when it is made small."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsurr.training import study, update, validate
+
+ROOT = Path(__file__).resolve().parents[1]
+FASHION_MNIST = ROOT.parent / "shared" / "data" / "fashion_mnist"
+FILES = sorted((ROOT / "configs").glob("*.py"))
+SETTINGS = {"fashion_mnist": ("noisy_linear", "clean_cnn")}
+CASES = [(path, setting) for path in FILES for setting in SETTINGS.get(path.stem, (None,))]
+NAMES = [path.stem + (f":{setting}" if setting else "") for path, setting in CASES]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+def module_of(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def config_of(path, setting):
+    return module_of(path).get_config(*([setting] if setting else []))
+
+
+@pytest.mark.parametrize(("path", "setting"), CASES, ids=NAMES)
+def test_config_is_valid_and_compares_seeds(path, setting):
+    config = config_of(path, setting)
+    validate(config)
+    assert config.seeds >= 5
+    assert "correlated_gradients" in config.losses
+    assert config.losses[0] == config.conventional
+    assert 0 < config.warm_epochs < config.epochs
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_docstring_says_command_cost_and_result(path):
+    text = module_of(path).__doc__
+    assert f"--config=configs/{path.name}" in text
+    assert "Cost" in text
+    assert "Expect" in text
+
+
+@pytest.mark.parametrize(("path", "setting"), CASES, ids=NAMES)
+def test_a_small_copy_runs(path, setting, tmp_path):
+    if path.stem == "fashion_mnist" and not FASHION_MNIST.is_dir():
+        pytest.skip("the four files of Fashion-MNIST are not in ../shared/data/fashion_mnist")
+    config = config_of(path, setting)
+    source = config.data.source.replace("n=4000", "n=120").replace("FILES", str(FASHION_MNIST))
+    small = {"data.source": source, "data.limit": 100, "surrogate.num_pairs": 2, "surrogate.burn_in": 1}
+    losses = (config.conventional, "correlated_gradients")
+    update(config, losses=losses, seeds=1, epochs=2, warm_epochs=1, batch_size=32, devices=1, **small)
+    outcome = study(config, tmp_path)
+    assert [row["loss"] for row in outcome["rows"]] == list(losses)
+    for result in outcome["runs"]:
+        assert len(result["history"]) == 2
+        assert np.isfinite(result["test"])
+    assert -1 <= outcome["runs"][1]["gradient_correlation"] <= 1
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(ValueError, match="'noisy_linear' and 'clean_cnn'"):
+        config_of(ROOT / "configs" / "fashion_mnist.py", "noisy")

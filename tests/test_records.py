@@ -1,0 +1,106 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from jaxsurr.training import records
+
+CONFIG = {"seed": 0, "data": {"source": "sklearn:digits", "limit": 0}}
+
+
+def test_a_new_directory_gets_the_config(tmp_path):
+    path = records.open_workdir(tmp_path / "a" / "b", CONFIG)
+    assert path == tmp_path / "a" / "b"
+    assert json.loads((path / "config.json").read_text()) == CONFIG
+    assert [file.name for file in path.iterdir()] == ["config.json"]
+
+
+def test_a_directory_opens_again_for_its_config(tmp_path):
+    records.open_workdir(tmp_path, CONFIG)
+    before = (tmp_path / "config.json").stat().st_mtime_ns
+    assert records.open_workdir(tmp_path, CONFIG) == tmp_path
+    assert (tmp_path / "config.json").stat().st_mtime_ns == before
+
+
+def test_checking_writes_nothing(tmp_path):
+    assert records.check_workdir(tmp_path / "new", CONFIG) == tmp_path / "new"
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_config_is_refused_with_the_fields_that_differ(tmp_path):
+    records.open_workdir(tmp_path, CONFIG)
+    other = {"seed": 0, "data": {"source": "idx:DIR", "limit": 9}, "epochs": 3}
+    message = (
+        r"data.limit \(0 there, 9 here\), data.source \('sklearn:digits' there, 'idx:DIR' here\), "
+        r"epochs \(None there, 3 here\). Nothing was changed there; choose another --workdir."
+    )
+    with pytest.raises(ValueError, match=message):
+        records.open_workdir(tmp_path, other)
+    assert json.loads((tmp_path / "config.json").read_text()) == CONFIG
+
+
+def test_of_many_fields_four_are_named(tmp_path):
+    records.open_workdir(tmp_path, {f"f{i}": 0 for i in range(9)})
+    with pytest.raises(ValueError, match=r"f3 \(0 there, 1 here\) and 5 more\."):
+        records.open_workdir(tmp_path, {f"f{i}": 1 for i in range(9)})
+
+
+@pytest.mark.parametrize("name", ["run", "run/below"])
+def test_a_file_is_no_directory(name, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(ValueError, match="run is a file, and a work directory is needed; choose another --workdir"):
+        records.open_workdir(tmp_path / name, CONFIG)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_files_of_others_do_no_harm(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    records.open_workdir(tmp_path, CONFIG)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", "null"])
+def test_json_that_is_no_config_is_refused(content, tmp_path):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match="config.json is not the config of a run"):
+        records.open_workdir(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"])
+def test_damaged_json_is_said_with_advice(content, tmp_path):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x.json is damaged, it is not whole JSON \(.*\). Ask\."):
+        records.read_json(tmp_path / "x.json", "Ask.")
+
+
+def test_a_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    records.write_json(path, {"a": 1})
+
+    def full(self, text):
+        with self.open("w") as file:
+            file.write(text[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"x.json could not be written: No space left on device. What was there before"):
+        records.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+def test_lines(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    records.write_lines(path, [{"a": 1}, {"a": None}])
+    records.append_line(path, {"a": 0.1})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"a": None}, {"a": 0.1}]
+
+
+def test_versions_name_what_decides_a_result():
+    import jax
+    import numpy
+
+    found = records.versions()
+    assert (found["jax"], found["numpy"]) == (jax.__version__, numpy.__version__)
+    assert set(found) == {"python", "jaxsurr", "jax", "jaxlib", "flax", "optax", "numpy"}
