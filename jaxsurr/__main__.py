@@ -4,8 +4,7 @@
       the default job: cross-entropy against the learned loss on scikit-learn's digits with noisy labels
   python -m jaxsurr --config=configs/diabetes.py --workdir=runs/diabetes
       a config of your own, or one of those that come with the source
-  python -m jaxsurr --config.losses="()" --config.data.source="csv:table.csv?target=price" \
-      --config.metric=mean_absolute_error --config.data.label_noise=0 --workdir=runs/price
+  python -m jaxsurr --config.losses="()" --config.model.name=mlp --workdir=runs/mlp
       any field of the config by --config.NAME=VALUE; jaxsurr.training.default_config lists them
 
 A field keeps its type: --config.epochs=10, --config.learning_rate=1e-3, --config.model.hidden=64,32 (one number:
@@ -22,6 +21,7 @@ import sys
 from typing import Any
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "training", "default.py")
 
@@ -35,13 +35,29 @@ PROCESS = flags.DEFINE_integer("process_id", 0, "Which of them this one is, from
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses the flags; what is wrong with the config or its overrides is said in a sentence.
+    """Parses the flags for `absl.app.run`; what is wrong with them or the config is said in a sentence."""
+    try:
+        check_overrides(argv)
+        config_flags.DEFINE_config_file(
+            "config", _DEFAULT, "A Python file with get_config(); by default the embedded job."
+        )
+        return flags.FLAGS(argv)
+    except Exception as error:
+        if os.environ.get("JAXSURR_TRACEBACK"):
+            raise
+        while error.__context__ is not None and "parsing config file" in str(error):  # what get_config() raised
+            error = error.__context__
+        where = "" if isinstance(error, flags.Error) else f"the config file cannot be used: {type(error).__name__}: "
+        print(f"{where}{error}\nSee python -m jaxsurr --help.", file=sys.stderr)
+        sys.exit(1)
+
+
+def check_overrides(argv: list[str]) -> None:
+    """Refuses a config file that is missing and fields that no config has, with the nearest one.
 
     Raises:
-      flags.Error: a flag, the config file or a field is wrong; absl prints its text and exits.
+      flags.Error: there is such a flag among `argv`.
     """
-    from ml_collections import config_flags
-
     from jaxsurr import checks
     from jaxsurr.training.config import default_config, flatten
 
@@ -53,26 +69,13 @@ def parse(argv: list[str]) -> list[str]:
         file = re.match(r"--?config=([^:]*)", argument)
         if file and not os.path.isfile(file[1]):
             raise flags.Error(f"there is no config file {file[1]!r}; check the path after --config=.")
-    try:
-        config_flags.DEFINE_config_file(
-            "config", _DEFAULT, "A Python file with get_config(); by default the embedded job."
-        )
-        return flags.FLAGS(argv)
-    except Exception as error:
-        if isinstance(error, flags.Error) and "parsing config file" not in str(error):
-            raise
-        while error.__context__ is not None and "parsing config file" in str(error):  # what get_config() raised
-            error = error.__context__
-        if os.environ.get("JAXSURR_TRACEBACK"):
-            raise
-        raise flags.Error(f"the config file cannot be used: {type(error).__name__}: {error}") from None
 
 
 def read_config() -> Any:
     """The config of the flags, where losses may be written with commas between them.
 
     Raises:
-      ValueError: the file returned something else; or `loss` was chosen on the command line, where the config names `losses`.
+      ValueError: the file returned something else, or `loss` was chosen where the config names `losses`.
     """
     config, chosen = flags.FLAGS.config, flags.FLAGS["config"].override_values
     if not hasattr(config, "losses"):

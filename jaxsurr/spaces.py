@@ -90,6 +90,7 @@ class_logits = Space(
     project=_centred,
     features=_class_features,
     ramps=_class_ramps,
+    reach=(-4.0, 4.0),
     losses=_class_losses,
     check=_check_labels("[B, K], logits of K classes", 0, "classes"),
 )
@@ -157,6 +158,7 @@ level_logits = Space(
     project=_centred,
     features=_level_features,
     ramps=_level_ramps,
+    reach=(-4.0, 4.0),
     losses=_level_losses,
     check=_check_labels("[B, K], logits of K levels", 0, "levels"),
 )
@@ -184,6 +186,7 @@ cumulative_logits = Space(
     project=lambda noise: noise,
     features=_cumulative_features,
     ramps=_cumulative_features,
+    reach=(-4.0, 4.0),
     losses=_cumulative_losses,
     check=_check_labels("[B, K - 1], logits of P(level > k)", 1, "levels"),
 )
@@ -231,6 +234,7 @@ points_in_plane = Space(
     project=lambda noise: noise,
     features=_point_features,
     ramps=_point_ramps,
+    reach=(-16.0, 0.0),
     losses=_point_losses,
     check=_check_points,
 )
@@ -298,6 +302,7 @@ generic = Space(
     project=lambda noise: noise,
     features=_generic_features,
     ramps=_generic_ramps,
+    reach=(-16.0, 0.0),
     losses=_generic_losses,
     check=_check_generic,
 )

@@ -74,6 +74,7 @@ class Space(NamedTuple):
         of an example, and the items' weights in the example's value.
       ramps: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`, larger
         where the prediction is better; the basis family places its bounded monotone atoms on them.
+      reach: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
       losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
       check: `(predictions, targets) -> None`, raises a `ValueError` or `TypeError` in words where shapes or dtypes do
         not fit; it looks at shapes only and so works while tracing.
@@ -85,6 +86,7 @@ class Space(NamedTuple):
     project: Callable[[Array], Array]
     features: Callable[[Array, PyTree, Array], tuple[Array, Array]]
     ramps: Callable[[Array, PyTree, Array], tuple[Array, Array]]
+    reach: tuple[float, float]
     losses: Callable[[Array, PyTree, Array], Array]
     check: Callable[[Array, PyTree], None]
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 
 import jaxsurr
-from jaxsurr import metrics, spaces
+from jaxsurr import View, metrics, spaces
 from jaxsurr.smoothing import smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family, non_negative_least_squares
 from jaxsurr.types import View
@@ -73,11 +73,21 @@ def class_data(batch=64, classes=5):
 def test_kernel_centres_are_quantiles_of_remembered_margins():
     logits, labels = class_data()
     scale = jnp.float32(0.5)
-    state = basis_family(spaces.class_logits, remembered=True, ramps=5).init(KEY, View(logits, labels), scale, 1)
-    margins, _ = spaces.class_logits.ramps(logits, labels, scale)
-    expected = np.quantile(np.asarray(margins[:, 0], np.float64), [0.1, 0.3, 0.5, 0.7, 0.9], axis=0).T
+    family = basis_family(spaces.class_logits, remembered=True, width=2.0)
+    state = family.init(KEY, View(logits, labels), scale, 1)
+    margins = np.asarray(spaces.class_logits.ramps(logits, labels, scale)[0][:, 0], np.float64)
+    assert (np.abs(margins) > 4).any()  # out of reach: they must not count
+    shares = [0.1, 0.3, 0.5, 0.7, 0.9]  # (i + 1/2) / 5: a grid of width 2 from -4 to 4 would have 5 centres
+    expected = [np.quantile(column[np.abs(column) <= 4], shares) for column in margins.T]
     np.testing.assert_allclose(state.centres, expected, rtol=1e-4, atol=1e-5)
-    assert bool(jnp.all(state.widths >= 0.1))
+    assert bool(jnp.all((state.widths >= 0.5) & (state.widths <= 4)))
+
+
+def test_kernel_without_margins_within_reach_stands_on_the_grid():
+    logits, labels = 100 * jax.nn.one_hot(jnp.arange(8) % 4, 4), jnp.arange(8) % 4
+    options = dict(view=View(logits, labels), scale=jnp.float32(1), metrics=1)
+    states = [basis_family(spaces.class_logits, remembered=flag).init(KEY, **options) for flag in (False, True)]
+    np.testing.assert_array_equal(states[0].centres, states[1].centres)
 
 
 def test_kernel_centres_leave_out_rows_that_do_not_count():
@@ -90,9 +100,9 @@ def test_kernel_centres_leave_out_rows_that_do_not_count():
 
 def test_grid_centres():
     logits, labels = class_data()
-    state = basis_family(spaces.class_logits, ramps=5, reach=2.0).init(KEY, View(logits, labels), jnp.float32(1), 3)
-    assert state.centres.tolist() == [[-2.0, -1.0, 0.0, 1.0, 2.0]] * 2
-    assert state.widths.tolist() == [[1.0] * 5] * 2
+    state = basis_family(spaces.class_logits, width=2.0).init(KEY, View(logits, labels), jnp.float32(1), 3)
+    assert state.centres.tolist() == [[-4.0, -2.0, 0.0, 2.0, 4.0]] * 2
+    assert state.widths.tolist() == [[2.0] * 5] * 2
     assert state.coefficients.shape == (2 * 5 + 3, 3)
 
 

@@ -19,7 +19,7 @@ def checkpoints(tmp_path):
 def test_nothing_is_made_before_something_is_saved(checkpoints):
     assert checkpoints.epoch() is None
     assert not checkpoints.directory.exists()
-    with pytest.raises(ValueError, match="there is no checkpoint in .*checkpoints; the run has to be made first"):
+    with pytest.raises(ValueError, match=r"there is no checkpoint in .*checkpoints; the run has to be made first"):
         checkpoints.restore(arrays(0))
 
 

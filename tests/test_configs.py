@@ -60,7 +60,7 @@ def test_a_small_copy_runs(path, setting, tmp_path):
         pytest.skip("the four files of Fashion-MNIST are not in ../shared/data/fashion_mnist")
     config = config_of(path, setting)
     source = config.data.source.replace("n=4000", "n=120").replace("FILES", str(FASHION_MNIST))
-    small = {"data.source": source, "data.limit": 100, "surrogate.num_pairs": 2, "surrogate.burn_in": 1}
+    small = {"data.source": source, "data.limit": 100, "surrogate.num_pairs": 2, "surrogate.burn_in": 0}
     losses = (config.conventional, "correlated_gradients")
     update(config, losses=losses, seeds=1, epochs=2, warm_epochs=1, batch_size=32, devices=1, **small)
     outcome = study(config, tmp_path)

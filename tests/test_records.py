@@ -63,7 +63,7 @@ def test_files_of_others_do_no_harm(tmp_path):
 @pytest.mark.parametrize("content", ["[1]", "3", "null"])
 def test_json_that_is_no_config_is_refused(content, tmp_path):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ValueError, match="config.json is not the config of a run"):
+    with pytest.raises(ValueError, match=r"config.json is not the config of a run"):
         records.open_workdir(tmp_path, CONFIG)
 
 

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from scipy import stats
@@ -19,14 +18,6 @@ CONFIG = {
     "devices": 1,
     "data.limit": 160,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def made_up(loss, seed, test, **fields):
@@ -206,7 +197,7 @@ def test_a_job_of_conventional_losses_draws_learning_curves(finished, config):
 
 
 def test_a_job_of_a_learned_loss_draws_it(tmp_path):
-    fields = {"surrogate.num_pairs": 2, "surrogate.burn_in": 2, "data.limit": 160, "devices": 1}
+    fields = {"surrogate.num_pairs": 2, "surrogate.burn_in": 0, "data.limit": 160, "devices": 1}
     config = update(default_config(), epochs=2, warm_epochs=1, **fields)
     text = job.job(config, tmp_path)
     assert "| correlated_gradients |" in text

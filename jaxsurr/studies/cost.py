@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
+from absl import app, flags, logging
 
 from jaxsurr import bilevel, losses, metrics, models, surrogates
 from jaxsurr.report import summary_table
@@ -88,6 +88,7 @@ def estimator_memory(pairs: int) -> int:
 
 def main(argv: list[str]) -> None:
     """Prints the table of ratios and the memory of the estimator."""
+    logging.set_verbosity(logging.WARNING)
     print(f"{MODEL.value}, batch {SHAPES[MODEL.value][0]}, {jax.devices()[0].device_kind}, jax {jax.__version__}")
     measured = ratios(steps(MODEL.value), ROUNDS.value, SECONDS.value)
     rows = [

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from jaxsurr import surrogates
 from jaxsurr.correlation import cosine, moments, pearson
@@ -108,6 +108,7 @@ OUT = flags.DEFINE_string("out", None, "A JSON-lines file to add each measuremen
 
 def main(argv: list[str]) -> None:
     """Measures all tasks and methods, and prints a table."""
+    logging.set_verbosity(logging.WARNING)
     rows = []
     for spec, fields in TASKS.items():
         metric, found = get(spec), {method: [] for method in METHODS}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsurr import objectives
 from jaxsurr.correlation import Moments
@@ -59,6 +60,7 @@ def non_negative_least_squares(
       `[J, M]`.
 
     >>> import jax.numpy as jnp
+import numpy as np
     >>> a = non_negative_least_squares(jnp.eye(2), jnp.array([[1.0], [-1.0]]), jnp.zeros((2, 1)), ridge=0.0)
     >>> a.round(3).tolist()
     [[1.0], [0.0]]
@@ -78,21 +80,24 @@ def non_negative_least_squares(
     return jax.lax.fori_loop(0, iterations, iterate, (first, first))[0] * norm[:, None]
 
 
-def basis_family(
-    space: Space, *, remembered: bool = False, ramps: int = 9, reach: float = 4.0, decay: float = 0.98
-) -> Family:
+def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, decay: float = 0.98) -> Family:
     """The family of non-negative mixtures of ramps and conventional losses.
 
     A ramp is `Phi((c - margin) / w)`, a kernel expansion with the Gaussian distribution function as kernel. Its centres
-    c stand on a grid, or on margins of remembered predictions, closer together where predictions are dense.
+    c cover the margins at which a metric of the space is expected to change: evenly, or at margins of remembered
+    predictions, closer together where predictions are dense.
 
     Args:
-      space: supplies margins and losses.
-      remembered: take the centres from the predictions that `init` sees (their quantiles) in place of a grid.
-      ramps: C, the number of centres on each margin.
-      reach: the grid goes from -reach to reach smoothing scales.
+      space: supplies margins, their reach, and losses.
+      remembered: take the centres from the predictions that `init` sees (quantiles of those margins that are within
+        reach) in place of an even grid.
+      width: w, and the distance of the centres of the grid, in smoothing scales. Remembered centres have the distance of
+        their neighbours as width, and are as many.
       decay: of the running sums; 0.98 averages over about 50 updates.
     """
+    low, high = space.reach
+    grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
+    ramps = len(grid)
 
     def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array) -> Array:
         values, weights = space.ramps(predictions, targets, scale)
@@ -107,14 +112,14 @@ def basis_family(
         values, weights = space.ramps(view.predictions, view.targets, scale)
         weights = masked(weights, view.where)
         kinds = values.shape[-1]
+        centres = jnp.tile(jnp.asarray(grid), (kinds, 1))
+        widths = jnp.full_like(centres, width)
         if remembered:
-            shares = (jnp.arange(ramps) + 0.5) / ramps
-            known = jnp.where(weights[..., None] > 0, values, jnp.nan).reshape(-1, kinds)
-            centres = jnp.nan_to_num(jnp.nanquantile(known, shares, axis=0).T)
-            widths = jnp.maximum(jnp.gradient(centres, axis=1), 0.1)
-        else:
-            centres = jnp.tile(jnp.linspace(-reach, reach, ramps), (kinds, 1))
-            widths = jnp.full_like(centres, 2 * reach / max(ramps - 1, 1))
+            within = (weights[..., None] > 0) & (values >= low) & (values <= high)
+            known = jnp.where(within, values, jnp.nan).reshape(-1, kinds)
+            quantiles = jnp.nanquantile(known, (jnp.arange(ramps) + 0.5) / ramps, axis=0).T
+            centres = jnp.where(jnp.isfinite(quantiles), quantiles, centres)
+            widths = jnp.clip(jnp.gradient(centres, axis=1), width / 4, 2 * width)
         losses = space.losses(view.predictions, view.targets, scale).shape[-1]
         number = kinds * ramps + losses
         first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])

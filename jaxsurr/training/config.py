@@ -162,7 +162,9 @@ def validate(config: Any) -> None:
             wanted = "above 0" if positive else f"at least {least}"
             raise ValueError(f"{path} must be {wanted}, got {got[path]!r}.")
     if config.warm_epochs > config.epochs:
-        raise ValueError(f"warm_epochs must lie between 0 and epochs = {config.epochs}, got {config.warm_epochs!r}.")
+        raise ValueError(
+            f"warm_epochs must lie between 0 and epochs = {config.epochs}, got {config.warm_epochs!r}; set both."
+        )
     if config.mixture > 1:
         raise ValueError(f"mixture must be a weight in [0, 1], got {config.mixture!r}.")
     if config.surrogate.heldout >= 1:

@@ -85,7 +85,7 @@ def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pa
 
 
 def last_state(config: Any, workdir: pathlib.Path, rows: int = 256) -> tuple:
-    """The surrogate of a finished run, its state at the end, the metric, and predictions and targets to look at it with.
+    """The surrogate of a finished run, its state at the end, the metric, and predictions and targets to see them at.
 
     Args:
       config: of the run.

@@ -83,8 +83,8 @@ def run(
 ) -> dict[str, Any]:
     """Trains a model as a config says, and leaves what it found in a work directory.
 
-    A run that was interrupted goes on from its newest checkpoint, and on one device ends bit for bit where it would have
-    ended; a run that is complete returns its result at once.
+    A run that was interrupted goes on from its newest checkpoint, and on one device ends bit for bit where it would
+    have ended; a run that is complete returns its result at once.
 
     Args:
       config: see `jaxsurr.training.default_config`.
@@ -94,8 +94,8 @@ def run(
       data, program: from `prepare`, where several runs share them.
 
     Returns:
-      What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the config,
-      versions.
+      What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
+      config, versions.
 
     Raises:
       ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
@@ -204,9 +204,9 @@ class _Run:
         if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             return
         raise FloatingPointError(
-            f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not all of "
-            f"its parameters are finite numbers. Lower learning_rate ({self.config.learning_rate:g}), or lengthen "
-            f"warm_epochs ({self.config.warm_epochs})."
+            f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not "
+            f"all of its parameters are finite numbers. Lower learning_rate ({self.config.learning_rate:g}), or "
+            f"lengthen warm_epochs ({self.config.warm_epochs})."
         )
 
     # --- begin, switch, end -------------------------------------------------------------------------------------------
@@ -246,8 +246,8 @@ class _Run:
                     break
         if flat and self.config.loss != "smoothed" and np.mean([np.mean(f) for f in jax.device_get(flat)]) > 0.999:
             warnings.warn(
-                f"{self.program.metric.name} does not change when predictions are perturbed at the present scale, so its "
-                "gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
+                f"{self.program.metric.name} does not change when predictions are perturbed at the present scale, so "
+                "its gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
                 f"({self.config.surrogate.relative_scale}) or lengthen the warm start, warm_epochs "
                 f"({self.config.warm_epochs}), and check that the metric varies on these data at all.",
                 stacklevel=2,

@@ -103,7 +103,8 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
     wanted = {"classes": ("logits",), "levels": ("logits", "cumulative"), "points": ("points",)}[data.kind]
     if head not in wanted:
         raise ValueError(
-            f"model.head is {head!r}, but the targets of {config.data.source} are {data.kind}: use {' or '.join(wanted)}."
+            f"model.head is {head!r}, but the targets of {config.data.source} are {data.kind}: "
+            f"use {' or '.join(wanted)}."
         )
     height = data.train.inputs.shape[1]
     model = models.build(

@@ -18,8 +18,8 @@ def study(
 ) -> dict[str, Any]:
     """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
 
-    Runs share seeds: for one seed the split, the initial weights and the batch order are the same for every loss. A study
-    that was interrupted goes on where it stopped.
+    Runs share seeds: for one seed the split, the initial weights and the batch order are the same for every loss. A
+    study that was interrupted goes on where it stopped.
 
     Args:
       config: with `losses` and `seeds`.
