@@ -302,6 +302,17 @@ def fault(monkeypatch, where, error):
             return False
 
         fail_once(monkeypatch, Path, "open", error, accepts)
+    elif where == "tensorboard":
+        import tensorboardX
+
+        writer = tensorboardX.SummaryWriter
+        fail_once(monkeypatch, writer, "add_scalar", error, lambda writer, name, value, epoch: epoch == 3)
+        # What is buffered cannot be written either, and must not hide the first error.
+        fail_once(monkeypatch, tensorboardX.SummaryWriter, "close", OSError("at the end"), lambda writer: True)
+    elif where == "tensorboard at the end":
+        import tensorboardX
+
+        fail_once(monkeypatch, tensorboardX.SummaryWriter, "close", error, lambda writer: True)
     elif where == "directory":
         fail_once(monkeypatch, Path, "mkdir", error, lambda path: True)
     else:
@@ -310,7 +321,17 @@ def fault(monkeypatch, where, error):
 
 @pytest.mark.parametrize("error", FAULTS)
 @pytest.mark.parametrize(
-    "where", ["directory", "config.json", "metrics.jsonl", "a line of metrics", "checkpoint", "result.json"]
+    "where",
+    [
+        "directory",
+        "config.json",
+        "metrics.jsonl",
+        "a line of metrics",
+        "tensorboard",
+        "checkpoint",
+        "tensorboard at the end",
+        "result.json",
+    ],
 )
 def test_a_fault_of_the_disk_is_said_and_the_run_goes_on_after_it(where, error, whole, tmp_path, monkeypatch):
     expected, path = whole("conventional"), tmp_path / "run"

@@ -74,9 +74,11 @@ class Checkpoints:
                     progress=self._ocp.args.JsonSave(progress),
                 ),
             )
-        except (OSError, ValueError) as error:  # tensorstore reports a full disk as a ValueError
+        except (OSError, ValueError) as error:  # tensorstore reports a full disk as a long ValueError
+            full = "No space left on device"
+            reason = full if full in str(error) else _first_line(error)
             raise OSError(
-                f"the checkpoint of epoch {epoch} could not be written in {self.directory} ({error}). Older ones are "
+                f"the checkpoint of epoch {epoch} could not be written in {self.directory}: {reason}. Older ones are "
                 "untouched: free some space, or see to its permissions, and run the same command again to go on."
             ) from error
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pathlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -166,8 +167,7 @@ class _Run:
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
-        log = _TensorBoard(self.path, len(history))
-        try:
+        with _TensorBoard(self.path / "tensorboard", len(history)) as log:
             for epoch in range(len(history) + 1, self.config.epochs + 1):
                 learned = epoch > self.switch
                 if learned and epoch == self.switch + 1:
@@ -182,8 +182,6 @@ class _Run:
                 self.record(entry, log)
                 if epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs:
                     self.save(state, history, best)
-        finally:
-            log.close()
         final = history[-1]
         return {
             "epochs": self.config.epochs,
@@ -334,19 +332,29 @@ def first_metric(value: float | list[float]) -> float:
 class _TensorBoard:
     """Scalars as TensorBoard events, on process 0."""
 
-    def __init__(self, path, done: int):
-        from tensorboardX import SummaryWriter
+    def __init__(self, path: pathlib.Path, done: int):
+        self.path, self.writer = path, None
+        if jax.process_index() == 0:
+            from tensorboardX import SummaryWriter
 
-        self.writer = (
-            SummaryWriter(str(path / "tensorboard"), purge_step=done + 1) if jax.process_index() == 0 else None
-        )
+            with records.writing(path):
+                self.writer = SummaryWriter(str(path), purge_step=done + 1)
 
     def write(self, entry: dict[str, Any]) -> None:
-        for name, value in entry.items():
-            for i, number in enumerate(value if isinstance(value, list) else [value]):
-                if isinstance(number, float):
-                    self.writer.add_scalar(name if i == 0 else f"{name}_{i}", number, entry["epoch"])
+        with records.writing(self.path):
+            for name, value in entry.items():
+                for i, number in enumerate(value if isinstance(value, list) else [value]):
+                    if isinstance(number, float):
+                        self.writer.add_scalar(name if i == 0 else f"{name}_{i}", number, entry["epoch"])
 
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
+    def __enter__(self) -> "_TensorBoard":
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            with records.writing(self.path):
+                if self.writer is not None:
+                    self.writer.close()
+        except OSError:
+            if error is None:  # else what went wrong first is what has to be said
+                raise
