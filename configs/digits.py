@@ -1,12 +1,15 @@
 """Digits of scikit-learn (classification): error rate, a linear model, 40 % of the training labels random.
 
+The default job, with value fit and the smoothed metric beside it.
+
 Command: python -m jaxsurr --config=configs/digits.py --workdir=runs/digits
 Cost: FILL
 Expect: FILL
 """
 
-from jaxsurr.training import default_config, update
+from jaxsurr.training import update
+from jaxsurr.training.default import get_config as default_job
 
 
 def get_config():
-    return update(default_config(), losses=("cross_entropy", "value_fit", "smoothed", "correlated_gradients"), seeds=5)
+    return update(default_job(), losses=("cross_entropy", "value_fit", "smoothed", "correlated_gradients"))

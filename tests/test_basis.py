@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 
 import jaxsurr
-from jaxsurr import View, metrics, spaces
+from jaxsurr import metrics, spaces
 from jaxsurr.smoothing import smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family, non_negative_least_squares
 from jaxsurr.types import View
