@@ -2,8 +2,8 @@
 
 Commands (FILES is the directory that holds train-images-idx3-ubyte.gz and the other three):
 
-  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES --workdir=runs/noisy
-  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES --workdir=runs/clean
+  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES --workdir=runs/fm
+  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES --workdir=runs/fc
 
 Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of the training and validation labels random.
 `clean_cnn`: a small convolutional network on the labels as they are.

@@ -89,7 +89,12 @@ def init_state(
 def _view(apply: Apply, params: PyTree, part: Part, batch: Batch) -> View:
     selected, rebuild = part(params)
     predictions, pullback = jax.vjp(lambda p: apply(rebuild(p), batch.inputs), selected)
-    return View(predictions, batch.targets, batch.where, lambda cotangent: pullback(cotangent)[0])
+    return View(
+        predictions,
+        batch.targets,
+        batch.where,
+        lambda cotangent: pullback(cotangent.astype(predictions.dtype))[0],
+    )
 
 
 def make_step(
@@ -173,6 +178,10 @@ def make_step(
             values = surrogate.loss(learned, z, batch.targets, batch.where, axis_name=axis_name)
             if metric_weights is not None:
                 values = values @ jnp.asarray(metric_weights, values.dtype)
+            elif values.ndim > 1 or (values.ndim == 1 and values.shape != z.shape[:1]):
+                raise ValueError(
+                    f"the surrogate is one of {values.shape[-1]} metrics: pass metric_weights= to weigh them."
+                )
             if mixture:
                 values = mixture * conventional(z, batch.targets, where=batch.where) + (1 - mixture) * values
             size = z.shape[0]

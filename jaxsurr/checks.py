@@ -68,6 +68,27 @@ def labels_in_range(targets: Any, count: int, what: str) -> None:
         )
 
 
+def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = False) -> None:
+    """Refuses predictions that are not `[B, K]` floats, and targets that are not `[B]` integers from 0 to K - 1.
+
+    With `cumulative` predictions are `[B, K - 1]`, a logit of P(level > k) for each threshold.
+    """
+    floating(predictions, 2, f"[B, K - 1], logits of P({what} > k)" if cumulative else f"[B, K], logits of K {what}")
+    count = predictions.shape[1] + cumulative
+    if count < 2:
+        raise ValueError(f"predictions must have room for at least 2 {what}, got {list(predictions.shape)}.")
+    integer_labels(predictions, targets, what)
+    labels_in_range(targets, count, what)
+
+
+def pointed(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, J, 2]` floats, and targets that are not `Keypoints` that fit them."""
+    floating(predictions, 3, "[B, J, 2], (x, y) of J points")
+    if predictions.shape[2] != 2:
+        raise ValueError(f"predictions must have shape [B, J, 2], (x, y) of J points, got {list(predictions.shape)}.")
+    keypoints(predictions, targets)
+
+
 def keypoints(predictions: Any, targets: Any) -> None:
     """Refuses targets that are not `Keypoints` which fit predictions `[B, J, 2]`."""
     if not isinstance(targets, Keypoints):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.types import Array
+from jaxsurr.types import Array, PyTree
 
 
 def masked(values: Array, where: Array | None) -> Array:
@@ -16,6 +16,19 @@ def masked(values: Array, where: Array | None) -> Array:
     if where is None:
         return values
     return jnp.where(jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, 0)
+
+
+def filled(tree: PyTree, where: Array | None) -> PyTree:
+    """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held."""
+    if where is None:
+        return tree
+    first = jnp.argmax(where)
+
+    def one(leaf):
+        leaf = jnp.asarray(leaf)
+        return jnp.where(jnp.reshape(where, where.shape + (1,) * (leaf.ndim - 1)), leaf, leaf[first][None])
+
+    return jax.tree.map(one, tree)
 
 
 def total(values, axis_name: str | None = None):
@@ -45,4 +58,5 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     2.0
     """
     number = count(where, values.shape[0], axis_name)
-    return total(jnp.sum(masked(values, where), axis=0), axis_name) / jnp.maximum(number, 1)
+    dtype = jnp.promote_types(values.dtype, jnp.float32)  # half precision cannot count to a thousand
+    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1)

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.reductions import masked
+from jaxsurr.reductions import filled, masked
 from jaxsurr.types import Array, PyTree, Space
 
 Directions = Callable[[Array, Array, int, int, int, int], Array]
@@ -75,8 +75,10 @@ def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
     return directions
 
 
-def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> Array:
-    """Predictions that fit their space and are finite, with 0 in rows that do not count, whatever those hold.
+def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
+    """Predictions that fit their space and are finite, in at least single precision, and their targets.
+
+    Rows that do not count hold sound numbers afterwards, whatever they held.
 
     Raises:
       ValueError, TypeError: shapes or dtypes do not fit, or (outside `jit`) a value is NaN or infinite.
@@ -85,7 +87,7 @@ def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | N
     checks.mask(where, predictions.shape[0])
     predictions = masked(jnp.asarray(predictions), where)
     checks.finite(predictions)
-    return predictions
+    return predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32)), filled(targets, where)
 
 
 def check_options(*, num_pairs: int, chunk_size: int, relative_scale: float, decay: float) -> None:
@@ -116,7 +118,8 @@ def smoothed_metric(
 
     `g = sum_p [m(z + s u e_p) - m(z - s u e_p)] e_p / (2 s u P)`, with u the space's unit. Noise is drawn per example
     for example-wise metrics, whose estimates are independent of each other; a metric of sets is perturbed in all
-    examples at once. In d dimensions the expected squared cosine of g with the true gradient is about `P / (P + d - 1)`.
+    examples at once. In d dimensions the expected squared cosine of g with the true gradient is about
+    `P / (P + d - 1)`.
 
     Args:
       metric: what `jaxsurr.metric` makes.
@@ -152,6 +155,7 @@ def smoothed_metric(
     checks.mask(where, predictions.shape[0])
     if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
         raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
+    predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))  # 8 bits do not add up
     outputs = output_shape(metric, predictions, targets)
     batch, event = predictions.shape[0], predictions.shape[1:]
     dtype = predictions.dtype

@@ -8,6 +8,8 @@ All features are in units of the smoothing scale, which follows the spread of th
 ten changes no feature.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -27,19 +29,6 @@ def _centred(array: Array) -> Array:
 
 def _spread_centred(predictions: Array, targets: PyTree) -> Array:
     return jnp.mean(_centred(predictions) ** 2, axis=-1)
-
-
-def _check_labels(axes: str, outputs: int, what: str):
-    """A check of predictions `[B, K]` (or K - 1 with `outputs=1`) against integer labels `[B]`."""
-
-    def check(predictions: Array, targets: Array) -> None:
-        checks.floating(predictions, 2, axes)
-        if predictions.shape[1] + outputs < 2:
-            raise ValueError(f"predictions must have room for at least 2 {what}, got {list(predictions.shape)}.")
-        checks.integer_labels(predictions, targets, what)
-        checks.labels_in_range(targets, predictions.shape[1] + outputs, what)
-
-    return check
 
 
 # --- class logits -----------------------------------------------------------------------------------------------------
@@ -92,7 +81,7 @@ class_logits = Space(
     ramps=_class_ramps,
     reach=(-4.0, 4.0),
     losses=_class_losses,
-    check=_check_labels("[B, K], logits of K classes", 0, "classes"),
+    check=functools.partial(checks.labelled, what="classes"),
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
 
@@ -160,7 +149,7 @@ level_logits = Space(
     ramps=_level_ramps,
     reach=(-4.0, 4.0),
     losses=_level_losses,
-    check=_check_labels("[B, K], logits of K levels", 0, "levels"),
+    check=functools.partial(checks.labelled, what="levels"),
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
 
@@ -188,7 +177,7 @@ cumulative_logits = Space(
     ramps=_cumulative_features,
     reach=(-4.0, 4.0),
     losses=_cumulative_losses,
-    check=_check_labels("[B, K - 1], logits of P(level > k)", 1, "levels"),
+    check=functools.partial(checks.labelled, what="levels", cumulative=True),
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
 
@@ -220,13 +209,6 @@ def _point_losses(predictions: Array, targets: Keypoints, scale: Array) -> Array
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
 
 
-def _check_points(predictions: Array, targets: Keypoints) -> None:
-    checks.floating(predictions, 3, "[B, J, 2], (x, y) of J points")
-    if predictions.shape[2] != 2:
-        raise ValueError(f"predictions must have shape [B, J, 2], (x, y) of J points, got {list(predictions.shape)}.")
-    checks.keypoints(predictions, targets)
-
-
 points_in_plane = Space(
     name="points_in_plane",
     unit=_point_unit,
@@ -236,7 +218,7 @@ points_in_plane = Space(
     ramps=_point_ramps,
     reach=(-16.0, 0.0),
     losses=_point_losses,
-    check=_check_points,
+    check=checks.pointed,
 )
 """Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
 

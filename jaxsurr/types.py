@@ -109,7 +109,8 @@ class Info(NamedTuple):
       gradient_correlation: between the surrogate's gradient and the estimate of the metric's, over all coordinates of
         the batch, in [-1, 1].
       ceiling: what `gradient_correlation` would be for the true gradient, given the noise of this estimate, in
-        [0, 1]. `gradient_correlation / ceiling` estimates the correlation with the true gradient.
+        [0, 1]; NaN for a single pair, which cannot tell. `gradient_correlation / ceiling` estimates the correlation
+        with the true gradient.
       metric: mean smoothed metric of the batch, in the metric's own direction.
       flat: share of the examples whose estimated gradient is exactly zero, in [0, 1].
       scale: the smoothing scale in use.

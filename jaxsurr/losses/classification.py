@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxsurr import checks
 from jaxsurr.reductions import masked
 from jaxsurr.types import Array
 
@@ -23,11 +24,13 @@ def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = N
     >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([0])).round(4).tolist() == [round(float(jnp.log(4.0)), 4)]
     True
     """
+    checks.labelled(predictions, targets, "classes")
     return masked(optax.softmax_cross_entropy_with_integer_labels(predictions, targets), where)
 
 
 def expected_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Probability of a wrong class, `1 - softmax(z)_y`; `[B, K]` and `[B]` to `[B]` in [0, 1]."""
+    checks.labelled(predictions, targets, "classes")
     probability = jnp.take_along_axis(jax.nn.softmax(predictions), targets[:, None], axis=-1)[:, 0]
     return masked(1 - probability, where)
 

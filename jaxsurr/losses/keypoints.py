@@ -6,6 +6,7 @@ Dividing by the scale is what the metrics do; with it the losses weigh large and
 import jax.numpy as jnp
 import optax
 
+from jaxsurr import checks
 from jaxsurr.geometry import mean_over_visible, relative_distance
 from jaxsurr.reductions import masked
 from jaxsurr.types import Array, Keypoints
@@ -16,6 +17,7 @@ def _mean(per_coordinate: Array, targets: Keypoints, where: Array | None) -> Arr
 
 
 def _residual(predictions: Array, targets: Keypoints) -> Array:
+    checks.pointed(predictions, targets)
     return (predictions - targets.points) / targets.scale[:, None, None]
 
 
@@ -37,6 +39,7 @@ def smooth_l1(predictions: Array, targets: Keypoints, *, where: Array | None = N
 
 def euclidean(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Euclidean distance of a point from its target, in scales; `[B, J, 2]` and `Keypoints` to `[B]`."""
+    checks.pointed(predictions, targets)
     return masked(mean_over_visible(relative_distance(predictions, targets), targets), where)
 
 

@@ -50,7 +50,7 @@ class Metric:
         """
         space = options.pop("space", self.space)
         parameters = inspect.signature(self.function).parameters
-        known = [name for name, value in parameters.items() if value.kind is value.KEYWORD_ONLY and name != "where"]
+        known = [name for name in list(parameters)[2:] if name != "where"]
         for name in options:
             if name not in known:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, known)}")
@@ -113,7 +113,8 @@ def metric(
         raise TypeError(f"a metric is a function (predictions, targets, where=None), got {function!r}.")
     if "where" not in inspect.signature(function).parameters:
         if not per_example:
-            raise TypeError(f"{function.__name__} is a metric of sets and must take where= to leave examples out.")
+            called = name or getattr(function, "__name__", function)
+            raise TypeError(f"{called} is a metric of sets and must take where= to leave examples out.")
         function = _with_where(function)
     return Metric(function, name or getattr(function, "__name__", "metric"), higher_is_better, space, per_example)
 

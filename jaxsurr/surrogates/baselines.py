@@ -92,7 +92,7 @@ def smoothed(
     directions = normal_directions if exact_noise else table_directions()
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
-        predictions = prepared(space, predictions, targets, where)
+        predictions, targets = prepared(space, predictions, targets, where)
         return SmoothedState(key, masked_mean(space.spread(predictions, targets), where), jnp.int32(0))
 
     def estimate(state, predictions, targets, where, axis_name=None):
@@ -119,7 +119,7 @@ def smoothed(
         *,
         axis_name: str | None = None,
     ) -> Array:
-        predictions = prepared(space, predictions, targets, where)
+        predictions, targets = prepared(space, predictions, targets, where)
         fixed = jax.lax.stop_gradient(predictions)
         out = estimate(state, fixed, targets, where, axis_name)
         several = bool(output_shape(metric, predictions, targets))
@@ -140,7 +140,7 @@ def smoothed(
         axis_name: str | None = None,
         **_: Any,
     ):
-        predictions = prepared(space, predictions, targets, where)
+        predictions, targets = prepared(space, predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         return SmoothedState(key, running(state.spread, size, state.step, decay), state.step + 1), _NOTHING
 

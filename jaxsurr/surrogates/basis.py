@@ -60,7 +60,6 @@ def non_negative_least_squares(
       `[J, M]`.
 
     >>> import jax.numpy as jnp
-import numpy as np
     >>> a = non_negative_least_squares(jnp.eye(2), jnp.array([[1.0], [-1.0]]), jnp.zeros((2, 1)), ridge=0.0)
     >>> a.round(3).tolist()
     [[1.0], [0.0]]
@@ -91,8 +90,8 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
       space: supplies margins, their reach, and losses.
       remembered: take the centres from the predictions that `init` sees (quantiles of those margins that are within
         reach) in place of an even grid.
-      width: w, and the distance of the centres of the grid, in smoothing scales. Remembered centres have the distance of
-        their neighbours as width, and are as many.
+      width: w, and the distance of the centres of the grid, in smoothing scales. Remembered centres have the distance
+        of their neighbours as width, and are as many.
       decay: of the running sums; 0.98 averages over about 50 updates.
     """
     low, high = space.reach
@@ -133,6 +132,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         there, gradients = objectives.values_and_gradients(
             lambda z: atoms(state, z, slope.targets, scale), slope.predictions
         )
+        gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
         if problem.in_parameters:
             rows, goal = add_over_devices(to_parameters(slope.pullback, gradients), problem), problem.goal
             there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)

@@ -165,7 +165,7 @@ def correlated_gradients(
           targets: what the metric reads.
           where: `[B]` bool, or None.
         """
-        predictions = prepared(space, predictions, targets, where)
+        predictions, targets = prepared(space, predictions, targets, where)
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
         size = masked_mean(space.spread(predictions, targets), where)
@@ -182,7 +182,7 @@ def correlated_gradients(
         axis_name: str | None = None,
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        predictions = prepared(space, predictions, targets, where)
+        predictions, targets = prepared(space, predictions, targets, where)
         values = family.values(state.family, predictions, targets, scale_of(state), len(state.along))
         values = calibration_of(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
@@ -249,9 +249,11 @@ def correlated_gradients(
         Returns:
           The new state, and `Info` about the surrogate as it was before the step.
         """
-        predictions = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
+        predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         slope = View(predictions, targets, where)
+        number = count(where, predictions.shape[0], axis_name)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
+        size = jnp.where(number > 0, size, state.spread)  # where no row counts, nothing is known of the spread
         state = state._replace(spread=running(state.spread, size, state.step, decay))
         scale = scale_of(state)
         noise_key, centre_key = jax.random.split(key)
@@ -263,9 +265,8 @@ def correlated_gradients(
                     "jaxsurr.bilevel.make_step does it for you."
                 )
             slope = slope._replace(pullback=pullback)
-            fit = heldout._replace(
-                predictions=jax.lax.stop_gradient(prepared(space, heldout.predictions, heldout.targets, heldout.where))
-            )
+            there, wanted = jax.lax.stop_gradient(prepared(space, heldout.predictions, heldout.targets, heldout.where))
+            fit = heldout._replace(predictions=there, targets=wanted)
         else:
             slope = fit = spread_out(centre_key, slope, scale, axis_name)
         values, goal, error = perturb(noise_key, fit, scale, axis_name)
@@ -276,7 +277,7 @@ def correlated_gradients(
         if objective == "parameters":
             # Means over examples on both sides, so that coefficients mean the same for any two batch sizes.
             batch = fit.predictions.shape[0]
-            share = count(where, predictions.shape[0], axis_name) / jnp.maximum(count(fit.where, batch, axis_name), 1)
+            share = number / jnp.maximum(count(fit.where, batch, axis_name), 1)
             goal, error = (total(to_parameters(fit.pullback, share * array), axis_name) for array in (goal, error))
         problem = Problem(slope, goal, fit, values, shift, scale, axis_name)
         learned, by_value, by_slope = family.learn(state.family, problem)

@@ -9,6 +9,7 @@ import optax
 
 from jaxsurr import objectives
 from jaxsurr.networks import Network, mlp
+from jaxsurr.reductions import masked
 from jaxsurr.surrogates.family import Family, Problem, slope_moments, to_parameters, value_moments
 from jaxsurr.types import Array, PyTree, Space, View
 
@@ -68,6 +69,7 @@ def network_family(
             )
             if problem.in_parameters:
                 there = apply(params, fit.predictions, fit.targets, scale, metrics)
+                gradients = jax.vmap(lambda one: masked(one, slope.where))(gradients)
                 compared = to_parameters(slope.pullback, gradients)
             else:
                 compared = slope_moments(gradients, problem.goal, slope.where)
