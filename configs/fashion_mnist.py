@@ -1,9 +1,9 @@
 """Fashion-MNIST (classification): error rate, from the four published files.
 
-Commands (FILES is the directory that holds train-images-idx3-ubyte.gz and the other three):
+Commands (FILES is the directory that holds train-images-idx3-ubyte.gz and the other three; add --workdir=DIR):
 
-  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES --workdir=runs/fm
-  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES --workdir=runs/fc
+  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES
+  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES
 
 Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of the training and validation labels random.
 `clean_cnn`: a small convolutional network on the labels as they are.

@@ -1,5 +1,8 @@
 """Joints of drawn stick figures (pose): PCK at half the torso, a small convolutional network.
 
+The learned loss is a basis (non-negative mixture of ramps and conventional losses) compared in the last layer's
+parameters with another training batch: the setting for poses in which something is gained.
+
 Command: python -m jaxsurr --config=configs/stick_figures.py --workdir=runs/stick_figures
 Cost: FILL
 Expect: FILL
@@ -17,9 +20,10 @@ def get_config():
         losses=("l1", "value_fit", "smoothed", "correlated_gradients"),
         seeds=5,
         epochs=20,
-        warm_epochs=10,
+        warm_epochs=5,
         batch_size=64,
         learning_rate=1e-3,
         **data,
         **{"model.name": "cnn", "model.hidden": (16, 32), "model.head": "points"},
+        **{"surrogate.family": "basis", "surrogate.objective": "parameters", "surrogate.relative_scale": 0.3},
     )
