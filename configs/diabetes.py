@@ -1,8 +1,9 @@
 """Disease progression of scikit-learn's diabetes data in 8 ordinal levels: mean absolute error, median decoding.
 
 Command: python -m jaxsurr --config=configs/diabetes.py --workdir=runs/diabetes
-Cost: FILL
-Expect: FILL
+Cost: about a minute on two CPU cores.
+Expect: test error between 1.37 and 1.41 levels for every loss (squared EMD lowest), and no interval that excludes zero:
+442 rows are too few to tell them apart.
 """
 
 from jaxsurr.training import default_config, update

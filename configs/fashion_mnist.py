@@ -1,11 +1,12 @@
 """Fashion-MNIST (classification): error rate, from the four published files.
 
-Commands (FILES is the directory that holds train-images-idx3-ubyte.gz and the other three; add --workdir=DIR):
+Commands, each with --config.data.source=idx:FILES and --workdir=DIR (FILES is the directory that holds
+train-images-idx3-ubyte.gz and the other three):
 
-  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear --config.data.source=idx:FILES
-  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn --config.data.source=idx:FILES
+  python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear
+  python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn
 
-Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of the training and validation labels random.
+Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of training and validation labels random.
 `clean_cnn`: a small convolutional network on the labels as they are.
 Cost on two CPU cores: `noisy_linear` 6 minutes, `clean_cnn` 25.
 Expect (mean test error of the five seeds): `noisy_linear` cross-entropy 0.179, value fit 0.161, smoothed metric 0.163,
