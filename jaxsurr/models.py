@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks
@@ -136,4 +135,4 @@ def build(name: str, *, outputs: int, head: str = "logits", hidden: Sequence[int
             out = (size - 1) / 2 + size / 2 * out.reshape(out.shape[0], outputs, 2)
         return out
 
-    return Model(init, jax.named_call(apply, name=name))
+    return Model(init, apply)

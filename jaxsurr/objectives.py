@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks
-from jaxsurr.correlation import Moments, correlate, variation
+from jaxsurr.correlation import CORRELATIONS, Moments, correlate, variation
 from jaxsurr.reductions import masked, total
 from jaxsurr.types import Array, PyTree
 
@@ -119,9 +119,6 @@ def check_weights(**weights: float) -> None:
         raise ValueError(f"at least one of {', '.join(weights)} must be positive, or nothing is learned.")
 
 
-CORRELATION_KINDS = ("cosine", "pearson")
-
-
 def check_kind(kind: str) -> None:
     """Refuses a kind of correlation that is unknown."""
-    checks.one_of(kind, "correlation", CORRELATION_KINDS)
+    checks.one_of(kind, "correlation", CORRELATIONS)

@@ -5,7 +5,7 @@ runs over the examples of a batch.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 
@@ -89,15 +89,6 @@ class Space(NamedTuple):
     reach: tuple[float, float]
     losses: Callable[[Array, PyTree, Array], Array]
     check: Callable[[Array, PyTree], None]
-
-
-class MetricLike(Protocol):
-    """Any function of this shape, with a `name` and a direction, is a metric; `jaxsurr.metric` makes one."""
-
-    name: str
-    higher_is_better: bool
-
-    def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array: ...
 
 
 class Info(NamedTuple):

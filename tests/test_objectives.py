@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from jaxsurr import objectives
-from jaxsurr.correlation import moments
+from jaxsurr.correlation import CORRELATIONS, moments
 from jaxsurr.networks import mlp
 
 
@@ -50,7 +50,7 @@ def test_gradient_correlation(pair):
     )
 
 
-@pytest.mark.parametrize("kind", objectives.CORRELATION_KINDS)
+@pytest.mark.parametrize("kind", CORRELATIONS)
 def test_second_derivatives_through_the_gradient_correlation(kind):
     """The derivative, in the network's parameters, of the correlation of its input gradient, by finite differences."""
     with jax.enable_x64(True):

@@ -18,8 +18,8 @@ import numpy as np
 
 from jaxsurr import objectives
 from jaxsurr.correlation import Moments
-from jaxsurr.reductions import masked
-from jaxsurr.surrogates.family import Family, Problem, add_over_devices, to_parameters, value_moments
+from jaxsurr.reductions import masked, total
+from jaxsurr.surrogates.family import Family, Problem, to_parameters, value_moments
 from jaxsurr.types import Array, PyTree, Space, View
 
 
@@ -128,13 +128,13 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return atoms(state, predictions, targets, scale) @ state.coefficients
 
     def learn(state: BasisState, problem: Problem):
-        slope, scale = problem.slope, problem.scale
+        slope, scale, axis = problem.slope, problem.scale, problem.axis_name
         there, gradients = objectives.values_and_gradients(
             lambda z: atoms(state, z, slope.targets, scale), slope.predictions
         )
         gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
         if problem.in_parameters:
-            rows, goal = add_over_devices(to_parameters(slope.pullback, gradients), problem), problem.goal
+            rows, goal = total(to_parameters(slope.pullback, gradients), axis), problem.goal
             there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
         else:
             goal = problem.goal.reshape(len(problem.goal), -1)
@@ -144,7 +144,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         )
         sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
         if not problem.in_parameters:
-            gram, cross, size, sums, goal_sums = add_over_devices((gram, cross, size, sums, goal_sums), problem)
+            gram, cross, size, sums, goal_sums = total((gram, cross, size, sums, goal_sums), axis)
         a = state.coefficients
         by_slope = Moments(
             n=jnp.full((a.shape[1],), float(rows.shape[1])),
@@ -154,7 +154,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
             yy=jnp.diagonal(size),
             xy=jnp.sum(a * cross, axis=0),
         )
-        by_value = add_over_devices(value_moments(there @ a, problem), problem)
+        by_value = total(value_moments(there @ a, problem), axis)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)

@@ -205,13 +205,15 @@ def correlated_gradients(
             directions=directions,
         )
         batch, shape = view.predictions.shape[0], view.predictions.shape
-        value = (
-            smoothed.value if metric.per_example else jnp.broadcast_to(smoothed.value, (batch, *smoothed.value.shape))
-        )
+        value, size = smoothed.value, 1
+        if not metric.per_example:
+            # The surrogate of a set is the mean over its n examples: each stands for the whole value and, as the mean
+            # divides by n, for n times its part of the gradient.
+            value, size = jnp.broadcast_to(value, (batch, *value.shape)), count(view.where, batch)
         return (
             metric.sign * value.reshape(batch, -1),
-            metric.sign * smoothed.gradient.reshape(-1, *shape),
-            smoothed.error.reshape(-1, *shape),
+            metric.sign * size * smoothed.gradient.reshape(-1, *shape),
+            size * smoothed.error.reshape(-1, *shape),
         )
 
     def spread_out(key, view: View, scale, axis_name) -> View:

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.correlation import Moments, moments
-from jaxsurr.reductions import total
 from jaxsurr.types import Array, PyTree, View
 
 
@@ -72,8 +71,3 @@ def value_moments(values: Array, problem: Problem) -> Moments:
 def slope_moments(gradients: Array, goal: Array, where: Array | None = None) -> Moments:
     """Sums of surrogate gradient against metric gradient, one set for each metric."""
     return jax.vmap(lambda x, y: moments(x, y, where))(gradients, goal)
-
-
-def add_over_devices(tree: PyTree, problem: Problem) -> PyTree:
-    """Sums over devices."""
-    return total(tree, problem.axis_name)
