@@ -86,7 +86,7 @@ def correlate(sums: Moments, kind: str = "cosine") -> Array:
 
     >>> import jax.numpy as jnp
     >>> x = jnp.array([1.0, 2.0, 3.0])
-    >>> float(correlate(moments(x, 2 * x + 1), "pearson"))
+    >>> round(float(correlate(moments(x, 2 * x + 1), "pearson")), 4)
     1.0
     """
     checks.one_of(kind, "kind of correlation", CORRELATIONS)

@@ -24,8 +24,8 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
     >>> import jax, jax.numpy as jnp, jaxsurr
     >>> surrogate = conventional(jaxsurr.losses.cross_entropy)
     >>> state = surrogate.init(jax.random.key(0), jnp.zeros((2, 3)), jnp.array([0, 1]))
-    >>> surrogate.loss(state, jnp.zeros((2, 3)), jnp.array([0, 1])).round(3).tolist()
-    [1.0989999771118164, 1.0989999771118164]
+    >>> surrogate.loss(state, jnp.zeros((2, 3)), jnp.array([0, 1])).shape
+    (2,)
     """
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> tuple:

@@ -33,6 +33,8 @@ def default_config():
       loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`).
       losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
       metric: `name?option=value`, see `jaxsurr.metrics.get`.
+      metric_weights: of several metrics at once (`pck?threshold=0.2,0.5`); equal where empty. Choices of an epoch are
+        made on the first metric.
       conventional: the loss of the warm start and of the mixture.
       epochs: in all, whatever the loss.
       warm_epochs: of these, on the conventional loss before a learned one takes over.
@@ -57,6 +59,7 @@ def default_config():
             losses=(),
             seeds=1,
             metric="error_rate",
+            metric_weights=(),
             conventional="cross_entropy",
             epochs=60,
             warm_epochs=20,

@@ -76,8 +76,11 @@ def make_optimizer(config: Any, steps: int) -> optax.GradientTransformation:
     return optax.adamw(rate, weight_decay=config.weight_decay)
 
 
-def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> None:
+def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
     """Traces functions of predictions and targets, by name, on two rows, before a run has written anything.
+
+    Returns:
+      What each gives.
 
     Raises:
       ValueError: a function cannot read what the model predicts or what the data hold.
@@ -85,11 +88,26 @@ def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -
     inputs, targets = jax.tree.map(lambda leaf: leaf[:2], tuple(data.train))
     params = jax.eval_shape(model.init, jax.random.key(0), inputs)
     predictions = jax.eval_shape(model.apply, params, inputs)
+    results = []
     for name, function in functions.items():
         try:
-            jax.eval_shape(lambda z, y, function=function: function(z, y), predictions, targets)
+            result = jax.eval_shape(lambda z, y, function=function: function(z, y), predictions, targets)
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{name} does not fit the model's predictions and the {data.kind}: {error}") from error
+        results.append(result)
+    return results
+
+
+def weigh(config: Any, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
+    """Weights of M metrics that are learned at once, equal where the config has none; None for a single metric.
+
+    Raises:
+      ValueError: there are not as many weights as metrics.
+    """
+    weights, number = tuple(config.metric_weights), outputs[0] if outputs else 1
+    if weights and len(weights) != number:
+        raise ValueError(f"metric_weights has {len(weights)} entries, and {config.metric} is {number} metrics.")
+    return (weights or (1 / number,) * number) if outputs else None
 
 
 def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
@@ -121,7 +139,8 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
             f"multiple of {executor.num_devices}, or fewer devices."
         )
-    check_fit(model, data, {config.metric: metric, config.conventional if surrogate else config.loss: first})
+    shown, _ = check_fit(model, data, {config.metric: metric, config.conventional if surrogate else config.loss: first})
+    weights = weigh(config, shown.shape[int(metric.per_example) :])
 
     def step(what: Surrogate, **options: Any) -> Callable:
         made = bilevel.make_step(model.apply, optimizer, what, axis_name=executor.axis_name, **options)
@@ -134,8 +153,8 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
             in_parameters=compares_parameters(config),
             part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
         )
-        mixed = dict(conventional=conventional, mixture=config.mixture)
-        steps["burn_in"] = step(surrogate, train=False, **outer)
+        mixed = dict(conventional=conventional, mixture=config.mixture, metric_weights=weights)
+        steps["burn_in"] = step(surrogate, train=False, metric_weights=weights, **outer)
         steps["surrogate"] = step(surrogate, **outer, **mixed)
         steps["frozen"] = step(surrogate, learn=False, **mixed)
     return Program(model, metric, optimizer, surrogate, warm, executor, steps, executor.compile_predict(model.apply))
