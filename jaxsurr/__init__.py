@@ -1,5 +1,7 @@
 """jaxsurr: give it an evaluation metric, it gives back a loss whose gradients point where the metric improves."""
 
+from typing import Any
+
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.metrics import Metric, metric
 from jaxsurr.reductions import masked_mean
@@ -17,6 +19,7 @@ __all__ = [
     "Surrogate",
     "View",
     "bilevel",
+    "compare",
     "correlated_gradients",
     "losses",
     "masked_mean",
@@ -27,3 +30,12 @@ __all__ = [
     "surrogates",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`jaxsurr.compare` needs more than jax, flax and optax, and is imported when it is first used."""
+    if name == "compare":
+        import importlib
+
+        return importlib.import_module("jaxsurr.compare")
+    raise AttributeError(f"module 'jaxsurr' has no attribute {name!r}")

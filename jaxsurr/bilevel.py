@@ -110,6 +110,7 @@ def make_step(
     in_parameters: bool = False,
     part: Part = everything,
     metric_weights: Any = None,
+    train_apply: Callable[[PyTree, Array], tuple[Array, dict[str, PyTree]]] | None = None,
     axis_name: str | None = None,
 ) -> Callable[..., tuple[TrainState, StepInfo]]:
     """A pure training step `(state, batch, heldout=None) -> (state, StepInfo)`.
@@ -130,6 +131,8 @@ def make_step(
         `objective="parameters"`; the step then needs `heldout`.
       part: which parameters gradients are compared in: `everything`, or `last_layer()`.
       metric_weights: `[M]` weights of several metrics; may change from step to step only by making another step.
+      train_apply: `(params, inputs) -> (predictions, statistics)`, what the model predicts while it trains, and the
+        entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`.
       axis_name: of the `jax.pmap` axis, or None.
 
     Returns:
@@ -143,6 +146,8 @@ def make_step(
         raise ValueError(f"mixture must lie in [0, 1], got {mixture!r}.")
     if mixture and conventional is None:
         raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
+
+    in_training = train_apply or (lambda params, inputs: (apply(params, inputs), {}))
 
     def outer(state: TrainState, key: Array, batch: Batch, predictions: Array, heldout: Batch | None):
         extra = {}
@@ -168,7 +173,9 @@ def make_step(
 
     def step(state: TrainState, batch: Batch, heldout: Batch | None = None) -> tuple[TrainState, StepInfo]:
         key = jax.random.fold_in(state.key, state.step)
-        predictions, pullback = jax.vjp(lambda params: apply(params, batch.inputs), state.params)
+        predictions, pullback, statistics = jax.vjp(
+            lambda params: in_training(params, batch.inputs), state.params, has_aux=True
+        )
         learned, info = state.surrogate, Info(*(jnp.nan,) * len(Info._fields))
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
@@ -196,6 +203,8 @@ def make_step(
             gradient = total(pullback(slope)[0], axis_name)
             updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
             params = optax.apply_updates(params, updates)
+            if statistics:
+                params = {**params, **statistics}
         return (
             TrainState(params, optimizer_state, learned, state.key, state.step + 1),
             StepInfo(total(loss, axis_name), info),

@@ -15,10 +15,32 @@ from jaxsurr.types import Array, PyTree
 
 
 class Model(NamedTuple):
-    """A model: `init(key, inputs) -> params` and `apply(params, inputs) -> predictions`."""
+    """A model as pure functions.
+
+    Attributes:
+      init: `(key, inputs) -> params`.
+      apply: `(params, inputs) -> outputs`, for evaluation.
+      read: `outputs -> predictions`, what the metric reads of them.
+      train: `(params, inputs) -> (outputs, statistics)`, for training; `statistics` are the entries of `params` that
+        this replaces, `{}` where there are none.
+    """
 
     init: Callable[[Array, Array], PyTree]
     apply: Callable[[PyTree, Array], Array]
+    read: Callable[[Array], Array]
+    train: Callable[[PyTree, Array], tuple[Array, dict[str, PyTree]]]
+
+
+class Head(NamedTuple):
+    """What a head is for.
+
+    Attributes:
+      kinds: of targets that it serves, among "classes", "levels" and "points".
+      decodes: how levels can be decoded from it (`jaxsurr.decoding`), first the default; empty for other targets.
+    """
+
+    kinds: tuple[str, ...]
+    decodes: tuple[str, ...] = ()
 
 
 class _Linear(nn.Module):
@@ -94,10 +116,22 @@ BODIES: dict[str, Callable[[Sequence[int]], nn.Module]] = {
     "cnn": lambda hidden: _CNN(tuple(hidden)),
     "resnet20": lambda hidden: _ResNet20(),
 }
-HEADS = ("logits", "cumulative", "points")
+HEADS = {
+    "logits": Head(("classes", "levels"), ("median", "argmax", "expected")),
+    "cumulative": Head(("levels",), ("thresholds",)),
+    "points": Head(("points",)),
+}
 
 
-def build(name: str, *, outputs: int, head: str = "logits", hidden: Sequence[int] = (128,), size: int = 2) -> Model:
+def build(
+    name: str,
+    *,
+    outputs: int,
+    head: str = "logits",
+    hidden: Sequence[int] = (128,),
+    size: int = 2,
+    axis_name: str | None = None,
+) -> Model:
     """A model of a name.
 
     Args:
@@ -107,6 +141,7 @@ def build(name: str, *, outputs: int, head: str = "logits", hidden: Sequence[int
         pixels of a `size` by `size` image, which start in its centre.
       hidden: widths of the hidden layers of an MLP, channels of a CNN.
       size: side of the image, for points.
+      axis_name: of the `jax.pmap` axis that `train` is called in, for models whose layers look at the whole batch.
 
     Raises:
       ValueError: an unknown name or head, or inputs (in `init`) that an image model cannot read.
@@ -135,4 +170,4 @@ def build(name: str, *, outputs: int, head: str = "logits", hidden: Sequence[int
             out = (size - 1) / 2 + size / 2 * out.reshape(out.shape[0], outputs, 2)
         return out
 
-    return Model(init, apply)
+    return Model(init, apply, lambda outputs: outputs, lambda params, inputs: (apply(params, inputs), {}))

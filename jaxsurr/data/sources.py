@@ -52,6 +52,7 @@ class Data(NamedTuple):
       outputs: number of classes, levels or points.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
+      official_test: whether the source says which rows are for testing; otherwise they are drawn.
     """
 
     train: Split
@@ -61,6 +62,7 @@ class Data(NamedTuple):
     outputs: int
     names: tuple[str, ...]
     description: str
+    official_test: bool = False
 
 
 def load(
@@ -73,6 +75,7 @@ def load(
     test_fraction: float = 0.15,
     label_noise: float = 0.0,
     limit: int | None = None,
+    split_seed: int | None = None,
 ) -> Data:
     """Load, split, code and standardise a data set; the same arguments give the same arrays.
 
@@ -99,6 +102,7 @@ def load(
       label_noise: share, in [0, 1], of the training and of the validation labels that is redrawn uniformly over all
         classes (a redrawn label can be the true one). Test labels are never touched.
       limit: the most rows of the training part to use, validation included; None for all.
+      split_seed: of the test rows where there are no official ones, so that all seeds share them; None: as `seed`.
 
     Returns:
       `Data` of NumPy arrays.
@@ -116,6 +120,8 @@ def load(
     """
     scheme, rest, query = _parse(source)
     _check(seed, validation_fraction, test_fraction, label_noise, limit)
+    if split_seed is not None and split_seed < 0:
+        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
     raw = _SCHEMES[scheme].read(rest, query, seed)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
@@ -127,7 +133,7 @@ def load(
         raise ValueError(f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for points")
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; leave it at 0")
-    inputs, targets = _split(raw, seed, validation_fraction, test_fraction, limit)
+    inputs, targets = _split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     inputs = _standardise(inputs)
     if asked == "points":
         outputs, names = targets[0].points.shape[1], ()
@@ -144,7 +150,8 @@ def load(
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
-    return Data(*splits, asked, outputs, raw.names or names, description)
+    official = raw.test_targets is not None
+    return Data(*splits, asked, outputs, raw.names or names, description, official)
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
@@ -187,12 +194,22 @@ def _take(targets: np.ndarray | Keypoints, rows: np.ndarray) -> np.ndarray | Key
     return Keypoints(*(array[rows] for array in targets)) if isinstance(targets, Keypoints) else targets[rows]
 
 
-def _split(raw: Raw, seed: int, validation_fraction: float, test_fraction: float, limit: int | None) -> tuple:
+def _split(
+    raw: Raw,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    limit: int | None,
+    split_seed: int | None,
+) -> tuple:
     """Inputs and targets, each a list of train, validation and test."""
-    rows = np.random.default_rng([seed, _SPLIT]).permutation(len(raw.inputs))
+    shared = raw.test_inputs is None and split_seed is not None
+    rows = np.random.default_rng([split_seed if shared else seed, _SPLIT]).permutation(len(raw.inputs))
     if raw.test_inputs is None:
         count = round(test_fraction * len(rows))
         test, rows = (raw.inputs[rows[:count]], _take(raw.targets, rows[:count])), rows[count:]
+        if shared:
+            rows = np.random.default_rng([seed, _SPLIT]).permutation(rows)
     else:
         test = (raw.test_inputs, raw.test_targets)
         shapes = [array.shape[1:] for array in (raw.inputs, test[0])]

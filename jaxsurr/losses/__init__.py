@@ -22,6 +22,9 @@ LOSSES: dict[str, Callable] = {
     )
 }
 
+HEADS: dict[str, str] = {}
+"""The model's head that a loss trains, where it is not the usual one of its kind of targets."""
+
 
 def get(name: str) -> Callable:
     """The conventional loss of this name.
@@ -33,4 +36,4 @@ def get(name: str) -> Callable:
     return LOSSES[name]
 
 
-__all__ = ["LOSSES", "get", *LOSSES]
+__all__ = ["HEADS", "LOSSES", "get", *LOSSES]

@@ -49,17 +49,20 @@ class Metric:
           TypeError: the metric has no option of this name.
         """
         space = options.pop("space", self.space)
-        parameters = inspect.signature(self.function).parameters
-        known = [name for name in list(parameters)[2:] if name != "where"]
         for name in options:
-            if name not in known:
-                raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, known)}")
+            if name not in self.known_options:
+                raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
         merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         stem = self.name.split("(")[0]
         text = ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in merged.items())
         return dataclasses.replace(
             self, space=space, options=tuple(merged.items()), name=f"{stem}({text})" if text else stem
         )
+
+    @property
+    def known_options(self) -> list[str]:
+        """Names of the options that can be bound."""
+        return [name for name in list(inspect.signature(self.function).parameters)[2:] if name != "where"]
 
     @property
     def sign(self) -> float:

@@ -3,7 +3,16 @@
 from jaxsurr.report.canvas import save
 from jaxsurr.report.curves import gradient_correlation_curve, learning_curves
 from jaxsurr.report.fields import gradient_fields
+from jaxsurr.report.forest import forest_plot
 from jaxsurr.report.slices import value_slice
 from jaxsurr.report.table import summary_table
 
-__all__ = ["gradient_correlation_curve", "gradient_fields", "learning_curves", "save", "summary_table", "value_slice"]
+__all__ = [
+    "forest_plot",
+    "gradient_correlation_curve",
+    "gradient_fields",
+    "learning_curves",
+    "save",
+    "summary_table",
+    "value_slice",
+]

@@ -4,16 +4,18 @@ import json
 from typing import Any
 
 from jaxsurr import checks, losses, metrics, models
+from jaxsurr.settings import parse_spec
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
 LEARNED = ("correlated_gradients", "value_fit", "smoothed")
 OPTIMIZERS = ("adam", "sgd")
 # The least value of each number that has one; learning_rate and surrogate.relative_scale must be above it.
 LEAST = {
-    "seed": 0, "seeds": 1, "epochs": 1, "warm_epochs": 0, "mixture": 0, "batch_size": 1, "learning_rate": 0,
-    "weight_decay": 0, "data.levels": 0, "data.limit": 0, "surrogate.num_pairs": 1, "surrogate.relative_scale": 0,
-    "surrogate.spread": 0, "surrogate.value_weight": 0, "surrogate.correlation_weight": 0,
-    "surrogate.penalty_weight": 0, "surrogate.outer_steps": 1, "surrogate.outer_every": 1, "surrogate.burn_in": 0,
+    "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": 0, "mixture": 0, "batch_size": 1,
+    "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
+    "surrogate.num_pairs": 1, "surrogate.relative_scale": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
+    "surrogate.correlation_weight": 0, "surrogate.penalty_weight": 0, "surrogate.outer_steps": 1,
+    "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
 POSITIVE = ("learning_rate", "surrogate.relative_scale")
@@ -30,8 +32,11 @@ def default_config():
 
     Fields:
       seed: of the split, the initial weights, the batch order and the noise.
-      loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`).
+      loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`),
+        with options of its own if need be, as in "focal?gamma=1" (`jaxsurr.training.methods`).
       losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
+      trials: settings that `jaxsurr.compare` tries for each loss, chosen on validation; 1 takes the defaults.
+      reference: the loss that `jaxsurr.compare` takes differences to; the first where empty.
       metric: `name?option=value`, see `jaxsurr.metrics.get`.
       metric_weights: of several metrics at once (`pck?threshold=0.2,0.5`); equal where empty. Choices of an epoch are
         made on the first metric.
@@ -42,8 +47,8 @@ def default_config():
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
-      data: see `jaxsurr.data.load`.
-      model: see `jaxsurr.models.build`.
+      data: see `jaxsurr.data.load`; with `split_seed` of -1 each seed has a test split of its own.
+      model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need.
       surrogate: see `jaxsurr.correlated_gradients`; `outer_steps` updates before each model step, every `outer_every`
         steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
         and `heldout` (the share of training rows that are held out; 0: another training batch is used).
@@ -58,6 +63,8 @@ def default_config():
             loss="correlated_gradients",
             losses=(),
             seeds=1,
+            trials=1,
+            reference="",
             metric="error_rate",
             metric_weights=(),
             conventional="cross_entropy",
@@ -76,8 +83,9 @@ def default_config():
                 test_fraction=0.3,
                 label_noise=0.4,
                 limit=0,
+                split_seed=-1,
             ),
-            model=dict(name="linear", hidden=(128,), head="logits"),
+            model=dict(name="linear", hidden=(128,), head=""),
             surrogate=dict(
                 family="network",
                 objective="predictions",
@@ -150,11 +158,11 @@ def validate(config: Any) -> None:
             kind = "tuple of names" if path == "losses" else _KINDS[type(like)]
             raise ValueError(f"{path} must be a {kind} such as {like!r}, got {got[path]!r}.")
     for name in (config.loss, *config.losses):
-        checks.one_of(name, "loss", (*LEARNED, *losses.LOSSES))
+        checks.one_of(parse_spec(name)[0], "loss", (*LEARNED, *losses.LOSSES))
     checks.one_of(config.conventional, "conventional", losses.LOSSES)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", models.BODIES)
-    checks.one_of(config.model.head, "model.head", models.HEADS)
+    checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
     checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))

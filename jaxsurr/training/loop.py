@@ -1,5 +1,6 @@
 """One run: train a model on a loss, choose its best epoch on validation, read the test split once."""
 
+import contextlib
 import math
 import os
 import pathlib
@@ -17,6 +18,7 @@ from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, build, compares_parameters
 from jaxsurr.types import Batch, Surrogate
 
@@ -37,6 +39,7 @@ def load_data(config: Any) -> Data:
         test_fraction=fields.test_fraction,
         label_noise=fields.label_noise,
         limit=fields.limit or None,
+        split_seed=None if fields.split_seed < 0 else fields.split_seed,
     )
 
 
@@ -49,6 +52,7 @@ def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
 
     They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
     """
+    config = resolve(config).config
     if not (compares_parameters(config) and config.surrogate.heldout):
         return train, train
     rows = np.random.default_rng([config.seed, _HELDOUT]).permutation(len(train.inputs))
@@ -60,10 +64,10 @@ def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
     return _take(train, rows[number:]), _take(train, rows[:number])
 
 
-def prepare(config: Any, program: Program | None = None) -> tuple[Data, Program]:
+def prepare(config: Any, program: Program | None = None, data: Data | None = None) -> tuple[Data, Program]:
     """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only."""
     validate(config)
-    data = load_data(config)
+    data = load_data(config) if data is None else data
     parts = hold_out(config, data.train)
     for part, name in zip(parts, ("training", "held-out"), strict=True):
         if len(part.inputs) < config.batch_size:
@@ -133,6 +137,25 @@ def run(
     return result
 
 
+def train(
+    config: Any, data: Data, program: Program, *, report: Callable[[Event], None] = lambda event: None
+) -> dict[str, Any]:
+    """One run without a work directory: nothing is written, and nothing can be resumed.
+
+    Args:
+      config: of the run.
+      data, program: from `prepare`. Where `data.test` is None no test rows are read and `test` is None.
+      report: called after every epoch.
+
+    Returns:
+      `epochs`, `best_epoch`, `validation` and `test` at the best epoch, `gradient_correlation`, `ceiling`, `history`.
+
+    Raises:
+      FloatingPointError: the model diverged.
+    """
+    return _Run(config, data, program, None, None, report).go()
+
+
 def fresh_state(
     config: Any, program: Program, train: Split, surrogate: Surrogate, params: Any = None
 ) -> bilevel.TrainState:
@@ -158,6 +181,8 @@ class _Run:
     """The state of one run between its epochs; everything that has to survive an interruption is in checkpoints."""
 
     def __init__(self, config, data, program, path, checkpoints, report):
+        self.name = config.loss
+        config = resolve(config).config
         self.config, self.data, self.program = config, data, program
         self.path, self.checkpoints, self.report = path, checkpoints, report
         self.train, self.heldout = hold_out(config, data.train)
@@ -167,7 +192,8 @@ class _Run:
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
-        with _TensorBoard(self.path / "tensorboard", len(history)) as log:
+        kept = contextlib.nullcontext() if self.path is None else _TensorBoard(self.path / "tensorboard", len(history))
+        with kept as log:
             for epoch in range(len(history) + 1, self.config.epochs + 1):
                 learned = epoch > self.switch
                 if learned and epoch == self.switch + 1:
@@ -180,14 +206,14 @@ class _Run:
                 if best is None or self.better(entry, best[1]):
                     best = (params, entry)
                 self.record(entry, log)
-                if epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs:
+                if self.checkpoints and (epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs):
                     self.save(state, history, best)
         final = history[-1]
         return {
             "epochs": self.config.epochs,
             "best_epoch": best[1]["epoch"],
             "validation": best[1]["validation"],
-            "test": self.score(best[0], self.data.test),
+            "test": None if self.data.test is None else self.score(best[0], self.data.test),
             "gradient_correlation": final.get("gradient_correlation"),
             "ceiling": final.get("ceiling"),
             "history": history,
@@ -214,14 +240,17 @@ class _Run:
 
     def start(self) -> tuple[Any, list[dict[str, Any]], tuple[Any, dict[str, Any]] | None]:
         """State, history and best epoch so far: from the newest checkpoint, or from nothing."""
-        place, epoch = self.program.executor.place, self.checkpoints.epoch()
+        place = self.program.executor.place
+        epoch = self.checkpoints.epoch() if self.checkpoints else None
         if epoch is None:
             state, history, best = self.fresh(self.program.warm), [], None
         else:
             template = state_after(epoch, self.config, self.program, self.train)
             arrays, progress = self.checkpoints.restore({"state": template, "best": template.params})
             state, history, best = arrays["state"], progress["history"], (arrays["best"], progress["best"])
-        if jax.process_index() == 0:  # lines of epochs that are made again, and a line that was cut off, go
+        if (
+            self.path is not None and jax.process_index() == 0
+        ):  # lines of epochs that are made again, and a line that was cut off, go
             records.write_lines(self.path / "metrics.jsonl", history)
         return place(state), history, best
 
@@ -309,15 +338,15 @@ class _Run:
         predictions, targets = parallel.predict_all(executor, self.program.predict, params, parts)
         return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
 
-    def record(self, entry: dict[str, Any], log: "_TensorBoard") -> None:
-        if jax.process_index() == 0:
+    def record(self, entry: dict[str, Any], log: "_TensorBoard | None") -> None:
+        if log is not None and jax.process_index() == 0:
             records.append_line(self.path / "metrics.jsonl", entry)
             log.write(entry)
         self.report(
             {
                 "event": "epoch",
                 "epochs": self.config.epochs,
-                "loss_name": self.config.loss,
+                "loss_name": self.name,
                 "seed": self.config.seed,
                 **entry,
             }

@@ -9,7 +9,9 @@ import optax
 from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
+from jaxsurr.settings import parse_spec
 from jaxsurr.training.config import LEARNED
+from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.types import Surrogate
 
 
@@ -110,40 +112,96 @@ def weigh(config: Any, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
     return (weights or (1 / number,) * number) if outputs else None
 
 
+def head_for(method: Method, kind: str) -> str:
+    """The model's head: the config's, else the one that the loss (of the warm start, where it is learned) needs.
+
+    Raises:
+      ValueError: the head that the config names cannot serve these targets.
+    """
+    trained = method.name if method.loss is not None else method.config.conventional
+    head = method.config.model.head or losses.HEADS.get(trained, "points" if kind == "points" else "logits")
+    serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
+    if head not in serves:
+        raise ValueError(
+            f"model.head is {head!r}, but the targets of {method.config.data.source} are {kind}: "
+            f"use {' or '.join(serves)}. (The loss is {method.name}.)"
+        )
+    return head
+
+
+def metric_for(method: Method, head: str) -> Metric:
+    """The metric of a config, decoded as the loss asks for, or else in a way that the head allows.
+
+    Raises:
+      ValueError: the loss asks for a decoding that the head does not allow.
+    """
+    name, options = parse_spec(method.config.metric)
+    allowed = models.HEADS[head].decodes
+    decodes = "decode" in metrics.METRICS[name].known_options
+    if method.decode and not (decodes and method.decode in allowed):
+        raise ValueError(
+            f"the loss {method.name} asks for decode={method.decode}, which {name} of a model with the head {head!r} "
+            f"does not have; {'use one of ' + ', '.join(allowed) if decodes and allowed else 'leave it out'}."
+        )
+    if not decodes:
+        return metrics.get(method.config.metric)
+    decode = method.decode or options.pop("decode", None)
+    options["decode"] = decode if decode in allowed else allowed[0]
+    return metrics.get(spell(name, {k: _text(v) for k, v in options.items()}))
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
     """Builds the program of a config for data of these shapes.
 
     Raises:
       ValueError: the parts of the config do not fit each other or the data.
     """
-    metric = metrics.get(config.metric)
-    head = config.model.head
-    wanted = {"classes": ("logits",), "levels": ("logits", "cumulative"), "points": ("points",)}[data.kind]
-    if head not in wanted:
-        raise ValueError(
-            f"model.head is {head!r}, but the targets of {config.data.source} are {data.kind}: "
-            f"use {' or '.join(wanted)}."
-        )
-    height = data.train.inputs.shape[1]
-    model = models.build(
-        config.model.name, outputs=data.outputs, head=head, hidden=tuple(config.model.hidden), size=height
-    )
-    optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
-    conventional = losses.get(config.conventional)
-    surrogate = make_surrogate(config, metric)
-    first = losses.get(config.loss) if surrogate is None else conventional
-    warm = surrogates.conventional(first)
+    method = resolve(config)
+    config = method.config
+    head = head_for(method, data.kind)
+    metric = metric_for(method, head)
     executor = parallel.executor(config.devices or None)
     if config.batch_size % executor.num_devices:
         raise ValueError(
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
             f"multiple of {executor.num_devices}, or fewer devices."
         )
-    shown, _ = check_fit(model, data, {config.metric: metric, config.conventional if surrogate else config.loss: first})
-    weights = weigh(config, shown.shape[int(metric.per_example) :])
+    height = data.train.inputs.shape[1]
+    hidden = tuple(config.model.hidden)
+    model = models.build(
+        config.model.name, outputs=data.outputs, head=head, hidden=hidden, size=height, axis_name=executor.axis_name
+    )
 
-    def step(what: Surrogate, **options: Any) -> Callable:
-        made = bilevel.make_step(model.apply, optimizer, what, axis_name=executor.axis_name, **options)
+    def predict(params: Any, inputs: Any) -> Any:
+        return model.read(model.apply(params, inputs))
+
+    optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
+    conventional = losses.get(config.conventional)
+    surrogate = make_surrogate(config, metric)
+    first = method.loss or conventional
+    warm = surrogates.conventional(first)
+    (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
+    check_fit(model, data, {config.conventional if surrogate else config.loss: first})
+    weights = weigh(config, shown.shape[int(metric.per_example) :])
+    if surrogate is not None and config.mixture and losses.HEADS.get(config.conventional) == "heatmaps":
+        raise ValueError(
+            f"mixture is {config.mixture}, but {config.conventional} reads heat-maps and a learned loss reads points, "
+            "so they cannot be mixed: set mixture=0, or a conventional loss on points."
+        )
+
+    def step(what: Surrogate, read: Callable = lambda outputs: outputs, **options: Any) -> Callable:
+        made = bilevel.make_step(
+            lambda params, inputs: read(model.apply(params, inputs)),
+            optimizer,
+            what,
+            train_apply=_read_first(model.train, read),
+            axis_name=executor.axis_name,
+            **options,
+        )
         return executor.compile(made)
 
     steps = {"conventional": step(warm, learn=False)}
@@ -154,7 +212,16 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
             part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
         )
         mixed = dict(conventional=conventional, mixture=config.mixture, metric_weights=weights)
-        steps["burn_in"] = step(surrogate, train=False, metric_weights=weights, **outer)
-        steps["surrogate"] = step(surrogate, **outer, **mixed)
-        steps["frozen"] = step(surrogate, learn=False, **mixed)
-    return Program(model, metric, optimizer, surrogate, warm, executor, steps, executor.compile_predict(model.apply))
+        steps["burn_in"] = step(surrogate, model.read, train=False, metric_weights=weights, **outer)
+        steps["surrogate"] = step(surrogate, model.read, **outer, **mixed)
+        steps["frozen"] = step(surrogate, model.read, learn=False, **mixed)
+    compiled = executor.compile_predict(predict)
+    return Program(model._replace(apply=predict), metric, optimizer, surrogate, warm, executor, steps, compiled)
+
+
+def _read_first(train: Callable, read: Callable) -> Callable:
+    def read_train(params: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
+        outputs, statistics = train(params, inputs)
+        return read(outputs), statistics
+
+    return read_train

@@ -1,6 +1,7 @@
 """What a person sees while runs go on: a bar where there is a terminal, plain lines where there is none."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -49,3 +50,25 @@ def describe(event: dict[str, Any]) -> str:
         text += f", gradient correlation {event['gradient_correlation']:.2f}"
         text += f" of {event['ceiling']:.2f}" if event.get("ceiling") is not None else ""
     return text
+
+
+def lines(stream: TextIO | None = None) -> Callable[[dict[str, Any]], None]:
+    """A callback for `jaxsurr.compare(report=...)`: a line for each run, with what is left and for how long.
+
+    Args:
+      stream: where to write, standard error by default.
+    """
+    stream = sys.stderr if stream is None else stream
+    started, first = time.time(), None
+
+    def report(event: dict[str, Any]) -> None:
+        nonlocal first
+        if event["event"] == "note":
+            print(event["text"], file=stream, flush=True)
+        elif event["event"] == "run":
+            first = event["done"] if first is None else first
+            made = event["done"] - first
+            ahead = f", about {(time.time() - started) / made * event['left'] / 60:.1f} min" if made else ""
+            print(f"{event['key']}: {event['left']} runs left{ahead}", file=stream, flush=True)
+
+    return report

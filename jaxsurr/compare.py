@@ -1,0 +1,79 @@
+"""Compares losses on one data set, one model and one metric, and says which is better, by how much, and how surely.
+
+  python -m jaxsurr.compare --config.data.source="csv:table.csv?target=grade" --config.metric=mean_absolute_error \
+      --losses=cross_entropy,squared_emd,correlated_gradients --seeds=5 --workdir=runs/table
+      a table of your own
+  python -m jaxsurr.compare --config=configs/diabetes.py --trials=5 --workdir=runs/diabetes
+      the losses and seeds of a config, with five tuning trials for each loss
+
+Strong cheap baselines join the losses that are named. Every loss gets the same seeds, epochs and number of tuning
+trials; choices are made on validation, and test rows are read once. Results go to --workdir: results.jsonl, table.md,
+table.csv and figures. The same command goes on where it was interrupted; started again beside itself, in the same
+--workdir, it shares the work. From Python: `jaxsurr.compare(config, losses, seeds, workdir=...)`.
+"""
+
+import os
+import sys
+import types
+from typing import Any
+
+
+class _Comparison(types.ModuleType):
+    """A module that can be called, so that `jaxsurr.compare(...)` compares and `python -m jaxsurr.compare` launches."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        from jaxsurr.training.comparison import compare
+
+        return compare(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Comparison
+
+
+def main(argv: list[str]) -> None:
+    """Runs what the flags say, and prints the table."""
+    from absl import app, flags, logging
+
+    from jaxsurr.__main__ import WORKDIR, read_config
+    from jaxsurr.training.comparison import compare
+    from jaxsurr.training.progress import lines
+
+    if len(argv) > 1:
+        raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
+    logging.set_verbosity(logging.WARNING)
+    chosen, code = flags.FLAGS, 0
+    try:
+        config = read_config()
+        losses = [name.strip() for name in chosen.losses.split(",")] if chosen.losses else None
+        compare(
+            config,
+            losses,
+            chosen.seeds,
+            workdir=WORKDIR.value,
+            trials=chosen.trials,
+            figures=chosen.figures,
+            report=lines(),
+        )
+        with open(os.path.join(WORKDIR.value, "table.md")) as file:
+            print(file.read())
+        print(f"Results: {WORKDIR.value}")
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get("JAXSURR_TRACEBACK"):
+            raise
+        code = 1
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        code = 130
+        print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    from absl import app, flags
+
+    from jaxsurr.__main__ import parse
+
+    flags.DEFINE_string("losses", None, "Losses to compare, with commas between them; by default those of the config.")
+    flags.DEFINE_integer("seeds", None, "Paired seeds, by default those of the config.", lower_bound=1)
+    flags.DEFINE_integer("trials", None, "Tuning trials for each loss, by default those of the config.", lower_bound=1)
+    app.run(main, flags_parser=parse)

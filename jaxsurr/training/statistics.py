@@ -1,0 +1,122 @@
+"""Paired comparisons of losses over seeds: differences, intervals, corrected p-values, verdicts."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+
+def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
+    """Mean of paired differences, its 95 % interval by Student's t (scipy), the p-value, and what the interval says.
+
+    Args:
+      difference: `[S]`, this loss minus the other, one for each seed.
+      higher_is_better: direction of the metric.
+
+    Returns:
+      `difference`, `low`, `high`, `p` and `verdict`: "better" or "worse" where the interval excludes 0, else "tie";
+      with a single seed there is no interval and the verdict is "one seed".
+
+    >>> import numpy as np
+    >>> paired(np.array([-0.2, -0.3, -0.25]), higher_is_better=False)["verdict"]
+    'better'
+    """
+    from scipy import stats
+
+    mean = float(difference.mean())
+    if len(difference) < 2:
+        return {"difference": mean, "low": None, "high": None, "p": None, "verdict": "one seed"}
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    if error <= 1e-12 * abs(mean):  # the same for every seed
+        low = high = mean
+        p = 1.0 if mean == 0 else 0.0
+    else:
+        low, high = stats.t.interval(CONFIDENCE, len(difference) - 1, loc=mean, scale=error)
+        p = float(stats.ttest_1samp(difference, 0.0).pvalue)
+    above, below = low > 0, high < 0
+    verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
+    return {"difference": mean, "low": float(low), "high": float(high), "p": p, "verdict": verdict}
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """p-values corrected for their number by Holm's method (statsmodels); None stays None.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    known = [p for p in p_values if p is not None]
+    if not known:
+        return list(p_values)
+    corrected = iter(multipletests(known, method="holm")[1].tolist())
+    return [None if p is None else next(corrected) for p in p_values]
+
+
+def rows(
+    test: Mapping[str, Mapping[int, float]],
+    validation: Mapping[str, Mapping[int, float]],
+    *,
+    higher_is_better: bool,
+    reference: str,
+) -> list[dict[str, Any]]:
+    """The table of a comparison, best mean first, losses with a run that diverged last.
+
+    Args:
+      test: of each loss its test metric by seed; NaN for a run that diverged.
+      validation: the same on validation.
+      higher_is_better: direction of the metric.
+      reference: the loss that differences are taken to.
+
+    Returns:
+      A dict for each loss: `loss`, `seeds`, `validation`, `test` and `std` (over seeds), `difference` to the
+      reference over shared seeds with `low` and `high`, its 95 % interval, `p (Holm)` corrected for the number of
+      losses compared with the reference, `verdict`, and `won`, `tied`, `lost` against all other losses by their
+      intervals. A loss with a run that diverged has the verdict "diverged", no figures, and lost everywhere.
+
+    Raises:
+      ValueError: the reference is not among the losses, or one has no runs.
+    """
+    if reference not in test:
+        raise ValueError(f"the reference {reference!r} is not among the losses: {', '.join(test)}.")
+    for loss, values in test.items():
+        if not values:
+            raise ValueError(f"there is no run of {loss} to compare.")
+
+    def against(loss: str, other: str) -> dict[str, Any]:
+        shared = sorted(test[loss].keys() & test[other].keys())
+        return paired(np.array([test[loss][seed] - test[other][seed] for seed in shared]), higher_is_better)
+
+    failed = {loss: sum(not math.isfinite(v) for v in values.values()) for loss, values in test.items()}
+    out = []
+    for loss, values in test.items():
+        numbers = np.array(list(values.values()))
+        row = dict.fromkeys(("validation", "test", "std", "difference", "low", "high", "p (Holm)"))
+        row = {"loss": loss, "seeds": len(numbers), **row, "verdict": "reference"}
+        others = [other for other in test if other != loss]
+        if failed[loss]:
+            row |= {"verdict": f"diverged ({failed[loss]} of {len(numbers)})"}
+            row |= {"won": 0, "tied": 0, "lost": len(others)}
+            out.append(row)
+            continue
+        row |= {
+            "validation": float(np.mean(list(validation[loss].values()))),
+            "test": float(numbers.mean()),
+            "std": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
+        }
+        verdicts = ["better" if failed[other] else against(loss, other)["verdict"] for other in others]
+        row |= {"won": verdicts.count("better"), "tied": verdicts.count("tie"), "lost": verdicts.count("worse")}
+        if loss != reference:
+            if failed[reference]:
+                row["verdict"] = "reference diverged"
+            else:
+                found = against(loss, reference)
+                row |= {"p (Holm)": found.pop("p"), **found}
+        out.append(row)
+    for row, p in zip(out, holm([row["p (Holm)"] for row in out]), strict=True):
+        row["p (Holm)"] = p
+    sign = -1 if higher_is_better else 1
+    return sorted(out, key=lambda row: math.inf if row["test"] is None else sign * row["test"])
