@@ -49,6 +49,18 @@ EXPECTED = {
         sum(share * abs(level - label) for level, share in enumerate(row))
         for row, label in zip(SHARES, LABELS.tolist(), strict=True)
     ],
+    "focal": -((1 - OF_LABEL) ** 2) * np.log(OF_LABEL),
+    "label_smoothing": -0.9 * np.log(OF_LABEL) - 0.1 * np.log(SHARES).mean(axis=1),
+    "sord": [
+        -sum(np.exp(-abs(i - label)) * np.log(share) for i, share in enumerate(row))
+        / sum(np.exp(-abs(i - label)) for i in range(5))
+        for row, label in zip(SHARES, LABELS.tolist(), strict=True)
+    ],
+    "or_cnn": [
+        sum(np.log1p(np.exp(-z if label > k else z)) for k, z in enumerate(row))
+        for row, label in zip(np.asarray(LOGITS, np.float64), LABELS.tolist(), strict=True)
+    ],
+    "mse": point_loop(lambda e: (e**2).sum()),
     "l1": point_loop(lambda e: np.abs(e).sum()),
     "euclidean": point_loop(lambda e: np.hypot(*e)),
     "smooth_l1": point_loop(
@@ -59,7 +71,7 @@ EXPECTED = {
 
 
 def problem(name):
-    return figures() if name in ("l1", "euclidean", "smooth_l1", "wing") else (LOGITS, LABELS)
+    return figures() if name in ("l1", "mse", "euclidean", "smooth_l1", "wing") else (LOGITS, LABELS)
 
 
 def test_every_loss_is_tested_here():
@@ -103,18 +115,28 @@ def test_generalised_cross_entropy_lies_between_the_two():
     np.testing.assert_allclose(losses.generalised_cross_entropy(LOGITS, LABELS, q=1.0), 1 - OF_LABEL, rtol=1e-5)
 
 
+def test_focal_without_focus_is_cross_entropy():
+    np.testing.assert_allclose(losses.focal(LOGITS, LABELS, gamma=0.0), EXPECTED["cross_entropy"], rtol=1e-5)
+    gradient = jax.grad(lambda z: jnp.sum(losses.focal(z, LABELS, gamma=0.5)))(1e4 * jax.nn.one_hot(LABELS, 5))
+    assert bool(jnp.all(jnp.isfinite(gradient)))
+
+
+def test_heads_are_those_of_losses():
+    assert set(losses.HEADS) <= set(losses.LOSSES)
+
+
 def test_get():
     assert losses.get("wing") is losses.wing
     with pytest.raises(ValueError, match="did you mean 'cross_entropy'"):
         losses.get("crossentropy")
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "expected_error", "generalised_cross_entropy"])
+@pytest.mark.parametrize("name", ["cross_entropy", "expected_error", "focal", "label_smoothing"])
 def test_labels_that_do_not_fit_are_refused_in_words(name):
     check_label_refusals(losses.get(name))
 
 
-@pytest.mark.parametrize("name", ["squared_emd", "expected_absolute_error"])
+@pytest.mark.parametrize("name", ["squared_emd", "expected_absolute_error", "sord"])
 def test_levels_that_do_not_fit_are_refused_in_words(name):
     check_label_refusals(losses.get(name))
 
@@ -128,7 +150,7 @@ def check_label_refusals(loss):
         loss(LOGITS, LABELS + 1)
 
 
-@pytest.mark.parametrize("name", ["l1", "smooth_l1", "euclidean", "wing"])
+@pytest.mark.parametrize("name", ["l1", "mse", "smooth_l1", "euclidean", "wing"])
 def test_points_that_do_not_fit_are_refused_in_words(name):
     predictions, targets = figures()
     with pytest.raises(ValueError, match=r"targets\.points must have shape"):

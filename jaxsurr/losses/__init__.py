@@ -3,9 +3,15 @@
 from collections.abc import Callable
 
 from jaxsurr import checks
-from jaxsurr.losses.classification import cross_entropy, expected_error, generalised_cross_entropy
-from jaxsurr.losses.keypoints import euclidean, l1, smooth_l1, wing
-from jaxsurr.losses.ordinal import expected_absolute_error, squared_emd
+from jaxsurr.losses.classification import (
+    cross_entropy,
+    expected_error,
+    focal,
+    generalised_cross_entropy,
+    label_smoothing,
+)
+from jaxsurr.losses.keypoints import euclidean, l1, mse, smooth_l1, wing
+from jaxsurr.losses.ordinal import expected_absolute_error, or_cnn, sord, squared_emd
 
 LOSSES: dict[str, Callable] = {
     loss.__name__: loss
@@ -14,15 +20,20 @@ LOSSES: dict[str, Callable] = {
         euclidean,
         expected_absolute_error,
         expected_error,
+        focal,
         generalised_cross_entropy,
         l1,
+        label_smoothing,
+        mse,
+        or_cnn,
         smooth_l1,
+        sord,
         squared_emd,
         wing,
     )
 }
 
-HEADS: dict[str, str] = {}
+HEADS: dict[str, str] = {"or_cnn": "cumulative"}
 """The model's head that a loss trains, where it is not the usual one of its kind of targets."""
 
 

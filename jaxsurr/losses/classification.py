@@ -44,3 +44,33 @@ def generalised_cross_entropy(
     NeurIPS 2018. `[B, K]` and `[B]` to `[B]` in [0, 1 / q].
     """
     return masked(-jnp.expm1(-q * cross_entropy(predictions, targets)) / q, where)
+
+
+def label_smoothing(predictions: Array, targets: Array, *, where: Array | None = None, smoothing: float = 0.1) -> Array:
+    """Cross-entropy with the target `(1 - a) onehot(y) + a / K` (optax); `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016; a is `smoothing`, in
+    [0, 1].
+
+    >>> import jax.numpy as jnp
+    >>> round(float(label_smoothing(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2, whatever the target
+    0.6931
+    """
+    checks.labelled(predictions, targets, "classes")
+    soft = optax.smooth_labels(jax.nn.one_hot(targets, predictions.shape[-1], dtype=predictions.dtype), smoothing)
+    return masked(optax.softmax_cross_entropy(predictions, soft), where)
+
+
+def focal(predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0) -> Array:
+    """Softmax focal loss `-(1 - p_y)^gamma log p_y`; gamma 0 is cross-entropy; `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, with softmax for sigmoid.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(focal(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2 / 4
+    0.1733
+    """
+    loss = cross_entropy(predictions, targets)
+    missed = -jnp.expm1(-loss)
+    positive = missed > 0  # a power below 1 has no finite derivative at 0
+    return masked(jnp.where(positive, jnp.where(positive, missed, 1) ** gamma, 0 if gamma else 1) * loss, where)

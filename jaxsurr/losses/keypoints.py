@@ -59,3 +59,8 @@ def wing(
     size = jnp.abs(_residual(predictions, targets))
     offset = width * jnp.log1p(width / curvature) - width
     return _mean(jnp.where(size < width, width * jnp.log1p(size / curvature), size + offset), targets, where)
+
+
+def mse(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
+    """Squared distance of a point from its target, in scales squared; `[B, J, 2]` and `Keypoints` to `[B]`."""
+    return _mean(_residual(predictions, targets) ** 2, targets, where)

@@ -24,6 +24,9 @@ OPTIONS: dict[str, dict[str, Range]] = {
     "value_fit": _SCALE,
     "smoothed": _SCALE,
     "generalised_cross_entropy": {"q": Range(0.2, 1.0)},
+    "label_smoothing": {"smoothing": Range(0.02, 0.4)},
+    "focal": {"gamma": Range(0.5, 5.0)},
+    "sord": {"alpha": Range(0.3, 4.0)},
     "smooth_l1": {"delta": Range(0.02, 0.5)},
     "wing": {"width": Range(0.2, 1.5)},
 }
