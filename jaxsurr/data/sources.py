@@ -15,6 +15,7 @@ Every source also takes `kind` and `levels`, which the arguments of `load` overr
 """
 
 import itertools
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from jaxsurr.types import Keypoints
 KINDS = ("classes", "levels", "points")
 # Random streams, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
 _SPLIT, _NOISE = 1_000_000_001, 1_000_000_002
+_MOST_LEVELS = 1000
 
 
 class Split(NamedTuple):
@@ -83,9 +85,11 @@ def load(
     in a seeded order, are the training part; `limit` keeps its first rows, and the first `round(validation_fraction n)`
     of the n that are left are for validation.
 
-    Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1 in the order of the K distinct
-    values of the whole set, which become the names. With `levels` (other than that K), or where numbers have fractions,
-    they are cut at the quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1. Classes are the K distinct
+    values of the whole set in their order; levels are equally spaced from the least to the greatest of them, in steps
+    of their greatest common divisor, so that an error of one level is one year where targets are ages, though some age
+    is missing. The values become the names. Those that are validated or tested without a row to train on are warned
+    of. With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and of all pixels
@@ -140,7 +144,10 @@ def load(
     else:
         official = () if raw.test_targets is None else (raw.test_targets,)
         values = np.unique(np.concatenate([raw.targets, *official]))
+        if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
+            values = _equally_spaced(values, source)
         targets, outputs, names = _code(targets, values, raw.levels if levels is None else levels)
+        _tell_of_missing(targets, names, asked)
     if raw.names and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
     if label_noise:
@@ -266,6 +273,31 @@ def _code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tu
     bounds = [f"{edge:g}" for edge in edges]
     between = [f"[{low}, {high})" for low, high in itertools.pairwise(bounds)]
     return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
+
+
+def _equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
+    """All levels from the least to the greatest value, in steps of the greatest that reaches every value."""
+    values = values.astype(np.int64)
+    step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
+    count = (int(values[-1]) - int(values[0])) // step + 1
+    if count > _MOST_LEVELS:
+        raise ValueError(
+            f"the targets of {source!r} are whole numbers from {values[0]} to {values[-1]} in steps of {step}, which "
+            f"are {count} levels; give levels=K to cut them into K levels of equal frequency"
+        )
+    return values[0] + step * np.arange(count)
+
+
+def _tell_of_missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> None:
+    """Warns of what is validated or tested and cannot be learned."""
+    missing = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
+    if len(missing):
+        named = ", ".join(names[i] for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        warnings.warn(
+            f"{len(missing)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
+            "so a model cannot learn them; use more rows, another seed, or fewer levels",
+            stacklevel=3,
+        )
 
 
 def _redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:

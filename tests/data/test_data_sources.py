@@ -57,13 +57,37 @@ def test_sizes_and_rows_of_a_seeded_split(table):
 
 def test_levels_are_counted_from_zero_in_order_and_keep_their_names(table):
     data = load(f"{table}?target=grade", seed=0)
-    assert (data.kind, data.outputs, data.names) == ("levels", 3, ("1", "3", "4"))
+    assert (data.kind, data.outputs, data.names) == ("levels", 4, ("1", "2", "3", "4"))  # 2 is missing, and counts
     assert data.train.targets.dtype == np.int32
-    assert set(data.train.targets.tolist()) == {0, 1, 2}
-    assert "3 levels" in data.description and "table.csv" in data.description
+    assert set(data.train.targets.tolist()) == {0, 2, 3}
+    assert "4 levels" in data.description and "table.csv" in data.description
     assert load(f"{table}?target=grade&kind=classes", seed=0).kind == "classes"
     assert load(f"{table}?target=grade&kind=classes", seed=0, kind="levels").kind == "levels"
-    assert same(data, load(f"{table}?target=grade", seed=0, levels=3))  # it has exactly three levels already
+    three = load(f"{table}?target=grade", seed=0, levels=3)  # it has exactly three values
+    assert three.names == ("1", "3", "4") and set(three.train.targets.tolist()) == {0, 1, 2}
+
+
+def write_table(tmp_path, targets):
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{i},{target}\n" for i, target in enumerate(targets)))
+    return f"csv:{tmp_path / 't.csv'}?target=y"
+
+
+def test_levels_are_equally_spaced(tmp_path):
+    source = write_table(tmp_path, [10, 40, 20, 10, 20, 40] * 10)
+    assert load(source, seed=0).names == ("10", "20", "30", "40")
+    assert load(f"{source}&kind=classes", seed=0).names == ("10", "20", "40")
+
+
+def test_levels_without_end_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="from 0 to 5000 in steps of 1, which are 5001 levels; give levels=K"):
+        load(write_table(tmp_path, [0, 1, 5000] * 10), seed=0)
+
+
+def test_what_is_tested_but_cannot_be_learned_is_said(tmp_path):
+    source = write_table(tmp_path, [1, 2] * 20 + [3])
+    with pytest.warns(UserWarning, match=r"1 of 3 levels have rows to validate or test on but none to train on \(3\)"):
+        for seed in range(20):  # one of these puts the only row of level 3 elsewhere than into training
+            load(source, seed=seed)
 
 
 def test_inputs_are_standardised_on_the_training_rows(table):
