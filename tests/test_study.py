@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from jaxsurr.training import default_config, job, study, table, update
-from jaxsurr.training.study import paired
 
 CONFIG = {
     "epochs": 2,
@@ -26,42 +25,6 @@ def made_up(loss, seed, test, **fields):
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_interval_is_that_of_the_paired_t_test(seed):
-    first, second = np.random.default_rng(seed).normal(size=(2, 6))
-    expected = stats.ttest_rel(second, first).confidence_interval(0.95)
-    found = paired(second - first, higher_is_better=False)
-    assert found["difference"] == pytest.approx(np.mean(second) - np.mean(first))
-    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
-
-
-BELOW, ABOVE, ABOUT = np.array([-0.2, -0.3, -0.25]), np.array([0.2, 0.3, 0.25]), np.array([-0.2, 0.3, 0.05])
-
-
-@pytest.mark.parametrize(
-    ("difference", "higher_is_better", "verdict"),
-    [
-        (BELOW, False, "better"),
-        (BELOW, True, "worse"),
-        (ABOVE, False, "worse"),
-        (ABOVE, True, "better"),
-        (ABOUT, False, "tie"),
-        (ABOUT, True, "tie"),
-        (np.zeros(3), False, "tie"),
-        (np.zeros(3), True, "tie"),
-        (np.full(3, -0.5), False, "better"),
-        (np.full(3, -0.5), True, "worse"),
-    ],
-)
-def test_the_verdict_follows_the_direction(difference, higher_is_better, verdict):
-    assert paired(difference, higher_is_better)["verdict"] == verdict
-
-
-def test_one_seed_has_no_interval():
-    expected = {"difference": -0.25, "low": None, "high": None, "verdict": "one seed"}
-    assert paired(np.array([-0.25]), higher_is_better=False) == expected
 
 
 def test_a_table_of_made_up_runs():

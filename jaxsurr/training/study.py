@@ -11,6 +11,7 @@ from jaxsurr.report import summary_table
 from jaxsurr.training import records
 from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.loop import first_metric, prepare, run
+from jaxsurr.training.statistics import paired
 
 
 def study(
@@ -103,24 +104,6 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             shared = [seed for seed in test[loss] if seed in test[losses[0]]]
             difference = np.array([test[loss][seed] - test[losses[0]][seed] for seed in shared])
             row |= paired(difference, mine[0]["higher_is_better"])
+            del row["p"]
         rows.append(row)
     return rows
-
-
-def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
-    """Mean of paired differences, its 95 % interval by Student's t, and what it says.
-
-    >>> import numpy as np
-    >>> paired(np.array([-0.2, -0.3, -0.25]), higher_is_better=False)["verdict"]
-    'better'
-    """
-    from scipy import stats
-
-    mean = float(difference.mean())
-    if len(difference) < 2:
-        return {"difference": mean, "low": None, "high": None, "verdict": "one seed"}
-    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
-    low, high = (mean, mean) if error == 0 else stats.t.interval(0.95, len(difference) - 1, loc=mean, scale=error)
-    above, below = low > 0, high < 0
-    verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
-    return {"difference": mean, "low": float(low), "high": float(high), "verdict": verdict}
