@@ -3,11 +3,18 @@
 import json
 from typing import Any
 
-from jaxsurr import checks, losses, metrics, models
+from jaxsurr import checks, losses, metrics, models, surrogates
 from jaxsurr.settings import parse_spec
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
-LEARNED = ("correlated_gradients", "value_fit", "smoothed")
+# By name, with options of their own.
+PEERS = {
+    "embedding": surrogates.embedding,
+    "interpolation": surrogates.interpolation,
+    "relational": surrogates.relational,
+    "set_value_fit": surrogates.set_value_fit,
+}
+LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
 # The least value of each number that has one; learning_rate and surrogate.relative_scale must be above it.
 LEAST = {

@@ -271,7 +271,7 @@ class _Run:
                 count += 1
                 if count >= self.config.surrogate.burn_in:
                     break
-        if flat and self.config.loss != "smoothed" and np.mean([np.mean(f) for f in jax.device_get(flat)]) > 0.999:
+        if flat and np.mean([np.mean(f) for f in jax.device_get(flat)]) > 0.999:
             warnings.warn(
                 f"{self.program.metric.name} does not change when predictions are perturbed at the present scale, so "
                 "its gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
@@ -322,11 +322,12 @@ class _Run:
         infos = jax.device_get(infos)
         entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
         entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
-        if learned and self.config.loss != "smoothed":
+        if learned:
             for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
                 rows = np.asarray([getattr(info.surrogate, name) for info in infos])
                 known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
-                entry[name] = float(np.mean(known)) if known.size else None
+                if known.size:
+                    entry[name] = float(np.mean(known))
         return state, entry
 
     def score(self, params: Any, split: Split) -> float | list[float]:

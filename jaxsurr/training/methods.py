@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from jaxsurr import checks, losses
 from jaxsurr.settings import parse_spec
-from jaxsurr.training.config import LEARNED, update
+from jaxsurr.training.config import LEARNED, PEERS, update
 
 TRAINING = ("conventional", "learning_rate", "mixture", "warm_epochs", "weight_decay")
 
@@ -24,12 +24,14 @@ class Method(NamedTuple):
       name: of the loss.
       config: a copy of the config with the options of the loss in it; its `loss` is the plain name.
       loss: the conventional loss with its options, or None where the loss is learned.
+      peer: `metric -> Surrogate`, a peer with its options, or None.
       decode: how levels are to be decoded, "" for the way that fits metric and model.
     """
 
     name: str
     config: Any
     loss: Callable | None
+    peer: Callable | None
     decode: str
 
 
@@ -37,7 +39,10 @@ def known_options(name: str) -> list[str]:
     """Options of the loss of this name, those of its training included."""
     from jaxsurr.training.config import default_config
 
-    if name in LEARNED:
+    if name in PEERS:
+        options = list(inspect.signature(PEERS[name]).parameters.values())[1:]
+        own = [option.name for option in options if isinstance(option.default, int | float | tuple)]
+    elif name in LEARNED:
         own = list(default_config().surrogate)
     else:
         own = [option for option in list(inspect.signature(losses.get(name)).parameters)[2:] if option != "where"]
@@ -61,12 +66,13 @@ def resolve(config: Any) -> Method:
             decode = value
         elif option in TRAINING:
             update(out, **{option: value})
-        elif name in LEARNED:
+        elif name in LEARNED and name not in PEERS:
             update(out, **{f"surrogate.{option}": value})
         else:
             own[option] = value
-    loss = None if name in LEARNED else losses.get(name)
-    return Method(name, out, functools.partial(loss, **own) if own else loss, decode)
+    made = PEERS.get(name) or (None if name in LEARNED else losses.get(name))
+    made = functools.partial(made, **own) if own else made
+    return Method(name, out, *((None, made) if name in LEARNED else (made, None)), decode)
 
 
 def spell(name: str, options: dict[str, Any]) -> str:

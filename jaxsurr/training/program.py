@@ -10,7 +10,6 @@ from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
-from jaxsurr.training.config import LEARNED
 from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.types import Surrogate
 
@@ -39,11 +38,13 @@ class Program(NamedTuple):
     predict: Callable
 
 
-def make_surrogate(config: Any, metric: Metric) -> Surrogate | None:
+def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     """The learned loss of a config, or None where its loss is conventional."""
-    if config.loss not in LEARNED:
+    if method.loss is not None:
         return None
-    options = config.surrogate
+    if method.peer is not None:
+        return method.peer(metric)
+    config, options = method.config, method.config.surrogate
     shared = dict(num_pairs=options.num_pairs, relative_scale=options.relative_scale)
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
@@ -181,7 +182,7 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     conventional = losses.get(config.conventional)
-    surrogate = make_surrogate(config, metric)
+    surrogate = make_surrogate(method, metric)
     first = method.loss or conventional
     warm = surrogates.conventional(first)
     (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
