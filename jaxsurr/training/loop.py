@@ -1,12 +1,13 @@
 """One run: train a model on a loss, choose its best epoch on validation, read the test split once."""
 
 import contextlib
+import itertools
 import math
 import os
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,15 +16,16 @@ import numpy as np
 
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.metrics import Metric
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
-from jaxsurr.training.program import Program, build, compares_parameters
+from jaxsurr.training.program import Program, build, compares_parameters, set_rates
 from jaxsurr.types import Batch, Surrogate
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
-_STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
 Event = dict[str, Any]
 
 
@@ -166,7 +168,8 @@ def fresh_state(
     if params is None:
         params = jax.jit(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
     batch = Batch(sample.inputs, sample.targets)
-    return bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(program.model.apply), batch)
+    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(program.model.apply), batch)
+    return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
 
 
 def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:
@@ -185,10 +188,9 @@ class _Run:
         config = resolve(config).config
         self.config, self.data, self.program = config, data, program
         self.path, self.checkpoints, self.report = path, checkpoints, report
-        self.train, self.heldout = hold_out(config, data.train)
-        self.steps_per_epoch = num_batches(self.train, config.batch_size)
-        self.switch = config.epochs if program.surrogate is None else config.warm_epochs
-        self.sign = -1.0 if program.metric.higher_is_better else 1.0
+        parts = hold_out(config, data.train)
+        self.train, self.feed = parts[0], feed(config, parts, program.executor)
+        self.switch = switch_of(config, program)
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
@@ -200,38 +202,16 @@ class _Run:
                     state = self.take_over(state, epoch)
                 state, entry = self.epoch(state, epoch, learned)
                 params = self.program.executor.fetch(state.params)
-                self.refuse_divergence(entry, params)
+                refuse_divergence(self.config, entry, params)
                 entry["validation"] = self.score(params, self.data.validation)
                 history.append(entry)
-                if best is None or self.better(entry, best[1]):
+                if best is None or better(self.program.metric, entry, best[1]):
                     best = (params, entry)
                 self.record(entry, log)
                 if self.checkpoints and (epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs):
                     self.save(state, history, best)
-        final = history[-1]
-        return {
-            "epochs": self.config.epochs,
-            "best_epoch": best[1]["epoch"],
-            "validation": best[1]["validation"],
-            "test": None if self.data.test is None else self.score(best[0], self.data.test),
-            "gradient_correlation": final.get("gradient_correlation"),
-            "ceiling": final.get("ceiling"),
-            "history": history,
-        }
-
-    def better(self, entry: dict[str, Any], than: dict[str, Any]) -> bool:
-        """Whether an epoch is better on validation; the first one of equals stays."""
-        return self.sign * first_metric(entry["validation"]) < self.sign * first_metric(than["validation"])
-
-    def refuse_divergence(self, entry: dict[str, Any], params: Any) -> None:
-        """Raises in words where the loss, or a parameter after the last step, is not finite."""
-        if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-            return
-        raise FloatingPointError(
-            f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not "
-            f"all of its parameters are finite numbers. Lower learning_rate ({self.config.learning_rate:g}), or "
-            f"lengthen warm_epochs ({self.config.warm_epochs})."
-        )
+        test = None if self.data.test is None else self.score(best[0], self.data.test)
+        return outcome(history, best[1], test)
 
     # --- begin, switch, end -------------------------------------------------------------------------------------------
 
@@ -263,72 +243,31 @@ class _Run:
         host = self.program.executor.fetch(state)
         begun = self.fresh(self.program.surrogate, host.params)
         state = self.program.executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
-        count, flat = 0, []
-        while count < self.config.surrogate.burn_in:
-            for batch in self.pairs(epoch, offset=1 + count):
-                state, info = self.program.steps["burn_in"](state, *batch)
-                flat.append(info.surrogate.flat)
-                count += 1
-                if count >= self.config.surrogate.burn_in:
-                    break
-        if flat and np.mean([np.mean(f) for f in jax.device_get(flat)]) > 0.999:
-            warnings.warn(
-                f"{self.program.metric.name} does not change when predictions are perturbed at the present scale, so "
-                "its gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
-                f"({self.config.surrogate.relative_scale}) or lengthen the warm start, warm_epochs "
-                f"({self.config.warm_epochs}), and check that the metric varies on these data at all.",
-                stacklevel=2,
-            )
+        flat = []
+        for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):
+            state, info = self.program.steps["burn_in"](state, *batch)
+            flat.append(info.surrogate.flat)
+        warn_if_flat(self.config, self.program, jax.device_get(flat))
         # The steps of the burn-in leave the model and its place in the schedule as they were.
         after = self.program.executor.fetch(state)
         return self.program.executor.place(after._replace(step=host.step))
 
     # --- one epoch ----------------------------------------------------------------------------------------------------
 
-    def shards(self, split: Split, epoch: int, stream: int) -> Iterator[Batch]:
-        """Batches in an order of their own for each epoch and stream; this process's part of each."""
-        return batches(
-            split,
-            self.config.batch_size,
-            seed=self.config.seed,
-            epoch=stream * _STREAM + epoch,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-
-    def pairs(self, epoch: int, offset: int = 0) -> Iterator[tuple[Batch, ...]]:
+    def batches(self, epoch: int, offset: int = 0) -> Iterator[tuple[Batch, ...]]:
         """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
-        shard = self.program.executor.shard
-        learned = epoch > self.switch and compares_parameters(self.config)
-        others = self.endless(self.heldout, epoch, offset) if learned else None
-        for batch in self.shards(self.train, epoch, 2 * offset):
-            yield (shard(batch), shard(next(others))) if others else (shard(batch),)
-
-    def endless(self, split: Split, epoch: int, offset: int) -> Iterator[Batch]:
-        turn = 0
-        while True:
-            yield from self.shards(split, epoch, 2 * (offset + turn * 1000) + 1)
-            turn += 1
+        return self.feed(epoch, paired=epoch > self.switch and compares_parameters(self.config), offset=offset)
 
     def epoch(self, state: Any, epoch: int, learned: bool) -> tuple[Any, dict[str, Any]]:
         """Trains for one epoch; the entry of the history holds means over its steps."""
         infos, every = [], self.config.surrogate.outer_every
-        for number, batch in enumerate(self.pairs(epoch)):
+        for number, batch in enumerate(self.batches(epoch)):
             phase = "conventional" if not learned else "surrogate" if number % every == 0 else "frozen"
             if phase == "frozen":
                 batch = batch[:1]
             state, info = self.program.steps[phase](state, *batch)
             infos.append(info)
-        infos = jax.device_get(infos)
-        entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
-        entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
-        if learned:
-            for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
-                rows = np.asarray([getattr(info.surrogate, name) for info in infos])
-                known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
-                if known.size:
-                    entry[name] = float(np.mean(known))
-        return state, entry
+        return state, entry_of(epoch, learned, jax.device_get(infos))
 
     def score(self, params: Any, split: Split) -> float | list[float]:
         """The metric of a split, exact in its last partial batch."""
@@ -343,20 +282,86 @@ class _Run:
         if log is not None and jax.process_index() == 0:
             records.append_line(self.path / "metrics.jsonl", entry)
             log.write(entry)
-        self.report(
-            {
-                "event": "epoch",
-                "epochs": self.config.epochs,
-                "loss_name": self.name,
-                "seed": self.config.seed,
-                **entry,
-            }
-        )
+        self.report(epoch_event(self.config, self.name, entry))
 
 
 def first_metric(value: float | list[float]) -> float:
     """The metric that choices are made on: the only one, or the first of several."""
     return value[0] if isinstance(value, list) else value
+
+
+def better(metric: Metric, entry: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Whether an epoch is better on validation; the first one of equals stays."""
+    return metric.sign * first_metric(entry["validation"]) < metric.sign * first_metric(than["validation"])
+
+
+def switch_of(config: Any, program: Program) -> int:
+    """The last epoch of the conventional loss."""
+    return config.epochs if program.surrogate is None else config.warm_epochs
+
+
+def burn_in(batches_of: Callable[[int], Iterator[Any]], number: int) -> Iterator[Any]:
+    """So many batches for a learned loss to begin on, from orders of an epoch: `batches_of(offset)`."""
+    count = 0
+    while count < number:
+        for batch in itertools.islice(batches_of(1 + count), number - count):
+            yield batch
+            count += 1
+
+
+def warn_if_flat(config: Any, program: Program, flat: Any) -> None:
+    """Warns of a metric that perturbations do not change, given the share of such examples in steps of the burn-in."""
+    if len(flat) and np.mean([np.mean(f) for f in flat]) > 0.999:
+        warnings.warn(
+            f"{program.metric.name} does not change when predictions are perturbed at the present scale, so its "
+            "gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
+            f"({config.surrogate.relative_scale}) or lengthen the warm start, warm_epochs ({config.warm_epochs}), and "
+            "check that the metric varies on these data at all.",
+            stacklevel=3,
+        )
+
+
+def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> dict[str, Any]:
+    """The entry of the history of an epoch: means over its steps."""
+    entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
+    entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
+    if learned:
+        for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
+            rows = np.concatenate([np.ravel(getattr(info.surrogate, name)) for info in infos])
+            known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
+            if known.size:
+                entry[name] = float(np.mean(known))
+    return entry
+
+
+def refuse_divergence(config: Any, entry: dict[str, Any], params: Any) -> None:
+    """Raises in words where the loss of an epoch, or a parameter after its last step, is not finite."""
+    if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        return
+    raise FloatingPointError(
+        f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not "
+        f"all of its parameters are finite numbers. Lower learning_rate ({config.learning_rate:g}), or "
+        f"lengthen warm_epochs ({config.warm_epochs})."
+    )
+
+
+def epoch_event(config: Any, loss: str, entry: dict[str, Any]) -> Event:
+    """What is reported after an epoch."""
+    return {"event": "epoch", "epochs": config.epochs, "loss_name": loss, "seed": config.seed, **entry}
+
+
+def outcome(history: list[dict[str, Any]], best: dict[str, Any], test: float | list[float] | None) -> dict[str, Any]:
+    """What a run found: its history, the entry of its best epoch, and the test metric there."""
+    final = history[-1]
+    return {
+        "epochs": final["epoch"],
+        "best_epoch": best["epoch"],
+        "validation": best["validation"],
+        "test": test,
+        "gradient_correlation": final.get("gradient_correlation"),
+        "ceiling": final.get("ceiling"),
+        "history": history,
+    }
 
 
 class _TensorBoard:

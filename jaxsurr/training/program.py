@@ -1,21 +1,30 @@
 """From a config to compiled functions: model, optimizer, surrogate and the steps of the schedule."""
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
+from jaxsurr.training.config import flatten
+from jaxsurr.training.feed import gather
 from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.types import Surrogate
 
+RATES = ("learning_rate", "weight_decay")
+_NOT_OF_THE_PROGRAM = (
+    *RATES, "loss", "losses", "seed", "seeds", "trials", "reference", "checkpoint.every", "checkpoint.keep",
+)  # fmt: skip
+
 
 class Program(NamedTuple):
-    """What a run executes; it depends on the config but for its seed, and on the shapes of the data.
+    """What a run executes; it depends on the config but for its seed and its rates, and on the shapes of the data.
 
     Attributes:
       model: `init` and `apply`.
@@ -26,6 +35,9 @@ class Program(NamedTuple):
       executor: of one device or many.
       steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains).
       predict: compiled `(params, inputs) -> predictions`.
+      passes: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device: the
+        state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
+      predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
     """
 
     model: models.Model
@@ -36,6 +48,8 @@ class Program(NamedTuple):
     executor: Any
     steps: dict[str, Callable]
     predict: Callable
+    passes: dict[str, Callable]
+    predict_each: Callable
 
 
 def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
@@ -72,11 +86,32 @@ def compares_parameters(config: Any) -> bool:
 
 
 def make_optimizer(config: Any, steps: int) -> optax.GradientTransformation:
-    """The model's optimizer, its learning rate falling to zero along a cosine over `steps`."""
-    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
-    if config.optimizer == "sgd":
-        return optax.chain(optax.add_decayed_weights(config.weight_decay), optax.sgd(rate, momentum=0.9))
-    return optax.adamw(rate, weight_decay=config.weight_decay)
+    """The model's optimizer, its learning rate falling to zero along a cosine over `steps`.
+
+    Learning rate and weight decay are part of its state, so that runs that differ in them share a compiled program.
+    """
+
+    def make(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
+        rate = optax.cosine_decay_schedule(learning_rate, steps)
+        if config.optimizer == "sgd":
+            return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(rate, momentum=0.9))
+        return optax.adamw(rate, weight_decay=weight_decay)
+
+    return optax.inject_hyperparams(make)(**{name: getattr(config, name) for name in RATES})
+
+
+def set_rates(state: Any, config: Any) -> Any:
+    """A state of the optimizer with the learning rate and the weight decay of a config."""
+    rates = {name: jnp.asarray(getattr(config, name), state.hyperparams[name].dtype) for name in RATES}
+    return state._replace(hyperparams=state.hyperparams | rates)
+
+
+def program_key(config: Any) -> str:
+    """What the program of a config depends on, but for the data: configs of equal keys can share one."""
+    name, options = parse_spec(config.loss)
+    fields = {path: value for path, value in flatten(config).items() if path not in _NOT_OF_THE_PROGRAM}
+    own = {option: value for option, value in options.items() if option not in RATES}
+    return json.dumps([spell(name, own), fields], default=list)
 
 
 def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
@@ -195,7 +230,7 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
         )
 
     def step(what: Surrogate, read: Callable = lambda outputs: outputs, **options: Any) -> Callable:
-        made = bilevel.make_step(
+        return bilevel.make_step(
             lambda params, inputs: read(model.apply(params, inputs)),
             optimizer,
             what,
@@ -203,7 +238,6 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
             axis_name=executor.axis_name,
             **options,
         )
-        return executor.compile(made)
 
     steps = {"conventional": step(warm, learn=False)}
     if surrogate is not None:
@@ -216,8 +250,27 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
         steps["burn_in"] = step(surrogate, model.read, train=False, metric_weights=weights, **outer)
         steps["surrogate"] = step(surrogate, model.read, **outer, **mixed)
         steps["frozen"] = step(surrogate, model.read, learn=False, **mixed)
-    compiled = executor.compile_predict(predict)
-    return Program(model._replace(apply=predict), metric, optimizer, surrogate, warm, executor, steps, compiled)
+    return Program(
+        model=model._replace(apply=predict),
+        metric=metric,
+        optimizer=optimizer,
+        surrogate=surrogate,
+        warm=warm,
+        executor=executor,
+        steps={phase: executor.compile(made) for phase, made in steps.items()},
+        predict=executor.compile_predict(predict),
+        passes={phase: jax.jit(jax.vmap(_pass(made)), donate_argnums=0) for phase, made in steps.items()},
+        predict_each=jax.jit(jax.vmap(predict)),
+    )
+
+
+def _pass(step: Callable) -> Callable:
+    """A step along the rows of many batches, gathered from splits on the device."""
+
+    def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:
+        return jax.lax.scan(lambda state, rows: step(state, *map(gather, parts, rows)), state, rows)
+
+    return along
 
 
 def _read_first(train: Callable, read: Callable) -> Callable:

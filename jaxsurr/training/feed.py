@@ -1,0 +1,121 @@
+"""Batches of a run, on its devices: gathered there from a set that fits, streamed ahead of the steps otherwise."""
+
+import collections
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.data import Split, batches
+from jaxsurr.parallel import Executor
+from jaxsurr.types import Array, Batch
+
+RESIDENT_BYTES = 2**30
+"""Sets up to this size are kept on every device; larger ones are streamed."""
+AHEAD = 2
+"""Batches that a stream has put on the devices before the step that reads them."""
+_STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
+
+Parts = tuple[Split, Split]
+"""Rows that are trained on and rows that a surrogate is judged on; the same object where they are the same rows."""
+
+
+def size_of(parts: Parts) -> int:
+    """Bytes of the rows that a run trains on and is judged on."""
+    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(_distinct(parts)))
+
+
+def _distinct(parts: Parts) -> tuple[Split, ...]:
+    return parts[:1] if parts[0] is parts[1] else parts
+
+
+def numbered(split: Split) -> Split:
+    """A split that holds the numbers of its rows in place of what is in them."""
+    return Split(np.arange(len(split.inputs), dtype=np.int32), ())
+
+
+def gather(split: Split, rows: Array) -> Batch:
+    """The batch of these rows; none of them is masked.
+
+    Args:
+      split: on a device.
+      rows: `[B]` integers within the split.
+
+    >>> split = Split(jnp.arange(4.0), jnp.arange(4))
+    >>> gather(split, jnp.array([2, 0])).inputs.tolist()
+    [2.0, 0.0]
+    """
+    inputs, targets = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), tuple(split))
+    return Batch(inputs, targets, jnp.ones(rows.shape, bool))
+
+
+def draw(
+    config: Any, parts: Parts, epoch: int, *, paired: bool = False, offset: int = 0
+) -> Iterator[tuple[Batch, ...]]:
+    """Batches of an epoch on the host, this process's part of each; an order is a function of seed, epoch and offset.
+
+    Args:
+      config: of the run.
+      parts: what to draw from, or the numbers of their rows.
+      epoch: from 1.
+      paired: whether each batch comes with a held-out one, which start anew when they are used up.
+      offset: of another order of the same epoch.
+    """
+
+    def stream(split: Split, number: int) -> Iterator[Batch]:
+        return batches(
+            split,
+            config.batch_size,
+            seed=config.seed,
+            epoch=number * _STREAM + epoch,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    def endless() -> Iterator[Batch]:
+        turn = 0
+        while True:
+            yield from stream(parts[1], 2 * (offset + turn * 1000) + 1)
+            turn += 1
+
+    others = endless()
+    for batch in stream(parts[0], 2 * offset):
+        yield (batch, next(others)) if paired else (batch,)
+
+
+def feed(config: Any, parts: Parts, executor: Executor) -> Callable[..., Iterator[tuple[Batch, ...]]]:
+    """`(epoch, paired=, offset=) -> batches` on the devices, as `draw` orders them.
+
+    A set of up to `RESIDENT_BYTES` is put on every device once, and a step's rows are gathered there; a larger one, or
+    one that several processes share, is streamed.
+    """
+    if size_of(parts) > RESIDENT_BYTES or jax.process_count() > 1:
+        return lambda *args, **options: ahead(
+            (executor.shard(pair) for pair in draw(config, parts, *args, **options)), AHEAD
+        )
+    kept = [executor.place(split) for split in _distinct(parts)]
+    sides = (kept[0], kept[-1])
+    take = executor.compile_predict(gather)
+    names = tuple(numbered(split) for split in parts)
+
+    def resident(*args: Any, **options: Any) -> Iterator[tuple[Batch, ...]]:
+        for pair in draw(config, names, *args, **options):
+            yield tuple(take(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
+
+    return resident
+
+
+def ahead(items: Iterator[Any], number: int) -> Iterator[Any]:
+    """The same items, each taken from the iterator `number` items before it is given out.
+
+    >>> list(ahead(iter("abc"), 2))
+    ['a', 'b', 'c']
+    """
+    waiting: collections.deque[Any] = collections.deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > number:
+            yield waiting.popleft()
+    yield from waiting
