@@ -10,24 +10,30 @@ another seed's test rows may be among them.
 
 All that is known is in `results.jsonl`, a line a run, appended under a lock and never changed; tables and figures are
 made from it. So a comparison can be killed at any moment, started again, and shared by several processes.
+
+Runs of a small dense model that differ in their seed and rates only are trained side by side (`side_by_side`), a line
+each; their lines are appended together, so that a group that is killed is made again as a whole.
 """
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
+from jaxsurr.data import Data
 from jaxsurr.report import summary_table
 from jaxsurr.settings import parse_spec
-from jaxsurr.training import records, statistics, tuning
+from jaxsurr.training import records, side_by_side, statistics, tuning
 from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.loop import first_metric, load_data, prepare, train
+from jaxsurr.training.program import Program, without_rates
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
 BASELINES = {
@@ -36,6 +42,7 @@ BASELINES = {
     "points": ("l1", "wing", "smoothed"),
 }
 RESULTS = "results.jsonl"
+_PROGRAMS = 8  # compiled ones that are kept
 # What may differ between two commands that go on with the same comparison.
 _OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
 
@@ -85,18 +92,28 @@ def _lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
         yield True
 
 
-def _append(path: pathlib.Path, entry: dict[str, Any]) -> None:
-    """Adds a line whole and on disk; a line that was cut off before is ended first."""
+def _append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Adds lines whole and on disk, all at once; a line that was cut off before is ended first."""
     with records.writing(path), _lock(path.with_suffix(".lock")), path.open("ab+") as file:
         size = file.seek(0, os.SEEK_END)
         cut = size and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        file.write((b"\n" if cut else b"") + json.dumps(entry).encode() + b"\n")
+        lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+        file.write((b"\n" if cut else b"") + lines)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _key(purpose: str, loss: str, seed: int) -> str:
     return f"{purpose} | {loss} | seed {seed}"
+
+
+class _Job(NamedTuple):
+    """A run that has to be made; its setting is the loss with the options of a trial."""
+
+    key: str
+    loss: str
+    setting: str
+    seed: int
 
 
 class _Plan:
@@ -132,60 +149,118 @@ class _Plan:
             "setting"
         ]
 
-    def jobs(self, done: dict[str, Any]) -> Iterator[tuple[str, str, str, int]]:
-        """What can be run now: `(key, loss, setting, seed)`, tuning first, runs of one setting side by side."""
+    def groups(self, done: dict[str, Any]) -> Iterator[list[_Job]]:
+        """What can be run now, tuning first; the runs of a group can share a program.
+
+        What is in a group follows from what is done alone, so that a group that was killed is made again as it was.
+        """
+
+        def missing(jobs: Iterable[_Job], sort: Callable[[_Job], Any]) -> Iterator[list[_Job]]:
+            alike: dict[Any, list[_Job]] = {}
+            for job in jobs:
+                if job.key not in done:
+                    alike.setdefault(sort(job), []).append(job)
+            yield from alike.values()
+
         for loss in self.losses:
             if self.tuned():
-                for seed in self.tuning_seeds():
-                    for key, setting in zip(self.tuning_keys(loss, seed), self.trials[loss], strict=True):
-                        if key not in done:
-                            yield key, loss, setting, seed
-            for seed in self.seeds:
-                setting = self.chosen(loss, seed, done)
-                key = _key("run", loss, seed)
-                if setting is not None and key not in done:
-                    yield key, loss, setting, seed
+                trials = (
+                    _Job(key, loss, setting, seed)
+                    for seed in self.tuning_seeds()
+                    for key, setting in zip(self.tuning_keys(loss, seed), self.trials[loss], strict=True)
+                )
+                # Several seeds are tuned in the groups that they will run in, one trial after another.
+                yield from missing(trials, lambda job: job.setting if self.nested else without_rates(job.setting))
+            chosen = {seed: self.chosen(loss, seed, done) for seed in self.seeds}
+            if None not in chosen.values():
+                runs = (_Job(_key("run", loss, seed), loss, setting, seed) for seed, setting in chosen.items())
+                yield from missing(runs, lambda job: without_rates(job.setting))
 
     def finished(self, done: dict[str, Any]) -> bool:
         return all(_key("run", loss, seed) in done for loss in self.losses for seed in self.seeds)
 
 
 class _Runner:
-    """Makes runs; data and compiled programs are kept while the next run can use them."""
+    """Makes runs, side by side where they can be; data and compiled programs are kept while others can use them."""
 
     def __init__(self, config: Any, report: Callable[[dict[str, Any]], None]):
         self.config, self.report = config, report
-        self.program, self.setting = None, None
-        self.data: dict[int, Any] = {}
+        self.programs: dict[str, Program] = {}
+        self.datas: dict[int, Data] = {}
 
-    def __call__(self, key: str, loss: str, setting: str, seed: int) -> dict[str, Any]:
-        tuned = key.startswith("tune")
-        single = update(
-            self.config.copy_and_resolve_references(), loss=setting, losses=(), seeds=1, trials=1, seed=seed
-        )
-        if seed not in self.data:
-            self.data = {**dict(list(self.data.items())[-4:]), seed: load_data(single)}
-        data = self.data[seed]._replace(test=None) if tuned else self.data[seed]
-        if setting != self.setting:
-            self.program, self.setting = None, setting
+    def single(self, job: _Job) -> Any:
+        """The config of a run."""
+        alone = dict(losses=(), seeds=1, trials=1)
+        return update(self.config.copy_and_resolve_references(), loss=job.setting, seed=job.seed, **alone)
+
+    def data(self, seed: int) -> Data:
+        if seed not in self.datas:
+            found = load_data(update(self.config.copy_and_resolve_references(), seed=seed))
+            self.datas = {**_newest(self.datas, side_by_side.MOST - 1), seed: found}
+        return self.datas[seed]
+
+    def program(self, job: _Job) -> Program:
+        name = without_rates(job.setting)
+        if name not in self.programs:
+            _, made = prepare(self.single(job), data=self.data(job.seed))
+            self.programs = {**_newest(self.programs, _PROGRAMS - 1), name: made}
+        return self.programs[name]
+
+    def capacity(self, job: _Job) -> int:
+        """How many runs like this one can be made side by side; 0 where it has to be made alone."""
+        return side_by_side.capacity(self.single(job), self.data(job.seed), self.program(job))
+
+    def __call__(self, jobs: Sequence[_Job]) -> list[dict[str, Any]]:
         started = time.time()
-        entry = {"key": key, "purpose": key.split(" ")[0], "loss": loss, "setting": setting, "seed": seed}
+        configs, program = [self.single(job) for job in jobs], self.program(jobs[0])
+        datas = [
+            self.data(job.seed)._replace(test=None) if job.key.startswith("tune") else self.data(job.seed)
+            for job in jobs
+        ]
+        if self.capacity(jobs[0]):
+            outcomes = side_by_side.train_together(configs, datas, program, report=self.report)
+        else:
+            outcomes = [self.alone(*run, program) for run in zip(configs, datas, strict=True)]
+        seconds = round((time.time() - started) / len(jobs), 1)
+        return [self.entry(*run, program, seconds) for run in zip(jobs, configs, outcomes, strict=True)]
+
+    def alone(self, config: Any, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
         try:
-            _, self.program = prepare(single, self.program, data=self.data[seed])
-            outcome = train(single, data, self.program, report=self.report)
+            return train(config, data, program, report=self.report)
         except FloatingPointError as error:
-            outcome = {"validation": None, "test": None, "history": [], "reason": str(error)}
+            return error
+
+    def entry(
+        self,
+        job: _Job,
+        config: Any,
+        outcome: dict[str, Any] | FloatingPointError,
+        program: Program,
+        seconds: float,
+    ) -> dict[str, Any]:
+        """The line of a run."""
+        if isinstance(outcome, FloatingPointError):
+            outcome = {"validation": None, "test": None, "history": [], "reason": str(outcome)}
         return {
-            **entry,
-            "metric": self.program.metric.name,
-            "higher_is_better": self.program.metric.higher_is_better,
+            "key": job.key,
+            "purpose": job.key.split(" ")[0],
+            "loss": job.loss,
+            "setting": job.setting,
+            "seed": job.seed,
+            "metric": program.metric.name,
+            "higher_is_better": program.metric.higher_is_better,
             "diverged": outcome["validation"] is None,
             **outcome,
-            "seconds": round(time.time() - started, 1),
+            "seconds": seconds,
             "platform": jax.devices()[0].platform,
             "versions": records.versions(),
-            "config": as_dict(single),
+            "config": as_dict(config),
         }
+
+
+def _newest(kept: dict[Any, Any], number: int) -> dict[Any, Any]:
+    """The entries of a dictionary that joined it last."""
+    return dict(list(kept.items())[-number:])
 
 
 def compare(
@@ -242,7 +317,7 @@ def compare(
         done = read_results(path / RESULTS, warn)
         if plan.finished(done):
             break
-        if not _run_one(path, plan, done, runner, tell):
+        if not _run_some(path, plan, done, runner, tell):
             time.sleep(0.5)  # all that can be run now is being run by other processes
     return summarise(path, plan, done, figures=figures)
 
@@ -258,20 +333,32 @@ def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
     return once
 
 
-def _run_one(path: pathlib.Path, plan: _Plan, done: dict[str, Any], runner: _Runner, tell: Callable) -> bool:
-    """Makes the first run that nobody else is making; False where there is none."""
-    for number, (key, loss, setting, seed) in enumerate(plan.jobs(done)):
-        claim = path / "claims" / f"{_file_name(key)}.lock"
-        with _lock(claim, wait=False) as mine:
-            if not mine:
-                continue
-            if key in read_results(path / RESULTS):  # another process ended it between our reading and our claim
+def _run_some(path: pathlib.Path, plan: _Plan, done: dict[str, Any], runner: _Runner, tell: Callable) -> bool:
+    """Makes the first runs that nobody else is making; False where there are none."""
+    skipped = 0
+    for group in plan.groups(done):
+        size = max(runner.capacity(group[0]), 1)
+        for jobs in (group[start : start + size] for start in range(0, len(group), size)):
+            with contextlib.ExitStack() as claims:
+                # The first run stands for its group: two processes that are after the same one do not split it.
+                mine = itertools.takewhile(lambda job: _claimed(path, job, claims), jobs)
+                if not (mine := list(mine)):
+                    skipped += len(jobs)
+                    continue
+                now = read_results(path / RESULTS)  # others may have ended some between our reading and our claims
+                mine = [job for job in mine if job.key not in now]
+                for job in mine:
+                    counts = {"done": len(done), "left": plan.total - len(done), "skipped": skipped}
+                    tell({"event": "run", "key": job.key, "setting": job.setting, **counts})
+                if mine:
+                    _append(path / RESULTS, runner(mine))
                 return True
-            left = plan.total - len(done)
-            tell({"event": "run", "key": key, "setting": setting, "done": len(done), "left": left, "skipped": number})
-            _append(path / RESULTS, runner(key, loss, setting, seed))
-            return True
     return False
+
+
+def _claimed(path: pathlib.Path, job: _Job, claims: contextlib.ExitStack) -> bool:
+    """Whether a run could be claimed; the claim is held until `claims` ends."""
+    return claims.enter_context(_lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
 
 
 def _file_name(key: str) -> str:

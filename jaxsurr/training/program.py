@@ -1,6 +1,5 @@
 """From a config to compiled functions: model, optimizer, surrogate and the steps of the schedule."""
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,15 +11,11 @@ from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
-from jaxsurr.training.config import flatten
 from jaxsurr.training.feed import gather
 from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.types import Surrogate
 
 RATES = ("learning_rate", "weight_decay")
-_NOT_OF_THE_PROGRAM = (
-    *RATES, "loss", "losses", "seed", "seeds", "trials", "reference", "checkpoint.every", "checkpoint.keep",
-)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -106,12 +101,14 @@ def set_rates(state: Any, config: Any) -> Any:
     return state._replace(hyperparams=state.hyperparams | rates)
 
 
-def program_key(config: Any) -> str:
-    """What the program of a config depends on, but for the data: configs of equal keys can share one."""
-    name, options = parse_spec(config.loss)
-    fields = {path: value for path, value in flatten(config).items() if path not in _NOT_OF_THE_PROGRAM}
-    own = {option: value for option, value in options.items() if option not in RATES}
-    return json.dumps([spell(name, own), fields], default=list)
+def without_rates(loss: str) -> str:
+    """The text of a loss without its rates: configs that are alike but for them and the seed can share a program.
+
+    >>> without_rates("focal?gamma=1&learning_rate=0.01") == without_rates("focal?gamma=1")
+    True
+    """
+    name, options = parse_spec(loss)
+    return spell(name, {option: value for option, value in options.items() if option not in RATES})
 
 
 def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
