@@ -153,8 +153,8 @@ class _Plan:
 class _Runner:
     """Makes runs; data and compiled programs are kept while the next run can use them."""
 
-    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None]):
-        self.config, self.report = config, report
+    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None], model: Any):
+        self.config, self.report, self.model = config, report, model
         self.program, self.setting = None, None
         self.data: dict[int, Any] = {}
 
@@ -171,7 +171,7 @@ class _Runner:
         started = time.time()
         entry = {"key": key, "purpose": key.split(" ")[0], "loss": loss, "setting": setting, "seed": seed}
         try:
-            _, self.program = prepare(single, self.program, data=self.data[seed])
+            _, self.program = prepare(single, self.program, self.data[seed], self.model)
             outcome = train(single, data, self.program, report=self.report)
         except FloatingPointError as error:
             outcome = {"validation": None, "test": None, "history": [], "reason": str(error)}
@@ -197,6 +197,7 @@ def compare(
     trials: int | None = None,
     figures: bool = True,
     report: Callable[[dict[str, Any]], None] | None = None,
+    model: Any = None,
 ) -> dict[str, Any]:
     """Compares losses on the data, the model and the metric of a config.
 
@@ -211,6 +212,7 @@ def compare(
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
+      model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
 
     Returns:
       `{"rows": [...], "runs": [...]}`: rows of the table, best first, and all runs that they were made from.
@@ -232,11 +234,12 @@ def compare(
     first = load_data(config)
     everything = with_baselines(config.losses, first.kind, config.metric)
     for loss in everything:  # all that cannot work is said before anything runs
-        prepare(update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, trials=1), data=first)
+        single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, trials=1)
+        prepare(single, data=first, model=model)
     plan = _Plan(config, everything, first.kind, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
     (path / "claims").mkdir(exist_ok=True)
-    runner = _Runner(config, tell)
+    runner = _Runner(config, tell, model)
     warn = _once(lambda text: tell({"event": "note", "text": text}))
     while True:
         done = read_results(path / RESULTS, warn)
