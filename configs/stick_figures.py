@@ -25,6 +25,6 @@ def get_config():
         batch_size=64,
         learning_rate=1e-3,
         **data,
-        **{"model.name": "cnn", "model.hidden": (16, 32), "model.head": "points"},
+        **{"model.name": "cnn", "model.hidden": (16, 32)},
         **{"surrogate.family": "basis", "surrogate.objective": "parameters", "surrogate.relative_scale": 0.3},
     )

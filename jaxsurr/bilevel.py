@@ -15,6 +15,7 @@ import optax
 
 from jaxsurr import checks
 from jaxsurr.reductions import count, masked, total
+from jaxsurr.surrogates.baselines import conventional as fixed
 from jaxsurr.types import Array, Batch, Info, PyTree, Surrogate, View
 
 Apply = Callable[[PyTree, Array], Array]
@@ -47,7 +48,9 @@ class StepInfo(NamedTuple):
 
 
 def everything(params: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
-    """All parameters, as the part in which gradients are compared."""
+    """All parameters, as the part in which gradients are compared; of flax variables those that are trained."""
+    if isinstance(params, dict) and "params" in params and len(params) > 1:
+        return params["params"], lambda part: {**params, "params": part}
     return params, lambda part: part
 
 
@@ -132,7 +135,8 @@ def make_step(
       part: which parameters gradients are compared in: `everything`, or `last_layer()`.
       metric_weights: `[M]` weights of several metrics; may change from step to step only by making another step.
       train_apply: `(params, inputs) -> (predictions, statistics)`, what the model predicts while it trains, and the
-        entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`.
+        entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`. It
+        sees all rows of a batch, those that `where` leaves out of the loss included. Held-out batches use `apply`.
       axis_name: of the `jax.pmap` axis, or None.
 
     Returns:
@@ -148,6 +152,7 @@ def make_step(
         raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
 
     in_training = train_apply or (lambda params, inputs: (apply(params, inputs), {}))
+    mixed_in = fixed(conventional) if mixture else None
 
     def outer(state: TrainState, key: Array, batch: Batch, predictions: Array, heldout: Batch | None):
         extra = {}
@@ -155,7 +160,7 @@ def make_step(
             if heldout is None:
                 raise ValueError("a step with in_parameters=True needs a held-out batch: step(state, batch, heldout).")
             extra = {
-                "pullback": _view(apply, state.params, part, batch).pullback,
+                "pullback": _view(lambda p, x: in_training(p, x)[0], state.params, part, batch).pullback,
                 "heldout": _view(apply, state.params, part, heldout),
             }
         learned, info = state.surrogate, None
@@ -190,7 +195,8 @@ def make_step(
                     f"the surrogate is one of {values.shape[-1]} metrics: pass metric_weights= to weigh them."
                 )
             if mixture:
-                values = mixture * conventional(z, batch.targets, where=batch.where) + (1 - mixture) * values
+                of_fixed = mixed_in.loss((), z, batch.targets, batch.where, axis_name=axis_name)
+                values = mixture * of_fixed + (1 - mixture) * values
             size = z.shape[0]
             everyone = jnp.maximum(count(batch.where, size, axis_name), 1)
             if values.ndim == 0:  # a metric of sets

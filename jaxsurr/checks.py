@@ -81,6 +81,14 @@ def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = Fa
     labels_in_range(targets, count, what)
 
 
+def scored(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, 1]` floats, one score each, and targets that are not `[B]` integers."""
+    floating(predictions, 2, "[B, 1], one score in levels")
+    if predictions.shape[1] != 1:
+        raise ValueError(f"predictions must have shape [B, 1], one score in levels, got {list(predictions.shape)}.")
+    integer_labels(predictions, targets, "levels")
+
+
 def pointed(predictions: Any, targets: Any) -> None:
     """Refuses predictions that are not `[B, J, 2]` floats, and targets that are not `Keypoints` that fit them."""
     floating(predictions, 3, "[B, J, 2], (x, y) of J points")

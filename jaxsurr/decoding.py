@@ -73,16 +73,89 @@ def threshold_count(cumulative_logits: Array) -> Array:
     return jnp.sum(cumulative_logits > 0, axis=-1).astype(cumulative_logits.dtype)
 
 
+def cumulative_logits(conditional_logits: Array) -> Array:
+    """Logits of `P(level > k)` from those of `P(level > k | level >= k)`, as CORN predicts them.
+
+    `P(level > k) = prod_{i <= k} sigmoid(z_i)` falls in k, and its logit is above zero where it exceeds one half. Sums
+    of logarithms keep it finite for logits of any size.
+
+    Args:
+      conditional_logits: `[..., K - 1]` float.
+
+    Returns:
+      `[..., K - 1]`.
+
+    >>> import jax.numpy as jnp
+    >>> jax.nn.sigmoid(cumulative_logits(jnp.array([[0.0, 0.0]]))).round(6).tolist()
+    [[0.5, 0.25]]
+    """
+    log_passed = jax.nn.log_sigmoid(conditional_logits)
+    log_reached = jnp.cumsum(log_passed, axis=-1)
+    log_stopped = log_reached - log_passed + jax.nn.log_sigmoid(-conditional_logits)
+    return log_reached - jax.lax.cumlogsumexp(log_stopped, axis=conditional_logits.ndim - 1)
+
+
+def rounded_level(score: Array, *, levels: int | None = None) -> Array:
+    """The level nearest to a score, the higher of two; at least 0, and at most `levels - 1` where that is given.
+
+    Args:
+      score: `[..., 1]` float, in levels.
+      levels: K, which a score does not show.
+
+    Returns:
+      `[...]` floats.
+
+    Raises:
+      ValueError: there is more than one score for an example.
+
+    >>> import jax.numpy as jnp
+    >>> rounded_level(jnp.array([[-0.7], [1.5], [9.0]]), levels=4).tolist()
+    [0.0, 2.0, 3.0]
+    """
+    if score.shape[-1] != 1:
+        raise ValueError(f"decode='rounded' reads one score for each example, [B, 1], got shape {list(score.shape)}.")
+    return jnp.clip(jnp.floor(score[..., 0] + 0.5), 0, None if levels is None else levels - 1)
+
+
+def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
+    """Where a heat-map is high: the mean pixel under `softmax(heatmap / temperature)`, over all pixels.
+
+    Source: Sun et al., Integral Human Pose Regression, ECCV 2018. A small temperature comes near the highest pixel.
+
+    Args:
+      heatmaps: `[..., H, W]` float.
+      temperature: positive, in the unit of the maps.
+
+    Returns:
+      `[..., 2]`, (x, y) in pixels: x from 0 to W - 1, y from 0 to H - 1.
+
+    Raises:
+      ValueError: the temperature is not positive.
+
+    >>> import jax.numpy as jnp
+    >>> soft_argmax(jnp.zeros((1, 3, 5)).at[0, 2, 3].set(1.0), temperature=0.01).tolist()
+    [[3.0, 2.0]]
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature!r}.")
+    *lead, height, width = heatmaps.shape
+    shares = jax.nn.softmax(heatmaps.reshape(*lead, height * width) / temperature).reshape(heatmaps.shape)
+    x = jnp.sum(shares, axis=-2) @ jnp.arange(width, dtype=heatmaps.dtype)
+    y = jnp.sum(shares, axis=-1) @ jnp.arange(height, dtype=heatmaps.dtype)
+    return jnp.stack([x, y], axis=-1)
+
+
 DECODERS: dict[str, Callable[[Array], Array]] = {
     "argmax": argmax_level,
     "median": median_level,
     "expected": expected_level,
     "thresholds": threshold_count,
+    "rounded": rounded_level,
 }
 
 
 def get(decode: str | Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """The decoder of this name ("argmax", "median", "expected", "thresholds"), or the function itself.
+    """The decoder of this name ("argmax", "median", "expected", "thresholds", "rounded"), or the function itself.
 
     Raises:
       ValueError: no decoder has this name.

@@ -181,6 +181,45 @@ cumulative_logits = Space(
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
 
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def _score_error(predictions: Array, targets: Array) -> Array:
+    return predictions - targets[:, None].astype(predictions.dtype)
+
+
+def _score_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    error = _score_error(predictions, targets)
+    size = jnp.sqrt(error**2 + 1e-12)
+    turn = 2 * jnp.pi * error  # a metric of rounded scores repeats itself, on a slope, from level to level
+    far = jnp.log1p((error / scale) ** 2)
+    features = jnp.stack([size, size / scale, far, jnp.cos(turn), error * jnp.sin(turn)], axis=-1)
+    return features, jnp.ones_like(error)
+
+
+def _score_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    error = _score_error(predictions, targets)
+    return -jnp.sqrt(error**2 + 1e-12)[..., None] / scale, jnp.ones_like(error)
+
+
+def _score_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    return jnp.stack([loss(predictions, targets) for loss in (losses.absolute_error, losses.squared_error)], axis=-1)
+
+
+scores = Space(
+    name="scores",
+    unit=_unit_one,
+    # Never below one level: rounding happens at that distance however small the errors become.
+    spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
+    project=lambda noise: noise,
+    features=_score_features,
+    ramps=_score_ramps,
+    reach=(-16.0, 0.0),
+    losses=_score_losses,
+    check=checks.scored,
+)
+"""One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""
+
 # --- points in the plane ----------------------------------------------------------------------------------------------
 
 
@@ -290,4 +329,6 @@ generic = Space(
 )
 """Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""
 
-SPACES = {space.name: space for space in (class_logits, level_logits, cumulative_logits, points_in_plane, generic)}
+SPACES = {
+    space.name: space for space in (class_logits, level_logits, cumulative_logits, scores, points_in_plane, generic)
+}

@@ -19,6 +19,7 @@ import optax
 import jaxsurr
 from jaxsurr import bilevel, parallel, surrogates
 from jaxsurr.data import Split, batches
+from jaxsurr.models.bodies import batch_norm
 from jaxsurr.networks import mlp
 
 BATCH = 64
@@ -29,6 +30,24 @@ class Model(nn.Module):
     @nn.compact
     def __call__(self, x):
         return nn.Dense(10, name="head")(nn.tanh(nn.Dense(16)(x)))
+
+
+class Normalised(nn.Module):
+    """A model whose layers look at the whole batch."""
+
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        return nn.Dense(10, name="head")(batch_norm(self.axis_name)(train)()(nn.tanh(nn.Dense(16)(x))))
+
+
+def functions(name, axis_name=None):
+    """The model of a scenario: `init`, `apply` and what it gives in training."""
+    if name != "batch statistics":
+        return Model().init, Model().apply, None
+    model = Normalised(axis_name)
+    return model.init, model.apply, lambda params, inputs: model.apply(params, inputs, True, mutable=["batch_stats"])
 
 
 def split(seed):
@@ -65,6 +84,8 @@ SCENARIOS = {
     ),
     "basis in parameters": lambda: (learned(family="basis", objective="parameters"), IN_PARAMETERS),
     "smoothed": lambda: (surrogates.smoothed(METRIC), {}),
+    "batch statistics": lambda: (learned(family="basis", objective="parameters"), {"in_parameters": True}),
+    "a loss of the batch": lambda: (surrogates.conventional(jaxsurr.losses.quadratic_weighted_kappa), {}),
 }
 
 
@@ -73,10 +94,11 @@ def begin(name):
     """Surrogate, options of the step, optimizer, and the first state, which no step may donate."""
     surrogate, options = SCENARIOS[name]()
     optimizer = optax.sgd(0.5, momentum=0.9)
+    init, apply, _ = functions(name)
 
     def start(key, sample):
-        params = Model().init(key, sample.inputs)
-        return bilevel.init_state(key, params, optimizer, surrogate, Model().apply, sample)
+        params = init(key, sample.inputs)
+        return bilevel.init_state(key, params, optimizer, surrogate, apply, sample)
 
     sample = jaxsurr.Batch(*(rows[:BATCH] for rows in split(1)))
     return surrogate, options, optimizer, jax.jit(start)(jax.random.key(2), sample)
@@ -85,7 +107,9 @@ def begin(name):
 def train(on, name, process=(0, 1)):
     """Two epochs: 6 steps, of which two are on a partial batch. Returns the end on the host, and what it came from."""
     surrogate, options, optimizer, start = begin(name)
-    step = on.compile(bilevel.make_step(Model().apply, optimizer, surrogate, axis_name=on.axis_name, **options))
+    _, apply, train_apply = functions(name, on.axis_name)
+    options = options | dict(axis_name=on.axis_name, train_apply=train_apply)
+    step = on.compile(bilevel.make_step(apply, optimizer, surrogate, **options))
     placed = on.place(start)
     state = placed
     shared = dict(process_index=process[0], process_count=process[1], partial=True)

@@ -63,9 +63,39 @@ def test_threshold_count():
 @pytest.mark.parametrize("name", decoding.DECODERS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_dtype_and_leading_axes_are_kept(name, dtype):
-    levels = decoding.get(name)(jnp.zeros((2, 3, 5), dtype))
+    levels = decoding.get(name)(jnp.zeros((2, 3, 1 if name == "rounded" else 5), dtype))
     assert levels.shape == (2, 3)
     assert levels.dtype == dtype
+
+
+def test_rounded_level():
+    scores = jnp.array([[-3.0], [0.49], [0.5], [1.5], [2.4], [7.2]])
+    assert decoding.rounded_level(scores).tolist() == [0.0, 0.0, 1.0, 2.0, 2.0, 7.0]
+    assert decoding.rounded_level(scores, levels=4).tolist() == [0.0, 0.0, 1.0, 2.0, 2.0, 3.0]
+    with pytest.raises(ValueError, match=r"one score for each example, \[B, 1\], got shape \[6, 2\]"):
+        decoding.rounded_level(jnp.zeros((6, 2)))
+
+
+def test_cumulative_logits_of_extreme_logits():
+    logits = jnp.array([[200.0, -200.0, 0.0], [-200.0, 200.0, 200.0], [200.0, 200.0, 200.0]])
+    found, slope = jax.jvp(decoding.cumulative_logits, (logits,), (jnp.ones_like(logits),))
+    np.testing.assert_allclose(found[:, 0], logits[:, 0], rtol=1e-6)  # P(level > 0) is not conditional
+    assert bool(jnp.all(jnp.isfinite(found))) and bool(jnp.all(jnp.isfinite(slope)))
+    assert decoding.threshold_count(found).tolist() == [1.0, 0.0, 3.0]
+    assert bool(jnp.all(jnp.diff(found, axis=-1) <= 0))
+
+
+def test_soft_argmax():
+    maps = jax.random.normal(jax.random.key(0), (2, 3, 4, 6))
+    for temperature in (1.0, 0.1):
+        power = np.exp(np.asarray(maps, np.float64) / temperature)
+        shares = power / power.sum(axis=(2, 3), keepdims=True)
+        y, x = np.indices((4, 6))
+        expected = np.stack([(shares * x).sum(axis=(2, 3)), (shares * y).sum(axis=(2, 3))], axis=-1)
+        np.testing.assert_allclose(decoding.soft_argmax(maps, temperature), expected, rtol=1e-4)
+    assert decoding.soft_argmax(jnp.zeros((3, 5))).tolist() == pytest.approx([2.0, 1.0], abs=1e-5)
+    with pytest.raises(ValueError, match="temperature must be positive"):
+        decoding.soft_argmax(maps, 0.0)
 
 
 def test_get():

@@ -196,7 +196,13 @@ def assert_same(found, expected):
         )
 
 
-@pytest.mark.parametrize("name", ["network", "basis", "network in parameters", "basis in parameters", "smoothed"])
+SCENARIOS = (
+    *("network", "basis", "network in parameters", "basis in parameters", "smoothed"),
+    *("batch statistics", "a loss of the batch"),
+)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_one_and_eight_devices_train_the_same(eight, name):
     on_one, on_eight = eight[name]
     assert_same(on_eight, on_one)

@@ -10,31 +10,53 @@ from jaxsurr.losses.classification import (
     generalised_cross_entropy,
     label_smoothing,
 )
-from jaxsurr.losses.keypoints import euclidean, l1, mse, smooth_l1, wing
-from jaxsurr.losses.ordinal import expected_absolute_error, or_cnn, sord, squared_emd
+from jaxsurr.losses.keypoints import euclidean, heatmap_mse, l1, mse, smooth_l1, wing
+from jaxsurr.losses.ordinal import (
+    absolute_error,
+    coral,
+    corn,
+    expected_absolute_error,
+    or_cnn,
+    quadratic_weighted_kappa,
+    sord,
+    squared_emd,
+    squared_error,
+)
 
-LOSSES: dict[str, Callable] = {
-    loss.__name__: loss
-    for loss in (
-        cross_entropy,
-        euclidean,
-        expected_absolute_error,
-        expected_error,
-        focal,
-        generalised_cross_entropy,
-        l1,
-        label_smoothing,
-        mse,
-        or_cnn,
-        smooth_l1,
-        sord,
-        squared_emd,
-        wing,
-    )
+_CLASSIFICATION = (cross_entropy, expected_error, focal, generalised_cross_entropy, label_smoothing)
+_ORDINAL = (
+    absolute_error,
+    coral,
+    corn,
+    expected_absolute_error,
+    or_cnn,
+    quadratic_weighted_kappa,
+    sord,
+    squared_emd,
+    squared_error,
+)
+_KEYPOINTS = (euclidean, heatmap_mse, l1, mse, smooth_l1, wing)
+
+LOSSES: dict[str, Callable] = {loss.__name__: loss for loss in (*_CLASSIFICATION, *_ORDINAL, *_KEYPOINTS)}
+
+KINDS: dict[str, tuple[str, ...]] = (
+    {loss.__name__: ("classes", "levels") for loss in _CLASSIFICATION}
+    | {loss.__name__: ("levels",) for loss in _ORDINAL}
+    | {loss.__name__: ("points",) for loss in _KEYPOINTS}
+)
+"""The kinds of targets that a loss serves."""
+
+HEADS: dict[str, tuple[str, ...]] = {
+    name: ("points",) if kinds == ("points",) else ("logits",) for name, kinds in KINDS.items()
+} | {
+    "absolute_error": ("score",),
+    "coral": ("coral",),
+    "corn": ("conditional",),
+    "heatmap_mse": ("heatmaps",),
+    "or_cnn": ("cumulative", "coral"),
+    "squared_error": ("score",),
 }
-
-HEADS: dict[str, str] = {"or_cnn": "cumulative"}
-"""The model's head that a loss trains, where it is not the usual one of its kind of targets."""
+"""The model's heads that a loss can train (`jaxsurr.models`), the usual one first."""
 
 
 def get(name: str) -> Callable:
@@ -47,4 +69,4 @@ def get(name: str) -> Callable:
     return LOSSES[name]
 
 
-__all__ = ["HEADS", "LOSSES", "get", *LOSSES]
+__all__ = ["HEADS", "KINDS", "LOSSES", "get", *LOSSES]

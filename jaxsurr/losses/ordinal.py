@@ -1,11 +1,11 @@
-"""Conventional losses on the logits of ordinal levels."""
+"""Conventional losses on ordinal levels: on their logits, on logits of thresholds, or on one score."""
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsurr import checks
-from jaxsurr.reductions import masked
+from jaxsurr.reductions import masked, masked_mean
 from jaxsurr.types import Array
 
 
@@ -73,3 +73,102 @@ def or_cnn(predictions: Array, targets: Array, *, where: Array | None = None) ->
     checks.labelled(predictions, targets, "levels", cumulative=True)
     above = (targets[:, None] > jnp.arange(predictions.shape[-1])[None]).astype(predictions.dtype)
     return masked(jnp.sum(optax.sigmoid_binary_cross_entropy(predictions, above), axis=-1), where)
+
+
+def coral(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """CORAL: the terms of `or_cnn`, on logits that are one score plus a bias for each threshold (head "coral").
+
+    Source: Cao, Mirjalili and Raschka, Rank Consistent Ordinal Regression for Neural Networks with Application to Age
+    Estimation, Pattern Recognition Letters 140, 2020, with equal weights of the thresholds. What sets it apart is the
+    head, by which `P(y > k)` falls in k. Arguments, returns and errors as for `or_cnn`.
+    """
+    return or_cnn(predictions, targets, where=where)
+
+
+def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """CORN: sum over thresholds of the binary cross-entropy of `y > k`, of those with `k <= y` only (optax).
+
+    Logit k is that of `P(y > k | y >= k)`, and `P(y > k)` is the product of the sigmoids up to k
+    (`jaxsurr.decoding.cumulative_logits`).
+
+    Source: Shi, Cao and Raschka, Deep Neural Networks for Rank-Consistent Ordinal Regression Based on Conditional
+    Probabilities, Pattern Analysis and Applications 26, 2023. They divide the sum over a batch by the number of its
+    terms, we by the number of its examples, which changes the size of a batch's gradient and not its direction.
+
+    Args:
+      predictions: `[B, K - 1]` float, logits of P(y > k | y >= k).
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> [round(float(value), 4) for value in corn(jnp.zeros((2, 3)), jnp.array([0, 3]))]  # log 2 and 3 log 2
+    [0.6931, 2.0794]
+    """
+    checks.labelled(predictions, targets, "levels", cumulative=True)
+    threshold = jnp.arange(predictions.shape[-1])[None]
+    above = (targets[:, None] > threshold).astype(predictions.dtype)
+    terms = optax.sigmoid_binary_cross_entropy(predictions, above)
+    return masked(jnp.sum(jnp.where(targets[:, None] >= threshold, terms, 0), axis=-1), where)
+
+
+def absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Absolute error of one score, `|s - y|`, in levels; `[B, 1]` and `[B]` integers to `[B]`."""
+    return jnp.abs(_score_error(predictions, targets, where))
+
+
+def squared_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Squared error of one score, `(s - y)^2`, in levels squared; `[B, 1]` and `[B]` integers to `[B]`."""
+    return _score_error(predictions, targets, where) ** 2
+
+
+def _score_error(predictions: Array, targets: Array, where: Array | None) -> Array:
+    checks.scored(predictions, targets)
+    return masked(predictions[:, 0] - targets.astype(predictions.dtype), where)
+
+
+def quadratic_weighted_kappa(
+    predictions: Array, targets: Array, *, where: Array | None = None, axis_name: str | None = None
+) -> Array:
+    """One minus the soft quadratic weighted kappa: weighted disagreement over that of chance, a loss of the batch.
+
+    With shares `q_i = softmax(z_i)`, weights `w_jk = (j - k)^2`, and the mean shares Q and the shares P of the true
+    levels in the batch,
+
+        mean_i sum_j w_{j y_i} q_ij  /  sum_jk w_jk Q_j P_k .
+
+    0 is perfect, 1 is chance. What is returned is a value for each example: its own disagreement over that of chance.
+    Their mean is the loss of the batch, and so is its gradient, that of the denominator included, with masks and over
+    devices. Where all examples have one level it is 1 whatever is predicted (0 for 0 over 0), with gradient 0.
+
+    Source: de la Torre, Puig and Valls, Weighted Kappa Loss Function for Multi-class Classification of Ordinal Data in
+    Deep Learning, Pattern Recognition Letters 105, 2018, without their logarithm, as in Vargas, Gutierrez and
+    Hervas-Martinez, Cumulative Link Models for Deep Ordinal Classification, Neurocomputing 401, 2020.
+
+    Args:
+      predictions: `[B, K]` float logits of the levels.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0, and absent from the batch.
+      axis_name: of the `jax.pmap` axis whose devices share the batch, or None.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> quadratic_weighted_kappa(jnp.zeros((4, 2)), jnp.array([0, 1, 0, 1])).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    checks.labelled(predictions, targets, "levels")
+    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
+    weights = (levels[:, None] - levels[None]) ** 2 / (len(levels) - 1) ** 2
+    truth = jax.nn.one_hot(targets, len(levels), dtype=predictions.dtype)
+    shares = jax.nn.softmax(masked(predictions, where))
+    of_chance = shares @ (weights @ masked_mean(truth, where, axis_name=axis_name).astype(predictions.dtype))
+    observed = jnp.sum(shares * (truth @ weights), axis=-1)
+    means = [jax.lax.stop_gradient(masked_mean(a, where, axis_name=axis_name)) for a in (observed, of_chance)]
+    chance = jnp.where(means[1] > 0, means[1], 1)
+    # The last term is 0 and carries the gradient of the denominator, each example its own part.
+    through_chance = means[0] / chance**2 * (of_chance - jax.lax.stop_gradient(of_chance))
+    return masked((observed / chance - through_chance).astype(predictions.dtype), where)

@@ -29,8 +29,9 @@ def get(spec: str) -> Metric:
 
     name, options = parse_spec(spec)
     checks.one_of(name, "metric", METRICS)
-    if options.get("decode") == "thresholds":
-        options["space"] = spaces.cumulative_logits
+    by_decoding = {"thresholds": spaces.cumulative_logits, "rounded": spaces.scores}
+    if options.get("decode") in by_decoding:
+        options["space"] = by_decoding[options["decode"]]
     return METRICS[name].bind(**options)
 
 

@@ -1,7 +1,7 @@
 """Cost of a training step on a learned loss, over a cross-entropy step of the same model and batch.
 
   python -m jaxsurr.studies.cost --model=mlp
-  python -m jaxsurr.studies.cost --model=resnet20
+  python -m jaxsurr.studies.cost --model=resnet20_group_norm
 
 Steps are timed in turn, many rounds in one process, and the median of the ratios is printed; absolute times say nothing
 on a shared machine. `frozen` trains on a surrogate that is learned already, `bilevel` also learns it, one update each
@@ -21,7 +21,7 @@ from jaxsurr.report import summary_table
 from jaxsurr.smoothing import smoothed_metric
 from jaxsurr.types import Batch
 
-SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3))}
+SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3)), "resnet20_group_norm": (128, (32, 32, 3))}
 MODEL = flags.DEFINE_enum("model", "mlp", list(SHAPES), "64-128-10 MLP, or ResNet-20 on 32x32 images; batch 128.")
 ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds in which every step is timed once.", lower_bound=3)
 SECONDS = flags.DEFINE_float("seconds", 0.2, "How long a step is repeated in each round.", lower_bound=0.0)
@@ -38,7 +38,7 @@ def steps(name: str) -> dict[str, tuple]:
     error = metrics.error_rate
 
     def entry(surrogate, *more, **options):
-        step = bilevel.make_step(model.apply, optimizer, surrogate, **options)
+        step = bilevel.make_step(model.apply, optimizer, surrogate, train_apply=model.train, **options)
         state = bilevel.init_state(key, params, optimizer, surrogate, model.apply, batch)
         return jax.jit(step), state, (batch, *more)
 

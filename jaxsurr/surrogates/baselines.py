@@ -1,5 +1,6 @@
 """What a learned surrogate is compared with, as the same triple: conventional loss, value fit, smoothed metric."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
     """A fixed loss as a `Surrogate` whose update learns nothing; its `Info` is NaN throughout.
 
     Args:
-      loss: `(predictions, targets, *, where=None) -> [B]`, as in `jaxsurr.losses`.
+      loss: `(predictions, targets, *, where=None) -> [B]`, as in `jaxsurr.losses`; where it compares the rows of a
+        batch with each other it takes an `axis_name` too.
 
     >>> import jax, jax.numpy as jnp, jaxsurr
     >>> surrogate = conventional(jaxsurr.losses.cross_entropy)
@@ -27,12 +29,20 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
     >>> surrogate.loss(state, jnp.zeros((2, 3)), jnp.array([0, 1])).shape
     (2,)
     """
+    reads_axis = "axis_name" in inspect.signature(loss).parameters
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> tuple:
         return ()
 
-    def value(state: tuple, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any) -> Array:
-        return loss(predictions, targets, where=where)
+    def value(
+        state: tuple,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+    ) -> Array:
+        return loss(predictions, targets, where=where, **({"axis_name": axis_name} if reads_axis else {}))
 
     def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any):
         return state, _NOTHING

@@ -183,8 +183,8 @@ class _Plan:
 class _Runner:
     """Makes runs, side by side where they can be; data and compiled programs are kept while others can use them."""
 
-    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None]):
-        self.config, self.report = config, report
+    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None], model: Any):
+        self.config, self.report, self.model = config, report, model
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
 
@@ -202,7 +202,7 @@ class _Runner:
     def program(self, job: _Job) -> Program:
         name = without_rates(job.setting)
         if name not in self.programs:
-            _, made = prepare(self.single(job), data=self.data(job.seed))
+            _, made = prepare(self.single(job), data=self.data(job.seed), model=self.model)
             self.programs = {**_newest(self.programs, _PROGRAMS - 1), name: made}
         return self.programs[name]
 
@@ -272,6 +272,7 @@ def compare(
     trials: int | None = None,
     figures: bool = True,
     report: Callable[[dict[str, Any]], None] | None = None,
+    model: Any = None,
 ) -> dict[str, Any]:
     """Compares losses on the data, the model and the metric of a config.
 
@@ -286,6 +287,7 @@ def compare(
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
+      model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
 
     Returns:
       `{"rows": [...], "runs": [...]}`: rows of the table, best first, and all runs that they were made from.
@@ -307,11 +309,12 @@ def compare(
     first = load_data(config)
     everything = with_baselines(config.losses, first.kind, config.metric)
     for loss in everything:  # all that cannot work is said before anything runs
-        prepare(update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, trials=1), data=first)
+        single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, trials=1)
+        prepare(single, data=first, model=model)
     plan = _Plan(config, everything, first.kind, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
     (path / "claims").mkdir(exist_ok=True)
-    runner = _Runner(config, tell)
+    runner = _Runner(config, tell, model)
     warn = _once(lambda text: tell({"event": "note", "text": text}))
     while True:
         done = read_results(path / RESULTS, warn)

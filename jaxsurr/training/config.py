@@ -14,6 +14,9 @@ PEERS = {
     "relational": surrogates.relational,
     "set_value_fit": surrogates.set_value_fit,
 }
+# Losses of their own that learn something beside the model, and no metric.
+LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
+CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
 # The least value of each number that has one; learning_rate and surrogate.relative_scale must be above it.
@@ -39,8 +42,9 @@ def default_config():
 
     Fields:
       seed: of the split, the initial weights, the batch order and the noise.
-      loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`),
-        with options of its own if need be, as in "focal?gamma=1" (`jaxsurr.training.methods`).
+      loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`
+        and "residual_likelihood"), with options of its own if need be, as in "focal?gamma=1"
+        (`jaxsurr.training.methods`).
       losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
       trials: settings that `jaxsurr.compare` tries for each loss, chosen on validation; 1 takes the defaults.
       reference: the loss that `jaxsurr.compare` takes differences to; the first where empty.
@@ -55,7 +59,8 @@ def default_config():
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
       data: see `jaxsurr.data.load`; with `split_seed` of -1 each seed has a test split of its own.
-      model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need.
+      model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
+        for a model that is handed to `run`, `study` or `compare`.
       surrogate: see `jaxsurr.correlated_gradients`; `outer_steps` updates before each model step, every `outer_every`
         steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
         and `heldout` (the share of training rows that are held out; 0: another training batch is used).
@@ -165,10 +170,10 @@ def validate(config: Any) -> None:
             kind = "tuple of names" if path == "losses" else _KINDS[type(like)]
             raise ValueError(f"{path} must be a {kind} such as {like!r}, got {got[path]!r}.")
     for name in (config.loss, *config.losses):
-        checks.one_of(parse_spec(name)[0], "loss", (*LEARNED, *losses.LOSSES))
-    checks.one_of(config.conventional, "conventional", losses.LOSSES)
+        checks.one_of(parse_spec(name)[0], "loss", (*LEARNED, *CONVENTIONAL))
+    checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
-    checks.one_of(config.model.name, "model.name", models.BODIES)
+    checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
     checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)

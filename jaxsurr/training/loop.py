@@ -66,8 +66,13 @@ def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
     return _take(train, rows[number:]), _take(train, rows[:number])
 
 
-def prepare(config: Any, program: Program | None = None, data: Data | None = None) -> tuple[Data, Program]:
-    """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only."""
+def prepare(
+    config: Any, program: Program | None = None, data: Data | None = None, model: Any = None
+) -> tuple[Data, Program]:
+    """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only.
+
+    `model` is as for `run`.
+    """
     validate(config)
     data = load_data(config) if data is None else data
     parts = hold_out(config, data.train)
@@ -77,7 +82,7 @@ def prepare(config: Any, program: Program | None = None, data: Data | None = Non
                 f"batch_size is {config.batch_size}, but there are only {len(part.inputs)} {name} rows; "
                 f"set batch_size to {len(part.inputs)} or less."
             )
-    return data, program or build(config, data, num_batches(parts[0], config.batch_size))
+    return data, program or build(config, data, num_batches(parts[0], config.batch_size), model)
 
 
 def run(
@@ -87,6 +92,7 @@ def run(
     report: Callable[[Event], None] | None = None,
     data: Data | None = None,
     program: Program | None = None,
+    model: Any = None,
 ) -> dict[str, Any]:
     """Trains a model as a config says, and leaves what it found in a work directory.
 
@@ -99,6 +105,9 @@ def run(
         events. One directory belongs to one config.
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
       data, program: from `prepare`, where several runs share them.
+      model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
+        `config.model.head` gives ("logits" of classes and levels or "points" where it is empty), or a function
+        `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
 
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
@@ -114,7 +123,7 @@ def run(
     if result_file.exists():
         return records.read_json(result_file, "Delete it, and the same command makes it again.")
     if data is None or program is None:
-        data, program = prepare(config)
+        data, program = prepare(config, model=model)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     started = time.time()
     checkpoints = Checkpoints(path / "checkpoints", config.checkpoint.keep)
@@ -168,7 +177,8 @@ def fresh_state(
     if params is None:
         params = jax.jit(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
     batch = Batch(sample.inputs, sample.targets)
-    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(program.model.apply), batch)
+    apply = program.outputs if surrogate is program.warm else program.model.apply
+    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(apply), batch)
     return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
 
 

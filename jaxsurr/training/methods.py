@@ -10,10 +10,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxsurr import checks, losses
+from jaxsurr import checks, losses, surrogates
 from jaxsurr.settings import parse_spec
-from jaxsurr.training.config import LEARNED, PEERS, update
+from jaxsurr.training.config import CONVENTIONAL, LEARNED, LIKELIHOODS, PEERS, update
+from jaxsurr.types import Surrogate
 
+KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
+HEADS = losses.HEADS | {"residual_likelihood": ("densities",)}
 TRAINING = ("conventional", "learning_rate", "mixture", "warm_epochs", "weight_decay")
 
 
@@ -23,14 +26,14 @@ class Method(NamedTuple):
     Attributes:
       name: of the loss.
       config: a copy of the config with the options of the loss in it; its `loss` is the plain name.
-      loss: the conventional loss with its options, or None where the loss is learned.
+      loss: the conventional loss with its options as a `Surrogate`, or None where the loss is learned from the metric.
       peer: `metric -> Surrogate`, a peer with its options, or None.
       decode: how levels are to be decoded, "" for the way that fits metric and model.
     """
 
     name: str
     config: Any
-    loss: Callable | None
+    loss: Surrogate | None
     peer: Callable | None
     decode: str
 
@@ -40,13 +43,31 @@ def known_options(name: str) -> list[str]:
     from jaxsurr.training.config import default_config
 
     if name in PEERS:
-        options = list(inspect.signature(PEERS[name]).parameters.values())[1:]
-        own = [option.name for option in options if isinstance(option.default, int | float | tuple)]
+        own = _settings(list(inspect.signature(PEERS[name]).parameters.values())[1:])
+    elif name in LIKELIHOODS:
+        own = _settings(list(inspect.signature(LIKELIHOODS[name]).parameters.values()))
     elif name in LEARNED:
         own = list(default_config().surrogate)
     else:
-        own = [option for option in list(inspect.signature(losses.get(name)).parameters)[2:] if option != "where"]
+        own = _settings(list(inspect.signature(losses.get(name)).parameters.values())[2:])
     return [*own, *TRAINING, "decode"]
+
+
+def _settings(options: list[inspect.Parameter]) -> list[str]:
+    """Names of the options that are numbers, or several; not arrays, functions and names of axes."""
+    return [option.name for option in options if isinstance(option.default, int | float | tuple)]
+
+
+def conventional(name: str, **options: Any) -> Surrogate:
+    """The conventional loss of a name with its options, as a `Surrogate`.
+
+    Raises:
+      ValueError: there is no such loss.
+    """
+    checks.one_of(name, "loss", CONVENTIONAL)
+    if name in LIKELIHOODS:
+        return LIKELIHOODS[name](**options)
+    return surrogates.conventional(functools.partial(losses.get(name), **options))
 
 
 def resolve(config: Any) -> Method:
@@ -56,7 +77,7 @@ def resolve(config: Any) -> Method:
       ValueError: there is no such loss, or it has no such option.
     """
     name, options = parse_spec(config.loss)
-    checks.one_of(name, "loss", (*LEARNED, *losses.LOSSES))
+    checks.one_of(name, "loss", (*LEARNED, *CONVENTIONAL))
     out, own, decode = config.copy_and_resolve_references(), {}, ""
     out.loss = name
     for option, value in options.items():
@@ -70,9 +91,9 @@ def resolve(config: Any) -> Method:
             update(out, **{f"surrogate.{option}": value})
         else:
             own[option] = value
-    made = PEERS.get(name) or (None if name in LEARNED else losses.get(name))
-    made = functools.partial(made, **own) if own else made
-    return Method(name, out, *((None, made) if name in LEARNED else (made, None)), decode)
+    loss = None if name in LEARNED else conventional(name, **own)
+    peer = functools.partial(PEERS[name], **own) if name in PEERS else None
+    return Method(name, out, loss, peer, decode)
 
 
 def spell(name: str, options: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
 from jaxsurr.training.feed import gather
-from jaxsurr.training.methods import Method, resolve, spell
+from jaxsurr.training.methods import HEADS, KINDS, Method, conventional, resolve, spell
 from jaxsurr.types import Surrogate
 
 RATES = ("learning_rate", "weight_decay")
@@ -22,7 +22,7 @@ class Program(NamedTuple):
     """What a run executes; it depends on the config but for its seed and its rates, and on the shapes of the data.
 
     Attributes:
-      model: `init` and `apply`.
+      model: `init`, and `apply` to predictions.
       metric: what is reported and learned.
       optimizer: of the model.
       surrogate: the loss after the warm start; None where a conventional loss does it all.
@@ -33,6 +33,7 @@ class Program(NamedTuple):
       passes: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device: the
         state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
+      outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
     """
 
     model: models.Model
@@ -45,6 +46,7 @@ class Program(NamedTuple):
     predict: Callable
     passes: dict[str, Callable]
     predict_each: Callable
+    outputs: Callable
 
 
 def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
@@ -145,28 +147,55 @@ def weigh(config: Any, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
     return (weights or (1 / number,) * number) if outputs else None
 
 
-def head_for(method: Method, kind: str) -> str:
+def head_for(method: Method, kind: str, fixed: str = "") -> str:
     """The model's head: the config's, else the one that the loss (of the warm start, where it is learned) needs.
 
+    Args:
+      method: of the config.
+      kind: of the targets.
+      fixed: the head of a model that has one already.
+
     Raises:
-      ValueError: the head that the config names cannot serve these targets.
+      ValueError: the loss cannot serve these targets, or the head that is asked for cannot serve the loss.
     """
-    trained = method.name if method.loss is not None else method.config.conventional
-    head = method.config.model.head or losses.HEADS.get(trained, "points" if kind == "points" else "logits")
+    source = method.config.data.source
+    if method.loss is not None:
+        trained, what = method.name, f"the loss {method.name}"
+    else:
+        trained = method.config.conventional
+        what = f"conventional={trained}, which {method.name} starts on,"
+    head = method.config.model.head or fixed or HEADS[trained][0]
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
-    if head not in serves:
+    if head not in serves and method.config.model.head:
         raise ValueError(
-            f"model.head is {head!r}, but the targets of {method.config.data.source} are {kind}: "
+            f"model.head is {head!r}, but the targets of {source} are {kind}: "
             f"use {' or '.join(serves)}. (The loss is {method.name}.)"
+        )
+    if kind not in KINDS[trained]:
+        fit = sorted(name for name, kinds in KINDS.items() if kind in kinds)
+        raise ValueError(
+            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(KINDS[trained])}. "
+            f"Use one of {', '.join(fit)}"
+            + ("; or set data.kind=levels, if the classes are in order." if "levels" in KINDS[trained] else ".")
+        )
+    if head not in HEADS[trained]:
+        raise ValueError(
+            f"{what} trains a model with the head {' or '.join(HEADS[trained])}, but the model's is {head!r}: leave "
+            "model.head empty, or choose a loss that reads this head."
         )
     return head
 
 
-def metric_for(method: Method, head: str) -> Metric:
+def metric_for(method: Method, head: str, levels: int) -> Metric:
     """The metric of a config, decoded as the loss asks for, or else in a way that the head allows.
 
+    Args:
+      method: of the config.
+      head: of the model.
+      levels: how many there are, which a score does not show.
+
     Raises:
-      ValueError: the loss asks for a decoding that the head does not allow.
+      ValueError: the loss asks for a decoding that the head does not allow, or the metric cannot read the head.
     """
     name, options = parse_spec(method.config.metric)
     allowed = models.HEADS[head].decodes
@@ -177,9 +206,16 @@ def metric_for(method: Method, head: str) -> Metric:
             f"does not have; {'use one of ' + ', '.join(allowed) if decodes and allowed else 'leave it out'}."
         )
     if not decodes:
+        if allowed and head != "logits":
+            raise ValueError(
+                f"the metric {name} reads logits, but the model has the head {head!r}, which the loss needs: use a "
+                "metric of levels that is decoded, as mean_absolute_error, or a loss on logits."
+            )
         return metrics.get(method.config.metric)
     decode = method.decode or options.pop("decode", None)
     options["decode"] = decode if decode in allowed else allowed[0]
+    if options["decode"] == "rounded":
+        options["levels"] = levels
     return metrics.get(spell(name, {k: _text(v) for k, v in options.items()}))
 
 
@@ -187,66 +223,104 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
-    """Builds the program of a config for data of these shapes.
+def make_model(
+    given: models.Model | Callable[..., models.Model] | None, config: Any, data: Data, head: str, axis_name: str | None
+) -> models.Model:
+    """The model of a config: the one that it names, or the one that was handed in.
+
+    Raises:
+      ValueError: the config names a model beside the one that was handed in, or "own" and there is none.
+      TypeError: what was handed in is not a model.
+    """
+    if (given is None) == (config.model.name == "own"):
+        raise ValueError(
+            "model.name is 'own', but there is no model: pass model=jaxsurr.models.Model(init, apply) to run, study or "
+            f"compare, or name one of {', '.join(models.BODIES)}."
+            if given is None
+            else f"a model was passed, but model.name is {config.model.name!r}, which the results would say was "
+            "trained: set model.name='own'."
+        )
+    facts = dict(outputs=data.outputs, head=head, axis_name=axis_name)
+    if given is None:
+        size, hidden = data.train.inputs.shape[1], tuple(config.model.hidden)
+        return models.build(config.model.name, hidden=hidden, size=size, **facts)
+    made = given if isinstance(given, models.Model) else given(**facts)
+    if not isinstance(made, models.Model):
+        raise TypeError(f"model must be a jaxsurr.models.Model or a function that returns one, got {made!r}.")
+    return made
+
+
+def build(
+    config: Any,
+    data: Data,
+    steps_per_epoch: int,
+    given: models.Model | Callable[..., models.Model] | None = None,
+) -> Program:
+    """Builds the program of a config for data of these shapes, and for a model that is handed in if there is one.
 
     Raises:
       ValueError: the parts of the config do not fit each other or the data.
     """
     method = resolve(config)
     config = method.config
-    head = head_for(method, data.kind)
-    metric = metric_for(method, head)
+    fixed = ("points" if data.kind == "points" else "logits") if isinstance(given, models.Model) else ""
+    head = head_for(method, data.kind, fixed)
+    metric = metric_for(method, head, data.outputs)
     executor = parallel.executor(config.devices or None)
     if config.batch_size % executor.num_devices:
         raise ValueError(
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
             f"multiple of {executor.num_devices}, or fewer devices."
         )
-    height = data.train.inputs.shape[1]
-    hidden = tuple(config.model.hidden)
-    model = models.build(
-        config.model.name, outputs=data.outputs, head=head, hidden=hidden, size=height, axis_name=executor.axis_name
-    )
+    model = make_model(given, config, data, head, executor.axis_name)
+    read = model.read or models.HEADS[head].read or _same
 
     def predict(params: Any, inputs: Any) -> Any:
-        return model.read(model.apply(params, inputs))
+        return read(model.apply(params, inputs))
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
-    conventional = losses.get(config.conventional)
     surrogate = make_surrogate(method, metric)
-    first = method.loss or conventional
-    warm = surrogates.conventional(first)
+    warm = method.loss or conventional(config.conventional)
     (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
-    check_fit(model, data, {config.conventional if surrogate else config.loss: first})
+    check_fit(
+        model,
+        data,
+        {
+            config.conventional if surrogate else config.loss: lambda outputs, targets: warm.loss(
+                warm.init(jax.random.key(0), outputs, targets), outputs, targets
+            )
+        },
+    )
     weights = weigh(config, shown.shape[int(metric.per_example) :])
-    if surrogate is not None and config.mixture and losses.HEADS.get(config.conventional) == "heatmaps":
+    if surrogate is not None and config.mixture and read is not _same:
         raise ValueError(
-            f"mixture is {config.mixture}, but {config.conventional} reads heat-maps and a learned loss reads points, "
-            "so they cannot be mixed: set mixture=0, or a conventional loss on points."
+            f"mixture is {config.mixture}, but {config.conventional} reads the {head} of the model and a learned loss "
+            "what is decoded from them, so they cannot be mixed: set mixture=0, or another conventional loss."
         )
 
-    def step(what: Surrogate, read: Callable = lambda outputs: outputs, **options: Any) -> Callable:
+    def step(what: Surrogate, read: Callable = _same, **options: Any) -> Callable:
         return bilevel.make_step(
             lambda params, inputs: read(model.apply(params, inputs)),
             optimizer,
             what,
-            train_apply=_read_first(model.train, read),
+            train_apply=model.train and _read_first(model.train, read),
             axis_name=executor.axis_name,
             **options,
         )
 
-    steps = {"conventional": step(warm, learn=False)}
+    steps = {"conventional": step(warm)}
     if surrogate is not None:
         outer = dict(
             outer_steps=config.surrogate.outer_steps,
             in_parameters=compares_parameters(config),
             part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
         )
-        mixed = dict(conventional=conventional, mixture=config.mixture, metric_weights=weights)
-        steps["burn_in"] = step(surrogate, model.read, train=False, metric_weights=weights, **outer)
-        steps["surrogate"] = step(surrogate, model.read, **outer, **mixed)
-        steps["frozen"] = step(surrogate, model.read, learn=False, **mixed)
+        mixed = dict(
+            conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights
+        )
+        steps["burn_in"] = step(surrogate, read, train=False, metric_weights=weights, **outer)
+        steps["surrogate"] = step(surrogate, read, **outer, **mixed)
+        steps["frozen"] = step(surrogate, read, learn=False, **mixed)
     return Program(
         model=model._replace(apply=predict),
         metric=metric,
@@ -258,6 +332,7 @@ def build(config: Any, data: Data, steps_per_epoch: int) -> Program:
         predict=executor.compile_predict(predict),
         passes={phase: jax.jit(jax.vmap(_pass(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
+        outputs=model.apply,
     )
 
 
@@ -268,6 +343,10 @@ def _pass(step: Callable) -> Callable:
         return jax.lax.scan(lambda state, rows: step(state, *map(gather, parts, rows)), state, rows)
 
     return along
+
+
+def _same(outputs: Any) -> Any:
+    return outputs
 
 
 def _read_first(train: Callable, read: Callable) -> Callable:

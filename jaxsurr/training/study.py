@@ -15,7 +15,11 @@ from jaxsurr.training.statistics import paired
 
 
 def study(
-    config: Any, workdir: str | os.PathLike, *, report: Callable[[dict[str, Any]], None] | None = None
+    config: Any,
+    workdir: str | os.PathLike,
+    *,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    model: Any = None,
 ) -> dict[str, Any]:
     """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
 
@@ -26,6 +30,7 @@ def study(
       config: with `losses` and `seeds`.
       workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
       report: called after every epoch of every run.
+      model: one of your own, as for `jaxsurr.training.run`.
 
     Returns:
       `{"rows": [...], "runs": [...]}`: a row of the table for each loss, and the results of all runs.
@@ -46,7 +51,7 @@ def study(
             data = None
             where = path / f"{loss}-seed{seed}"
             if not (where / "result.json").exists():
-                data, program = prepare(single, program)
+                data, program = prepare(single, program, model=model)
             records.open_workdir(path, as_dict(config))
             runs.append(run(single, where, report=report, data=data, program=program))
             if writes:

@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Range]] = {
     "sord": {"alpha": Range(0.3, 4.0)},
     "smooth_l1": {"delta": Range(0.02, 0.5)},
     "wing": {"width": Range(0.2, 1.5)},
+    "heatmap_mse": {"sigma": Range(0.015, 0.1)},
 }
 LEARNING_RATE = 5.0  # looked for from a fifth of the config's to five times that
 

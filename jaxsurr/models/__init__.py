@@ -1,0 +1,106 @@
+"""Models by name, as pure functions: what a run trains where the user brings no model of their own.
+
+The last layer of each is called "head", so that gradients can be compared in its parameters alone
+(`jaxsurr.bilevel.last_layer`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+
+from jaxsurr import checks
+from jaxsurr.models.bodies import BODIES, IMAGES
+from jaxsurr.models.heads import HEADS, Head
+from jaxsurr.types import Array, PyTree
+
+
+class Model(NamedTuple):
+    """A model as pure functions; one of the user's needs the first two only.
+
+    Attributes:
+      init: `(key, inputs) -> params`.
+      apply: `(params, inputs) -> outputs`, for evaluation.
+      read: `outputs -> predictions`, what the metric reads of them; None: as its head says (`HEADS`), or the outputs.
+      train: `(params, inputs) -> (outputs, statistics)`, for training; `statistics` are the entries of the dict
+        `params` that this replaces, `{}` where there are none. None: as `apply`.
+    """
+
+    init: Callable[[Array, Array], PyTree]
+    apply: Callable[[PyTree, Array], Array]
+    read: Callable[[Array], Array] | None = None
+    train: Callable[[PyTree, Array], tuple[Array, dict[str, PyTree]]] | None = None
+
+
+class _WithHead(nn.Module):
+    body: nn.Module
+    head: Head
+    outputs: int
+    size: int
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        return self.head.layer(self.body(x, train), self.outputs, self.size)
+
+
+def build(
+    name: str,
+    *,
+    outputs: int,
+    head: str = "logits",
+    hidden: Sequence[int] = (128,),
+    size: int = 2,
+    axis_name: str | None = None,
+) -> Model:
+    """A model of a name.
+
+    "resnet20" normalises by the statistics of its training batch: of all rows, on all devices of `axis_name`, those
+    that a mask leaves out of the loss included (they are in the images that a layer sees). Evaluation uses running
+    averages, which are the entry "batch_stats" of `params`. No other model looks beyond a row.
+
+    Args:
+      name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
+        heat-maps), "resnet20", or "resnet20_group_norm".
+      outputs: number of classes, levels or points; K or J below.
+      head: of classes or levels, "logits" `[B, K]`; of levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`),
+        "coral" (the same from one score and K - 1 biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given
+        `level >= k`; read as cumulative ones), "score" `[B, 1]` (in levels, about the middle one when it starts); of
+        points, in pixels of a `size` by `size` image, "points" `[B, J, 2]`, which start in its centre, "densities"
+        `[B, J, 4]` (x, y, log sigma_x, log sigma_y; read as the points), or "heatmaps" `[B, J, size, size]` (read by
+        soft-argmax as points).
+      hidden: widths of the hidden layers of an MLP, channels of a CNN or a U-Net.
+      size: side of the image, for points.
+      axis_name: of the `jax.pmap` axis that `train` is called in, for models whose layers look at the whole batch.
+
+    Raises:
+      ValueError: an unknown name or head, or inputs (in `init`) that the model cannot read.
+
+    >>> import jax, jax.numpy as jnp
+    >>> model = build("mlp", outputs=10)
+    >>> model.apply(model.init(jax.random.key(0), jnp.zeros((2, 64))), jnp.zeros((2, 64))).shape
+    (2, 10)
+    """
+    checks.one_of(name, "model", BODIES)
+    checks.one_of(head, "head", HEADS)
+    module = _WithHead(BODIES[name](hidden, axis_name), HEADS[head], outputs, size)
+
+    def init(key: Array, inputs: Array) -> PyTree:
+        if name in IMAGES and inputs.ndim != 4:
+            raise ValueError(
+                f"the model {name!r} reads images [B, H, W, C], got inputs of shape {list(inputs.shape)}; "
+                "use 'linear' or 'mlp' for tables."
+            )
+        if head == "heatmaps" and inputs.ndim == 4 and inputs.shape[1:3] != (size, size):
+            raise ValueError(
+                f"heat-maps have the {size} by {size} pixels of the image, got inputs of shape {list(inputs.shape)}; "
+                "make the images square and pass size=."
+            )
+        return module.init(key, inputs)
+
+    def train(params: PyTree, inputs: Array) -> tuple[Array, dict[str, PyTree]]:
+        return module.apply(params, inputs, train=True, mutable=["batch_stats"])
+
+    return Model(init, module.apply, HEADS[head].read, train)
+
+
+__all__ = ["BODIES", "HEADS", "Head", "Model", "build"]

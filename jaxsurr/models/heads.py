@@ -1,0 +1,90 @@
+"""Heads of models: from features to what a conventional loss reads, and from there to what a metric reads."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import decoding
+from jaxsurr.types import Array
+
+_TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
+
+
+class Head(NamedTuple):
+    """What a head gives and what it is for.
+
+    Attributes:
+      kinds: of targets that it serves, among "classes", "levels" and "points".
+      layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
+      decodes: how levels can be decoded from it (`jaxsurr.decoding`), first the default; empty for other targets.
+      read: `outputs -> predictions`, what the metric reads of them; None where that is the outputs themselves.
+    """
+
+    kinds: tuple[str, ...]
+    layer: Callable[[Array, int, int], Array]
+    decodes: tuple[str, ...] = ()
+    read: Callable[[Array], Array] | None = None
+
+
+def _dense(features: Array, numbers: int, **options: Any) -> Array:
+    return nn.Dense(numbers, name="head", **options)(features.reshape(features.shape[0], -1))
+
+
+class _Coral(nn.Module):
+    """One score for all thresholds, and a bias for each, which start in order as in the authors' library."""
+
+    thresholds: int
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (features.shape[-1], 1))
+        bias = self.param("bias", lambda key: jnp.arange(self.thresholds, 0, -1, dtype=jnp.float32) / self.thresholds)
+        return features @ kernel + bias[None].astype(features.dtype)
+
+
+def _coral(features: Array, levels: int, size: int) -> Array:
+    return _Coral(levels - 1, name="head")(features.reshape(features.shape[0], -1))
+
+
+def _score(features: Array, levels: int, size: int) -> Array:
+    return (levels - 1) / 2 * (1 + _dense(features, 1))
+
+
+def _points(features: Array, joints: int, size: int) -> Array:
+    out = _dense(features, 2 * joints, kernel_init=nn.initializers.zeros).reshape(-1, joints, 2)
+    return (size - 1) / 2 + size / 2 * out
+
+
+def _densities(features: Array, joints: int, size: int) -> Array:
+    out = _dense(features, 4 * joints, kernel_init=nn.initializers.zeros).reshape(-1, joints, 4)
+    place = (size - 1) / 2 + size / 2 * out[..., :2]
+    return jnp.concatenate([place, jnp.log(size / 8) + out[..., 2:]], axis=-1)
+
+
+def _heatmaps(features: Array, joints: int, size: int) -> Array:
+    """Maps of half the image's size from feature maps, of a quarter from features; then as large as the image."""
+    if features.ndim == 4:
+        maps = nn.Conv(joints, (1, 1), name="head")(features)
+    else:
+        side = max(2, size // 4)
+        maps = _dense(features, side * side * joints).reshape(-1, side, side, joints)
+    return jnp.moveaxis(jax.image.resize(maps, (len(maps), size, size, joints), "linear"), -1, 1)
+
+
+HEADS = {
+    "logits": Head(
+        ("classes", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
+    ),
+    "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",)),
+    "coral": Head(("levels",), _coral, ("thresholds",)),
+    "conditional": Head(
+        ("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), decoding.cumulative_logits
+    ),
+    "score": Head(("levels",), _score, ("rounded",)),
+    "points": Head(("points",), _points),
+    "densities": Head(("points",), _densities, read=lambda outputs: outputs[..., :2]),
+    "heatmaps": Head(("points",), _heatmaps, read=lambda maps: decoding.soft_argmax(maps, _TEMPERATURE)),
+}
