@@ -158,7 +158,7 @@ def test_a_function_that_makes_the_model_serves_losses_of_other_heads(data, tmp_
     assert [row["loss"] for row in rows] == ["cross_entropy", "or_cnn"]
     result, _ = train(tiny("levels", loss="corn", **{"model.name": "own"}), data["levels"], own)
     assert np.isfinite(result["test"])
-    with pytest.raises(ValueError, match="or_cnn trains a model with the head cumulative or coral, .* is 'logits'"):
+    with pytest.raises(ValueError, match=r"or_cnn trains a model with the head cumulative or coral, .* is 'logits'"):
         prepare(tiny("levels", loss="or_cnn", **{"model.name": "own"}), data=data["levels"], model=own(4))
 
 
@@ -169,7 +169,7 @@ def test_a_model_of_ones_own_is_compared(tmp_path):
 
 
 def test_models_that_do_not_fit_the_config_are_refused(data):
-    with pytest.raises(ValueError, match="model.name is 'linear', which the results would say was trained"):
+    with pytest.raises(ValueError, match=r"model.name is 'linear', which the results would say was trained"):
         prepare(tiny("levels", loss="cross_entropy"), data=data["levels"], model=own(4))
     with pytest.raises(TypeError, match=r"model must be a jaxsurr\.models\.Model or a function that returns one"):
         prepare(tiny("levels", loss="cross_entropy", **{"model.name": "own"}), data=data["levels"], model=lambda **_: 1)
