@@ -253,6 +253,8 @@ def test_kappa_loss_squared_emd_and_sord_are_those_of_dlordinal():
     value, gradient = jax.value_and_grad(lambda z: jnp.mean(losses.quadratic_weighted_kappa(z, LABELS)))(LOGITS)
     np.testing.assert_allclose(value, kappa.item(), rtol=1e-5)
     np.testing.assert_allclose(gradient, logits.grad, rtol=1e-4, atol=1e-6)
+    distance = others.EMDLoss(5)(logits, labels)
+    np.testing.assert_allclose(jnp.mean(losses.squared_emd(LOGITS, LABELS)), distance.item(), rtol=1e-5)
     sord = others.SORDLoss(alpha=1.0, num_classes=5, train_targets=labels)(logits, labels)
     np.testing.assert_allclose(jnp.mean(losses.sord(LOGITS, LABELS)), sord.item(), rtol=1e-5)
 

@@ -1,5 +1,8 @@
+import jax.numpy as jnp
 import pytest
 
+from jaxsurr import losses
+from jaxsurr.settings import parse_spec
 from jaxsurr.training import default_config, methods, tuning, update
 from jaxsurr.training.methods import resolve
 
@@ -10,7 +13,9 @@ def config(loss, **fields):
 
 def test_options_of_a_conventional_loss_reach_its_function():
     method = resolve(config("generalised_cross_entropy?q=0.3&learning_rate=0.01"))
-    assert method.loss.keywords == {"q": 0.3}
+    logits, labels = jnp.array([[1.0, -1.0], [0.5, 0.0]]), jnp.array([1, 0])
+    expected = losses.generalised_cross_entropy(logits, labels, q=0.3)
+    assert method.loss.loss((), logits, labels).tolist() == expected.tolist()
     assert method.config.learning_rate == 0.01 and method.config.loss == "generalised_cross_entropy"
 
 
@@ -53,7 +58,7 @@ def test_trials_stay_within_their_ranges_and_leave_what_is_fixed():
     for text in tuning.trials("generalised_cross_entropy?learning_rate=0.5", 40, 1e-3)[1:]:
         method = resolve(config(text))
         assert method.config.learning_rate == 0.5
-        assert 0.2 <= method.loss.keywords["q"] <= 1.0
+        assert 0.2 <= parse_spec(text)[1]["q"] <= 1.0
     rates = [resolve(config(text)).config.learning_rate for text in tuning.trials("cross_entropy", 40, 1e-3)[1:]]
     assert 0.2e-3 <= min(rates) < 0.4e-3 and 2.5e-3 < max(rates) <= 5e-3
 

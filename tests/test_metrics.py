@@ -104,6 +104,20 @@ def test_thresholds_decode_one_level_more_than_there_are_logits():
     assert metric(jnp.array([[2.0, -1.0], [2.0, 1.0], [-2.0, -1.0]]), jnp.array([2, 2, 2])).tolist() == [1.0, 0.0, 2.0]
 
 
+def test_a_score_is_rounded_to_one_of_the_levels_that_there_are():
+    metric = metrics.get("mean_absolute_error?decode=rounded&levels=4")
+    assert metric.space is spaces.scores
+    scores, levels = jnp.array([[1.4], [-7.0], [9.0], [jnp.nan]]), jnp.array([2, 1, 3, 0])
+    np.testing.assert_array_equal(metric(scores, levels), [1.0, 1.0, 0.0, np.nan])
+    assert metrics.within_one_level(scores, levels, decode="rounded", levels=4).tolist() == [1.0, 1.0, 1.0, 0.0]
+    with pytest.raises(ValueError, match=r"levels \(which decode='rounded' needs, .*\) must be a whole number"):
+        metrics.mean_absolute_error(scores, levels, decode="rounded")
+    with pytest.raises(ValueError, match="targets must be levels from 0 to 2"):
+        metrics.mean_absolute_error(scores, levels, decode="rounded", levels=3)
+    with pytest.raises(ValueError, match="levels is 4, which only decode='rounded' reads"):
+        metrics.mean_absolute_error(jnp.zeros((4, 4)), levels, levels=4)
+
+
 @pytest.mark.parametrize("decode", ["argmax", "median"])
 def test_within_one_level_against_a_loop(decode):
     logits, levels = class_data()

@@ -23,6 +23,7 @@ PROBLEMS = {
     "class_logits": (LOGITS, LABELS),
     "level_logits": (LOGITS, LABELS),
     "cumulative_logits": (LOGITS, (jnp.arange(12) * 5) % 7),
+    "scores": (LOGITS[:, :1], LABELS),
     "points_in_plane": figures(),
     "generic": (LOGITS, LOGITS[::-1] + 1),
 }
@@ -82,6 +83,15 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
     value, gradient = jax.value_and_grad(total)(predictions)
     assert bool(jnp.isfinite(value))
     assert bool(jnp.all(jnp.isfinite(gradient)))
+
+
+def test_scores_may_be_shifted_by_a_level_or_reversed():
+    space, (scores, levels) = spaces.scores, PROBLEMS["scores"]
+    for moved in ((scores + 3, levels + 3), (-scores, -levels)):
+        assert_same(reads(space, *moved), reads(space, scores, levels))
+        assert_same(space.losses(*moved, SCALE), space.losses(scores, levels, SCALE))
+    exact = space.spread(levels[:, None].astype(jnp.float32), levels)
+    assert exact.tolist() == [1.0] * 12  # one level, however exact the scores are
 
 
 def test_prediction_on_its_target_has_finite_gradients():

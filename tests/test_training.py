@@ -465,7 +465,10 @@ def test_divergence_is_said(tmp_path):
 
 UNFIT = {
     "metric of points": ({"metric": "pck"}, "pck does not fit the model's predictions and the classes"),
-    "loss of points": ({"loss": "l1"}, "l1 does not fit the model's predictions and the classes"),
+    "loss of points": (
+        {"loss": "l1"},
+        "the loss l1 does not fit the targets of .* which are classes: it is for points",
+    ),
     "head of points": ({"model.head": "points"}, "model.head is 'points', but the targets .* are classes: use logits"),
     "model of images": ({"model.name": "cnn"}, "the model 'cnn' reads images"),
     "no such file": ({"data.source": "csv:none.csv?target=y"}, "there is no csv file 'none.csv'"),
