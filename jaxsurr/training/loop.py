@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import bilevel, parallel
-from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.data import Data, Split, batches, load, num_batches, stream
+from jaxsurr.data.augment import augmentation
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
@@ -68,6 +69,7 @@ def prepare(config: Any, program: Program | None = None, data: Data | None = Non
     """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only."""
     validate(config)
     data = load_data(config) if data is None else data
+    augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
     parts = hold_out(config, data.train)
     for part, name in zip(parts, ("training", "held-out"), strict=True):
         if len(part.inputs) < config.batch_size:
@@ -285,15 +287,17 @@ class _Run:
 
     # --- one epoch ----------------------------------------------------------------------------------------------------
 
-    def shards(self, split: Split, epoch: int, stream: int) -> Iterator[Batch]:
+    def shards(self, split: Split, epoch: int, number: int, augment: str = "") -> Iterator[Batch]:
         """Batches in an order of their own for each epoch and stream; this process's part of each."""
-        return batches(
+        augmented = dict(augment=augment, names=self.data.names) if augment else {}
+        return (stream if augment else batches)(
             split,
             self.config.batch_size,
             seed=self.config.seed,
-            epoch=stream * _STREAM + epoch,
+            epoch=number * _STREAM + epoch,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
+            **augmented,
         )
 
     def pairs(self, epoch: int, offset: int = 0) -> Iterator[tuple[Batch, ...]]:
@@ -301,7 +305,7 @@ class _Run:
         shard = self.program.executor.shard
         learned = epoch > self.switch and compares_parameters(self.config)
         others = self.endless(self.heldout, epoch, offset) if learned else None
-        for batch in self.shards(self.train, epoch, 2 * offset):
+        for batch in self.shards(self.train, epoch, 2 * offset, self.config.data.augment):
             yield (shard(batch), shard(next(others))) if others else (shard(batch),)
 
     def endless(self, split: Split, epoch: int, offset: int) -> Iterator[Batch]:

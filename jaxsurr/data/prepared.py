@@ -1,0 +1,311 @@
+"""Sets of TensorFlow Datasets, prepared as array_record and read without TensorFlow.
+
+Sets of TFDS's own are read where they are prepared, and prepared where TensorFlow is installed. `utkface`,
+`lsp_extended` and `ordinal_table` (`jaxsurr.data.builders`) are prepared without it, on first use.
+"""
+
+import contextlib
+import difflib
+import fcntl
+import functools
+import importlib.util
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxsurr.data.files import Raw, closest, keypoints
+from jaxsurr.data.stick_figures import JOINTS
+
+
+class _Own(NamedTuple):
+    """A set with a builder of ours: the options it is built from, the key of its files, and how it is read."""
+
+    options: tuple[str, ...]
+    origin: str
+    reading: dict[str, str]
+    kind: str
+
+
+_OWN = {
+    "utkface": _Own(("manual_dir", "size"), "manual_dir", {"x": "image", "y": "age"}, "levels"),
+    "lsp_extended": _Own(
+        ("manual_dir", "size"),
+        "manual_dir",
+        {"x": "image", "points": "points", "visible": "visible", "scale": "torso"},
+        "points",
+    ),
+    "ordinal_table": _Own(("file", "target"), "file", {"x": "inputs", "y": "level"}, "levels"),
+}
+_READING = ("train", "test", "x", "y", "points", "visible", "scale")
+KEYS = ("data_dir", "manual_dir", "size", "file", "target", *_READING)
+
+
+def read_prepared(name: str, **options: str) -> Raw:
+    """Read a set of TensorFlow Datasets, and prepare it first where that is possible.
+
+    A set that is only half there (a preparation that was killed, files that were cut off) is prepared anew, with a
+    warning. One process prepares, others that want the same set wait.
+
+    Args:
+      name: of the set, as in `fashion_mnist`, `emnist/letters` or `mnist:3.0.1`; of ours `utkface`, `lsp_extended` or
+        `ordinal_table`, or with the configuration that is to be read, `utkface/48px-0123456789ab`.
+      options: `data_dir`, where prepared sets are, by default TFDS's own directory; `manual_dir`, the directory of the
+        files that a set is prepared from (for sets of TFDS, files that are downloaded already); `size`, of the images
+        of `utkface` (48) and `lsp_extended` (64) in pixels; `file` and `target`, the csv file and the column of
+        `ordinal_table`; `train` and `test`, what is read, such as `train[:80%]` ("train", and "test" where there is
+        one); `x` and `y` or `points`, `visible` and `scale`, the features that are read, as for `read_npz`.
+
+    Returns:
+      `Raw`: of kind 'points' where points are read, 'levels' for ages, tables and targets with fractions, otherwise
+      'classes'.
+
+    Raises:
+      FileNotFoundError: the files that a set is prepared from are missing; the text says where to get them.
+      ImportError: TFDS is missing, or a set is not prepared and TensorFlow is missing.
+      ValueError: unknown set, key, split or feature; a damaged set that cannot be prepared anew; parts that overlap.
+    """
+    if importlib.util.find_spec("tensorflow_datasets") is None:
+        raise ImportError(f"'tfds:{name}' needs tensorflow-datasets: pip install 'jaxsurr[train]'")
+    own = _OWN.get(name.partition("/")[0])
+    allowed = ("data_dir", *(("manual_dir",) if own is None else own.options), *_READING)
+    for key in options:
+        if key not in allowed:
+            raise ValueError(f"'tfds:{name}' takes no key {key!r}. {closest(key, allowed)}")
+    builder = _stock(name, options) if own is None else _ours(name, own, options)
+    reading = {key: options[key] for key in _READING if key in options}
+    return _read(builder, name, reading if own is None else own.reading | reading, own)
+
+
+# --- to have it prepared ----------------------------------------------------------------------------------------------
+
+
+def _damage(builder: Any) -> str | None:
+    """What is wrong with the files of a set, "" where there are none, None where all is well."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    if not builder.data_path.exists():
+        return ""
+    if not builder.is_prepared() or not builder.info.splits:
+        return f"{str(builder.data_path)!r} holds no dataset_info.json"
+    for split in builder.info.splits.values():
+        for path, rows in zip(split.filepaths, split.shard_lengths, strict=True):
+            reader = ArrayRecordReader(str(path))
+            found = reader.num_records() if reader.ok() else 0
+            reader.close() if reader.ok() else None
+            if found != rows:
+                return f"{str(path)!r} holds {found} of {rows} records"
+    return None
+
+
+@contextlib.contextmanager
+def _alone(builder: Any) -> Iterator[None]:
+    """Holds the lock of a set, which ends with its process however that ends."""
+    root = Path(builder.data_path).parent
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "prepare.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare(make: Callable[[], Any], download: Any = None, ours: bool = False) -> Any:
+    """A builder whose set is wholly there."""
+    builder = make()
+    if _damage(builder) is None:
+        return builder
+    with _alone(builder):
+        builder = make()  # another process may have prepared it meanwhile
+        damage = _damage(builder)
+        if damage is None:
+            return builder
+        if ours:  # of sets that nothing else prepares
+            for left in Path(builder.data_path).parent.glob(f"incomplete.*_{builder.data_path.name}"):
+                damage = damage or f"{str(left)!r} is what a preparation that was cut off has left"
+                shutil.rmtree(left)
+        if damage:
+            warnings.warn(f"{builder.name} is half-written and is prepared anew: {damage}", stacklevel=4)
+            shutil.rmtree(builder.data_path, ignore_errors=True)
+            builder = make()  # one that knows of no files
+        with contextlib.redirect_stdout(sys.stderr):  # it prints
+            builder.download_and_prepare(file_format="array_record", download_config=download)
+    return builder
+
+
+def _ours(name: str, own: _Own, options: dict[str, str]) -> Any:
+    from jaxsurr.data import builders
+
+    name, _, config = name.partition("/")
+    data_dir = options.get("data_dir")
+    if own.origin in options:
+        if name == "ordinal_table":
+            if "target" not in options:
+                raise ValueError("'tfds:ordinal_table' needs '&target=NAME', the column of the levels")
+            make = functools.partial(builders.OrdinalTable, file=options["file"], target=options["target"])
+        else:
+            kind, size = (builders.Utkface, "48") if name == "utkface" else (builders.LspExtended, "64")
+            make = functools.partial(kind, directory=options["manual_dir"], size=_size(options.get("size", size)))
+        return _prepare(functools.partial(make, data_dir=data_dir), ours=True)
+    return _prepared_before(name, own, config, options)
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 8:
+        raise ValueError(f"size={text!r}: expected the height and width of the images in pixels, at least 8")
+    return int(text)
+
+
+def _prepared_before(name: str, own: _Own, config: str, options: dict[str, str]) -> Any:
+    """A set of ours whose files are not named, or gone."""
+    import tensorflow_datasets as tfds
+
+    root = Path(options.get("data_dir") or tfds.core.constants.DATA_DIR).expanduser() / name
+    pattern = config or (f"{_size(options['size'])}px-*" if "size" in options else "*")
+    found = sorted(path.parent for path in root.glob(f"{pattern}/*/dataset_info.json") if "incomplete" not in str(path))
+    again = f"name the files that it is prepared from, '?{own.origin}=...'"
+    if len(found) > 1:
+        configs = ", ".join(path.parent.name for path in found)
+        raise ValueError(f"{str(root)!r} holds several sets; {again}, or one of them, 'tfds:{name}/CONFIG': {configs}")
+    if not found:
+        page = {
+            "utkface": " (UTKFace, aligned and cropped: https://susanqq.github.io/UTKFace/)",
+            "lsp_extended": " (joints.mat and images: http://sam.johnson.io/research/lspet.html)",
+        }.get(name, "")
+        raise FileNotFoundError(f"'tfds:{name}' is not prepared in {str(root)!r}; {again}{page}")
+    builder = tfds.builder_from_directory(found[0])
+    damage = _damage(builder)
+    if damage:
+        raise ValueError(f"'tfds:{name}' is half-written: {damage}; {again}, and it is prepared anew")
+    return builder
+
+
+def _stock(name: str, options: dict[str, str]) -> Any:
+    import tensorflow_datasets as tfds
+
+    data_dir = options.get("data_dir")
+    missing = importlib.util.find_spec("tensorflow") is None
+    try:
+        builder = tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)  # without the set's own code
+    except tfds.core.registered.DatasetNotFoundError:
+        builder = None
+    if builder is not None:
+        form = builder.info.file_format.value
+        if form != "array_record":
+            raise ValueError(
+                f"'tfds:{name}' is prepared as {form} in {str(builder.data_path)!r}, and only array_record is read; "
+                "name another data_dir=DIR to have it prepared anew"
+            )
+        damage = _damage(builder)
+        if damage is None:
+            return builder
+    else:
+        known = tfds.list_builders(with_community_datasets=False)
+        if re.split("[/:]", name)[0] not in known:
+            near = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            raise ValueError(f"TFDS has no data set {name!r}; {hint}tfds.list_builders() names them all")
+        damage = f"it is not prepared in {str(data_dir or tfds.core.constants.DATA_DIR)!r}"
+    if missing:
+        raise ImportError(
+            f"'tfds:{name}' cannot be read: {damage}. To prepare it needs TensorFlow: pip install 'jaxsurr[tf]' and "
+            f"run this again, or prepare it on another machine by 'tfds build {name} --file_format=array_record' and "
+            "name the directory it is in, data_dir=DIR"
+        )
+
+    manual = options.get("manual_dir")
+    if manual is not None and not Path(manual).is_dir():
+        raise FileNotFoundError(f"there is no directory {manual!r}; check manual_dir of 'tfds:{name}'")
+    make = functools.partial(tfds.builder, name, data_dir=data_dir, file_format="array_record")
+    return _prepare(make, tfds.download.DownloadConfig(manual_dir=manual))
+
+
+# --- to read it -------------------------------------------------------------------------------------------------------
+
+
+def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) -> Raw:
+    import tensorflow_datasets as tfds
+
+    parts = {"train": reading.get("train", "train")}
+    if "test" in reading or "test" in builder.info.splits:
+        parts["test"] = reading.get("test", "test")
+    sources = {}
+    for key, split in parts.items():
+        try:
+            sources[key] = builder.as_data_source(split=split)
+        except ValueError as error:
+            raise ValueError(f"'tfds:{name}': {key}={split!r} names no rows of it: {error}") from error
+    _refuse_overlap(builder, name, parts)
+    features = builder.info.features
+    pair = builder.info.supervised_keys or ("image", "label")
+    x, y = reading.get("x", pair[0]), reading.get("y", pair[1])
+    points, visible, scale = (reading.get(key) for key in ("points", "visible", "scale"))
+    if points is not None and scale is None:
+        raise ValueError("points need a scale, the feature that their errors are divided by; add '&scale=NAME'")
+    if points is None and (visible is not None or scale is not None):
+        raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
+    wanted = [x, y] if points is None else [key for key in (x, points, visible, scale) if key is not None]
+    for feature in wanted:
+        if feature not in features:
+            raise ValueError(f"'tfds:{name}' has no feature {feature!r}. {closest(feature, features)}")
+    arrays = []
+    for key, source in sources.items():
+        columns = _columns(f"{name}, {key}={parts[key]}", source, wanted)
+        if points is None:
+            if columns[y].ndim != 1:
+                raise ValueError(f"'tfds:{name}': {y!r} has shape {columns[y].shape[1:]}, expected one number a row")
+            arrays += [columns[x], columns[y]]
+        else:
+            arrays += keypoints(name, columns[x], columns[points], columns.get(visible), columns[scale])
+    if points is not None:
+        return Raw(*arrays, kind="points", names=JOINTS if own else ())
+    if own is not None:
+        return Raw(*arrays, kind=own.kind)
+    if isinstance(features[y], tfds.features.ClassLabel):
+        values = np.unique(np.concatenate(arrays[1::2]))
+        return Raw(*arrays, names=tuple(features[y].int2str(int(value)) for value in values))
+    return Raw(*arrays, kind="levels" if arrays[1].dtype.kind == "f" else "classes")
+
+
+def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
+    """Rows to test on must not be rows to train on."""
+    if len(parts) < 2:
+        return
+    train, test = ([*builder.info.splits[split].file_instructions] for split in parts.values())
+    shared = sum(
+        max(min(a.skip + a.take, b.skip + b.take) - max(a.skip, b.skip), 0)
+        for a in train
+        for b in test
+        if a.filename == b.filename
+    )
+    if shared:
+        raise ValueError(
+            f"'tfds:{name}': train={parts['train']!r} and test={parts['test']!r} share {shared} rows; expected none, "
+            "as in '?train=train[:80%]&test=train[80%:]'"
+        )
+
+
+def _columns(where: str, source: Sequence[dict[str, Any]], features: list[str]) -> dict[str, np.ndarray]:
+    """Whole columns of a set, `[N, ...]` each."""
+    columns: dict[str, np.ndarray] = {}
+    for row in range(len(source)):
+        example = source[row]
+        for feature in features:
+            value = np.asarray(example[feature])
+            if not row:
+                if value.dtype.kind not in "biuf":
+                    raise ValueError(f"{where}: the feature {feature!r} has dtype {value.dtype}, expected numbers")
+                columns[feature] = np.empty((len(source), *value.shape), value.dtype)
+            if value.shape != columns[feature].shape[1:]:
+                raise ValueError(
+                    f"{where}: the feature {feature!r} has shape {value.shape} in row {row}, but "
+                    f"{columns[feature].shape[1:]} before; expected arrays of one shape: prepare images of one size"
+                )
+            columns[feature][row] = value
+    for feature, column in columns.items():
+        if column.dtype.kind == "f" and not np.isfinite(column).all():
+            raise ValueError(f"{where}: {feature!r} has {np.sum(~np.isfinite(column))} values that are NaN or infinite")
+    return columns
