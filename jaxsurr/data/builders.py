@@ -21,7 +21,12 @@ from jaxsurr.data.stick_figures import JOINTS
 
 _FACE = re.compile(r"(\d{1,3})(_\d+){1,3}\.", re.ASCII)
 _OLDEST = 130
-_DAMAGED = (OSError, SyntaxError, ValueError)  # what Pillow raises for files that it cannot decode
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+)  # what Pillow raises for files that it cannot decode
 _MIN_VISIBLE, _MIN_TORSO = 11, 6.0
 
 
@@ -60,7 +65,7 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
     HOMEPAGE = "https://susanqq.github.io/UTKFace/"
     code_path = epath.Path(__file__)
 
-    def __init__(self, *, directory: str | Path, size: int, data_dir: str | None = None):
+    def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.directory, self.size = Path(directory), size
         self.files = sorted(p for p in self.directory.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
         if not self.files:
@@ -152,7 +157,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
     HOMEPAGE = "http://sam.johnson.io/research/lspet.html"
     code_path = epath.Path(__file__)
 
-    def __init__(self, *, directory: str | Path, size: int, data_dir: str | None = None):
+    def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.size, path = size, Path(directory) / "joints.mat"
         origin = f"get Leeds Sports Pose Extended from {self.HOMEPAGE} and name its directory, manual_dir=DIR"
         if not path.is_file():
@@ -273,7 +278,7 @@ class OrdinalTable(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     code_path = epath.Path(__file__)
 
-    def __init__(self, *, file: str | Path, target: str, data_dir: str | None = None):
+    def __init__(self, *, file: str | Path, target: str, data_dir: str | Path | None = None):
         self.table = read_csv(file, target)
         digest = hashlib.sha256(Path(file).read_bytes() + target.encode()).hexdigest()[:12]
         config = tfds.core.BuilderConfig(name=f"{Path(file).stem}-{digest}")

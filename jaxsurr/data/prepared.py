@@ -6,9 +6,9 @@ Sets of TFDS's own are read where they are prepared, and prepared where TensorFl
 
 import contextlib
 import difflib
-import fcntl
 import functools
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -42,6 +42,7 @@ _OWN = {
     ),
     "ordinal_table": _Own(("file", "target"), "file", {"x": "inputs", "y": "level"}, "levels"),
 }
+_DESCRIPTION = ("dataset_info.json", "features.json")
 _READING = ("train", "test", "x", "y", "points", "visible", "scale")
 KEYS = ("data_dir", "manual_dir", "size", "file", "target", *_READING)
 
@@ -77,12 +78,35 @@ def read_prepared(name: str, **options: str) -> Raw:
     for key in options:
         if key not in allowed:
             raise ValueError(f"'tfds:{name}' takes no key {key!r}. {closest(key, allowed)}")
-    builder = _stock(name, options) if own is None else _ours(name, own, options)
+    folder = re.split("[/:]", name)[0]
+    root = Path(options.get("data_dir") or _default_directory()).expanduser() / folder
+    builder = _stock(name, root, options) if own is None else _ours(name, own, root, options)
     reading = {key: options[key] for key in _READING if key in options}
     return _read(builder, name, reading if own is None else own.reading | reading, own)
 
 
 # --- to have it prepared ----------------------------------------------------------------------------------------------
+
+
+def _default_directory() -> str:
+    from tensorflow_datasets.core import constants
+
+    return constants.DATA_DIR
+
+
+def _undescribed(root: Path) -> dict[Path, str]:
+    """Directories with a set whose description cannot be read, which TFDS would stumble over, and what is wrong."""
+    found = {}
+    for path in root.rglob("*"):
+        if path.name in _DESCRIPTION or ".array_record-" in path.name:
+            found[path.parent] = ""
+    for directory in found:
+        for name in _DESCRIPTION:
+            try:
+                json.loads((directory / name).read_text())
+            except (OSError, ValueError) as error:
+                found[directory] = f"{str(directory / name)!r} cannot be read ({error})"
+    return {path: why for path, why in found.items() if why and "incomplete." not in path.name}
 
 
 def _damage(builder: Any) -> str | None:
@@ -91,66 +115,76 @@ def _damage(builder: Any) -> str | None:
 
     if not builder.data_path.exists():
         return ""
-    if not builder.is_prepared() or not builder.info.splits:
-        return f"{str(builder.data_path)!r} holds no dataset_info.json"
+    if not builder.is_prepared():
+        return f"{str(builder.data_path)!r} holds no set"
     for split in builder.info.splits.values():
         for path, rows in zip(split.filepaths, split.shard_lengths, strict=True):
             reader = ArrayRecordReader(str(path))
             found = reader.num_records() if reader.ok() else 0
-            reader.close() if reader.ok() else None
-            if found != rows:
+            if found != rows:  # TFDS itself would read the wrong records, and say nothing
                 return f"{str(path)!r} holds {found} of {rows} records"
     return None
 
 
 @contextlib.contextmanager
-def _alone(builder: Any) -> Iterator[None]:
+def _alone(root: Path) -> Iterator[None]:
     """Holds the lock of a set, which ends with its process however that ends."""
-    root = Path(builder.data_path).parent
+    import fcntl
+
     root.mkdir(parents=True, exist_ok=True)
     with (root / "prepare.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _prepare(make: Callable[[], Any], download: Any = None, ours: bool = False) -> Any:
-    """A builder whose set is wholly there."""
-    builder = make()
-    if _damage(builder) is None:
-        return builder
-    with _alone(builder):
-        builder = make()  # another process may have prepared it meanwhile
-        damage = _damage(builder)
-        if damage is None:
+def _prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
+    """A builder whose set is wholly there. A set without `download` is ours, which nothing else prepares."""
+    if not _undescribed(root):
+        builder = make()
+        if _damage(builder) is None:
             return builder
-        if ours:  # of sets that nothing else prepares
-            for left in Path(builder.data_path).parent.glob(f"incomplete.*_{builder.data_path.name}"):
-                damage = damage or f"{str(left)!r} is what a preparation that was cut off has left"
+    with _alone(root):  # another process may have prepared it meanwhile
+        damage = _undescribed(root)
+        for directory in damage:
+            shutil.rmtree(directory)
+        builder = make()
+        wrong = _damage(builder)
+        if wrong is None:
+            return builder
+        if wrong:
+            damage[Path(builder.data_path)] = wrong
+            shutil.rmtree(builder.data_path)
+            builder = make()  # one that knows of no files
+        if download is None:
+            for left in root.glob("*/incomplete.*"):
+                damage[left] = f"{str(left)!r} is what a preparation that was cut off has left"
                 shutil.rmtree(left)
         if damage:
-            warnings.warn(f"{builder.name} is half-written and is prepared anew: {damage}", stacklevel=4)
-            shutil.rmtree(builder.data_path, ignore_errors=True)
-            builder = make()  # one that knows of no files
+            reasons = "; ".join(damage.values())
+            warnings.warn(f"{builder.name} is half-written and is prepared anew: {reasons}", stacklevel=4)
         with contextlib.redirect_stdout(sys.stderr):  # it prints
             builder.download_and_prepare(file_format="array_record", download_config=download)
     return builder
 
 
-def _ours(name: str, own: _Own, options: dict[str, str]) -> Any:
+def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
     from jaxsurr.data import builders
 
     name, _, config = name.partition("/")
-    data_dir = options.get("data_dir")
-    if own.origin in options:
-        if name == "ordinal_table":
-            if "target" not in options:
-                raise ValueError("'tfds:ordinal_table' needs '&target=NAME', the column of the levels")
-            make = functools.partial(builders.OrdinalTable, file=options["file"], target=options["target"])
-        else:
-            kind, size = (builders.Utkface, "48") if name == "utkface" else (builders.LspExtended, "64")
-            make = functools.partial(kind, directory=options["manual_dir"], size=_size(options.get("size", size)))
-        return _prepare(functools.partial(make, data_dir=data_dir), ours=True)
-    return _prepared_before(name, own, config, options)
+    if own.origin not in options:
+        return _prepared_before(name, own, config, root, options)
+    if config:
+        raise ValueError(
+            f"'tfds:{name}/{config}' names a prepared set, and {own.origin} the files of one; leave one out"
+        )
+    if name == "ordinal_table":
+        if "target" not in options:
+            raise ValueError("'tfds:ordinal_table' needs '&target=NAME', the column of the levels")
+        make = functools.partial(builders.OrdinalTable, file=options["file"], target=options["target"])
+    else:
+        kind, size = (builders.Utkface, "48") if name == "utkface" else (builders.LspExtended, "64")
+        make = functools.partial(kind, directory=options["manual_dir"], size=_size(options.get("size", size)))
+    return _prepare(functools.partial(make, data_dir=root.parent), root)
 
 
 def _size(text: str) -> int:
@@ -159,13 +193,14 @@ def _size(text: str) -> int:
     return int(text)
 
 
-def _prepared_before(name: str, own: _Own, config: str, options: dict[str, str]) -> Any:
+def _prepared_before(name: str, own: _Own, config: str, root: Path, options: dict[str, str]) -> Any:
     """A set of ours whose files are not named, or gone."""
     import tensorflow_datasets as tfds
 
-    root = Path(options.get("data_dir") or tfds.core.constants.DATA_DIR).expanduser() / name
+    if "target" in options:
+        raise ValueError(f"'tfds:{name}': target is a column of a file; add '&file=PATH', or leave target out")
     pattern = config or (f"{_size(options['size'])}px-*" if "size" in options else "*")
-    found = sorted(path.parent for path in root.glob(f"{pattern}/*/dataset_info.json") if "incomplete" not in str(path))
+    found = sorted({path.parent for path in root.glob(f"{pattern}/[0-9]*/*")})
     again = f"name the files that it is prepared from, '?{own.origin}=...'"
     if len(found) > 1:
         configs = ", ".join(path.parent.name for path in found)
@@ -176,6 +211,9 @@ def _prepared_before(name: str, own: _Own, config: str, options: dict[str, str])
             "lsp_extended": " (joints.mat and images: http://sam.johnson.io/research/lspet.html)",
         }.get(name, "")
         raise FileNotFoundError(f"'tfds:{name}' is not prepared in {str(root)!r}; {again}{page}")
+    damage = _undescribed(found[0])
+    if damage:
+        raise ValueError(f"'tfds:{name}' is half-written: {damage[found[0]]}; {again}, and it is prepared anew")
     builder = tfds.builder_from_directory(found[0])
     damage = _damage(builder)
     if damage:
@@ -183,13 +221,13 @@ def _prepared_before(name: str, own: _Own, config: str, options: dict[str, str])
     return builder
 
 
-def _stock(name: str, options: dict[str, str]) -> Any:
+def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     import tensorflow_datasets as tfds
 
-    data_dir = options.get("data_dir")
     missing = importlib.util.find_spec("tensorflow") is None
-    try:
-        builder = tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)  # without the set's own code
+    broken = _undescribed(root)
+    try:  # without the set's own code, which may need TensorFlow
+        builder = None if broken else tfds.core.read_only_builder.builder_from_files(name, data_dir=root.parent)
     except tfds.core.registered.DatasetNotFoundError:
         builder = None
     if builder is not None:
@@ -202,13 +240,15 @@ def _stock(name: str, options: dict[str, str]) -> Any:
         damage = _damage(builder)
         if damage is None:
             return builder
+    elif broken:
+        damage = "; ".join(broken.values())
     else:
         known = tfds.list_builders(with_community_datasets=False)
-        if re.split("[/:]", name)[0] not in known:
+        if root.name not in known:
             near = difflib.get_close_matches(name, known)
             hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             raise ValueError(f"TFDS has no data set {name!r}; {hint}tfds.list_builders() names them all")
-        damage = f"it is not prepared in {str(data_dir or tfds.core.constants.DATA_DIR)!r}"
+        damage = f"it is not prepared in {str(root)!r}"
     if missing:
         raise ImportError(
             f"'tfds:{name}' cannot be read: {damage}. To prepare it needs TensorFlow: pip install 'jaxsurr[tf]' and "
@@ -219,8 +259,8 @@ def _stock(name: str, options: dict[str, str]) -> Any:
     manual = options.get("manual_dir")
     if manual is not None and not Path(manual).is_dir():
         raise FileNotFoundError(f"there is no directory {manual!r}; check manual_dir of 'tfds:{name}'")
-    make = functools.partial(tfds.builder, name, data_dir=data_dir, file_format="array_record")
-    return _prepare(make, tfds.download.DownloadConfig(manual_dir=manual))
+    make = functools.partial(tfds.builder, name, data_dir=root.parent, file_format="array_record")
+    return _prepare(make, root, tfds.download.DownloadConfig(manual_dir=manual))
 
 
 # --- to read it -------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def stream(
       stream with the same arguments goes on from there.
 
     Raises:
+      ImportError: grain is missing.
       ValueError: as for `batches` and `jaxsurr.data.augment.augmentation`, at once and not at the first batch.
 
     >>> split = Split(np.arange(12, dtype=np.float32)[:, None], np.arange(12, dtype=np.int32))
@@ -55,8 +56,10 @@ def stream(
     >>> [batch.targets.tolist() for batch in resumed] == whole[1:]
     True
     """
-    import grain
-
+    try:
+        import grain
+    except ImportError as error:
+        raise ImportError("streams of batches need grain: pip install 'jaxsurr[train]'") from error
     rows, count = len(split.inputs), num_batches(split, batch_size)
     check_order(split, batch_size, seed, epoch, process_index, process_count)
     if prefetch < 1:

@@ -73,6 +73,7 @@ def test_flip_swaps_left_and_right_joints():
 
 def test_quarter_turn_is_exact():
     split = spots(1, 15, 15)
+    split = split._replace(inputs=split.inputs * np.array([1, 2], np.float32))  # two channels
     images, people = augmentation("rotate=90", split)(*split, chances(1, turn=1.0))
     np.testing.assert_allclose(images[0], np.rot90(split.inputs[0], -1), atol=1e-6)
     x, y = split.targets.points[0, 1]

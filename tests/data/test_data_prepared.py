@@ -220,20 +220,51 @@ def cut_off(shard):
         file.truncate(shard.stat().st_size // 2)
 
 
-def forget(shard):
+def cut_off_description(shard):
+    path = shard.with_name("dataset_info.json")
+    path.write_bytes(path.read_bytes()[:99])
+
+
+def forget_description(shard):
     shard.with_name("dataset_info.json").unlink()
 
 
-@pytest.mark.parametrize("damage", [cut_off, Path.unlink, forget])
+def forget_features(shard):
+    shard.with_name("features.json").unlink()
+
+
+def forget_all(shard):
+    for path in shard.parent.iterdir():
+        path.unlink()
+
+
+HALVES = {
+    cut_off: "holds 0 of 12 records",
+    Path.unlink: "holds 0 of 12 records",
+    cut_off_description: "dataset_info.json' cannot be read",
+    forget_description: "dataset_info.json' cannot be read",
+    forget_features: "features.json' cannot be read",
+}
+
+
+@pytest.mark.parametrize("damage", HALVES)
 def test_half_written_set_is_prepared_anew(tmp_path, faces, damage):
     before = read_prepared("utkface", **options(tmp_path, manual_dir=faces))
     damage(shards(tmp_path)[0])
-    if damage is not forget:
-        with pytest.raises(ValueError, match=r"half-written: .* holds 0 of 12 records; name the files"):
-            read_prepared("utkface", **options(tmp_path))
-    with pytest.warns(UserWarning, match="utkface is half-written and is prepared anew"):
+    with pytest.raises(ValueError, match=f"half-written: .*{HALVES[damage]}.*; name the files"):
+        read_prepared("utkface", **options(tmp_path))
+    with pytest.warns(UserWarning, match=f"utkface is half-written and is prepared anew: .*{HALVES[damage]}"):
         after = read_prepared("utkface", **options(tmp_path, manual_dir=faces))
     np.testing.assert_array_equal(after.inputs, before.inputs)
+
+
+def test_empty_directory_is_not_a_set(tmp_path, faces):
+    read_prepared("utkface", **options(tmp_path, manual_dir=faces))
+    forget_all(shards(tmp_path)[0])
+    with pytest.raises(FileNotFoundError, match="not prepared"):
+        read_prepared("utkface", **options(tmp_path))
+    with pytest.warns(UserWarning, match="half-written and is prepared anew: .* holds no set"):
+        assert len(read_prepared("utkface", **options(tmp_path, manual_dir=faces)).inputs) == 12
 
 
 def test_killed_while_preparing(tmp_path, faces):
@@ -323,8 +354,12 @@ def test_wrong_feature_of_a_stock_set(tmp_path, stock, query, message):
 def test_stock_set_without_tensorflow(tmp_path, stock):
     with pytest.raises(ImportError, match=r"not prepared in .*pip install 'jaxsurr\[tf\]'.*tfds build fashion_mnist"):
         read_prepared("fashion_mnist", **options(tmp_path))
-    cut_off(shards(tmp_path)[0])
+    whole = [path for path in shards(tmp_path) if "train" in path.name]
+    cut_off(whole[0])
     with pytest.raises(ImportError, match=r"records. To prepare it needs TensorFlow: pip install 'jaxsurr\[tf\]'"):
+        read_prepared("animals", **options(tmp_path))
+    cut_off_description(whole[0])
+    with pytest.raises(ImportError, match=r"dataset_info.json' cannot be read .* To prepare it needs TensorFlow"):
         read_prepared("animals", **options(tmp_path))
 
 
@@ -362,6 +397,10 @@ def test_unknown_keys_and_sizes(tmp_path, faces):
         load(source("utkface", maunal_dir=faces), seed=0)
     with pytest.raises(ValueError, match="takes no key 'file'"):
         load(source("utkface", **options(tmp_path, file="x.csv")), seed=0)
+    with pytest.raises(ValueError, match="target is a column of a file"):
+        load(source("ordinal_table", **options(tmp_path, target="y")), seed=0)
+    with pytest.raises(ValueError, match="names a prepared set, and manual_dir the files of one"):
+        load(source("utkface/48px-1", **options(tmp_path, manual_dir=faces)), seed=0)
     with pytest.raises(ValueError, match=r"TFDS has no data set 'fashion_mnits'; did you mean 'fashion_mnist'"):
         load("tfds:fashion_mnits", seed=0)
     for size in ("4", "big"):
