@@ -9,6 +9,7 @@ import difflib
 import functools
 import importlib.util
 import json
+import os
 import re
 import shutil
 import sys
@@ -24,23 +25,20 @@ from jaxsurr.data.stick_figures import JOINTS
 
 
 class _Own(NamedTuple):
-    """A set with a builder of ours: the options it is built from, the key of its files, and how it is read."""
+    """A set of ours: its class in `builders`, the options it is made from (its files first), how it is read."""
 
+    builder: str
     options: tuple[str, ...]
-    origin: str
     reading: dict[str, str]
     kind: str
+    size: str = ""
 
 
+_PEOPLE = {"x": "image", "points": "points", "visible": "visible", "scale": "torso"}
 _OWN = {
-    "utkface": _Own(("manual_dir", "size"), "manual_dir", {"x": "image", "y": "age"}, "levels"),
-    "lsp_extended": _Own(
-        ("manual_dir", "size"),
-        "manual_dir",
-        {"x": "image", "points": "points", "visible": "visible", "scale": "torso"},
-        "points",
-    ),
-    "ordinal_table": _Own(("file", "target"), "file", {"x": "inputs", "y": "level"}, "levels"),
+    "utkface": _Own("Utkface", ("manual_dir", "size"), {"x": "image", "y": "age"}, "levels", "48"),
+    "lsp_extended": _Own("LspExtended", ("manual_dir", "size"), _PEOPLE, "points", "64"),
+    "ordinal_table": _Own("OrdinalTable", ("file", "target"), {"x": "inputs", "y": "level"}, "levels"),
 }
 _DESCRIPTION = ("dataset_info.json", "features.json")
 _READING = ("train", "test", "x", "y", "points", "visible", "scale")
@@ -95,18 +93,16 @@ def _default_directory() -> str:
 
 
 def _undescribed(root: Path) -> dict[Path, str]:
-    """Directories with a set whose description cannot be read, which TFDS would stumble over, and what is wrong."""
-    found = {}
-    for path in root.rglob("*"):
-        if path.name in _DESCRIPTION or ".array_record-" in path.name:
-            found[path.parent] = ""
-    for directory in found:
-        for name in _DESCRIPTION:
-            try:
-                json.loads((directory / name).read_text())
-            except (OSError, ValueError) as error:
-                found[directory] = f"{str(directory / name)!r} cannot be read ({error})"
-    return {path: why for path, why in found.items() if why and "incomplete." not in path.name}
+    """Directories of array_record files whose description cannot be read, and what is wrong with it."""
+    wrong = {}
+    for place, _, files in os.walk(root):  # it passes over what another process removes meanwhile
+        if any(".array_record-" in file for file in files) and "incomplete." not in place:
+            for name in ("dataset_info.json", "features.json"):
+                try:
+                    json.loads(Path(place, name).read_text())
+                except (OSError, ValueError) as error:
+                    wrong[Path(place)] = f"{os.path.join(place, name)!r} cannot be read ({error})"
+    return wrong
 
 
 def _damage(builder: Any) -> str | None:
@@ -149,8 +145,6 @@ def _prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
             shutil.rmtree(directory)
         builder = make()
         wrong = _damage(builder)
-        if wrong is None:
-            return builder
         if wrong:
             damage[Path(builder.data_path)] = wrong
             shutil.rmtree(builder.data_path)
@@ -161,7 +155,11 @@ def _prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
                 shutil.rmtree(left)
         if damage:
             reasons = "; ".join(damage.values())
-            warnings.warn(f"{builder.name} is half-written and is prepared anew: {reasons}", stacklevel=4)
+            warnings.warn(
+                f"{root.name} is half-written; what is damaged is removed and prepared anew: {reasons}", stacklevel=4
+            )
+        if wrong is None:
+            return builder
         with contextlib.redirect_stdout(sys.stderr):  # it prints
             builder.download_and_prepare(file_format="array_record", download_config=download)
     return builder
@@ -170,20 +168,19 @@ def _prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
 def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
     from jaxsurr.data import builders
 
-    name, _, config = name.partition("/")
-    if own.origin not in options:
-        return _prepared_before(name, own, config, root, options)
-    if config:
+    kind, origin, (name, _, config) = getattr(builders, own.builder), own.options[0], name.partition("/")
+    if "target" in own.options and (origin in options) != ("target" in options):
         raise ValueError(
-            f"'tfds:{name}/{config}' names a prepared set, and {own.origin} the files of one; leave one out"
+            f"'tfds:{name}' is made of a file and a column: '?file=PATH&target=NAME'; give both or neither"
         )
-    if name == "ordinal_table":
-        if "target" not in options:
-            raise ValueError("'tfds:ordinal_table' needs '&target=NAME', the column of the levels")
-        make = functools.partial(builders.OrdinalTable, file=options["file"], target=options["target"])
+    if origin not in options:
+        return _prepared_before(name, config, root, options, origin, getattr(kind, "HOMEPAGE", ""))
+    if config:
+        raise ValueError(f"'tfds:{name}/{config}' names a prepared set, and {origin} the files of one; leave one out")
+    if own.size:
+        make = functools.partial(kind, directory=options[origin], size=_size(options.get("size", own.size)))
     else:
-        kind, size = (builders.Utkface, "48") if name == "utkface" else (builders.LspExtended, "64")
-        make = functools.partial(kind, directory=options["manual_dir"], size=_size(options.get("size", size)))
+        make = functools.partial(kind, file=options["file"], target=options["target"])
     return _prepare(functools.partial(make, data_dir=root.parent), root)
 
 
@@ -193,29 +190,21 @@ def _size(text: str) -> int:
     return int(text)
 
 
-def _prepared_before(name: str, own: _Own, config: str, root: Path, options: dict[str, str]) -> Any:
+def _prepared_before(name: str, config: str, root: Path, options: dict[str, str], origin: str, homepage: str) -> Any:
     """A set of ours whose files are not named, or gone."""
     import tensorflow_datasets as tfds
 
-    if "target" in options:
-        raise ValueError(f"'tfds:{name}': target is a column of a file; add '&file=PATH', or leave target out")
     pattern = config or (f"{_size(options['size'])}px-*" if "size" in options else "*")
     found = sorted({path.parent for path in root.glob(f"{pattern}/[0-9]*/*")})
-    again = f"name the files that it is prepared from, '?{own.origin}=...'"
+    again = f"name the files that it is prepared from, '?{origin}=...'" + f" (from {homepage})" * bool(homepage)
+    if not found:
+        raise FileNotFoundError(f"'tfds:{name}' is not prepared in {str(root)!r}; {again}")
     if len(found) > 1:
         configs = ", ".join(path.parent.name for path in found)
         raise ValueError(f"{str(root)!r} holds several sets; {again}, or one of them, 'tfds:{name}/CONFIG': {configs}")
-    if not found:
-        page = {
-            "utkface": " (UTKFace, aligned and cropped: https://susanqq.github.io/UTKFace/)",
-            "lsp_extended": " (joints.mat and images: http://sam.johnson.io/research/lspet.html)",
-        }.get(name, "")
-        raise FileNotFoundError(f"'tfds:{name}' is not prepared in {str(root)!r}; {again}{page}")
-    damage = _undescribed(found[0])
-    if damage:
-        raise ValueError(f"'tfds:{name}' is half-written: {damage[found[0]]}; {again}, and it is prepared anew")
-    builder = tfds.builder_from_directory(found[0])
-    damage = _damage(builder)
+    damage = _undescribed(found[0]).get(found[0])
+    builder = None if damage else tfds.builder_from_directory(found[0])
+    damage = damage or _damage(builder)
     if damage:
         raise ValueError(f"'tfds:{name}' is half-written: {damage}; {again}, and it is prepared anew")
     return builder
@@ -255,7 +244,6 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
             f"run this again, or prepare it on another machine by 'tfds build {name} --file_format=array_record' and "
             "name the directory it is in, data_dir=DIR"
         )
-
     manual = options.get("manual_dir")
     if manual is not None and not Path(manual).is_dir():
         raise FileNotFoundError(f"there is no directory {manual!r}; check manual_dir of 'tfds:{name}'")
