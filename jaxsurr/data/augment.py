@@ -135,25 +135,28 @@ def _cropped(images: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:
     """Windows of the padded images, from `offsets` `[B, 2]` (down, across) on."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))
-    down = offsets[:, 0, None] + most + np.arange(height)
-    across = offsets[:, 1, None] + most + np.arange(width)
-    return padded[np.arange(len(images))[:, None, None], down[:, :, None], across[:, None, :]]
+    starts = (offsets + most).tolist()
+    return np.stack([padded[row, y : y + height, x : x + width] for row, (y, x) in enumerate(starts)])
 
 
 def _rotated(images: np.ndarray, points: np.ndarray | None, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Images, interpolated linearly, and points (x, y), turned clockwise about the image's centre."""
-    from scipy.ndimage import affine_transform
+    from PIL import Image
 
-    centre = (np.array(images.shape[1:3]) - 1) / 2
+    height, width = images.shape[1:3]
     cosines, sines = np.cos(angles), np.sin(angles)
     turned = np.empty_like(images)
-    for row, (cosine, sine) in enumerate(zip(cosines, sines, strict=True)):
-        back = np.array([[cosine, -sine], [sine, cosine]])  # from (y, x) of the result to (y, x) of the image
+    for row, (cosine, sine) in enumerate(zip(cosines.tolist(), sines.tolist(), strict=True)):
+        # From (x, y) of the result to (x, y) of the image; Pillow measures from the image's corner.
+        across = (cosine, sine, (width - cosine * width - sine * height) / 2)
+        down = (-sine, cosine, (height + sine * width - cosine * height) / 2)
         for channel in range(images.shape[3]):
-            affine_transform(
-                images[row, :, :, channel], back, centre - back @ centre, output=turned[row, :, :, channel], order=1
+            image = Image.fromarray(images[row, :, :, channel])
+            turned[row, :, :, channel] = image.transform(
+                (width, height), Image.Transform.AFFINE, across + down, Image.Resampling.BILINEAR
             )
     if points is None:
         return turned, None
     forth = np.stack([cosines, -sines, sines, cosines], axis=-1).reshape(-1, 1, 2, 2)
-    return turned, (forth @ (points - centre[::-1])[..., None])[..., 0] + centre[::-1]
+    centre = np.array([width - 1, height - 1]) / 2
+    return turned, (forth @ (points - centre)[..., None])[..., 0] + centre
