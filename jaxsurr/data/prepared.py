@@ -68,6 +68,14 @@ def read_prepared(name: str, **options: str) -> Raw:
       FileNotFoundError: the files that a set is prepared from are missing; the text says where to get them.
       ImportError: TFDS is missing, or a set is not prepared and TensorFlow is missing.
       ValueError: unknown set, key, split or feature; a damaged set that cannot be prepared anew; parts that overlap.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     table = Path(place, "grades.csv")
+    ...     _ = table.write_text("hours,grade\\n1,1\\n5,3\\n3,2\\n")
+    ...     raw = read_prepared("ordinal_table", file=str(table), target="grade", data_dir=place)
+    >>> raw.kind, raw.targets.tolist()
+    ('levels', [1.0, 3.0, 2.0])
     """
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise ImportError(f"'tfds:{name}' needs tensorflow-datasets: pip install 'jaxsurr[train]'")
