@@ -4,23 +4,18 @@ Sets of TFDS's own are read where they are prepared, and prepared where TensorFl
 `lsp_extended` and `ordinal_table` (`jaxsurr.data.builders`) are prepared without it, on first use.
 """
 
-import contextlib
 import difflib
 import functools
 import importlib.util
-import json
-import os
 import re
-import shutil
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxsurr.data.files import Raw, closest, keypoints
+from jaxsurr.data.preparation import damage_of, prepare, undescribed
 from jaxsurr.data.stick_figures import JOINTS
 
 
@@ -40,7 +35,6 @@ _OWN = {
     "lsp_extended": _Own("LspExtended", ("manual_dir", "size"), _PEOPLE, "points", "64"),
     "ordinal_table": _Own("OrdinalTable", ("file", "target"), {"x": "inputs", "y": "level"}, "levels"),
 }
-_DESCRIPTION = ("dataset_info.json", "features.json")
 _READING = ("train", "test", "x", "y", "points", "visible", "scale")
 KEYS = ("data_dir", "manual_dir", "size", "file", "target", *_READING)
 
@@ -100,79 +94,6 @@ def _default_directory() -> str:
     return constants.DATA_DIR
 
 
-def _undescribed(root: Path) -> dict[Path, str]:
-    """Directories of array_record files whose description cannot be read, and what is wrong with it."""
-    wrong = {}
-    for place, _, files in os.walk(root):  # it passes over what another process removes meanwhile
-        if any(".array_record-" in file for file in files) and "incomplete." not in place:
-            for name in ("dataset_info.json", "features.json"):
-                try:
-                    json.loads(Path(place, name).read_text())
-                except (OSError, ValueError) as error:
-                    wrong[Path(place)] = f"{os.path.join(place, name)!r} cannot be read ({error})"
-    return wrong
-
-
-def _damage(builder: Any) -> str | None:
-    """What is wrong with the files of a set, "" where there are none, None where all is well."""
-    from array_record.python.array_record_module import ArrayRecordReader
-
-    if not builder.data_path.exists():
-        return ""
-    if not builder.is_prepared():
-        return f"{str(builder.data_path)!r} holds no set"
-    for split in builder.info.splits.values():
-        for path, rows in zip(split.filepaths, split.shard_lengths, strict=True):
-            reader = ArrayRecordReader(str(path))
-            found = reader.num_records() if reader.ok() else 0
-            if found != rows:  # TFDS itself would read the wrong records, and say nothing
-                return f"{str(path)!r} holds {found} of {rows} records"
-    return None
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Holds the lock of a set, which ends with its process however that ends."""
-    import fcntl
-
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "prepare.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
-    """A builder whose set is wholly there. A set without `download` is ours, which nothing else prepares."""
-    if not _undescribed(root):
-        builder = make()
-        if _damage(builder) is None:
-            return builder
-    with _alone(root):  # another process may have prepared it meanwhile
-        damage = _undescribed(root)
-        for directory in damage:
-            shutil.rmtree(directory)
-        builder = make()
-        wrong = _damage(builder)
-        if wrong:
-            damage[Path(builder.data_path)] = wrong
-            shutil.rmtree(builder.data_path)
-            builder = make()  # one that knows of no files
-        if download is None:
-            for left in root.glob("*/incomplete.*"):
-                damage[left] = f"{str(left)!r} is what a preparation that was cut off has left"
-                shutil.rmtree(left)
-        if damage:
-            reasons = "; ".join(damage.values())
-            warnings.warn(
-                f"{root.name} is half-written; what is damaged is removed and prepared anew: {reasons}", stacklevel=4
-            )
-        if wrong is None:
-            return builder
-        with contextlib.redirect_stdout(sys.stderr):  # it prints
-            builder.download_and_prepare(file_format="array_record", download_config=download)
-    return builder
-
-
 def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
     from jaxsurr.data import builders
 
@@ -189,7 +110,7 @@ def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
         make = functools.partial(kind, directory=options[origin], size=_size(options.get("size", own.size)))
     else:
         make = functools.partial(kind, file=options["file"], target=options["target"])
-    return _prepare(functools.partial(make, data_dir=root.parent), root)
+    return prepare(functools.partial(make, data_dir=root.parent), root)
 
 
 def _size(text: str) -> int:
@@ -210,9 +131,9 @@ def _prepared_before(name: str, config: str, root: Path, options: dict[str, str]
     if len(found) > 1:
         configs = ", ".join(path.parent.name for path in found)
         raise ValueError(f"{str(root)!r} holds several sets; {again}, or one of them, 'tfds:{name}/CONFIG': {configs}")
-    damage = _undescribed(found[0]).get(found[0])
+    damage = undescribed(found[0]).get(found[0])
     builder = None if damage else tfds.builder_from_directory(found[0])
-    damage = damage or _damage(builder)
+    damage = damage or damage_of(builder)
     if damage:
         raise ValueError(f"'tfds:{name}' is half-written: {damage}; {again}, and it is prepared anew")
     return builder
@@ -222,7 +143,7 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     import tensorflow_datasets as tfds
 
     missing = importlib.util.find_spec("tensorflow") is None
-    broken = _undescribed(root)
+    broken = undescribed(root)
     try:  # without the set's own code, which may need TensorFlow
         builder = None if broken else tfds.core.read_only_builder.builder_from_files(name, data_dir=root.parent)
     except tfds.core.registered.DatasetNotFoundError:
@@ -234,7 +155,7 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
                 f"'tfds:{name}' is prepared as {form} in {str(builder.data_path)!r}, and only array_record is read; "
                 "name another data_dir=DIR to have it prepared anew"
             )
-        damage = _damage(builder)
+        damage = damage_of(builder)
         if damage is None:
             return builder
     elif broken:
@@ -256,7 +177,7 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     if manual is not None and not Path(manual).is_dir():
         raise FileNotFoundError(f"there is no directory {manual!r}; check manual_dir of 'tfds:{name}'")
     make = functools.partial(tfds.builder, name, data_dir=root.parent, file_format="array_record")
-    return _prepare(make, root, tfds.download.DownloadConfig(manual_dir=manual))
+    return prepare(make, root, tfds.download.DownloadConfig(manual_dir=manual))
 
 
 # --- to read it -------------------------------------------------------------------------------------------------------
