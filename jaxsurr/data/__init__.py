@@ -12,6 +12,7 @@ from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.pipeline import batches, num_batches
 from jaxsurr.data.sources import Data, Split, load
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
+from jaxsurr.data.stream import stream
 
 __all__ = [
     "JOINTS",
@@ -24,4 +25,5 @@ __all__ = [
     "read_idx",
     "read_npz",
     "stick_figures",
+    "stream",
 ]

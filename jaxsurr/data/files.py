@@ -6,6 +6,7 @@ Nothing here unpickles: a file from a stranger can be wrong, but cannot run code
 import csv
 import difflib
 import math
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -138,7 +139,8 @@ def read_npz(
       y: name of the targets, `[N]` numeric; not read where `points` is given.
       points: name of the points, `[N, J, 2]` numeric, (x, y).
       visible: name of the visibility, `[N, J]` of 0 and 1; all 1 where it is None.
-      scale: name of the subjects' size, `[N]` > 0, in the unit of the points; needed with `points`.
+      scale: name of the subjects' size, `[N]`, in the unit of the points; needed with `points`. Rows where it is 0 are
+        dropped with a warning.
       names: name of an array of strings (without `_train`), the names of the classes, levels or points.
 
     Returns:
@@ -170,10 +172,11 @@ def read_npz(
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
             found = {name: _array(path.name, arrays, name + suffix, shape) for name, (_, shape) in shapes.items()}
-            parts += [
-                inputs,
-                found[y] if points is None else _keypoints(found[points], found.get(visible), found[scale]),
-            ]
+            parts += (
+                [inputs, found[y]]
+                if points is None
+                else keypoints(path.name, inputs, found[points], found.get(visible), found[scale])
+            )
         labels = () if names is None else tuple(str(name) for name in _member(path.name, arrays, names).ravel())
     return Raw(*parts, kind="classes" if points is None else "points", names=labels)
 
@@ -215,15 +218,42 @@ def _array(file: str, arrays: np.lib.npyio.NpzFile, name: str, shape: tuple | No
     return array
 
 
-def _keypoints(points: np.ndarray, visible: np.ndarray | None, scale: np.ndarray) -> Keypoints:
+def keypoints(
+    file: str, inputs: np.ndarray, points: np.ndarray, visible: np.ndarray | None, scale: np.ndarray
+) -> tuple[np.ndarray, Keypoints]:
+    """Check points and take those rows that have a size.
+
+    Args:
+      file: for messages.
+      inputs: `[N, ...]`.
+      points: `[N, J, 2]`, (x, y).
+      visible: `[N, J]` of 0 and 1; None: all are.
+      scale: `[N]`, at least 0. Rows where it is 0, as a head size is where a joint of the head cannot be seen, are
+        dropped with a warning that counts them.
+
+    Returns:
+      The inputs that are left, and their `Keypoints` of float32 arrays.
+
+    Raises:
+      ValueError: a value or a shape that is not as above, or no row has a size.
+    """
     visible = np.ones(points.shape[:2]) if visible is None else visible
+    if points.ndim != 3 or points.shape[2] != 2 or scale.ndim != 1:
+        raise ValueError(f"{file}: points {points.shape} and scale {scale.shape} must be (N, J, 2) and (N,)")
     if visible.shape != points.shape[:2]:
         raise ValueError(f"visible has shape {visible.shape}, expected {points.shape[:2]}, one for each point")
     if not np.isin(visible, (0, 1)).all():
         raise ValueError(f"visible must be 0 or 1, found {np.min(visible)} to {np.max(visible)}")
-    if not (scale > 0).all():
-        raise ValueError(f"scale must be above 0, found {np.min(scale)}; drop the rows without a size")
-    return Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale)))
+    if (scale < 0).any() or not (scale > 0).any():
+        raise ValueError(f"scale must be above 0, found {np.min(scale)} to {np.max(scale)}")
+    sized = scale > 0
+    if not sized.all():
+        warnings.warn(
+            f"{file}: {np.sum(~sized)} of {len(scale)} rows have scale 0, no size to divide errors by, and are dropped",
+            stacklevel=3,
+        )
+        inputs, points, visible, scale = (array[sized] for array in (inputs, points, visible, scale))
+    return inputs, Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale)))
 
 
 def read_idx(directory: str | Path) -> Raw:

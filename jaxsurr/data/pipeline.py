@@ -42,6 +42,28 @@ def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
     return -(-rows // batch_size) if partial else rows // batch_size
 
 
+def check_order(
+    split: Split, batch_size: int, seed: int | None, epoch: int, process_index: int, process_count: int
+) -> None:
+    """Refuse arguments of `batches` in words, see there."""
+    rows = len(split.inputs)
+    for leaf in jax.tree.leaves(split.targets):
+        if len(leaf) != rows:
+            raise ValueError(f"targets must have as many rows as inputs, {rows}; one of their arrays has {len(leaf)}")
+    if process_count < 1 or not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index must be in [0, process_count), got process_index={process_index} and "
+            f"process_count={process_count}"
+        )
+    if batch_size % process_count:
+        raise ValueError(
+            f"batch_size={batch_size} is the global batch and must be a multiple of the {process_count} processes; "
+            f"use {batch_size - batch_size % process_count or process_count} or another multiple of {process_count}"
+        )
+    if epoch < 0 or (seed is not None and seed < 0):
+        raise ValueError(f"seed and epoch must be at least 0, got seed={seed} and epoch={epoch}")
+
+
 def batches(
     split: Split,
     batch_size: int,
@@ -81,21 +103,7 @@ def batches(
     """
     rows = len(split.inputs)
     count = num_batches(split, batch_size, partial)
-    for leaf in jax.tree.leaves(split.targets):
-        if len(leaf) != rows:
-            raise ValueError(f"targets must have as many rows as inputs, {rows}; one of their arrays has {len(leaf)}")
-    if process_count < 1 or not 0 <= process_index < process_count:
-        raise ValueError(
-            f"process_index must be in [0, process_count), got process_index={process_index} and "
-            f"process_count={process_count}"
-        )
-    if batch_size % process_count:
-        raise ValueError(
-            f"batch_size={batch_size} is the global batch and must be a multiple of the {process_count} processes; "
-            f"use {batch_size - batch_size % process_count or process_count} or another multiple of {process_count}"
-        )
-    if epoch < 0 or (seed is not None and seed < 0):
-        raise ValueError(f"seed and epoch must be at least 0, got seed={seed} and epoch={epoch}")
+    check_order(split, batch_size, seed, epoch, process_index, process_count)
     order = np.arange(rows) if seed is None else np.random.default_rng([seed, epoch]).permutation(rows)
     filling = max(count * batch_size - rows, 0)
     order = np.concatenate([order, np.zeros(filling, order.dtype)])[: count * batch_size]

@@ -9,6 +9,10 @@ A source is a string `scheme:rest?key=value&key=value`; the values are taken lit
 | `csv:PATH` | a table with a header, see `read_csv`; levels | `target` |
 | `npz:PATH` | arrays, see `read_npz`; classes, or points where `points` is given | `x y points visible scale names` |
 | `idx:DIR` | the MNIST family, see `read_idx`; classes | |
+| `tfds:NAME` | a set of TensorFlow Datasets, see `read_prepared`; classes, levels, or points | see there |
+| `tfds:utkface` | faces, our own builder, see `builders.Utkface`; ages as levels | `manual_dir size`, and as above |
+| `tfds:lsp_extended` | people, see `builders.LspExtended`; points (`scale=head` for PCKh) | the same |
+| `tfds:ordinal_table` | a csv file, prepared once, see `builders.OrdinalTable`; levels | `file target`, and as above |
 | `synthetic:stick_figures` | drawn figures, see `stick_figures`; points | `n size` |
 
 Every source also takes `kind` and `levels`, which the arguments of `load` overrule.
@@ -22,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsurr.data.files import Raw, closest, read_csv, read_idx, read_npz
+from jaxsurr.data.prepared import KEYS, read_prepared
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.types import Keypoints
 
@@ -114,7 +119,7 @@ def load(
 
     Raises:
       FileNotFoundError: a file of the source is missing.
-      ImportError: the source needs scikit-learn, which is not installed.
+      ImportError: the source needs scikit-learn, TFDS or TensorFlow, which is not installed.
       TypeError: the source is not a string.
       ValueError: unknown source or key, a file with wrong content, an argument out of range, a split without rows,
         targets of fewer than two values, or more levels than the targets can fill.
@@ -149,7 +154,7 @@ def load(
             values = _equally_spaced(values, source)
         targets, outputs, names = _code(targets, values, raw.levels if levels is None else levels)
         _tell_of_missing(targets, names, asked)
-    if raw.names and len(raw.names) != outputs:
+    if raw.names and levels is None and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
     if label_noise:
         rng = np.random.default_rng([seed, _NOISE])
@@ -159,7 +164,7 @@ def load(
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     official = raw.test_targets is not None
-    return Data(*splits, asked, outputs, raw.names or names, description, official)
+    return Data(*splits, asked, outputs, raw.names if len(raw.names) == outputs else names, description, official)
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
@@ -326,7 +331,15 @@ def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
-    return read_npz(path, **{key: value for key, value in query.items() if key not in ("kind", "levels")})
+    return read_npz(path, **_without_kind(query))
+
+
+def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:
+    return read_prepared(name, **_without_kind(query))
+
+
+def _without_kind(query: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in query.items() if key not in ("kind", "levels")}
 
 
 def _synthetic(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -347,5 +360,6 @@ _SCHEMES = {
     "csv": _Scheme(_csv, ("target",)),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
+    "tfds": _Scheme(_tfds, KEYS),
     "synthetic": _Scheme(_synthetic, ("n", "size")),
 }

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from jaxsurr import checks, losses, metrics, models, surrogates
+from jaxsurr.data.augment import parse_augment
 from jaxsurr.settings import parse_spec
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
@@ -58,7 +59,8 @@ def default_config():
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
-      data: see `jaxsurr.data.load`; with `split_seed` of -1 each seed has a test split of its own.
+      data: see `jaxsurr.data.load`; with `split_seed` of -1 each seed has a test split of its own. `augment` changes
+        training images at random, "crop,flip" or "flip,rotate=20" (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run`, `study` or `compare`.
       surrogate: see `jaxsurr.correlated_gradients`; `outer_steps` updates before each model step, every `outer_every`
@@ -96,6 +98,7 @@ def default_config():
                 label_noise=0.4,
                 limit=0,
                 split_seed=-1,
+                augment="",
             ),
             model=dict(name="linear", hidden=(128,), head=""),
             surrogate=dict(
@@ -179,6 +182,7 @@ def validate(config: Any) -> None:
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
     metrics.get(config.metric)
+    parse_augment(config.data.augment)
     for path, least in LEAST.items():
         positive = path in POSITIVE
         if not (got[path] > least if positive else got[path] >= least):

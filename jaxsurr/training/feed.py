@@ -1,6 +1,7 @@
 """Batches of a run, on its devices: gathered there from a set that fits, streamed ahead of the steps otherwise."""
 
 import collections
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.data import Split, batches
+from jaxsurr.data import Split, batches, stream
 from jaxsurr.parallel import Executor
 from jaxsurr.types import Array, Batch
 
@@ -52,7 +53,7 @@ def gather(split: Split, rows: Array) -> Batch:
 
 
 def draw(
-    config: Any, parts: Parts, epoch: int, *, paired: bool = False, offset: int = 0
+    config: Any, parts: Parts, epoch: int, *, names: tuple[str, ...] = (), paired: bool = False, offset: int = 0
 ) -> Iterator[tuple[Batch, ...]]:
     """Batches of an epoch on the host, this process's part of each; an order is a function of seed, epoch and offset.
 
@@ -60,12 +61,13 @@ def draw(
       config: of the run.
       parts: what to draw from, or the numbers of their rows.
       epoch: from 1.
+      names: of the points, for augmentation that mirrors them.
       paired: whether each batch comes with a held-out one, which start anew when they are used up.
       offset: of another order of the same epoch.
     """
 
-    def stream(split: Split, number: int) -> Iterator[Batch]:
-        return batches(
+    def shard(split: Split, number: int, augment: str = "") -> Iterator[Batch]:
+        return (functools.partial(stream, augment=augment, names=names) if augment else batches)(
             split,
             config.batch_size,
             seed=config.seed,
@@ -77,31 +79,33 @@ def draw(
     def endless() -> Iterator[Batch]:
         turn = 0
         while True:
-            yield from stream(parts[1], 2 * (offset + turn * 1000) + 1)
+            yield from shard(parts[1], 2 * (offset + turn * 1000) + 1)
             turn += 1
 
     others = endless()
-    for batch in stream(parts[0], 2 * offset):
+    for batch in shard(parts[0], 2 * offset, config.data.augment):
         yield (batch, next(others)) if paired else (batch,)
 
 
-def feed(config: Any, parts: Parts, executor: Executor) -> Callable[..., Iterator[tuple[Batch, ...]]]:
+def feed(
+    config: Any, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
+) -> Callable[..., Iterator[tuple[Batch, ...]]]:
     """`(epoch, paired=, offset=) -> batches` on the devices, as `draw` orders them.
 
     A set of up to `RESIDENT_BYTES` is put on every device once, and a step's rows are gathered there; a larger one, or
-    one that several processes share, is streamed.
+    one that several processes share or that is augmented, is streamed.
     """
-    if size_of(parts) > RESIDENT_BYTES or jax.process_count() > 1:
+    if size_of(parts) > RESIDENT_BYTES or jax.process_count() > 1 or config.data.augment:
         return lambda *args, **options: ahead(
-            (executor.shard(pair) for pair in draw(config, parts, *args, **options)), AHEAD
+            (executor.shard(pair) for pair in draw(config, parts, *args, names=names, **options)), AHEAD
         )
     kept = [executor.place(split) for split in _distinct(parts)]
     sides = (kept[0], kept[-1])
     take = executor.compile_predict(gather)
-    names = tuple(numbered(split) for split in parts)
+    numbers = tuple(numbered(split) for split in parts)
 
     def resident(*args: Any, **options: Any) -> Iterator[tuple[Batch, ...]]:
-        for pair in draw(config, names, *args, **options):
+        for pair in draw(config, numbers, *args, **options):
             yield tuple(take(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
 
     return resident

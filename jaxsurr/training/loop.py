@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import Metric
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
@@ -75,6 +76,7 @@ def prepare(
     """
     validate(config)
     data = load_data(config) if data is None else data
+    augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
     parts = hold_out(config, data.train)
     for part, name in zip(parts, ("training", "held-out"), strict=True):
         if len(part.inputs) < config.batch_size:
@@ -199,7 +201,7 @@ class _Run:
         self.config, self.data, self.program = config, data, program
         self.path, self.checkpoints, self.report = path, checkpoints, report
         parts = hold_out(config, data.train)
-        self.train, self.feed = parts[0], feed(config, parts, program.executor)
+        self.train, self.feed = parts[0], feed(config, parts, program.executor, data.names)
         self.switch = switch_of(config, program)
 
     def go(self) -> dict[str, Any]:

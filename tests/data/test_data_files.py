@@ -104,6 +104,11 @@ class TestNpz:
             ({"x": [1], "kp": np.ones((1, 2, 3)), "s": [1]}, {"points": "kp", "scale": "s"}, r"expected \(1, J, 2\)"),
             ({"x": [1], "kp": np.ones((1, 2, 2)), "s": [0]}, {"points": "kp", "scale": "s"}, "scale must be above 0"),
             (
+                {"x": [1, 2], "kp": np.ones((2, 2, 2)), "s": [1, -1]},
+                {"points": "kp", "scale": "s"},
+                "scale must be above 0, found -1 to 1",
+            ),
+            (
                 {"x": [1], "kp": np.ones((1, 2, 2)), "s": [1], "v": [[0, 2]]},
                 {"points": "kp", "scale": "s", "visible": "v"},
                 "visible must be 0 or 1, found 0 to 2",
@@ -118,6 +123,15 @@ class TestNpz:
     def test_refuses(self, tmp_path, arrays, options, message):
         with pytest.raises(ValueError, match=message):
             read_npz(self.save(tmp_path, **arrays), **options)
+
+    def test_rows_without_a_size_are_dropped_and_counted(self, tmp_path):
+        points = np.arange(12.0).reshape(3, 2, 2)
+        path = self.save(tmp_path, x=np.arange(3.0), kp=points, head=np.array([2, 0, 1]), v=np.eye(3, 2))
+        with pytest.warns(UserWarning, match=r"a\.npz: 1 of 3 rows have scale 0.* are dropped"):
+            raw = read_npz(path, points="kp", scale="head", visible="v")
+        assert raw.inputs[:, 0].tolist() == [0, 2] and raw.targets.scale.tolist() == [2, 1]
+        np.testing.assert_array_equal(raw.targets.points, points[[0, 2]])
+        np.testing.assert_array_equal(raw.targets.visible, np.eye(3, 2)[[0, 2]])
 
     def test_refuses_objects_and_runs_none_of_their_code(self, tmp_path):
         class Trap:

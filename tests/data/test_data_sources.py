@@ -201,7 +201,7 @@ def test_stick_figures():
     [
         ("sklarn:digits", {}, r"unknown source 'sklarn:digits'.*Did you mean 'sklearn'\? There are: sklearn, csv, npz"),
         ("digits", {}, "unknown source 'digits'"),
-        ("tfds:mnist", {}, "unknown source 'tfds:mnist'.*There are: sklearn"),
+        ("hub:mnist", {}, "unknown source 'hub:mnist'.*There are: sklearn"),
         ("sklearn:", {}, "names nothing after 'sklearn:'"),
         ("sklearn:digit", {}, r"Did you mean 'digits'\?"),
         ("synthetic:stick_figure", {}, r"Did you mean 'stick_figures'\?"),

@@ -1,0 +1,94 @@
+"""To have a set of TFDS wholly there: what is half-written is detected, removed and prepared anew, by one process."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def undescribed(root: Path) -> dict[Path, str]:
+    """Directories of array_record files whose description cannot be read, and what is wrong with it."""
+    wrong = {}
+    for place, _, files in os.walk(root):  # it passes over what another process removes meanwhile
+        if any(".array_record-" in file for file in files) and "incomplete." not in place:
+            for name in ("dataset_info.json", "features.json"):
+                try:
+                    json.loads(Path(place, name).read_text())
+                except (OSError, ValueError) as error:
+                    wrong[Path(place)] = f"{os.path.join(place, name)!r} cannot be read ({error})"
+    return wrong
+
+
+def damage_of(builder: Any) -> str | None:
+    """What is wrong with the files of a set, "" where there are none, None where all is well."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    if not builder.data_path.exists():
+        return ""
+    if not builder.is_prepared():
+        return f"{str(builder.data_path)!r} holds no set"
+    for split in builder.info.splits.values():
+        for path, rows in zip(split.filepaths, split.shard_lengths, strict=True):
+            reader = ArrayRecordReader(str(path))
+            found = reader.num_records() if reader.ok() else 0
+            if found != rows:  # TFDS itself would read the wrong records, and say nothing
+                return f"{str(path)!r} holds {found} of {rows} records"
+    return None
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Holds the lock of a set, which ends with its process however that ends."""
+    import fcntl
+
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "prepare.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
+    """Prepare a set where it is not wholly there; others that want it wait meanwhile.
+
+    Args:
+      make: makes its TFDS builder, anew each time, since a builder remembers the files that it found.
+      root: the directory of all configurations of the set.
+      download: a `tfds.download.DownloadConfig`; None for sets of ours, which nothing else prepares, so that what
+        preparations have left that were cut off can be removed.
+
+    Returns:
+      The builder.
+    """
+    if not undescribed(root):
+        builder = make()
+        if damage_of(builder) is None:
+            return builder
+    with _alone(root):  # another process may have prepared it meanwhile
+        damage = undescribed(root)
+        for directory in damage:
+            shutil.rmtree(directory)
+        builder = make()
+        wrong = damage_of(builder)
+        if wrong:
+            damage[Path(builder.data_path)] = wrong
+            shutil.rmtree(builder.data_path)
+            builder = make()  # one that knows of no files
+        if download is None:
+            for left in root.glob("*/incomplete.*"):
+                damage[left] = f"{str(left)!r} is what a preparation that was cut off has left"
+                shutil.rmtree(left)
+        if damage:
+            reasons = "; ".join(damage.values())
+            warnings.warn(
+                f"{root.name} is half-written; what is damaged is removed and prepared anew: {reasons}", stacklevel=4
+            )
+        if wrong is None:
+            return builder
+        with contextlib.redirect_stdout(sys.stderr):  # it prints
+            builder.download_and_prepare(file_format="array_record", download_config=download)
+    return builder
