@@ -64,6 +64,7 @@ def trade_off_curve(
     axes.set_ylabel(f"{metrics[1]} ({direction} is better)")
     axes.set_title(f"Trade-off between {metrics[0]} and {metrics[1]}")
     axes.grid(alpha=0.25)
+    axes.margins(x=0.08)  # room for the labels
     axes.legend(title=f"beside points: weight of {metrics[0]}" if labels else None, handlelength=3.5)
     return figure
 
