@@ -8,6 +8,7 @@ space, which share its examples. A line of JSON is printed for each: how many in
 which metrics the surrogate is refused with what sentence. The command ends with status 1 where an input failed.
 """
 
+import argparse
 import functools
 import json
 import sys
@@ -18,7 +19,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 
 from jaxsurr import metrics, surrogates
 from jaxsurr.metrics import METRICS, Metric
@@ -201,30 +201,31 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
     return line
 
 
-EXAMPLES = flags.DEFINE_integer("examples", 10_000, "Inputs of each metric and each surrogate.", lower_bound=1)
-ONLY = flags.DEFINE_list("only", [], "Names of metrics and surrogates to examine; all where empty.")
-OUTPUT = flags.DEFINE_string("output", None, "A JSON-lines file to write as well.")
-
-
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Prints a line for each case."""
-    chosen = [case for case in cases() if not ONLY.value or case.name in ONLY.value]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=10_000, help="Inputs of each metric and each surrogate.")
+    parser.add_argument("--only", default="", help="Names of metrics and surrogates, with semicolons between; or all.")
+    parser.add_argument("--output", help="A JSON-lines file to write as well.")
+    options = parser.parse_args()
+    only = [name.strip() for name in options.only.split(";") if name]
+    chosen = [case for case in cases() if not only or case.name in only]
     refused = [refusal(case) for case in chosen]
     share = Counter(case.name for case, sentence in zip(chosen, refused, strict=True) if sentence is None)
     failed, lines = False, []
     for case, sentence in zip(chosen, refused, strict=True):
         if sentence is None:
-            line = examine(case, -(-EXAMPLES.value // share[case.name]))
+            line = examine(case, -(-options.examples // share[case.name]))
         else:
             line = {"name": case.name, "metric": case.metric.name, "inputs": 0, "failures": 0, "refused": sentence}
         failed |= line["failures"] > 0
         lines.append(json.dumps(line) + "\n")
         print(lines[-1], end="", flush=True)
-        if OUTPUT.value:
-            with open(OUTPUT.value, "w") as file:
+        if options.output:
+            with open(options.output, "w") as file:
                 file.writelines(lines)
     sys.exit(int(failed))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -14,6 +14,7 @@ cross-entropy are those that cost least on the training rows at the same weights
 they are the better way, and no surrogate is needed. About half a minute on two CPU cores.
 """
 
+import argparse
 import json
 from typing import Any
 
@@ -21,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
 
 from jaxsurr import bilevel, losses, metrics, report, surrogates
 from jaxsurr.spaces import generic
@@ -98,15 +98,17 @@ def curves(train: Batch, test: Batch) -> tuple[Array, Array]:
     return jax.vmap(with_weights)(weights), jax.vmap(with_threshold)(weights)
 
 
-SEEDS = flags.DEFINE_integer("seeds", 20, "Splits of the data.", lower_bound=1)
-OUTPUT = flags.DEFINE_string("output", None, "A JSON-lines file to write as well.")
-FIGURE = flags.DEFINE_string("figure", None, "A PNG to draw.")
-
-
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Prints a line for each weight and method."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20, help="Splits of the data, at least 2.")
+    parser.add_argument("--output", help="A JSON-lines file to write as well.")
+    parser.add_argument("--figure", help="A PNG to draw.")
+    options = parser.parse_args()
+    if options.seeds < 2:
+        parser.error(f"--seeds must be at least 2, for a standard deviation, got {options.seeds}")
     run = jax.jit(curves)
-    found = [run(*patients(seed)) for seed in range(SEEDS.value)]
+    found = [run(*patients(seed)) for seed in range(options.seeds)]
     lines, drawn = [], {}
     for method, each in zip(METHODS, zip(*found, strict=True), strict=True):
         points = np.stack(each)  # [seeds, weights, 2]
@@ -120,20 +122,20 @@ def main(argv: list[str]) -> None:
                     "misses": round(float(point[0]), 4),
                     "false alarms": round(float(point[1]), 4),
                     "weighted": round(float(cost.mean()), 4),
-                    "weighted std": round(float(cost.std(ddof=1)), 4) if len(cost) > 1 else None,
+                    "weighted std": round(float(cost.std(ddof=1)), 4),
                     "seeds": len(cost),
                 }
             )
             print(json.dumps(lines[-1]), flush=True)
-    if OUTPUT.value:
-        with open(OUTPUT.value, "w") as file:
+    if options.output:
+        with open(options.output, "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
-    if FIGURE.value:
+    if options.figure:
         names = ("share of misses", "share of false alarms")
         labels = [f"{weight:.2f}" for weight in WEIGHTS]
         figure = report.trade_off_curve(drawn, metrics=names, higher_is_better=False, labels=labels)
-        report.save(figure, FIGURE.value)
+        report.save(figure, options.figure)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()
