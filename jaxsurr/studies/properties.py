@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxsurr import metrics, surrogates
 from jaxsurr.metrics import METRICS, Metric
+from jaxsurr.reductions import masked
 from jaxsurr.spaces import cumulative_logits
 from jaxsurr.studies.inputs import DTYPES, SHAPES, Recipe, draw, make
 from jaxsurr.types import Array, PyTree, Surrogate, View
@@ -94,7 +95,7 @@ def metric_exercise(metric: Metric) -> Exercise:
         gradient, values = jax.grad(summed, has_aux=True)(predictions)
         holds = {"finite values": finite(values), "finite gradient": finite(gradient)}
         if metric.per_example:
-            holds["0 where masked"] = jnp.all(jnp.where(where, 0, values.T) == 0)
+            holds["0 where masked"] = jnp.all(masked(values, ~where) == 0)
         return holds
 
     return exercise
