@@ -81,7 +81,7 @@ SURROGATES: dict[str, Callable[[Metric], Surrogate]] = {
 def finite(tree: PyTree) -> Array:
     """Whether all numbers of a tree are finite: a scalar."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+    return jnp.all(jnp.stack([jnp.bool_(True), *(jnp.all(jnp.isfinite(leaf)) for leaf in leaves)]))
 
 
 def metric_exercise(metric: Metric) -> Exercise:
