@@ -1,5 +1,6 @@
 """Distances of predicted points from their targets."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxsurr.types import Array, Keypoints
@@ -15,9 +16,13 @@ def relative_distance(predictions: Array, targets: Keypoints) -> Array:
     Returns:
       `[B, J]`, in scales.
     """
-    squared = jnp.sum((predictions - targets.points) ** 2, axis=-1)
-    positive = squared != 0  # a NaN is not 0 and stays
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0) / targets.scale[:, None]
+    apart = predictions - targets.points
+    # In units of the larger coordinate, so that the square of no size overflows or vanishes.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(apart), axis=-1, keepdims=True))
+    positive = largest != 0  # a NaN is not 0 and stays
+    unit = jnp.where(positive, largest, 1)
+    squared = jnp.where(positive[..., 0], jnp.sum((apart / unit) ** 2, axis=-1), 1)
+    return jnp.where(positive[..., 0], unit[..., 0] * jnp.sqrt(squared), 0) / targets.scale[:, None]
 
 
 def visible_weights(targets: Keypoints, dtype=jnp.float32) -> Array:

@@ -341,3 +341,27 @@ def test_masked_mean():
     value, gradient = jax.value_and_grad(lambda v: jaxsurr.masked_mean(v, jnp.zeros(3, bool)))(values)
     assert float(value) == 0
     assert gradient.tolist() == [0.0, 0.0, 0.0]
+
+
+# --- numbers that are hard to hold ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(jnp.float16, 2.0**14), (jnp.float32, 2.0**120), (jnp.float32, 2.0**-100)])
+def test_distances_whose_squares_no_number_holds(dtype, size):
+    targets = Keypoints(jnp.zeros((1, 1, 2)), jnp.ones((1, 1)), jnp.ones(1))
+    points = (jnp.array([[[3.0, 4.0]]]) * size / 4).astype(dtype)
+    value, gradient = jax.value_and_grad(lambda z: jnp.sum(metrics.normalised_mean_error(z, targets)))(points)
+    np.testing.assert_allclose(value, 5 / 4 * size, rtol=1e-3)
+    np.testing.assert_allclose(gradient[0, 0], [3 / 5, 4 / 5], rtol=1e-3)
+
+
+def test_a_nan_of_an_example_that_does_not_count_has_no_part_in_the_gradient():
+    targets = Keypoints(jnp.zeros((2, 1, 2)), jnp.ones((2, 1)), jnp.ones(2))
+    points = jnp.array([[[3.0, 4.0]], [[jnp.nan, jnp.inf]]])
+    error = metrics.normalised_mean_error
+    gradient = jax.grad(lambda z: jnp.sum(error(z, targets, where=jnp.array([True, False]))))(points)
+    np.testing.assert_allclose(gradient, [[[3 / 5, 4 / 5]], [[0, 0]]], rtol=1e-6)
+    level = metrics.mean_absolute_error.bind(decode="expected")
+    logits = jnp.array([[0.0, 0.0], [jnp.nan, 1.0]])
+    gradient = jax.grad(lambda z: jnp.sum(level(z, jnp.array([0, 1]), where=jnp.array([True, False]))))(logits)
+    np.testing.assert_allclose(gradient, [[-1 / 4, 1 / 4], [0, 0]], rtol=1e-6)

@@ -78,4 +78,5 @@ def normalised_mean_error(predictions: Array, targets: Keypoints, *, where: Arra
     [0.5]
     """
     _check(predictions, targets, where)
+    predictions = masked(predictions, where)  # first too: a NaN there has no part in the gradient of the others
     return masked(mean_over_visible(relative_distance(predictions, targets), targets), where)

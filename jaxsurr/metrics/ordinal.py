@@ -28,6 +28,7 @@ def _distance(
         levels = predictions.shape[1] + (decoder is decoding.threshold_count)
     checks.labels_in_range(targets, levels, "levels")
     checks.mask(where, predictions.shape[0])
+    predictions = masked(predictions, where)  # first too: a NaN there has no part in the gradient of the others
     distance = jnp.abs(decoder(predictions) - targets.astype(predictions.dtype))
     return jnp.where(jnp.any(jnp.isnan(predictions), axis=-1), jnp.nan, distance)
 

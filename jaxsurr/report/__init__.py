@@ -6,6 +6,7 @@ from jaxsurr.report.fields import gradient_fields
 from jaxsurr.report.forest import forest_plot
 from jaxsurr.report.slices import value_slice
 from jaxsurr.report.table import summary_table
+from jaxsurr.report.trade_off import trade_off_curve
 
 __all__ = [
     "forest_plot",
@@ -14,5 +15,6 @@ __all__ = [
     "learning_curves",
     "save",
     "summary_table",
+    "trade_off_curve",
     "value_slice",
 ]

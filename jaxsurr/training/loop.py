@@ -17,7 +17,7 @@ import numpy as np
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.data.augment import augmentation
-from jaxsurr.metrics import Metric
+from jaxsurr.metrics import Metric, own_errors
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
@@ -87,6 +87,7 @@ def prepare(
     return data, program or build(config, data, num_batches(parts[0], config.batch_size), model)
 
 
+@own_errors()
 def run(
     config: Any,
     workdir: str | os.PathLike,
@@ -150,6 +151,7 @@ def run(
     return result
 
 
+@own_errors()
 def train(
     config: Any, data: Data, program: Program, *, report: Callable[[Event], None] = lambda event: None
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.data import Data, Split
+from jaxsurr.metrics import own_errors
 from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
 from jaxsurr.training.loop import (
     Event,
@@ -46,6 +47,7 @@ def capacity(config: Any, data: Data, program: Program) -> int:
     return min(MOST, RESIDENT_BYTES // max(size_of(hold_out(config, data.train)), 1))
 
 
+@own_errors()
 def train_together(
     configs: Sequence[Any],
     datas: Sequence[Data],
