@@ -2,12 +2,14 @@
 
 from jaxsurr.report.canvas import save
 from jaxsurr.report.curves import gradient_correlation_curve, learning_curves
+from jaxsurr.report.diagnosis import diagnosis_panels
 from jaxsurr.report.fields import gradient_fields
 from jaxsurr.report.forest import forest_plot
 from jaxsurr.report.slices import value_slice
 from jaxsurr.report.table import summary_table
 
 __all__ = [
+    "diagnosis_panels",
     "forest_plot",
     "gradient_correlation_curve",
     "gradient_fields",

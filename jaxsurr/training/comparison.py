@@ -28,6 +28,7 @@ from jaxsurr.settings import parse_spec
 from jaxsurr.training import records, statistics, tuning
 from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.loop import first_metric, load_data, prepare, train
+from jaxsurr.versions import versions
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
 BASELINES = {
@@ -183,7 +184,7 @@ class _Runner:
             **outcome,
             "seconds": round(time.time() - started, 1),
             "platform": jax.devices()[0].platform,
-            "versions": records.versions(),
+            "versions": versions(),
             "config": as_dict(single),
         }
 

@@ -21,6 +21,7 @@ from jaxsurr.training.config import as_dict, validate
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, build, compares_parameters
 from jaxsurr.types import Batch, Surrogate
+from jaxsurr.versions import versions
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
 _STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
@@ -129,7 +130,7 @@ def run(
         "seconds": round(time.time() - started, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,
-        "versions": records.versions(),
+        "versions": versions(),
         "config": as_dict(config),
     }
     if jax.process_index() == 0:
