@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.correlation import cosine, moments, pearson
-from jaxsurr.metrics.base import Metric, as_metric
-from jaxsurr.reductions import masked
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.reductions import masked, masked_mean
 from jaxsurr.smoothing import Directions, smoothed_metric, table_directions
 from jaxsurr.spaces import SPACES
 from jaxsurr.types import Array, PyTree, Surrogate
@@ -80,10 +80,12 @@ def compare_with_reference(
         chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
         directions=noise() if directions is None else directions,
     )
-    rows = shape[0] if metric.per_example else 1
+    rows, outputs = (shape[0] if metric.per_example else 1), output_shape(metric, predictions, targets)
 
     def total(z):
         losses = surrogate.loss(state, z, targets, where)
+        if losses.ndim > metric.per_example + len(outputs):  # a loss of examples that stands for a metric of sets
+            losses = masked_mean(losses, where)
         losses = losses.reshape(rows, -1)
         return jnp.sum(losses, axis=0), losses
 
