@@ -431,7 +431,8 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
         example = header["example"]
         template = _template(surrogate, None if example is None else _example_of_shapes(example))
         wanted, structure = _flat(template)
-        leaves = _arrays(header, body, wanted)
+        with jax.ensure_compile_time_eval():  # a file may be read while a function is traced
+            leaves = _arrays(header, body, wanted)
     except Exception as error:  # a header can ask for a state that no method makes, each method says so in its own way
         whose = f" with the metric {getattr(given_metric, '__name__', given_metric)!r}" if given_metric else ""
         raise ValueError(f"{path} does not hold the state of its surrogate{whose}: {error}") from error

@@ -188,9 +188,10 @@ def diagnose(
         is out of range.
 
     >>> import jax, jaxsurr
-    >>> surrogate, state, card = jaxsurr.fit(jaxsurr.metrics.error_rate, key=jax.random.key(0), steps=200, pairs=64)
+    >>> from jaxsurr.frozen import shipped
+    >>> surrogate, state, _ = shipped("error_rate")
     >>> logits, labels = jaxsurr.sample(jaxsurr.spaces.class_logits, jax.random.key(1), 256, 10)
-    >>> found = diagnose(surrogate, state, logits, labels, key=jax.random.key(2), pairs=256)
+    >>> found = diagnose(surrogate, state, logits, labels, key=jax.random.key(2), pairs=256, follow=True)
     >>> print(found)
     256 examples, smoothing scale ...
     Nothing stands out.

@@ -95,6 +95,12 @@ def test_a_ready_loss_serves_any_number(name):
         assert jnp.all(jnp.isfinite(losses)) and jnp.all(jnp.isfinite(gradient)) and jnp.all(gradient[4:] == 0)
 
 
+def test_a_file_can_be_read_while_tracing():
+    shipped.cache_clear()
+    losses = jax.jit(lambda z: jaxsurr.pretrained("error_rate")(z, LABELS))(LOGITS)
+    np.testing.assert_allclose(losses, jaxsurr.pretrained("error_rate")(LOGITS, LABELS), rtol=1e-4, atol=1e-5)
+
+
 def test_a_ready_loss_descends_the_metric():
     """Gradient descent on it turns wrong predictions into right ones, where the error rate alone has no gradient."""
     loss, descent = jaxsurr.pretrained("error_rate"), optax.sgd(5.0)
