@@ -1,7 +1,7 @@
 """Learns the ready losses that come with the library, and says what their gradients are worth.
 
   python -m jaxsurr.studies.pretrain
-  python -m jaxsurr.studies.pretrain --only=error_rate --folder=somewhere
+  python -m jaxsurr.studies.pretrain --ready=error_rate --folder=somewhere
 
 Each is learned on predictions that are drawn at random (`jaxsurr.sampling`), with numbers of classes, levels or points
 taken in turn, and measured on others, some with numbers that it has not seen. A table of the measurements is printed;
@@ -30,7 +30,7 @@ SIZES = {
 SPECIAL = {"top_k_error?k=5": ((10, 30, 100), (10, 100, 1000))}  # with k classes nothing is an error
 STEPS = flags.DEFINE_integer("steps", 2000, "Updates of each surrogate.", lower_bound=1)
 PAIRS = flags.DEFINE_integer("pairs", 4096, "Antithetic pairs of the reference.", lower_bound=2)
-ONLY = flags.DEFINE_list("only", list(PRETRAINED), "Which to learn.")
+ONLY = flags.DEFINE_list("ready", list(PRETRAINED), "Which to learn.")
 FOLDER = flags.DEFINE_string("folder", str(pathlib.Path(jaxsurr.__file__).parent / "pretrained"), "Where files go.")
 
 
