@@ -3,14 +3,21 @@
 from typing import Any
 
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
+from jaxsurr.artefact import load, read_card, save
+from jaxsurr.diagnosis import Diagnosis, diagnose
+from jaxsurr.fitting import Fitted, fit
+from jaxsurr.frozen import follow_scale, frozen, pretrained
 from jaxsurr.metrics import Metric, metric
 from jaxsurr.reductions import masked_mean
+from jaxsurr.sampling import sample
 from jaxsurr.smoothing import Smoothed, smoothed_metric
 from jaxsurr.surrogates import correlated_gradients
 from jaxsurr.types import Batch, Info, Keypoints, Space, Surrogate, View
 
 __all__ = [
     "Batch",
+    "Diagnosis",
+    "Fitted",
     "Info",
     "Keypoints",
     "Metric",
@@ -21,10 +28,19 @@ __all__ = [
     "bilevel",
     "compare",
     "correlated_gradients",
+    "diagnose",
+    "fit",
+    "follow_scale",
+    "frozen",
+    "load",
     "losses",
     "masked_mean",
     "metric",
     "metrics",
+    "pretrained",
+    "read_card",
+    "sample",
+    "save",
     "smoothed_metric",
     "spaces",
     "surrogates",

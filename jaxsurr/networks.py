@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import flax.errors
 import flax.linen as nn
 import jax
 
@@ -53,4 +54,14 @@ def mlp(
     (4, 2)
     """
     module = _MLP(tuple(hidden), outputs, activation)
-    return Network(module.init, module.apply)
+
+    def apply(params: PyTree, features: Array) -> Array:
+        try:
+            return module.apply(params, features)
+        except flax.errors.ScopeParamShapeError as error:
+            raise ValueError(
+                f"the network was learned on another number of features than {features.shape[-1]}, for another number "
+                "of classes or another shape of predictions, and serves that one only. Learn one for this shape."
+            ) from error
+
+    return Network(module.init, apply)

@@ -4,7 +4,7 @@ A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of 
 runs over the examples of a batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -126,8 +126,11 @@ class Surrogate(NamedTuple):
         device's examples; a trailing `[M]` for several metrics), differentiable in `predictions`; lower is better
         whatever the metric's direction.
       update: `(state, key, predictions, targets, where=None, *, ...) -> (state, Info)`, one step of learning.
+      settings: what the surrogate is, as plain data: method, metric, space and options; `jaxsurr.save` needs them.
+        None for a surrogate that does not say.
     """
 
     init: Callable[..., PyTree]
     loss: Callable[..., Array]
     update: Callable[..., tuple[PyTree, Info]]
+    settings: Mapping[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 from jaxsurr.report.canvas import save
 from jaxsurr.report.curves import gradient_correlation_curve, learning_curves
+from jaxsurr.report.diagnosis import diagnosis_panels
 from jaxsurr.report.fields import gradient_fields
 from jaxsurr.report.forest import forest_plot
 from jaxsurr.report.slices import value_slice
@@ -9,6 +10,7 @@ from jaxsurr.report.table import summary_table
 from jaxsurr.report.trade_off import trade_off_curve
 
 __all__ = [
+    "diagnosis_panels",
     "forest_plot",
     "gradient_correlation_curve",
     "gradient_fields",

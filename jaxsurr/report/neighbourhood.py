@@ -5,7 +5,6 @@ directions of length 1 and a the distances in smoothing scales: a step of 1 is w
 does.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import checks
+from jaxsurr.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.smoothing import Directions, Smoothed, smoothed_metric, table_directions
+from jaxsurr.smoothing import Smoothed, smoothed_metric
 from jaxsurr.types import Array, PyTree
 
 PAIRS_TO_CHOOSE = 256
@@ -71,12 +71,6 @@ def subject(
 def one_of_many(values: Array, which: int) -> Array:
     """Values `[B]` of one metric, from `[B]` or `[B, M]`."""
     return values if values.ndim == 1 else values[:, which]
-
-
-@functools.cache
-def noise() -> Directions:
-    """Noise from a table long enough for figures: drawing it afresh takes seconds to compile on a CPU."""
-    return table_directions(entries=2**20)
 
 
 def estimator(metric: Metric, which: int, **options) -> Callable[..., Smoothed]:

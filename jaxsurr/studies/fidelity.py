@@ -7,8 +7,8 @@ its predictions for test rows with a reference gradient of 4,096 antithetic pair
 the same number of updates and without the correlation term. About five minutes on two CPU cores.
 """
 
+import itertools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,11 +17,12 @@ import numpy as np
 from absl import app, flags, logging
 
 from jaxsurr import surrogates
-from jaxsurr.correlation import cosine, moments, pearson
 from jaxsurr.data import Split, batches
-from jaxsurr.metrics import Metric, get
+from jaxsurr.fidelity import fidelity
+from jaxsurr.fitting import learn
+from jaxsurr.metrics import get
 from jaxsurr.report import summary_table
-from jaxsurr.smoothing import smoothed_metric
+from jaxsurr.smoothing import normal_directions
 from jaxsurr.training import default_config, prepare, update
 from jaxsurr.training.loop import fresh_state
 from jaxsurr.types import Surrogate
@@ -63,43 +64,13 @@ def trained_predictions(config: Any) -> tuple[Split, Split]:
     )
 
 
-def learn(surrogate: Surrogate, split: Split, *, updates: int, batch_size: int, seed: int) -> tuple[Any, float]:
+def learned(surrogate: Surrogate, split: Split, *, updates: int, batch_size: int, seed: int) -> tuple[Any, float]:
     """Learns a surrogate on stored predictions; its state, and the smoothing scale at the end."""
-
-    def endless() -> Iterator:
-        for epoch in range(updates):
-            yield from batches(split, batch_size, seed=seed, epoch=epoch)
-
+    whole = (batch for epoch in range(updates) for batch in batches(split, batch_size, seed=seed, epoch=epoch))
+    rows = ((jnp.asarray(batch.inputs), batch.targets) for batch in itertools.islice(whole, updates))
     state = surrogate.init(jax.random.key(seed), jnp.asarray(split.inputs), split.targets)
-    step = jax.jit(surrogate.update)
-    for number, batch in zip(range(updates), endless(), strict=False):
-        key = jax.random.fold_in(jax.random.key(seed + 1), number)
-        state, info = step(state, key, jnp.asarray(batch.inputs), batch.targets)
+    state, info = learn(surrogate, state, rows, key=jax.random.key(seed + 1))
     return state, float(info.scale)
-
-
-def fidelity(
-    surrogate: Surrogate, state: Any, metric: Metric, split: Split, *, scale: float, pairs: int = 4096, rows: int = 1000
-) -> dict[str, float]:
-    """Correlation of a surrogate's gradient and value with a reference, on rows that it has not seen.
-
-    Returns:
-      `gradient` (cosine over all coordinates), `value` (Pearson over rows), `ceiling` (what the reference's own noise
-      leaves).
-    """
-    predictions = jnp.asarray(split.inputs[:rows])
-    targets = jax.tree.map(lambda leaf: jnp.asarray(leaf[:rows]), split.targets)
-    reference = smoothed_metric(
-        metric, predictions, targets, key=jax.random.key(12345), scale=scale, num_pairs=pairs, chunk_size=64
-    )
-    gradient = jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, targets)))(predictions)
-    goal = metric.sign * reference.gradient
-    noise = jnp.sum(reference.error**2) / jnp.sum(goal**2)
-    return {
-        "gradient": float(cosine(moments(gradient, goal))),
-        "value": float(pearson(moments(surrogate.loss(state, predictions, targets), metric.sign * reference.value))),
-        "ceiling": float(jnp.sqrt(1 - noise)),
-    }
 
 
 SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each method.", lower_bound=1)
@@ -119,8 +90,10 @@ def main(argv: list[str]) -> None:
             train, test = trained_predictions(config)
             for method, make in METHODS.items():
                 surrogate = make(metric)
-                state, scale = learn(surrogate, train, updates=UPDATES.value, batch_size=128, seed=seed)
-                measured = fidelity(surrogate, state, metric, test, scale=scale)
+                state, scale = learned(surrogate, train, updates=UPDATES.value, batch_size=128, seed=seed)
+                unseen = jax.tree.map(lambda leaf: jnp.asarray(leaf[:1000]), test)
+                options = dict(key=jax.random.key(12345), scale=scale, directions=normal_directions)
+                measured = fidelity(surrogate, state, metric, *unseen, **options)
                 found[method].append(measured)
                 if OUT.value:
                     line = {"metric": metric.name, "method": method, "seed": seed, "updates": UPDATES.value, **measured}

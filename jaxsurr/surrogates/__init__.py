@@ -8,7 +8,23 @@ from jaxsurr.surrogates.relational import relational
 from jaxsurr.surrogates.residual_likelihood import residual_likelihood
 from jaxsurr.surrogates.set_value_fit import set_value_fit
 
+METHODS = {
+    method.__name__: method
+    for method in (
+        conventional,
+        correlated_gradients,
+        embedding,
+        interpolation,
+        relational,
+        set_value_fit,
+        smoothed,
+        value_fit,
+    )
+}
+"""Methods whose surrogates say what they are, and so can be kept in a file."""
+
 __all__ = [
+    "METHODS",
     "SurrogateState",
     "conventional",
     "correlated_gradients",

@@ -11,11 +11,13 @@ from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.reductions import masked_mean
 from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients, running
+from jaxsurr.surrogates.described import described
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
 _NOTHING = Info(*(jnp.nan,) * len(Info._fields))
 
 
+@described
 def conventional(loss: Callable[..., Array]) -> Surrogate:
     """A fixed loss as a `Surrogate` whose update learns nothing; its `Info` is NaN throughout.
 
@@ -64,7 +66,8 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
         raise ValueError(
             f"value_fit needs family='network', got {options['family']!r}: the closed form fits gradients, not values."
         )
-    return correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
+    surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
+    return surrogate._replace(settings=surrogate.settings | {"method": "value_fit"})
 
 
 class SmoothedState(NamedTuple):
@@ -75,6 +78,7 @@ class SmoothedState(NamedTuple):
     step: Array
 
 
+@described
 def smoothed(
     metric: Callable[..., Array],
     *,

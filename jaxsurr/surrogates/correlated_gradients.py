@@ -15,6 +15,7 @@ from jaxsurr.objectives import check_kind, value_fit
 from jaxsurr.reductions import count, masked, masked_mean, total
 from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family
+from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
 from jaxsurr.surrogates.network import network_family
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
@@ -49,6 +50,7 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
     return keep * old + (1 - keep) * new
 
 
+@described
 def correlated_gradients(
     metric: Callable[..., Array],
     *,

@@ -16,6 +16,7 @@ from jaxsurr.reductions import count, masked, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logits, points_in_plane
 from jaxsurr.surrogates.baselines import _NOTHING
+from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.relational import LearnedState, costs
 from jaxsurr.types import Array, Info, Keypoints, PyTree, Surrogate
 
@@ -63,6 +64,7 @@ READERS: dict[str, Reader] = {
 }
 
 
+@described
 def embedding(
     metric: Callable[..., Array],
     *,

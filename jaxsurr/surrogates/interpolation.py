@@ -12,6 +12,7 @@ from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.reductions import masked, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.surrogates.baselines import _NOTHING
+from jaxsurr.surrogates.described import described
 from jaxsurr.types import Array, Keypoints, PyTree, Surrogate
 
 _SAFE = 1e-12  # added to squared distances: an anchor's own value is off by about 1e-6 of the others', never NaN
@@ -207,6 +208,7 @@ def interpolated(point: Array, corners: Array, values: Array, counts: Array | No
     return jax.nn.softmax(-0.5 * jnp.log(jnp.sum(squares, axis=-1) + _SAFE)) @ values
 
 
+@described
 def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) -> Surrogate:
     """A metric interpolated between anchors in the space of its comparisons (UniLoss); not learned.
 

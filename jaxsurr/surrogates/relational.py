@@ -16,6 +16,7 @@ from jaxsurr.reductions import count, masked, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import class_logits, cumulative_logits, level_logits, points_in_plane
 from jaxsurr.surrogates.baselines import _NOTHING
+from jaxsurr.surrogates.described import described
 from jaxsurr.types import Array, Info, Keypoints, PyTree, Surrogate
 
 
@@ -161,6 +162,7 @@ def spreading(metric: Metric) -> Callable[[Array, Array, PyTree, Array], PyTree]
 # --- the surrogate ----------------------------------------------------------------------------------------------------
 
 
+@described
 def relational(
     metric: Callable[..., Array],
     *,

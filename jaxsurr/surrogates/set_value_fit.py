@@ -14,10 +14,12 @@ from jaxsurr.networks import mlp
 from jaxsurr.reductions import masked, masked_mean, total
 from jaxsurr.smoothing import prepared
 from jaxsurr.surrogates.baselines import _NOTHING
+from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.relational import LearnedState
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
 
+@described
 def set_value_fit(
     metric: Callable[..., Array],
     *,

@@ -34,6 +34,7 @@ from jaxsurr.training import records, side_by_side, statistics, tuning
 from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.loop import first_metric, load_data, prepare, train
 from jaxsurr.training.program import Program, without_rates
+from jaxsurr.versions import versions
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
 BASELINES = {
@@ -253,7 +254,7 @@ class _Runner:
             **outcome,
             "seconds": seconds,
             "platform": jax.devices()[0].platform,
-            "versions": records.versions(),
+            "versions": versions(),
             "config": as_dict(config),
         }
 

@@ -25,6 +25,7 @@ from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, build, compares_parameters, set_rates
 from jaxsurr.types import Batch, Surrogate
+from jaxsurr.versions import versions
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
 Event = dict[str, Any]
@@ -143,7 +144,7 @@ def run(
         "seconds": round(time.time() - started, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,
-        "versions": records.versions(),
+        "versions": versions(),
         "config": as_dict(config),
     }
     if jax.process_index() == 0:

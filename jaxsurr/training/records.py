@@ -1,11 +1,9 @@
 """Files that a run leaves: written whole or not at all, refused where they belong to another run."""
 
 import contextlib
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,17 +12,6 @@ import jax
 from jaxsurr.training.config import flatten
 
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a result."""
-    found = {"python": platform.python_version()}
-    for package in ("jaxsurr", "jax", "jaxlib", "flax", "optax", "numpy"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib.Path:

@@ -1,0 +1,72 @@
+"""A diagnosis as a figure: fidelity by region, by example, and of the value."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxsurr.diagnosis import Diagnosis
+from jaxsurr.report.canvas import blank, line_styles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
+    """What `jaxsurr.diagnose` found: where the surrogate's gradient is right, how often, and how its values fit.
+
+    Left, by region of the margin (from the worst to the best predictions): correlation of the gradient with the
+    reference and its ceiling, of the value, and the share of examples on which the metric has no gradient. Middle, how
+    the cosines of single examples are distributed, without those where either gradient is 0. Right, the surrogate's
+    value against the smoothed metric's, each example a point; both lower is better.
+
+    Args:
+      found: what `jaxsurr.diagnose` returned.
+      which: of M metrics, the one to draw.
+
+    Returns:
+      The figure, with three axes.
+
+    Raises:
+      ValueError: there is no such metric.
+      ImportError: matplotlib is not installed.
+    """
+    if not 0 <= which < len(found.metrics):
+        raise ValueError(f"which is {which}, and the diagnosis is of {len(found.metrics)} metrics.")
+    figure, (by_region, by_example, of_value) = blank(3, width=4.2, height=4.2)
+    regions, place = found.regions, np.arange(len(found.regions.rows))
+    by_region.bar(place, regions.flat[:, which], width=0.8, color="0.85", label="no gradient (share)")
+    series = {
+        "gradient": regions.gradient[:, which],
+        "gradient, ceiling": regions.ceiling[:, which],
+        "value": regions.value[:, which],
+    }
+    for (label, values), style in zip(series.items(), line_styles(3), strict=True):
+        by_region.plot(place, values, label=label, **style)
+    by_region.axhline(0, color="0.5", linewidth=0.8, zorder=0)
+    ticks = [f"{low:.1f} to\n{high:.1f}" for low, high in zip(regions.low, regions.high, strict=True)]
+    by_region.set_xticks(place, ticks, fontsize="x-small")
+    by_region.set_ylim(min(-0.05, np.nanmin([0.0, *(values.min() for values in series.values())]) - 0.05), 1.05)
+    by_region.set_xlabel("margin of an example, in smoothing scales\n(right: better)")
+    by_region.set_ylabel("correlation with the reference")
+    by_region.set_title("by region", fontsize="medium")
+
+    cosines = found.by_example[found.by_example[:, which] != 0, which]
+    by_example.hist(cosines, bins=np.linspace(-1, 1, 41), color="0.4")
+    by_example.set_xlim(-1.02, 1.02)
+    by_example.set_xlabel("cosine of surrogate's and metric's gradient")
+    by_example.set_ylabel("examples")
+    by_example.set_title(f"by example ({len(cosines)} of {len(found.by_example)} have both)", fontsize="medium")
+
+    reference, losses = found.values[:, which], found.losses[:, which]
+    low, high = min(reference.min(), losses.min()), max(reference.max(), losses.max())
+    of_value.plot([low, high], [low, high], color="0.5", linewidth=0.8, zorder=0)
+    of_value.plot(reference, losses, ".", color="0.2", markersize=4, alpha=0.5)
+    of_value.set_xlabel("smoothed metric (lower is better)")
+    of_value.set_ylabel("surrogate")
+    of_value.set_title("value; the line is where both agree", fontsize="medium")
+    figure.suptitle(
+        f"{found.metrics[which]}: gradient {found.gradient[which]:.3f} (ceiling {found.ceiling[which]:.3f}), "
+        f"value {found.value[which]:.3f}, no gradient on {found.flat[which]:.0%}"
+    )
+    figure.legend(*by_region.get_legend_handles_labels(), loc="outside lower left", ncols=4, handlelength=3.5)
+    return figure

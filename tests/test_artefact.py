@@ -1,0 +1,424 @@
+import copy
+import functools
+import hashlib
+import json
+import os
+import random
+
+import jax
+import jax.numpy as jnp
+import msgpack
+import numpy as np
+import optax
+import pytest
+
+import jaxsurr
+from jaxsurr import artefact, losses, metrics, spaces, surrogates
+from jaxsurr.networks import mlp
+
+KEY = jax.random.key(0)
+LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 8, 4)
+POINTS = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 8, 3)
+
+
+@jaxsurr.metric(higher_is_better=False, space=spaces.class_logits)
+def cost(logits, labels):
+    return (jnp.argmax(logits, axis=-1) != labels) * jnp.where(labels == 0, 5.0, 1.0)
+
+
+def same(first, second):
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    for x, y in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        assert x.dtype == y.dtype
+        np.testing.assert_array_equal(x, y)
+
+
+def seal(header, body, version=artefact.VERSION):
+    """A file with a right checksum, whatever is in it."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    start = artefact.MAGIC + version.to_bytes(4, "little")
+    rest = len(text).to_bytes(4, "little") + text + body
+    return start + hashlib.sha256(start + rest).digest() + rest
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+MADE = {
+    "network": (jaxsurr.correlated_gradients(metrics.error_rate), LOGITS, LABELS),
+    "basis of two": (
+        jaxsurr.correlated_gradients(metrics.pck.bind(threshold=(0.2, 0.5)), family="basis", spread=0.5), *POINTS,
+    ),
+    "kernel": (jaxsurr.correlated_gradients(metrics.mean_absolute_error, family="kernel"), LOGITS, LABELS),
+    "cumulative": (
+        jaxsurr.correlated_gradients(metrics.get("mean_absolute_error?decode=thresholds")), LOGITS, LABELS,
+    ),
+    "other space": (jaxsurr.correlated_gradients(metrics.error_rate, space=spaces.level_logits), LOGITS, LABELS),
+    "value fit": (surrogates.value_fit(metrics.top_k_error.bind(k=2), value_weight=np.float64(0.5)), LOGITS, LABELS),
+    "smoothed": (surrogates.smoothed(metrics.within_one_level), LOGITS, LABELS),
+    "conventional": (surrogates.conventional(losses.cross_entropy), LOGITS, LABELS),
+    "conventional with options": (surrogates.conventional(functools.partial(losses.focal, gamma=1.0)), LOGITS, LABELS),
+    "relational": (surrogates.relational(metrics.error_rate, groups=8), LOGITS, LABELS),
+    "interpolation": (surrogates.interpolation(metrics.error_rate), LOGITS, LABELS),
+    "set value fit": (surrogates.set_value_fit(metrics.error_rate, code=4, hidden=(8,)), LOGITS, LABELS),
+    "embedding": (surrogates.embedding(metrics.pck, hidden=(8,)), *POINTS),
+}  # fmt: skip
+
+
+COMPUTED = ("network", "conventional with options", "interpolation")
+
+
+@pytest.mark.parametrize("case", MADE)
+def test_what_is_saved_comes_back(case, tmp_path):
+    surrogate, predictions, targets = MADE[case]
+    state = surrogate.init(KEY, predictions, targets)
+    example = (predictions, targets) if case == "embedding" else None
+    path = jaxsurr.save(tmp_path / "it.jaxsurr", surrogate, state, card={"rows": 8}, example=example)
+    assert os.listdir(tmp_path) == ["it.jaxsurr"]
+    again, back = jaxsurr.load(path)
+    same(back, state)
+    assert again.settings == surrogate.settings
+    if case in COMPUTED:
+        np.testing.assert_array_equal(*(s.loss(state, predictions, targets) for s in (again, surrogate)))
+    said = jaxsurr.read_card(path)
+    assert said["card"] == {"rows": 8} and said["saved"]["versions"]["jax"] == jax.__version__
+    assert said["settings"]["method"] == surrogate.settings["method"]
+
+
+def test_another_dtype_is_refused(tmp_path):
+    surrogate = surrogates.smoothed(metrics.error_rate)
+    state = surrogate.init(KEY, LOGITS, LABELS)._replace(spread=jnp.bfloat16(1.5))
+    with pytest.raises(ValueError, match=r"state.spread is bfloat16\[\], and should be float32\[\]"):
+        jaxsurr.save(tmp_path / "it", surrogate, state)
+
+
+def test_a_surrogate_is_still_three_functions():
+    plain = jaxsurr.Surrogate(lambda *_: (), lambda *_: 0.0, lambda *_: ((), None))
+    assert plain.settings is None
+
+
+def test_settings_name_the_method_and_its_options():
+    settings = surrogates.value_fit(metrics.pck.bind(threshold=0.2), num_pairs=4).settings
+    assert (settings["method"], settings["metric"]["options"]) == ("value_fit", {"threshold": 0.2})
+    assert (settings["options"]["num_pairs"], settings["options"]["correlation_weight"]) == (4, 0.0)
+    assert json.loads(json.dumps(settings)) == settings
+
+
+# --- what has to be handed in -----------------------------------------------------------------------------------------
+
+
+def test_a_metric_of_ones_own_is_named_and_handed_in(tmp_path):
+    surrogate = jaxsurr.correlated_gradients(cost)
+    state = surrogate.init(KEY, LOGITS, LABELS)
+    path = jaxsurr.save(tmp_path / "cost", surrogate, state)
+    with pytest.raises(ValueError, match=r"made with a metric of its user's own.*'cost'.*load\(path, metric=...\)"):
+        jaxsurr.load(path)
+    same(jaxsurr.load(path, metric=cost)[1], state)
+    for other, differs in (
+        (jaxsurr.metric(cost.function, higher_is_better=False, name="price", space=cost.space), "name 'cost' in the"),
+        (jaxsurr.metric(cost.function, higher_is_better=True, name="cost", space=cost.space), "higher_is_better False"),
+        (jaxsurr.metric(cost.function, higher_is_better=False, name="cost"), "space 'class_logits' in the file"),
+    ):
+        with pytest.raises(ValueError, match=f"not the one that the surrogate was learned for: {differs}"):
+            jaxsurr.load(path, metric=other)
+    assert jaxsurr.read_card(path)["settings"]["metric"]["name"] == "cost"
+
+
+def test_what_the_file_holds_is_not_handed_in(tmp_path):
+    surrogate, *batch = MADE["network"]
+    path = jaxsurr.save(tmp_path / "it", surrogate, surrogate.init(KEY, *batch))
+    with pytest.raises(ValueError, match="the file holds metric itself: leave it out"):
+        jaxsurr.load(path, metric=metrics.error_rate)
+
+
+def test_an_optimizer_and_a_network_are_handed_in(tmp_path):
+    network = functools.partial(mlp, hidden=(4,))
+    surrogate = jaxsurr.correlated_gradients(metrics.error_rate, optimizer=optax.sgd(0.1, 0.9), network=network)
+    state = surrogate.init(KEY, LOGITS, LABELS)
+    path = jaxsurr.save(tmp_path / "it", surrogate, state)
+    with pytest.raises(ValueError, match=r"a network and a optimizer|network.*optimizer"):
+        jaxsurr.load(path)
+    same(jaxsurr.load(path, optimizer=optax.sgd(0.1, 0.9), network=network)[1], state)
+    with pytest.raises(ValueError, match="does not hold the state of its surrogate: the state has not the arrays"):
+        jaxsurr.load(path, optimizer=optax.adam(0.1), network=network)
+    with pytest.raises(ValueError, match=r"Dense_0.*should be float32\[5\], and is float32\[4\]"):
+        jaxsurr.load(path, optimizer=optax.sgd(0.1, 0.9), network=functools.partial(mlp, hidden=(5,)))
+
+
+def test_an_example_is_needed_where_shapes_depend_on_it(tmp_path):
+    generic = jaxsurr.metric(lambda z, y: jnp.abs(z[:, 2] - y), higher_is_better=False, name="third")
+    surrogate = jaxsurr.correlated_gradients(generic)
+    batch = jnp.ones((4, 3)), jnp.ones(4)
+    state = surrogate.init(KEY, *batch)
+    with pytest.raises(ValueError, match="nothing is known; pass example="):
+        jaxsurr.save(tmp_path / "it", surrogate, state)
+    path = jaxsurr.save(tmp_path / "it", surrogate, state, example=batch)
+    same(jaxsurr.load(path, metric=generic)[1], state)
+    embedding = surrogates.embedding(metrics.error_rate)
+    state = embedding.init(KEY, LOGITS, LABELS)
+    with pytest.raises(ValueError, match="how many classes, levels or points it was learned for is not known; pass"):
+        jaxsurr.save(tmp_path / "it", embedding, state)
+    with pytest.raises(ValueError, match=r"state is not of this surrogate: state\.params"):
+        jaxsurr.save(tmp_path / "it", embedding, state, example=(LOGITS[:, :3], LABELS % 3))
+    table = jnp.ones((4, 4)) - jnp.eye(4)
+    of_four = jaxsurr.metric(
+        lambda z, y: jax.nn.one_hot(jnp.argmax(z, -1), z.shape[1]) @ table @ jnp.ones(4),
+        higher_is_better=False, name="table", space=spaces.class_logits,
+    )  # fmt: skip
+    surrogate = jaxsurr.correlated_gradients(of_four)
+    with pytest.raises(ValueError, match=r"cannot learn from made-up predictions \(.*pass example="):
+        jaxsurr.save(tmp_path / "it", surrogate, surrogate.init(KEY, LOGITS, LABELS))
+
+
+def test_a_class_count_that_was_not_learned():
+    embedding = surrogates.embedding(metrics.error_rate)
+    state = embedding.init(KEY, LOGITS, LABELS)
+    with pytest.raises(ValueError, match="another number of features than 3, for another number of classes"):
+        embedding.loss(state, LOGITS[:, :3], LABELS % 3)
+
+
+# --- what is refused when it is written -------------------------------------------------------------------------------
+
+
+def test_saving_refuses_in_words(tmp_path):
+    surrogate, *batch = MADE["network"]
+    state = surrogate.init(KEY, *batch)
+    path = tmp_path / "it"
+    for call, sentence in (
+        (lambda: jaxsurr.save(path, surrogate._replace(settings=None), state), "does not say what it is"),
+        (lambda: jaxsurr.save(path, surrogates.smoothed(metrics.error_rate), state), "the state is not of this surro"),
+        (lambda: jaxsurr.save(path, surrogate, state._replace(step=jnp.int32([0]))), r"state\.step is int32\[1\]"),
+        (lambda: jaxsurr.save(path, surrogate, state._replace(spread=jnp.float32(jnp.nan))), "state.spread holds NaN"),
+        (lambda: jaxsurr.save(path, surrogate, state, card={"a": jnp.ones(2)}), "must be plain data that JSON holds"),
+        (lambda: jaxsurr.save(path, surrogate, state, card={"a": float("nan")}), "must be plain data that JSON holds"),
+        (lambda: jaxsurr.save(path, surrogate, state, card={"a": [[[[[[[[[[]]]]]]]]]]}), "nested more than 8 deep"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=sentence):
+            call()
+    with pytest.raises(TypeError, match="targets of an example must be an array"):
+        jaxsurr.save(path, surrogate, state, example=(LOGITS, [1, 2]))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("fails", ["fsync", "replace"])
+def test_what_was_there_stays_when_writing_fails(fails, tmp_path, monkeypatch):
+    surrogate, *batch = MADE["smoothed"]
+    path = jaxsurr.save(tmp_path / "it", surrogate, surrogate.init(KEY, *batch))
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, fails, full)
+    with pytest.raises(
+        OSError, match=r"it could not be written: No space left on device. What was there before is unt"
+    ):
+        jaxsurr.save(path, surrogate, surrogate.init(jax.random.key(5), *batch))
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["it"]
+
+
+# --- what is refused when it is read ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The smallest file: the bytes of a smoothed metric."""
+    surrogate, *batch = MADE["smoothed"]
+    return jaxsurr.save(tmp_path_factory.mktemp("small") / "it", surrogate, surrogate.init(KEY, *batch)).read_bytes()
+
+
+def test_a_thousand_damaged_files(small, tmp_path):
+    draw = random.Random(0)
+    damaged = [small[:length] for length in range(len(small))]
+    for place in range(0, len(small), 3):
+        flipped = bytearray(small)
+        flipped[place] ^= 1 << draw.randrange(8)
+        damaged.append(bytes(flipped))
+    for _ in range(50):
+        damaged.append(draw.randbytes(draw.randrange(400)))
+        damaged.append(small[:48] + draw.randbytes(draw.randrange(400)))
+        start = draw.randrange(len(small))
+        damaged.append(small[:start] + small[start + 1 + draw.randrange(40) :])
+        damaged.append(small + draw.randbytes(1 + draw.randrange(40)))
+    assert len(damaged) >= 1000
+    path = tmp_path / "damaged"
+    sentences = r"is damaged or cut short|is cut short|format version \d+|does not begin as jaxsurr.save begins"
+    for data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=sentences):
+            jaxsurr.load(path)
+
+
+def parts(data):
+    length = int.from_bytes(data[44:48], "little")
+    return json.loads(data[48 : 48 + length]), data[48 + length :]
+
+
+def test_a_file_can_be_sealed_by_the_test(small, tmp_path):
+    path = tmp_path / "it"
+    path.write_bytes(seal(*parts(small)))
+    assert jaxsurr.load(path)[0].settings == MADE["smoothed"][0].settings
+
+
+def changed(*way, to):
+    """A header with an entry replaced, or removed where `to` is None."""
+
+    def change(header):
+        part = header
+        for step in way[:-1]:
+            part = part[step]
+        if to is None:
+            del part[way[-1]]
+        else:
+            part[way[-1]] = to
+        return header
+
+    return change
+
+
+ODD = [
+    {},
+    [],
+    "x",
+    3,
+    True,
+    -1.5,
+    "../../etc/passwd",
+    "__import__('os').system('true')",
+    "a" * 20_000,
+    [[[[]]]],
+    {"a": {}},
+]
+HOSTILE = {
+    "a method by path": changed("settings", "method", to="jaxsurr.surrogates.smoothed"),
+    "code for a method": changed("settings", "method", to="__import__('os').system('true')"),
+    "a metric by path": changed("settings", "metric", "registered", to="os.system"),
+    "a space by path": changed("settings", "metric", "space", to="../spaces"),
+    "an unknown field": changed("code", to="1"),
+    "an unknown setting": changed("settings", "code", to="1"),
+    "an unknown option": changed("settings", "options", "code", to=1),
+    "an option less": changed("settings", "options", "decay", to=None),
+    "a huge option": changed("settings", "options", "num_pairs", to=10**12),
+    "a negative option": changed("settings", "options", "num_pairs", to=-3),
+    "an option that is a function's name": changed("settings", "options", "relative_scale", to="eval"),
+    "an endless option": changed("settings", "options", "relative_scale", to=[1.0] * 1000),
+    "metric's unknown option": changed("settings", "metric", "options", "k", to=3),
+    "a metric renamed": changed("settings", "metric", "name", to="accuracy"),
+    "a metric turned": changed("settings", "metric", "higher_is_better", to=False),
+    "another metric": changed("settings", "metric", "registered", to="pck"),
+    "a loss in place of nothing": changed("settings", "loss", to={"name": "cross_entropy", "options": {}}),
+    "something given": changed("settings", "given", to=["__builtins__"]),
+    "a space that says nothing": changed("settings", "space", to="generic"),
+    "a huge array": changed("arrays", 1, "shape", to=[2**24, 2**24]),
+    "a huger array": changed("arrays", 1, "shape", to=[2**70]),
+    "a negative shape": changed("arrays", 1, "shape", to=[-1]),
+    "many axes": changed("arrays", 1, "shape", to=[1] * 40),
+    "objects": changed("arrays", 1, "dtype", to="object"),
+    "another dtype": changed("arrays", 1, "dtype", to="int32"),
+    "an array less": changed("arrays", 0, to=None),
+    "an array renamed": changed("arrays", 0, "name", to="../../x"),
+    "a huge example": changed("example", to={
+        "predictions": {"dtype": "float32", "shape": [2**24] * 8},
+        "targets": {"array": {"dtype": "int32", "shape": []}},
+    }),
+    "an example of nothing": changed("example", to={"predictions": {}, "targets": {}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_headers(case, small, tmp_path):
+    header, body = parts(small)
+    path = tmp_path / "hostile"
+    path.write_bytes(seal(HOSTILE[case](copy.deepcopy(header)), body))
+    with pytest.raises(ValueError, match=r"header of|cannot be used|does not hold the state|made with a") as caught:
+        jaxsurr.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_anything_in_place_of_anything(small, tmp_path):
+    """Each entry of the header, replaced by each of some odd values: never another error than a `ValueError`."""
+    header, body = parts(small)
+
+    def ways(part, way=()):
+        entries = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        for name, inner in entries:
+            yield (*way, name)
+            yield from ways(inner, (*way, name))
+
+    path, tried = tmp_path / "odd", 0
+    unread = ("card", "saved")  # of which anything may be said
+    for way in list(ways({name: part for name, part in header.items() if name not in unread})):
+        for odd in ODD:
+            odd_header = changed(*way, to=odd)(copy.deepcopy(header))
+            if odd_header == header:
+                continue
+            path.write_bytes(seal(odd_header, body))
+            tried += 1
+            try:
+                loaded, _ = jaxsurr.load(path)
+            except ValueError:
+                continue
+            assert loaded.settings == odd_header["settings"]  # an option may have another sound value
+            assert way[:2] == ("settings", "options")
+    assert tried > 250
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"a":' * 100_000, b'{"a": NaN}', b'{"a": 1, "a": 2}',
+        b"9" * 100_000, b'{"a": 1e999}',
+    ],
+)  # fmt: skip
+def test_headers_that_are_none(text, small, tmp_path):
+    path = tmp_path / "it"
+    path.write_bytes(seal(text, parts(small)[1]))
+    with pytest.raises(ValueError, match=r"the header of .* is not one that jaxsurr.save writes"):
+        jaxsurr.load(path)
+
+
+def test_bodies_that_are_none(small, tmp_path):
+    header, body = parts(small)
+    contents = msgpack.unpackb(body)
+    name = next(iter(contents))
+    path = tmp_path / "it"
+    for wrong in (
+        b"", b"\xc1", body[:-1], body + body, b"\xdd\xff\xff\xff\xff" * 1000, b"\xdf\xff\xff\xff\xff" * 1000,
+        b"\x81\xa1a" * 5000, b"\xc6\xff\xff\xff\xff", msgpack.packb(contents | {name: b""}),
+        msgpack.packb(contents | {name: "text"}), msgpack.packb(contents | {name: msgpack.ExtType(1, b"x")}),
+        msgpack.packb({}), msgpack.packb([1]), msgpack.packb(contents | {"more": b""}),
+        msgpack.packb({key: b"\xff" * len(value) for key, value in contents.items()}),
+    ):  # fmt: skip
+        path.write_bytes(seal(header, wrong))
+        with pytest.raises(ValueError, match="does not hold the state of its surrogate: "):
+            jaxsurr.load(path)
+
+
+def test_lengths_and_versions(small, tmp_path):
+    path = tmp_path / "it"
+    header, body = parts(small)
+    path.write_bytes(seal(header, body, version=artefact.VERSION + 1))
+    with pytest.raises(ValueError, match=r"format version 2, and this jaxsurr reads version 1. Install a newer"):
+        jaxsurr.load(path)
+    path.write_bytes(seal(header, body, version=0))
+    with pytest.raises(ValueError, match=r"format version 0.*There is no such version"):
+        jaxsurr.load(path)
+    start, rest = artefact.MAGIC + (1).to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
+    path.write_bytes(start + hashlib.sha256(start + rest).digest() + rest)
+    with pytest.raises(ValueError, match="says that its header has 2147483647 bytes"):
+        jaxsurr.load(path)
+
+
+def test_what_is_no_file(tmp_path, monkeypatch, small):
+    with pytest.raises(FileNotFoundError):
+        jaxsurr.load(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ValueError, match="it is no ordinary file"):
+            jaxsurr.load(path)
+    monkeypatch.setattr(artefact, "LARGEST_FILE", 100)
+    (tmp_path / "large").write_bytes(small)
+    with pytest.raises(ValueError, match="larger than any"):
+        jaxsurr.load(tmp_path / "large")

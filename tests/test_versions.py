@@ -1,0 +1,10 @@
+import jax
+import numpy
+
+from jaxsurr.versions import versions
+
+
+def test_versions_name_what_decides_a_result():
+    found = versions()
+    assert (found["jax"], found["numpy"]) == (jax.__version__, numpy.__version__)
+    assert set(found) == {"python", "jaxsurr", "jax", "jaxlib", "flax", "optax", "numpy"}
