@@ -1,4 +1,4 @@
-"""The learned loss in other people's loops: optax alone, flax's `TrainState`, `flax.nnx`, and `jax.jit` on sharded arrays.
+"""The learned loss in loops of others: optax alone, flax's `TrainState`, `flax.nnx`, `jax.jit` on sharded arrays.
 
 Each loop is written as its users write it, once alternating (the surrogate learns on the model's predictions, then the
 model takes a step on it) and once with a frozen surrogate, and must end at the weights where `bilevel.make_step` ends.
