@@ -30,6 +30,9 @@ class TrainState(NamedTuple):
       surrogate: state of the surrogate.
       key: typed; step t uses `fold_in(key, t)`.
       step: number of steps taken; `[]` int32.
+      metric_weights: `[M]` float, how much each of several metrics counts in the loss; None for the weights that the
+        step was made with. What the surrogate learns does not depend on them, so that they can be changed at any time,
+        `state._replace(metric_weights=jnp.array([0.2, 0.8]))`, and nothing is learned or compiled anew.
     """
 
     params: PyTree
@@ -37,6 +40,7 @@ class TrainState(NamedTuple):
     surrogate: PyTree
     key: Array
     step: Array
+    metric_weights: Array | None = None
 
 
 class StepInfo(NamedTuple):
@@ -79,11 +83,17 @@ def init_state(
     surrogate: Surrogate,
     apply: Apply,
     batch: Batch,
+    *,
+    metric_weights: Any = None,
 ) -> TrainState:
-    """The state before the first step; the surrogate's scale is taken from the predictions on `batch`."""
+    """The state before the first step; the surrogate's scale is taken from the predictions on `batch`.
+
+    `metric_weights` are those of several metrics at once, `[M]`, which may be changed in the state later.
+    """
     surrogate_key, step_key = jax.random.split(key)
     state = surrogate.init(surrogate_key, apply(params, batch.inputs), batch.targets, batch.where)
-    return TrainState(params, optimizer.init(params), state, step_key, jnp.int32(0))
+    weights = None if metric_weights is None else jnp.asarray(metric_weights, jnp.float32)
+    return TrainState(params, optimizer.init(params), state, step_key, jnp.int32(0), weights)
 
 
 def _view(apply: Apply, params: PyTree, part: Part, batch: Batch) -> View:
@@ -95,6 +105,16 @@ def _view(apply: Apply, params: PyTree, part: Part, batch: Batch) -> View:
         batch.where,
         lambda cotangent: pullback(cotangent.astype(predictions.dtype))[0],
     )
+
+
+def _weigh(values: Array, weights: Array) -> Array:
+    """`[..., M]` values of M metrics to `[...]`, their weighted sum."""
+    if weights.ndim != 1 or values.ndim == 0 or values.shape[-1] != weights.shape[0]:
+        raise ValueError(
+            f"metric_weights must be one number for each of several metrics, whose losses have shape "
+            f"{list(values.shape)} with the metrics last; got shape {list(weights.shape)}."
+        )
+    return values @ weights
 
 
 def make_step(
@@ -130,7 +150,7 @@ def make_step(
       in_parameters: give the surrogate's update the pullbacks of training and held-out batch, for
         `objective="parameters"`; the step then needs `heldout`.
       part: which parameters gradients are compared in: `everything`, or `last_layer()`.
-      metric_weights: `[M]` weights of several metrics; may change from step to step only by making another step.
+      metric_weights: `[M]` weights of several metrics, for states that hold none; those of a state may change.
       train_apply: `(params, inputs) -> (predictions, statistics)`, what the model predicts while it trains, and the
         entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`.
       axis_name: of the `jax.pmap` axis, or None.
@@ -183,8 +203,9 @@ def make_step(
         def local_loss(z):
             """Share of this device in the mean loss; shares add up over devices."""
             values = surrogate.loss(learned, z, batch.targets, batch.where, axis_name=axis_name)
-            if metric_weights is not None:
-                values = values @ jnp.asarray(metric_weights, values.dtype)
+            weights = metric_weights if state.metric_weights is None else state.metric_weights
+            if weights is not None:
+                values = _weigh(values, jnp.asarray(weights, values.dtype))
             elif values.ndim > 1 or (values.ndim == 1 and values.shape != z.shape[:1]):
                 raise ValueError(
                     f"the surrogate is one of {values.shape[-1]} metrics: pass metric_weights= to weigh them."
@@ -206,7 +227,7 @@ def make_step(
             if statistics:
                 params = {**params, **statistics}
         return (
-            TrainState(params, optimizer_state, learned, state.key, state.step + 1),
+            TrainState(params, optimizer_state, learned, state.key, state.step + 1, state.metric_weights),
             StepInfo(total(loss, axis_name), info),
         )
 

@@ -171,7 +171,10 @@ def smoothed_metric(
         noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         step = scale * unit[None] * noise
-        plus, minus = jax.vmap(evaluate)(predictions[None] + step), jax.vmap(evaluate)(predictions[None] - step)
+        # Both signs by one vmap, so that a metric on the host is asked once for all.
+        plus, minus = jax.vmap(lambda sign: jax.vmap(evaluate)(predictions[None] + sign * step))(
+            jnp.array([1, -1], dtype)
+        )
         # [C, B or 1, M]: one difference for each pair, example (or set) and metric.
         slope = ((plus - minus) / (2 * scale)).reshape(pairs, batch if metric.per_example else 1, -1)
         flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)

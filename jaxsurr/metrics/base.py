@@ -49,15 +49,15 @@ class Metric:
           TypeError: the metric has no option of this name.
         """
         space = options.pop("space", self.space)
+        if not options:
+            return dataclasses.replace(self, space=space)
         for name in options:
             if name not in self.known_options:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
         merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         stem = self.name.split("(")[0]
         text = ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in merged.items())
-        return dataclasses.replace(
-            self, space=space, options=tuple(merged.items()), name=f"{stem}({text})" if text else stem
-        )
+        return dataclasses.replace(self, space=space, options=tuple(merged.items()), name=f"{stem}({text})")
 
     @property
     def known_options(self) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.metrics import own_errors
 from jaxsurr.training import records
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
@@ -78,6 +79,7 @@ def prepare(config: Any, program: Program | None = None, data: Data | None = Non
     return data, program or build(config, data, num_batches(parts[0], config.batch_size))
 
 
+@own_errors()
 def run(
     config: Any,
     workdir: str | os.PathLike,
@@ -137,6 +139,7 @@ def run(
     return result
 
 
+@own_errors()
 def train(
     config: Any, data: Data, program: Program, *, report: Callable[[Event], None] = lambda event: None
 ) -> dict[str, Any]:

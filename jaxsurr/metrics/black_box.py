@@ -1,0 +1,175 @@
+"""Metrics that JAX cannot see into: NumPy functions, scikit-learn's metrics, compiled scorers, external programs."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import checks, decoding, spaces
+from jaxsurr.metrics.base import Metric
+from jaxsurr.metrics.host import Host
+from jaxsurr.types import Array, PyTree, Space
+
+_SPACES = {
+    "argmax": spaces.class_logits,
+    "median": spaces.level_logits,
+    "expected": spaces.level_logits,
+    "thresholds": spaces.cumulative_logits,
+}
+_WHOLE = ("argmax", "median", "thresholds")  # decoded to whole levels
+
+
+def black_box(
+    function: Callable[..., Any],
+    *,
+    higher_is_better: bool,
+    per_example: bool = False,
+    decode: str | Callable[[Array], Array] | None = None,
+    space: Space | None = None,
+    name: str | None = None,
+    stacked: bool = False,
+    timeout: float | None = None,
+) -> Metric:
+    """Makes a metric of any Python function of NumPy arrays, by a call from JAX to the host.
+
+    The metric stands wherever one can: in evaluation, in every surrogate, under `jax.jit`, `jax.vmap` and `jax.pmap`.
+
+    How often the function is called: an evaluation of the metric is one call to the host; so are all evaluations that
+    a `vmap` makes of it, as the 2 C ones of the C pairs of a chunk (`chunk_size`) in which a smoothed metric is
+    estimated. Hence `correlated_gradients`, `value_fit` and `smoothed` go to the host `ceil(num_pairs / chunk_size)`
+    times in an update or a loss that perturbs. Within a call to the host the function is called once for each
+    set, or once in all with `per_example` or `stacked`. Tracing (`init`, shapes, compilation) calls it never. Under
+    `jax.pmap` each device calls for its own examples. jax may leave out a call whose result nobody uses, and waits for
+    the others.
+
+    Args:
+      function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets NumPy arrays of the examples
+        that count, copies of its own, so that writing into them changes nothing else: targets as they are (a pytree
+        of arrays where they are one), predictions decoded, in at least single precision. It must depend on nothing but
+        its arguments; `bind` fixes options of it.
+      higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
+      per_example: True where the function returns one value for each example that depends on this example alone, `[N]`;
+        the examples of several sets are then handed over as one. False where it returns one number for the set.
+      decode: what is done to predictions first, in JAX: "argmax", "median" or "thresholds" (integers), "expected", a
+        function `[B, ...] -> [B, ...]` such as `jax.nn.softmax`, or None.
+      space: the prediction space; by default the one that `decode` goes with, or `jaxsurr.spaces.generic`.
+      name: by default the function's own.
+      stacked: True where a function of sets can take S of them at once, `[S, N]` and `[S, N, ...]`, and returns `[S]`.
+        (Sets with different masks are handed over one by one, as S = 1.)
+      timeout: seconds after which a call of the function is given up, or None to wait for ever. Python cannot
+        stop a function: it goes on in a thread that nobody waits for. An external program is better given a time limit
+        of its own, `subprocess.run(..., timeout=)`.
+
+    Returns:
+      A `Metric` with float32 values, `[B]` with `per_example` (0 in masked rows), else `[]` (0 where every row is
+      masked). The function is not called for predictions that are NaN or infinite; their value is NaN.
+
+    Raises:
+      TypeError: an argument has the wrong type; when called, the function returns something that is no real number; the
+        metric is differentiated, as a black box has no gradient.
+      ValueError: when called, predictions and targets do not fit the space, the function returns another shape, or NaN
+        or an infinity for finite predictions.
+      TimeoutError: when called, the function takes longer than `timeout`.
+      Exception: whatever the function raises; in compiled code inside `own_errors` only, else as an error of jax
+        that holds its text.
+
+    >>> import jax, jax.numpy as jnp, jaxsurr
+    >>> def profit(targets, predictions):  # NumPy: a found case earns 10, an alarm costs 1
+    ...     total = 0.0
+    ...     for target, prediction in zip(targets, predictions):
+    ...         if prediction == 1:
+    ...             total += 10.0 * (target == 1) - 1.0
+    ...     return total / len(targets)
+    >>> metric = jaxsurr.metrics.black_box(profit, higher_is_better=True, decode="argmax")
+    >>> logits, labels = jnp.array([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0], [1.0, 0.0]]), jnp.array([1, 0, 0, 1])
+    >>> float(metric(logits, labels))  # one case found, two alarms
+    2.0
+    >>> surrogate = jaxsurr.correlated_gradients(metric)
+    >>> state = surrogate.init(jax.random.key(0), logits, labels)
+    >>> state, info = jax.jit(surrogate.update)(state, jax.random.key(1), logits, labels)
+    >>> surrogate.loss(state, logits, labels).shape
+    ()
+    """
+    if not callable(function):
+        raise TypeError(f"a black box is a function (targets, predictions), got {function!r}.")
+    if not isinstance(higher_is_better, bool):
+        raise TypeError(
+            f"higher_is_better must be True or False, the direction of the metric, got {higher_is_better!r}."
+        )
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, or None, got {timeout!r}.")
+    if stacked and per_example:
+        raise ValueError("stacked is for functions of sets: with per_example all examples are handed over at once.")
+    decoder = None if decode is None else decoding.get(decode)
+    space = space or _SPACES.get(decode if isinstance(decode, str) else "", spaces.generic)
+    name = name or getattr(getattr(function, "func", function), "__name__", type(function).__name__)
+
+    def decoded(predictions: Array) -> Array:
+        predictions = _readable(predictions)
+        if decoder is None:
+            return predictions
+        return decoder(predictions).astype(jnp.int32) if decode in _WHOLE else _readable(decoder(predictions))
+
+    def evaluate(predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
+        space.check(predictions, targets)
+        checks.mask(where, predictions.shape[0])
+        counts = jnp.ones(predictions.shape[0], bool) if where is None else where
+        host = Host(function, name, options, per_example, stacked, timeout)
+
+        def value(predictions, targets, counts):
+            finite = jnp.all(jnp.isfinite(predictions).reshape(predictions.shape[0], -1), axis=-1)
+            targets = jax.tree.map(lambda leaf: _readable(jnp.asarray(leaf)), targets)
+            return _call(host, decoded(predictions), targets, counts, finite)
+
+        if checks.is_concrete((predictions, targets, counts)):
+            return value(predictions, targets, counts)
+        value = jax.custom_jvp(value)
+
+        @value.defjvp
+        def has_none(primals, tangents):
+            raise TypeError(
+                f"{name} is a black box, and has no gradient. Train on a surrogate of it, as "
+                "jaxsurr.correlated_gradients(metric) or jaxsurr.surrogates.smoothed(metric)."
+            )
+
+        return value(predictions, targets, counts)
+
+    evaluate.__signature__ = _signature(function)
+    return Metric(evaluate, name, higher_is_better, space, per_example)
+
+
+def _readable(array: Array) -> Array:
+    """Half precision as single: NumPy knows no bfloat16."""
+    return (
+        array.astype(jnp.promote_types(array.dtype, jnp.float32))
+        if jnp.issubdtype(array.dtype, jnp.floating)
+        else array
+    )
+
+
+def _signature(function: Callable) -> inspect.Signature:
+    """`(predictions, targets, *, where=None, ...)` with the options of the black box, where it tells them."""
+    parameter = inspect.Parameter
+    first = [parameter(name, parameter.POSITIONAL_OR_KEYWORD) for name in ("predictions", "targets")]
+    try:
+        known = list(inspect.signature(function).parameters.values())[2:]
+    except ValueError:  # compiled functions may have no signature
+        known = []
+    named = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    options = [p.replace(kind=p.KEYWORD_ONLY) for p in known if p.kind in named and p.name != "where"]
+    return inspect.Signature([*first, parameter("where", parameter.KEYWORD_ONLY, default=None), *options])
+
+
+def _call(host: Host, *arguments: PyTree) -> Array:
+    """The metric by one call to the host, also for all sets of a `vmap`; by a plain one where nothing is traced."""
+    if checks.is_concrete(arguments):
+        return jnp.asarray(host(*jax.tree.map(np.asarray, arguments)))
+    *_, finite = arguments
+    result = jax.ShapeDtypeStruct(finite.shape if host.per_example else (), jnp.float32)
+    ndims = jax.tree.map(jnp.ndim, arguments)
+    return jax.pure_callback(
+        lambda *given: host.in_program(ndims, given), result, *arguments, vmap_method="expand_dims"
+    )
