@@ -19,7 +19,7 @@ def code_cells(notebook):
 
 
 def test_they_are_all_there():
-    assert set(NAMES) >= {"quickstart", "own_metric", "three_tasks", "method", "many_devices"}
+    assert set(NAMES) >= {"quickstart", "own_metric", "three_tasks", "method", "many_devices", "your_loop"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
