@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+__all__ = ["Batch", "Info", "Keypoints", "Space", "Surrogate", "View"]  # what the reference describes
+
 Array = jax.Array
 PyTree = Any
 

@@ -1,0 +1,57 @@
+"""The notebooks run from a clean kernel, and are committed as they ran: with their figures, without warnings."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import jaxsurr
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_they_are_all_there():
+    assert set(NAMES) >= {"quickstart", "own_metric", "three_tasks", "method", "many_devices", "your_loop"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_runs_from_a_clean_kernel(path, tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="needs nbclient, of the test extra")
+    notebook = nbformat.read(path, as_version=4)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    environment = os.environ | {"PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    resources = {"metadata": {"path": str(tmp_path)}}  # away from the repository: only what is installed can be read
+    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute(env=environment)
+    first = code_cells(notebook)[0].outputs[0].text
+    assert f"jaxsurr {jaxsurr.__version__}" in first
+    assert "cpu" in first
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_is_committed_as_it_ran(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.output_type for output in outputs} <= {"stream", "execute_result"}
+    assert all(output.name == "stdout" for output in outputs if output.output_type == "stream")
+    assert path.stat().st_size < 500_000
+    assert not re.search(r"/(home|root|tmp|work)/", path.read_text()), "the path of a machine"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_first_cell_installs_where_it_has_to_and_says_what_it_found(path):
+    first = code_cells(nbformat.read(path, as_version=4))[0].source
+    assert 'if importlib.util.find_spec("jaxsurr") is None:' in first
+    assert "    %pip install" in first
+    assert "jax.device_count()" in first
