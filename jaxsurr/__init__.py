@@ -7,13 +7,15 @@ from jaxsurr.metrics import Metric, metric
 from jaxsurr.reductions import masked_mean
 from jaxsurr.smoothing import Smoothed, smoothed_metric
 from jaxsurr.surrogates import correlated_gradients
-from jaxsurr.types import Batch, Info, Keypoints, Space, Surrogate, View
+from jaxsurr.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 
 __all__ = [
     "Batch",
     "Info",
     "Keypoints",
     "Metric",
+    "RankedLists",
+    "Sequences",
     "Smoothed",
     "Space",
     "Surrogate",

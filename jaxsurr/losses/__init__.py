@@ -12,10 +12,19 @@ from jaxsurr.losses.classification import (
 )
 from jaxsurr.losses.keypoints import euclidean, l1, mse, smooth_l1, wing
 from jaxsurr.losses.ordinal import expected_absolute_error, or_cnn, sord, squared_emd
+from jaxsurr.losses.sets import (
+    auc_margin,
+    list_logistic,
+    list_softmax,
+    pairwise_auc,
+    smooth_average_precision,
+    soft_f_beta,
+)
 
 LOSSES: dict[str, Callable] = {
     loss.__name__: loss
     for loss in (
+        auc_margin,
         cross_entropy,
         euclidean,
         expected_absolute_error,
@@ -24,9 +33,14 @@ LOSSES: dict[str, Callable] = {
         generalised_cross_entropy,
         l1,
         label_smoothing,
+        list_logistic,
+        list_softmax,
         mse,
         or_cnn,
+        pairwise_auc,
+        smooth_average_precision,
         smooth_l1,
+        soft_f_beta,
         sord,
         squared_emd,
         wing,
