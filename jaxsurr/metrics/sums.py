@@ -46,7 +46,7 @@ def of_sums(
 
     def parts(z):
         broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
-        each = (statistics(z), broken)
+        each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
         each = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)), each)
         if weights is not None:
             each = jax.tree.map(lambda leaf: leaf * weights.reshape((batch,) + (1,) * (leaf.ndim - 1)), each)
