@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
-from jaxsurr.training import records
+from jaxsurr.training import records, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
 from jaxsurr.training.methods import resolve
@@ -189,6 +189,8 @@ class _Run:
         self.steps_per_epoch = num_batches(self.train, config.batch_size)
         self.switch = config.epochs if program.surrogate is None else config.warm_epochs
         self.sign = -1.0 if program.metric.higher_is_better else 1.0
+        if config.tune_threshold:
+            thresholds.check(program.metric)
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
@@ -201,7 +203,7 @@ class _Run:
                 state, entry = self.epoch(state, epoch, learned)
                 params = self.program.executor.fetch(state.params)
                 self.refuse_divergence(entry, params)
-                entry["validation"] = self.score(params, self.data.validation)
+                entry["validation"] = self.score(params, self.data.validation, entry)
                 history.append(entry)
                 if best is None or self.better(entry, best[1]):
                     best = (params, entry)
@@ -213,7 +215,7 @@ class _Run:
             "epochs": self.config.epochs,
             "best_epoch": best[1]["epoch"],
             "validation": best[1]["validation"],
-            "test": None if self.data.test is None else self.score(best[0], self.data.test),
+            "test": None if self.data.test is None else self.score(best[0], self.data.test, best[1]),
             "gradient_correlation": final.get("gradient_correlation"),
             "ceiling": final.get("ceiling"),
             "history": history,
@@ -330,13 +332,15 @@ class _Run:
                     entry[name] = float(np.mean(known))
         return state, entry
 
-    def score(self, params: Any, split: Split) -> float | list[float]:
-        """The metric of a split, exact in its last partial batch."""
+    def score(self, params: Any, split: Split, entry: dict[str, Any]) -> float | list[float]:
+        """The metric of a split, exact in its last partial batch, with the thresholds of the epoch if they are tuned."""
         devices = self.program.executor.num_devices
         size = -(-512 // devices) * devices
         parts = batches(split, size, partial=True, process_index=jax.process_index(), process_count=jax.process_count())
         executor = self.program.executor
         predictions, targets = parallel.predict_all(executor, self.program.predict, params, parts)
+        if self.config.tune_threshold:
+            predictions = thresholds.shifted(self.program.metric, predictions, targets, entry)
         return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
 
     def record(self, entry: dict[str, Any], log: "_TensorBoard | None") -> None:

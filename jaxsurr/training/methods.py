@@ -14,7 +14,7 @@ from jaxsurr import checks, losses
 from jaxsurr.settings import parse_spec
 from jaxsurr.training.config import LEARNED, PEERS, update
 
-TRAINING = ("conventional", "learning_rate", "mixture", "warm_epochs", "weight_decay")
+TRAINING = ("conventional", "learning_rate", "mixture", "tune_threshold", "warm_epochs", "weight_decay")
 
 
 class Method(NamedTuple):
