@@ -142,7 +142,7 @@ def sequences(predictions: Any, targets: Any) -> None:
     floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
     if 0 in predictions.shape:
         raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
-    longest = jnp.shape(getattr(targets, "tokens", ()))[-1:]
+    longest = np.shape(getattr(targets, "tokens", None))[-1:]
     _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
     if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
         raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")

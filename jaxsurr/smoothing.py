@@ -202,6 +202,8 @@ def smoothed_metric(
         flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)
         alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
+        if where is not None:
+            slope = jnp.where(where[None, :, None], slope, 0)
         gradient, difference = (
             jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
         )

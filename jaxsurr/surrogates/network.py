@@ -97,7 +97,7 @@ def trained_family(
       optimizer: of the parameters.
       value_weight, correlation_weight, penalty_weight: of the objective's terms; at least one is positive.
       correlation: "cosine" or "pearson".
-      of_sets: whether `apply` gives each example the value of the set, so that a batch shows a single value; the fit is then
+      of_sets: whether `apply` gives each example the value of the set, which is a single one; the fit is then
         `_set_fit`.
     """
     objectives.check_weights(

@@ -333,7 +333,7 @@ class _Run:
         return state, entry
 
     def score(self, params: Any, split: Split, entry: dict[str, Any]) -> float | list[float]:
-        """The metric of a split, exact in its last partial batch, with the thresholds of the epoch if they are tuned."""
+        """The metric of a split, exact in its last partial batch, with the thresholds of the epoch if tuned."""
         devices = self.program.executor.num_devices
         size = -(-512 // devices) * devices
         parts = batches(split, size, partial=True, process_index=jax.process_index(), process_count=jax.process_count())
