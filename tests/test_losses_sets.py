@@ -87,7 +87,8 @@ def test_lists_against_a_loop(name):
             gains = 2**r - 1
             wanted.append(np.sum(gains * (np.log(np.sum(np.exp(z))) - z)) / max(np.sum(gains), 1e-9) if len(z) else 0)
         else:
-            pairs = [np.log1p(np.exp(b - a)) for a, i in zip(z, r) for b, j in zip(z, r) if i > j]
+            places = range(len(z))
+            pairs = [np.log1p(np.exp(z[j] - z[i])) for i in places for j in places if r[i] > r[j]]
             wanted.append(np.mean(pairs) if pairs else 0)
     spoilt = jnp.where(items, scores, jnp.nan)
     np.testing.assert_allclose(losses.get(name)(spoilt, targets), wanted, rtol=1e-4, atol=1e-6)

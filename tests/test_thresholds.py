@@ -57,9 +57,9 @@ def test_a_run_with_tuned_thresholds(tmp_path):
     rng = np.random.default_rng(0)
     labels = (rng.random(600) < 0.15).astype(int)
     table = rng.normal(size=(600, 2)) + labels[:, None]
-    lines = ["a,b,y", *(f"{a},{b},{'yes' if y else 'no'}" for (a, b), y in zip(table, labels, strict=True))]
+    lines = ["a,b,y", *(f"{a},{b},{y}" for (a, b), y in zip(table, labels, strict=True))]
     (tmp_path / "rare.csv").write_text("\n".join(lines))
-    fields = {"data.source": f"csv:{tmp_path}/rare.csv?target=y", "data.label_noise": 0.0, "metric": "f_beta",
+    fields = {"data.source": f"csv:{tmp_path}/rare.csv?target=y", "data.kind": "classes", "data.label_noise": 0.0, "metric": "f_beta",
               "epochs": 2, "warm_epochs": 0, "batch_size": 64}  # fmt: skip
     results = {}
     for loss in ("cross_entropy", "cross_entropy?tune_threshold=True"):
