@@ -59,8 +59,8 @@ def test_a_run_with_tuned_thresholds(tmp_path):
     table = rng.normal(size=(600, 2)) + labels[:, None]
     lines = ["a,b,y", *(f"{a},{b},{y}" for (a, b), y in zip(table, labels, strict=True))]
     (tmp_path / "rare.csv").write_text("\n".join(lines))
-    fields = {"data.source": f"csv:{tmp_path}/rare.csv?target=y", "data.kind": "classes", "data.label_noise": 0.0, "metric": "f_beta",
-              "epochs": 2, "warm_epochs": 0, "batch_size": 64}  # fmt: skip
+    fields = {"data.source": f"csv:{tmp_path}/rare.csv?target=y", "data.kind": "classes", "data.label_noise": 0.0,
+              "metric": "f_beta", "epochs": 2, "warm_epochs": 0, "batch_size": 64}  # fmt: skip
     results = {}
     for loss in ("cross_entropy", "cross_entropy?tune_threshold=True"):
         config = update(default_config(), loss=loss, **fields)

@@ -64,15 +64,16 @@ def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
 
     A batch is one set and has one value, which has no variance to compare its error with. In its place stands what the
     metric would vary by if each prediction moved by its spread, about seven smoothing scales: `49 s^2 sum_i |g_i|^2`.
-    The error of the gradient over its size keeps the size of the surrogate where it belongs, which correlation alone
-    leaves to drift.
+    Its logarithm keeps a value that is far off, as at the start, from drowning the gradient's correlation. The error of
+    the gradient over its size keeps the size of the surrogate where it belongs, which correlation alone leaves to
+    drift.
     """
     n = jnp.maximum(by_value.n, 1)
     known = by_slope.yy > 0
     size = jnp.where(known, by_slope.yy, 1)
     error = (by_value.xx - 2 * by_value.xy + by_value.yy) / n
     variance = jnp.where(known, 49 * scale**2 * size / n**2, 1)
-    return error / variance + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
+    return 4 * jnp.log1p(error / variance) + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
 
 
 def trained_family(
