@@ -140,6 +140,7 @@ def correlated_gradients(
         raise ValueError(f"spread must be at least 0, got {spread!r}.")
     if isinstance(family, str):
         checks.one_of(family, "family", FAMILIES)
+        of_sets = family == "network" and not metric.per_example
         if family in ("network", "additive"):
             learned = dict(
                 optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
@@ -148,10 +149,10 @@ def correlated_gradients(
                 penalty_weight=penalty_weight,
                 correlation=correlation,
             )
-            if metric.per_example or family == "additive":
-                family = network_family(space, network=network, **learned)
-            else:
+            if of_sets:
                 family = set_network_family(space, **learned)
+            else:
+                family = network_family(space, network=network, **learned)
         else:
             family = basis_family(space, remembered=family == "kernel")
     directions = normal_directions if exact_noise else table_directions()
@@ -308,7 +309,12 @@ def correlated_gradients(
         of_loss = affine(by_value, before, (before - 1) * shift + state.offset)
         if calibrate:
             offset = shift - calibration_of(state) * surrogate_mean
-            state = state._replace(offset=running(state.offset, offset, state.step - 1, decay))
+            if metric.per_example:
+                offset = running(state.offset, offset, state.step - 1, decay)
+            else:  # the value of a set swings with each step of the parameters: it is taken after the step
+                after = family.values(learned, fit.predictions, fit.targets, scale, values.shape[-1], fit.where)
+                offset = shift - calibration_of(state) * masked_mean(after, fit.where, axis_name=axis_name)
+            state = state._replace(offset=offset)
         info = Info(
             value_error=jax.vmap(value_fit)(of_loss),
             gradient_correlation=jax.vmap(lambda m: correlate(m, correlation))(by_slope),

@@ -73,7 +73,7 @@ def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
     size = jnp.where(known, by_slope.yy, 1)
     error = (by_value.xx - 2 * by_value.xy + by_value.yy) / n
     variance = jnp.where(known, 49 * scale**2 * size / n**2, 1)
-    return 4 * jnp.log1p(error / variance) + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
+    return jnp.log1p(error / variance) + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
 
 
 def trained_family(
