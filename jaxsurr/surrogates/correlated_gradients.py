@@ -309,11 +309,11 @@ def correlated_gradients(
         of_loss = affine(by_value, before, (before - 1) * shift + state.offset)
         if calibrate:
             offset = shift - calibration_of(state) * surrogate_mean
-            if not metric.per_example:  # the value of a set swings with each step of the parameters: taken after it
+            if metric.per_example:
+                offset = running(state.offset, offset, state.step - 1, decay)
+            else:  # the value of a set swings with each step of the parameters: it is taken after the step
                 after = family.values(learned, fit.predictions, fit.targets, scale, values.shape[-1], fit.where)
                 offset = shift - calibration_of(state) * masked_mean(after, fit.where, axis_name=axis_name)
-            keep = decay if metric.per_example else min(decay, 0.8)
-            offset = running(state.offset, offset, state.step - 1, keep)
             state = state._replace(offset=offset)
         info = Info(
             value_error=jax.vmap(value_fit)(of_loss),
