@@ -12,7 +12,7 @@ from jaxsurr.reductions import masked_mean
 from jaxsurr.sampling import sample
 from jaxsurr.smoothing import Smoothed, smoothed_metric
 from jaxsurr.surrogates import correlated_gradients
-from jaxsurr.types import Batch, Info, Keypoints, Space, Surrogate, View
+from jaxsurr.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 
 __all__ = [
     "Batch",
@@ -21,6 +21,8 @@ __all__ = [
     "Info",
     "Keypoints",
     "Metric",
+    "RankedLists",
+    "Sequences",
     "Smoothed",
     "Space",
     "Surrogate",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.types import Keypoints
+from jaxsurr.types import Keypoints, RankedLists, Sequences
 
 
 def is_concrete(tree: Any) -> bool:
@@ -99,15 +99,75 @@ def pointed(predictions: Any, targets: Any) -> None:
 
 def keypoints(predictions: Any, targets: Any) -> None:
     """Refuses targets that are not `Keypoints` which fit predictions `[B, J, 2]`."""
-    if not isinstance(targets, Keypoints):
-        raise TypeError(f"targets must be jaxsurr.Keypoints(points, visible, scale), got {type(targets).__name__}.")
     batch, joints = predictions.shape[:2]
-    for name, shape in (("points", (batch, joints, 2)), ("visible", (batch, joints)), ("scale", (batch,))):
+    _fields(targets, Keypoints, {"points": (batch, joints, 2), "visible": (batch, joints), "scale": (batch,)})
+    if is_concrete(targets.scale) and not np.all(np.asarray(targets.scale) > 0):
+        raise ValueError("targets.scale must be positive everywhere: it is the length that errors are divided by.")
+
+
+def _fields(targets: Any, kind: type, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuses targets that are not of a kind whose arrays have these shapes."""
+    if not isinstance(targets, kind):
+        raise TypeError(
+            f"targets must be jaxsurr.{kind.__name__}({', '.join(kind._fields)}), got {type(targets).__name__}."
+        )
+    for name, shape in shapes.items():
         got = jnp.shape(getattr(targets, name))
         if got != shape:
             raise ValueError(f"targets.{name} must have shape {list(shape)} to fit predictions, got {list(got)}.")
-    if is_concrete(targets.scale) and not np.all(np.asarray(targets.scale) > 0):
-        raise ValueError("targets.scale must be positive everywhere: it is the length that errors are divided by.")
+
+
+def lists(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, L]` floats, and targets that are not `RankedLists` that fit them."""
+    floating(predictions, 2, "[B, L], scores of L items")
+    if predictions.shape[1] == 0:
+        raise ValueError("predictions have shape [B, 0]: the lists have no room for an item.")
+    _fields(targets, RankedLists, {"relevance": predictions.shape, "items": predictions.shape})
+    if is_concrete(targets):
+        relevance = np.asarray(targets.relevance)[np.asarray(targets.items) > 0]
+        if not np.all(relevance >= 0):
+            raise ValueError("targets.relevance must be at least 0 wherever there is an item, and no NaN.")
+
+
+def pixels(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, H, W, K]` floats, and targets that are not `[B, H, W]` integers below K."""
+    floating(predictions, 4, "[B, H, W, K], logits of K classes for each pixel")
+    if not hasattr(targets, "dtype") or not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise TypeError(f"targets must be integers (classes), got {getattr(targets, 'dtype', type(targets).__name__)}.")
+    if targets.shape != predictions.shape[:3] or 0 in predictions.shape:
+        raise ValueError(
+            f"targets must hold a class for each pixel, shape {list(predictions.shape[:3])}, got {list(targets.shape)}."
+        )
+    if is_concrete(targets) and int(np.max(np.asarray(targets))) >= predictions.shape[3]:
+        raise ValueError(
+            f"targets must be classes from 0 to {predictions.shape[3] - 1}, or negative where a pixel is ignored, got "
+            f"{int(np.max(np.asarray(targets)))}. Give the model more outputs, or mark what to ignore by -1."
+        )
+
+
+def sequences(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, T, K]` floats, and targets that are not `Sequences` that fit them."""
+    floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
+    if 0 in predictions.shape:
+        raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
+    longest = np.shape(getattr(targets, "tokens", None))[-1:]
+    _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
+    if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
+        raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")
+    if is_concrete(targets):
+        lengths = np.asarray(targets.lengths)
+        if lengths.min() < 0 or lengths.max() > longest[0]:
+            raise ValueError(f"targets.lengths must lie between 0 and {longest[0]}, the room that targets.tokens have.")
+
+
+def weights(values: Any, batch: int) -> None:
+    """Refuses weights of examples that are not `[B]` numbers of at least 0."""
+    if values is None:
+        return
+    if jnp.shape(values) != (batch,):
+        raise ValueError(f"weights must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
+    if is_concrete(values) and not np.all(np.asarray(values) >= 0):
+        raise ValueError("weights must be numbers of at least 0.")
 
 
 def mask(where: Any, batch: int) -> None:

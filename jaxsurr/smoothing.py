@@ -19,10 +19,14 @@ import numpy as np
 from jaxsurr import checks
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.reductions import filled, masked
+from jaxsurr.set_differences import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 from jaxsurr.types import Array, PyTree, Space
 
 Directions = Callable[[Array, Array, int, int, int, int], Array]
 """`(key, example_ids [B], first_pair, pairs, num_pairs, size) -> [pairs, B, size]`, standard normal."""
+
+_GROUPS = np.uint32(2**32 - 1)  # random stream of the groups, beside those of the examples
+_MOST_ENTRIES = 2**22  # of the predictions of a set that are held perturbed at once: 16 MiB for each copy
 
 
 class Smoothed(NamedTuple):
@@ -113,13 +117,15 @@ def smoothed_metric(
     chunk_size: int = 16,
     first_example: Array | int = 0,
     directions: Directions = normal_directions,
+    estimator: str = "auto",
+    group_size: int = GROUP_SIZE,
 ) -> Smoothed:
     """Estimates `m_s` and its gradient from antithetic pairs.
 
     `g = sum_p [m(z + s u e_p) - m(z - s u e_p)] e_p / (2 s u P)`, with u the space's unit. Noise is drawn per example
-    for example-wise metrics, whose estimates are independent of each other; a metric of sets is perturbed in all
-    examples at once. In d dimensions the expected squared cosine of g with the true gradient is about
-    `P / (P + d - 1)`.
+    for example-wise metrics, whose estimates are independent of each other. In d dimensions the expected squared cosine
+    of g with the true gradient is about `P / (P + d - 1)`; for a metric of sets it depends on the `estimator`
+    (`jaxsurr.set_differences`): as good for "replace", whatever the size of the set.
 
     Args:
       metric: what `jaxsurr.metric` makes.
@@ -133,6 +139,10 @@ def smoothed_metric(
       chunk_size: pairs that are held in memory at once; the result does not depend on it but for rounding.
       first_example: index of the first row among all rows of all devices; the noise of a row depends on its index.
       directions: where the noise comes from, `normal_directions` or `table_directions()`.
+      estimator: of a metric of sets: "replace" (each example's own difference, where the metric knows `replacements`),
+        "groups" (of random groups of examples), "whole" (all examples at once), or "auto", which takes the first where
+        it can, else the second, and the third for sets of fewer than two groups.
+      group_size: examples in a group, about.
 
     Returns:
       `Smoothed(value, gradient, error)`.
@@ -163,6 +173,10 @@ def smoothed_metric(
     unit = jnp.broadcast_to(jnp.asarray(space.unit(predictions, targets), dtype), predictions.shape)
     inverse_unit = jnp.where(unit > 0, 1 / jnp.where(unit > 0, unit, 1), 0)
     example_ids = first_example + jnp.arange(batch)
+    check_estimator(estimator, group_size)
+    if not metric.per_example:
+        estimator = choose_estimator(estimator, metric, batch, group_size)
+        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // predictions.size))
 
     def evaluate(moved):
         return metric(moved, targets, where=where)
@@ -171,19 +185,30 @@ def smoothed_metric(
         noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         step = scale * unit[None] * noise
-        # Both signs by one vmap, so that a metric on the host is asked once for all.
-        plus, minus = jax.vmap(lambda sign: jax.vmap(evaluate)(predictions[None] + sign * step))(
-            jnp.array([1, -1], dtype)
-        )
+        above, below = predictions[None] + step, predictions[None] - step
+        if metric.per_example or estimator == "whole":
+            # Both signs by one vmap, so that a metric on the host is asked once for all.
+            plus, minus = jax.vmap(jax.vmap(evaluate))(jnp.stack([above, below]))
+            values, differences = (plus + minus) / 2, plus - minus
+        elif estimator == "replace":
+            values, differences = replaced(metric, above, below, targets, where)
+        else:
+            keys = jax.vmap(lambda pair: jax.random.fold_in(jax.random.fold_in(key, _GROUPS), pair))(
+                first_pair + jnp.arange(pairs)
+            )
+            values, differences = grouped(metric, keys, above, below, targets, where, group_size)
         # [C, B or 1, M]: one difference for each pair, example (or set) and metric.
-        slope = ((plus - minus) / (2 * scale)).reshape(pairs, batch if metric.per_example else 1, -1)
+        alone = metric.per_example or estimator != "whole"
+        slope = (differences / (2 * scale)).reshape(pairs, batch if alone else 1, -1)
         flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)
         alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
+        if where is not None:
+            slope = jnp.where(where[None, :, None], slope, 0)
         gradient, difference = (
             jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
         )
-        return jax.tree.map(jnp.add, sums, (jnp.sum(plus + minus, axis=0) / 2, gradient, difference))
+        return jax.tree.map(jnp.add, sums, (jnp.sum(values, axis=0), gradient, difference))
 
     metrics = int(np.prod(outputs))
     zero = jnp.zeros((metrics, batch, size), dtype)

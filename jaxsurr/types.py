@@ -30,6 +30,30 @@ class Keypoints(NamedTuple):
     scale: Array
 
 
+class RankedLists(NamedTuple):
+    """Targets of lists that are to be ordered by score.
+
+    Attributes:
+      relevance: `[B, L]` float or integer of at least 0, how good each item of a list is.
+      items: `[B, L]` float or bool, 1 where there is an item; lists of fewer than L items are filled up with zeros.
+    """
+
+    relevance: Array
+    items: Array
+
+
+class Sequences(NamedTuple):
+    """Targets that are sequences of tokens.
+
+    Attributes:
+      tokens: `[B, U]` integers.
+      lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
+    """
+
+    tokens: Array
+    lengths: Array
+
+
 class Batch(NamedTuple):
     """Examples that are taken together.
 
@@ -61,6 +85,25 @@ class View(NamedTuple):
     pullback: Callable[[Array], PyTree] | None = None
 
 
+class Pooled(NamedTuple):
+    """What a set network reads of the examples of a set, before it pools over examples and items.
+
+    Attributes:
+      features: `[B, I, G, F]`, of item i of an example in group g: a class, a threshold, a place on the scale of
+        scores. A network pools each group over all examples and only then mixes groups.
+      marks: `[B, I, G, Q]` in [0, 1], what the targets say, as whether the class is the true one.
+      weights: `[B, I]`, of the items of an example, which sum to 1.
+      positions: `[G, E]`, what tells one group from another.
+      share: how large a pooled mark typically is, 1 over the number of classes where groups are classes.
+    """
+
+    features: Array
+    marks: Array
+    weights: Array
+    positions: Array
+    share: float = 1.0
+
+
 class Space(NamedTuple):
     """What may be perturbed in a prediction, and what a surrogate reads of it.
 
@@ -80,6 +123,7 @@ class Space(NamedTuple):
       losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
       check: `(predictions, targets) -> None`, raises a `ValueError` or `TypeError` in words where shapes or dtypes do
         not fit; it looks at shapes only and so works while tracing.
+      pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
     """
 
     name: str
@@ -91,6 +135,7 @@ class Space(NamedTuple):
     reach: tuple[float, float]
     losses: Callable[[Array, PyTree, Array], Array]
     check: Callable[[Array, PyTree], None]
+    pooled: Callable[[Array, PyTree, Array, Array | None], Pooled] | None = None
 
 
 class Info(NamedTuple):

@@ -17,6 +17,7 @@ LAYERS = [  # lowest first
     {"losses"},
     {"spaces"},
     {"metrics"},
+    {"set_differences"},
     {"smoothing", "sampling"},
     {"objectives", "networks"},
     {"surrogates"},

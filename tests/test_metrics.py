@@ -214,7 +214,15 @@ def test_nan_point_is_wrong(figures):
 # --- masks and means --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", metrics.METRICS)
+# Metrics of sets, lists and sequences are in tests/test_set_metrics*.py.
+OF_EXAMPLES = [
+    name
+    for name, metric in metrics.METRICS.items()
+    if metric.per_example and metric.space not in (spaces.ranked_lists, spaces.sequence_logits)
+]
+
+
+@pytest.mark.parametrize("name", OF_EXAMPLES)
 def test_masked_rows_are_zero_and_absent_from_the_mean(name, figures):
     metric = metrics.get(name)
     predictions, targets = figures if metric.space is spaces.points_in_plane else class_data()
@@ -264,11 +272,25 @@ def test_get():
 
 def test_direction():
     assert {name: metric.sign for name, metric in metrics.METRICS.items()} == {
+        "average_precision": -1,
+        "balanced_error": 1,
+        "cohen_kappa": -1,
+        "edit_distance": 1,
         "error_rate": 1,
-        "top_k_error": 1,
+        "expected_calibration_error": 1,
+        "f_beta": -1,
+        "g_mean": -1,
+        "jaccard": -1,
+        "matthews_correlation": -1,
         "mean_absolute_error": 1,
+        "mean_iou": -1,
+        "ndcg": -1,
         "normalised_mean_error": 1,
         "pck": -1,
+        "quadratic_weighted_kappa": -1,
+        "recall_at_k": -1,
+        "roc_auc": -1,
+        "top_k_error": 1,
         "within_one_level": -1,
     }
 

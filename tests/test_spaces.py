@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsurr import Keypoints, spaces
+from jaxsurr import Keypoints, RankedLists, Sequences, spaces
 from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logits, points_in_plane
 
 SCALE = jnp.float32(0.5)
@@ -26,6 +26,10 @@ PROBLEMS = {
     "scores": (LOGITS[:, :1], LABELS),
     "points_in_plane": figures(),
     "generic": (LOGITS, LOGITS[::-1] + 1),
+    "binary_scores": (LOGITS[:, 0], LABELS % 2),
+    "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
+    "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
+    "sequence_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
 }
 
 
@@ -58,6 +62,10 @@ def test_shapes(name):
         assert values.shape[:2] == weights.shape
         assert values.ndim == 3
     assert space.losses(predictions, targets, SCALE).shape[0] == batch
+    if space.pooled is not None:
+        read = space.pooled(predictions, targets, SCALE, None)
+        assert read.features.shape[:3] == read.marks.shape[:3] == (*read.weights.shape, len(read.positions))
+        assert bool(jnp.all((read.marks >= 0) & (read.marks <= 1)))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -65,7 +73,7 @@ def test_projection_is_idempotent(name):
     space, (predictions, _) = spaces.SPACES[name], PROBLEMS[name]
     once = space.project(predictions)
     np.testing.assert_allclose(space.project(once), once, atol=1e-6)
-    if name in ("class_logits", "level_logits"):
+    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits"):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 
@@ -78,6 +86,8 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
     def total(predictions):
         everything = reads(space, predictions, targets), space.losses(predictions, targets, SCALE)
         everything = everything, space.spread(predictions, targets)
+        if space.pooled is not None:
+            everything = everything, space.pooled(predictions, targets, SCALE, None)
         return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(everything))
 
     value, gradient = jax.value_and_grad(total)(predictions)

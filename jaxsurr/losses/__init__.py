@@ -22,8 +22,17 @@ from jaxsurr.losses.ordinal import (
     squared_emd,
     squared_error,
 )
+from jaxsurr.losses.sets import (
+    auc_margin,
+    list_logistic,
+    list_softmax,
+    pairwise_auc,
+    smooth_average_precision,
+    soft_f_beta,
+)
 
 _CLASSIFICATION = (cross_entropy, expected_error, focal, generalised_cross_entropy, label_smoothing)
+_BINARY = (auc_margin, pairwise_auc, smooth_average_precision, soft_f_beta)
 _ORDINAL = (
     absolute_error,
     coral,
@@ -36,15 +45,20 @@ _ORDINAL = (
     squared_error,
 )
 _KEYPOINTS = (euclidean, heatmap_mse, l1, mse, smooth_l1, wing)
+_LISTS = (list_logistic, list_softmax)
 
-LOSSES: dict[str, Callable] = {loss.__name__: loss for loss in (*_CLASSIFICATION, *_ORDINAL, *_KEYPOINTS)}
+LOSSES: dict[str, Callable] = {
+    loss.__name__: loss for loss in (*_CLASSIFICATION, *_BINARY, *_ORDINAL, *_KEYPOINTS, *_LISTS)
+}
 
 KINDS: dict[str, tuple[str, ...]] = (
     {loss.__name__: ("classes", "levels") for loss in _CLASSIFICATION}
+    | {loss.__name__: ("classes",) for loss in _BINARY}
     | {loss.__name__: ("levels",) for loss in _ORDINAL}
     | {loss.__name__: ("points",) for loss in _KEYPOINTS}
+    | {loss.__name__: () for loss in _LISTS}
 )
-"""The kinds of targets that a loss serves."""
+"""The kinds of targets that a loss serves, of those that a data source can have; lists are for loops of your own."""
 
 HEADS: dict[str, tuple[str, ...]] = {
     name: ("points",) if kinds == ("points",) else ("logits",) for name, kinds in KINDS.items()

@@ -1,17 +1,45 @@
 """Metrics as functions of predictions and targets; each knows its name, its direction and its prediction space."""
 
 from jaxsurr import checks
+from jaxsurr.metrics.agreement import quadratic_weighted_kappa
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
+from jaxsurr.metrics.calibration import expected_calibration_error
 from jaxsurr.metrics.classification import error_rate, top_k_error
+from jaxsurr.metrics.confusion import balanced_error, cohen_kappa, f_beta, g_mean, jaccard, matthews_correlation
 from jaxsurr.metrics.host import BlackBoxError, own_errors
 from jaxsurr.metrics.keypoints import normalised_mean_error, pck
+from jaxsurr.metrics.lists import ndcg, recall_at_k
+from jaxsurr.metrics.ordering import average_precision, roc_auc
 from jaxsurr.metrics.ordinal import mean_absolute_error, within_one_level
 from jaxsurr.metrics.several import stack
+from jaxsurr.metrics.structured import edit_distance, mean_iou
 from jaxsurr.settings import parse_spec
 
 METRICS = {
-    m.name: m for m in (error_rate, top_k_error, mean_absolute_error, within_one_level, pck, normalised_mean_error)
+    m.name: m
+    for m in (
+        average_precision,
+        balanced_error,
+        cohen_kappa,
+        edit_distance,
+        error_rate,
+        expected_calibration_error,
+        f_beta,
+        g_mean,
+        jaccard,
+        matthews_correlation,
+        mean_absolute_error,
+        mean_iou,
+        ndcg,
+        normalised_mean_error,
+        pck,
+        quadratic_weighted_kappa,
+        recall_at_k,
+        roc_auc,
+        top_k_error,
+        within_one_level,
+    )
 }
 
 
@@ -64,16 +92,30 @@ __all__ = [
     "BlackBoxError",
     "Metric",
     "as_metric",
+    "average_precision",
+    "balanced_error",
     "black_box",
+    "cohen_kappa",
+    "edit_distance",
     "error_rate",
+    "expected_calibration_error",
+    "f_beta",
+    "g_mean",
     "get",
+    "jaccard",
+    "matthews_correlation",
     "mean_absolute_error",
+    "mean_iou",
     "metric",
+    "ndcg",
     "normalised_mean_error",
     "output_shape",
     "own_errors",
     "pck",
+    "quadratic_weighted_kappa",
+    "recall_at_k",
     "register",
+    "roc_auc",
     "stack",
     "top_k_error",
     "within_one_level",

@@ -13,6 +13,9 @@ from jaxsurr import checks
 from jaxsurr.spaces import generic
 from jaxsurr.types import Array, PyTree, Space
 
+ARRAYS = ("where", "weights", "replacements")
+"""Arguments of a metric that are arrays with a row for each example, and cannot be bound."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -62,7 +65,15 @@ class Metric:
     @property
     def known_options(self) -> list[str]:
         """Names of the options that can be bound."""
-        return [name for name in list(inspect.signature(self.function).parameters)[2:] if name != "where"]
+        return [name for name in list(inspect.signature(self.function).parameters)[2:] if name not in ARRAYS]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the function knows `replacements=[B, ...]`: its values `[B]` when each example alone is replaced.
+
+        For a metric of sets that is what makes its gradient cheap to estimate well (`jaxsurr.set_differences`).
+        """
+        return "replacements" in inspect.signature(self.function).parameters
 
     @property
     def sign(self) -> float:

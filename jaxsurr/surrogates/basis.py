@@ -124,7 +124,9 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])
         return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)
 
-    def values(state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int) -> Array:
+    def values(
+        state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None
+    ) -> Array:
         return atoms(state, predictions, targets, scale) @ state.coefficients
 
     def learn(state: BasisState, problem: Problem):

@@ -13,14 +13,16 @@ from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.networks import Network, mlp
 from jaxsurr.objectives import check_kind, value_fit
 from jaxsurr.reductions import count, masked, masked_mean, total
+from jaxsurr.set_differences import GROUP_SIZE, check_estimator
 from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
 from jaxsurr.surrogates.basis import basis_family
 from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
 from jaxsurr.surrogates.network import network_family
+from jaxsurr.surrogates.set_network import set_network_family
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
 
-FAMILIES = ("network", "basis", "kernel")
+FAMILIES = ("network", "additive", "basis", "kernel")
 OBJECTIVES = ("predictions", "parameters")
 
 
@@ -70,6 +72,7 @@ def correlated_gradients(
     decay: float = 0.95,
     chunk_size: int = 16,
     exact_noise: bool = False,
+    estimator: str = "auto",
 ) -> Surrogate:
     """A surrogate loss for a metric, learned so that its gradient correlates with the metric's.
 
@@ -90,7 +93,9 @@ def correlated_gradients(
     Args:
       metric: what to learn; it must know its direction (`jaxsurr.metric`).
       space: the prediction space, by default the metric's.
-      family: "network" (an MLP on the space's features, trained by `optimizer`), "basis" (a non-negative mixture of
+      family: "network" (an MLP on the space's features, trained by `optimizer`; for a metric of sets a deep set, which
+        reads all examples together and is invariant to their order: `set_network_family`), "additive" (the MLP, whose
+        mean over examples stands for the set), "basis" (a non-negative mixture of
         ramps and conventional losses, solved in closed form), "kernel" (the same with its ramps placed on remembered
         predictions), or a `Family`.
       objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
@@ -103,14 +108,15 @@ def correlated_gradients(
       value_weight, correlation_weight, penalty_weight: of the objective of the network family.
       correlation: "cosine" or "pearson".
       calibrate: False leaves c = 1 and b = 0.
-      network: `number of metrics -> Network`, of the network family.
+      network: `number of metrics -> Network`, of the network family of examples.
       optimizer: of the network's parameters, by default `optax.adam(0.01)`.
       decay: of the running averages of spread, calibration and offset.
       chunk_size: pairs held in memory at once.
       exact_noise: draw fresh normal noise in place of reading it from a table (slower).
+      estimator: of the gradient of a metric of sets, see `smoothed_metric`.
 
     Returns:
-      `Surrogate(init, loss, update)`.
+      `Surrogate(init, loss, update)`. A set is the batch; with an `axis_name` each device's share of it.
 
     Raises:
       ValueError, TypeError: an argument is out of its range, or the metric does not fit the contract.
@@ -136,19 +142,23 @@ def correlated_gradients(
         raise ValueError(f"spread must be at least 0, got {spread!r}.")
     if isinstance(family, str):
         checks.one_of(family, "family", FAMILIES)
-        if family == "network":
-            family = network_family(
-                space,
-                network=network,
+        of_sets = family == "network" and not metric.per_example
+        if family in ("network", "additive"):
+            learned = dict(
                 optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
                 value_weight=value_weight,
                 correlation_weight=correlation_weight,
                 penalty_weight=penalty_weight,
                 correlation=correlation,
             )
+            if of_sets:
+                family = set_network_family(space, **learned)
+            else:
+                family = network_family(space, network=network, **learned)
         else:
             family = basis_family(space, remembered=family == "kernel")
     directions = normal_directions if exact_noise else table_directions()
+    check_estimator(estimator, GROUP_SIZE)
 
     def scale_of(state: SurrogateState) -> Array:
         return relative_scale * jnp.sqrt(jnp.maximum(state.spread, 1e-12))
@@ -185,7 +195,7 @@ def correlated_gradients(
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
         predictions, targets = prepared(space, predictions, targets, where)
-        values = family.values(state.family, predictions, targets, scale_of(state), len(state.along))
+        values = family.values(state.family, predictions, targets, scale_of(state), len(state.along), where)
         values = calibration_of(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
             values = values[..., 0]
@@ -205,11 +215,12 @@ def correlated_gradients(
             chunk_size=chunk_size,
             first_example=first,
             directions=directions,
+            estimator=estimator,
         )
         batch, shape = view.predictions.shape[0], view.predictions.shape
         value, size = smoothed.value, 1
         if not metric.per_example:
-            # The surrogate of a set is the mean over its n examples: each stands for the whole value and, as the mean
+            # The loss of a set is the mean over its n examples: each stands for the whole value and, as the mean
             # divides by n, for n times its part of the gradient.
             value, size = jnp.broadcast_to(value, (batch, *value.shape)), count(view.where, batch)
         return (
@@ -300,7 +311,12 @@ def correlated_gradients(
         of_loss = affine(by_value, before, (before - 1) * shift + state.offset)
         if calibrate:
             offset = shift - calibration_of(state) * surrogate_mean
-            state = state._replace(offset=running(state.offset, offset, state.step - 1, decay))
+            if metric.per_example:
+                offset = running(state.offset, offset, state.step - 1, decay)
+            else:  # the value of a set swings with each step of the parameters: it is taken after the step
+                after = family.values(learned, fit.predictions, fit.targets, scale, values.shape[-1], fit.where)
+                offset = shift - calibration_of(state) * masked_mean(after, fit.where, axis_name=axis_name)
+            state = state._replace(offset=offset)
         info = Info(
             value_error=jax.vmap(value_fit)(of_loss),
             gradient_correlation=jax.vmap(lambda m: correlate(m, correlation))(by_slope),

@@ -43,7 +43,8 @@ class Family(NamedTuple):
 
     Attributes:
       init: `(key, view, scale, metrics M) -> params`.
-      values: `(params, predictions, targets, scale, M) -> [B, M]`.
+      values: `(params, predictions, targets, scale, M, where=None) -> [B, M]`; a family of sets, whose examples are
+        read together, gives each the value of the set.
       learn: `(params, problem) -> (params, value moments, slope moments)`; the moments are `[M]` sums over all devices,
         of the surrogate as it was before this update.
     """

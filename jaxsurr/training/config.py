@@ -56,6 +56,8 @@ def default_config():
       epochs: in all, whatever the loss.
       warm_epochs: of these, on the conventional loss before a learned one takes over.
       mixture: weight of the conventional loss after that, in [0, 1].
+      tune_threshold: add to the logits of each class what makes the metric of the validation split best, anew for each
+        epoch, and the same to those of the test split; for metrics of class logits.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
@@ -85,6 +87,7 @@ def default_config():
             epochs=60,
             warm_epochs=20,
             mixture=0.0,
+            tune_threshold=False,
             batch_size=64,
             optimizer="adam",
             learning_rate=3e-3,

@@ -18,7 +18,7 @@ from jaxsurr import bilevel, parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import Metric, own_errors
-from jaxsurr.training import records
+from jaxsurr.training import records, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
 from jaxsurr.training.feed import feed
@@ -206,6 +206,8 @@ class _Run:
         parts = hold_out(config, data.train)
         self.train, self.feed = parts[0], feed(config, parts, program.executor, data.names)
         self.switch = switch_of(config, program)
+        if config.tune_threshold:
+            thresholds.check(program.metric)
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
@@ -218,14 +220,14 @@ class _Run:
                 state, entry = self.epoch(state, epoch, learned)
                 params = self.program.executor.fetch(state.params)
                 refuse_divergence(self.config, entry, params)
-                entry["validation"] = self.score(params, self.data.validation)
+                entry["validation"] = self.score(params, self.data.validation, entry)
                 history.append(entry)
                 if best is None or better(self.program.metric, entry, best[1]):
                     best = (params, entry)
                 self.record(entry, log)
                 if self.checkpoints and (epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs):
                     self.save(state, history, best)
-        test = None if self.data.test is None else self.score(best[0], self.data.test)
+        test = None if self.data.test is None else self.score(best[0], self.data.test, best[1])
         return outcome(history, best[1], test)
 
     # --- begin, switch, end -------------------------------------------------------------------------------------------
@@ -284,13 +286,15 @@ class _Run:
             infos.append(info)
         return state, entry_of(epoch, learned, jax.device_get(infos))
 
-    def score(self, params: Any, split: Split) -> float | list[float]:
-        """The metric of a split, exact in its last partial batch."""
+    def score(self, params: Any, split: Split, entry: dict[str, Any]) -> float | list[float]:
+        """The metric of a split, exact in its last partial batch, with the thresholds of the epoch if tuned."""
         devices = self.program.executor.num_devices
         size = -(-512 // devices) * devices
         parts = batches(split, size, partial=True, process_index=jax.process_index(), process_count=jax.process_count())
         executor = self.program.executor
         predictions, targets = parallel.predict_all(executor, self.program.predict, params, parts)
+        if self.config.tune_threshold:
+            predictions = thresholds.shifted(self.program.metric, predictions, targets, entry)
         return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
 
     def record(self, entry: dict[str, Any], log: "_TensorBoard | None") -> None:

@@ -41,7 +41,8 @@ _ROWS = 4096  # that are predicted at once, of each run
 def capacity(config: Any, data: Data, program: Program) -> int:
     """How many runs of a config can be trained side by side; 0 where it has to be trained alone."""
     config = resolve(config).config
-    suited = config.model.name in DENSE and config.surrogate.outer_every == 1 and not config.data.augment
+    alone = config.data.augment or config.tune_threshold or config.surrogate.outer_every > 1
+    suited = config.model.name in DENSE and not alone
     if not (suited and program.executor.axis_name is None):
         return 0
     return min(MOST, RESIDENT_BYTES // max(size_of(hold_out(config, data.train)), 1))

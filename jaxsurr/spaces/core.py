@@ -1,4 +1,4 @@
-"""Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it.
+"""Prediction spaces of class logits, ordinal levels, points in the plane, and of anything.
 
 A space knows the invariances of its predictions. Class logits are unchanged by a shift, and their features are
 symmetric in the classes, so that a surrogate learned with ten classes serves a hundred. Points are read through
@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks, geometry, losses
-from jaxsurr.types import Array, Keypoints, PyTree, Space
+from jaxsurr.spaces.scores import pooled_scores
+from jaxsurr.types import Array, Keypoints, Pooled, PyTree, Space
 
 _FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
 
@@ -72,6 +73,33 @@ def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
 
 
+def _one_against_all(predictions: Array, temperature: float) -> Array:
+    """By how much each class beats the soft maximum of all others, `[B, K]`.
+
+    The share of a class that is not the first is at most one half, and can be taken out of the sum of all; for the
+    first class the others are summed without it.
+    """
+    scaled = predictions / temperature
+    first = jnp.arange(predictions.shape[-1])[None] == jnp.argmax(predictions, axis=-1)[:, None]
+    others = jax.nn.logsumexp(jnp.where(first, _FAR, scaled), axis=-1, keepdims=True)
+    share = jnp.where(first, 0, jnp.exp(jnp.where(first, 0, scaled) - jax.nn.logsumexp(scaled, axis=-1, keepdims=True)))
+    rivals = jnp.where(first, others, jax.nn.logsumexp(scaled, axis=-1, keepdims=True) + jnp.log1p(-share))
+    return temperature * (scaled - rivals)
+
+
+def _class_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    """Groups are the classes, one against all others; two classes are one score."""
+    classes = predictions.shape[-1]
+    if classes == 2:
+        return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where)
+    scaled = predictions / scale
+    features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
+    marks = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
+    positions = jnp.linspace(0.0, 1.0, classes, dtype=predictions.dtype)[:, None]
+    weights = jnp.ones_like(predictions[:, :1])
+    return Pooled(features[:, None], marks[:, None], weights, positions, 1 / classes)
+
+
 class_logits = Space(
     name="class_logits",
     unit=_unit_one,
@@ -82,6 +110,7 @@ class_logits = Space(
     reach=(-4.0, 4.0),
     losses=_class_losses,
     check=functools.partial(checks.labelled, what="classes"),
+    pooled=_class_pooled,
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
 
@@ -140,6 +169,21 @@ def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
 
 
+def _pooled_thresholds(margins: Array, targets: Array) -> Pooled:
+    """Groups are the thresholds; margins `[B, K - 1, R]` are positive where a level above the threshold is decoded."""
+    thresholds, dtype = margins.shape[1], margins.dtype
+    level = jnp.broadcast_to(targets[:, None].astype(dtype) / thresholds, margins.shape[:2])
+    above = (_direction(targets, thresholds, dtype) > 0).astype(dtype)
+    marks = jnp.stack([above, level, level**2], axis=-1)
+    positions = jnp.linspace(0.0, 1.0, thresholds, dtype=dtype)[:, None]
+    return Pooled(margins[:, None], marks[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
+
+
+def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    direction = _direction(targets, predictions.shape[-1] - 1, predictions.dtype)[..., None]
+    return _pooled_thresholds(direction * _level_ramps(predictions, targets, scale)[0], targets)
+
+
 level_logits = Space(
     name="level_logits",
     unit=_unit_one,
@@ -150,6 +194,7 @@ level_logits = Space(
     reach=(-4.0, 4.0),
     losses=_level_losses,
     check=functools.partial(checks.labelled, what="levels"),
+    pooled=_level_pooled,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
 
@@ -178,6 +223,7 @@ cumulative_logits = Space(
     reach=(-4.0, 4.0),
     losses=_cumulative_losses,
     check=functools.partial(checks.labelled, what="levels", cumulative=True),
+    pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
 
@@ -328,7 +374,3 @@ generic = Space(
     check=_check_generic,
 )
 """Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""
-
-SPACES = {
-    space.name: space for space in (class_logits, level_logits, cumulative_logits, scores, points_in_plane, generic)
-}

@@ -1,0 +1,67 @@
+"""Agreement of ordinal levels over a set."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from jaxsurr import checks, decoding
+from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.spaces import level_logits
+from jaxsurr.types import Array
+
+
+@metric(higher_is_better=True, space=level_logits, per_example=False)
+def quadratic_weighted_kappa(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+    decode: str | Callable = "argmax",
+) -> Array:
+    """Cohen's kappa with quadratic weights, between decoded and true levels; higher is better.
+
+    `1 - E (a - b)^2 / (E a^2 + E b^2 - 2 E a E b)` over decoded levels a and true levels b, which is the ratio of the
+    weighted confusion matrix to that expected of independent sides. Source: Cohen, Weighted kappa, Psychological
+    Bulletin 70, 1968.
+
+    Args:
+      predictions: `[B, K]` float level logits, or `[B, K - 1]` cumulative logits for `decode="thresholds"`.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: `[B, ...]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
+      decode: "argmax", "median", "expected" (not rounded), "thresholds", or a function `[B, ...] -> [B]`. For
+        thresholds bind the space too, as for `mean_absolute_error`.
+
+    Returns:
+      `[]` in [-1, 1]; 0 where both sides hold one and the same level (scikit-learn: undefined), and for the empty set.
+
+    Raises:
+      ValueError, TypeError: shapes, dtypes or options do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> logits = 9 * jnp.eye(3)[jnp.array([0, 1, 2, 2])]
+    >>> round(float(quadratic_weighted_kappa(logits, jnp.array([0, 1, 2, 1]))), 4)
+    0.8
+    """
+    checks.floating(predictions, 2, "[B, K] (or [B, K - 1] cumulative logits)")
+    checks.integer_labels(predictions, targets, "levels")
+    decoder = decoding.get(decode)
+    levels = predictions.shape[1] + (decoder is decoding.threshold_count)
+    checks.labels_in_range(targets, levels, "levels")
+    middle = (levels - 1) / 2  # squares about the middle lose the least to rounding
+
+    def statistics(z):
+        a, b = decoder(z.astype(jnp.float32)) - middle, targets.astype(jnp.float32) - middle
+        return jnp.ones_like(a), a, b, a * a, b * b, (a - b) ** 2
+
+    def value(sums):
+        number, a, b, aa, bb, apart = sums
+        a, b, aa, bb, apart = (ratio(term, number) for term in (a, b, aa, bb, apart))
+        chance = aa + bb - 2 * a * b
+        return jnp.where(chance > 1e-6 * (aa + bb), 1 - ratio(apart, chance), 0)
+
+    return of_sums(statistics, value, predictions, where, weights, replacements)

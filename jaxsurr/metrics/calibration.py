@@ -1,0 +1,57 @@
+"""Calibration of class probabilities over a set."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.spaces import class_logits
+from jaxsurr.types import Array
+
+
+@metric(higher_is_better=False, space=class_logits, per_example=False)
+def expected_calibration_error(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+    bins: int = 15,
+) -> Array:
+    """Mean difference between confidence and accuracy over bins of confidence; lower is better.
+
+    `sum_b |sum_{i in b} (p_i - right_i)| / n` with p the largest probability, in equally wide bins `((b - 1) / bins,
+    b / bins]`. Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+
+    Args:
+      predictions: `[B, K]` float logits.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: `[B, K]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
+      bins: how many, at least 1.
+
+    Returns:
+      `[]` in [0, 1]; 0 for the empty set.
+
+    Raises:
+      ValueError, TypeError: shapes, dtypes or options do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> round(float(expected_calibration_error(jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([0, 0]))), 4)
+    0.4
+    """
+    checks.positive_integer(bins, "bins")
+    class_logits.check(predictions, targets)
+
+    def statistics(z):
+        confidence = jnp.max(jax.nn.softmax(z.astype(jnp.float32)), axis=-1)
+        right = (jnp.argmax(z, axis=-1) == targets).astype(jnp.float32)
+        place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
+        return jax.nn.one_hot(place, bins) * (confidence - right)[:, None], jnp.ones_like(confidence)
+
+    return of_sums(
+        statistics, lambda sums: ratio(jnp.sum(jnp.abs(sums[0])), sums[1]), predictions, where, weights, replacements
+    )

@@ -1,0 +1,291 @@
+"""Metrics of a set that are functions of its confusion counts: F-beta, Jaccard, balanced error, G-mean, Matthews.
+
+All read `[B, K]` logits, of which the first largest is predicted, or `[B]` scores of two classes, where a score above 0
+means class 1. For surrogates on `[B]` scores bind their space: `f_beta.bind(space=jaxsurr.spaces.binary_scores)`. A NaN
+among the predictions that count gives NaN. Sums of weights and counts are formed in single precision, exact to 2^24.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.spaces import binary_scores, class_logits
+from jaxsurr.types import Array
+
+AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
+
+
+class Counts(NamedTuple):
+    """Sums of weights by class, `[K]`: both predicted and true, predicted, true."""
+
+    both: Array
+    predicted: Array
+    true: Array
+
+
+def _decided(predictions: Array) -> tuple[Array, int]:
+    """The predicted class of each example, and how many classes there are."""
+    if predictions.ndim == 1:
+        return (predictions > 0).astype(jnp.int32), 2
+    return jnp.argmax(predictions, axis=-1), predictions.shape[-1]
+
+
+def check_classes(predictions: Array, targets: Array) -> int:
+    """Refuses what is neither `[B, K]` logits nor `[B]` scores with labels that fit; returns the number of classes."""
+    if getattr(predictions, "ndim", None) == 1:
+        binary_scores.check(predictions, targets)
+        return 2
+    class_logits.check(predictions, targets)
+    return predictions.shape[1]
+
+
+def from_counts(
+    value: Callable[[Counts], Array],
+    predictions: Array,
+    targets: Array,
+    where: Array | None,
+    weights: Array | None,
+    replacements: Array | None,
+) -> Array:
+    """`value` of the confusion counts of a set (or, with `replacements`, of each set with one example replaced)."""
+    check_classes(predictions, targets)
+
+    def statistics(z):
+        decided, classes = _decided(z)
+        predicted, true = (jax.nn.one_hot(labels, classes, dtype=jnp.float32) for labels in (decided, targets))
+        return Counts(predicted * true, predicted, true)
+
+    return of_sums(statistics, value, predictions, where, weights, replacements)
+
+
+def averaged(counts: Counts, numerator: Array, denominator: Array, average: str) -> Array:
+    """The mean over classes of `numerator / denominator`, 0 where that is 0 / 0.
+
+    "binary" is the ratio of class 1, "micro" that of the sums over classes, "macro" the mean over classes that are true
+    or predicted somewhere, "weighted" the mean weighed by how often each class is true.
+    """
+    if average == "micro":
+        return ratio(jnp.sum(numerator), jnp.sum(denominator))
+    each = ratio(numerator, denominator)
+    if average == "binary":
+        return each[1]
+    weight = counts.true if average == "weighted" else ((counts.true > 0) | (counts.predicted > 0)).astype(each.dtype)
+    return ratio(jnp.sum(weight * each), jnp.sum(weight))
+
+
+def chosen_average(average: str, classes: int) -> str:
+    """The average that is meant: of "auto", class 1 where there are two classes, the mean over classes elsewhere."""
+    checks.one_of(average, "average", AVERAGES)
+    if average == "auto":
+        return "binary" if classes == 2 else "macro"
+    if average == "binary" and classes != 2:
+        raise ValueError(f"average='binary' needs two classes, predictions have {classes}; use 'macro' or 'micro'.")
+    return average
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def f_beta(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+    beta: float = 1.0,
+    average: str = "auto",
+) -> Array:
+    """F-beta of precision and recall; higher is better.
+
+    `(1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP)`, by class and averaged; 0 where it is 0 / 0, as scikit-learn's
+    `zero_division=0`, so also for the empty set.
+
+    Args:
+      predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: `[B, ...]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
+      beta: b, a positive number: how much more recall counts than precision.
+      average: "binary" (of class 1), "macro" (over the classes that are true or predicted), "micro", "weighted" (by how
+        often a class is true), or "auto": "binary" for two classes, "macro" for more.
+
+    Returns:
+      `[]` in [0, 1].
+
+    Raises:
+      ValueError, TypeError: shapes, dtypes or options do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> round(float(f_beta(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)  # precision 1/2, recall 1
+    0.6667
+    """
+    if not beta > 0:
+        raise ValueError(f"beta must be positive, got {beta!r}.")
+    average = chosen_average(average, check_classes(predictions, targets))
+
+    def value(counts):
+        return averaged(counts, (1 + beta**2) * counts.both, beta**2 * counts.true + counts.predicted, average)
+
+    return from_counts(value, predictions, targets, where, weights, replacements)
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def jaccard(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+    average: str = "auto",
+) -> Array:
+    """Jaccard index `TP / (TP + FN + FP)`, by class and averaged; higher is better. Arguments as for `f_beta`.
+
+    Returns:
+      `[]` in [0, 1]; 0 where it is 0 / 0.
+
+    >>> import jax.numpy as jnp
+    >>> float(jaccard(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0])))
+    0.5
+    """
+    average = chosen_average(average, check_classes(predictions, targets))
+
+    def value(counts):
+        return averaged(counts, counts.both, counts.true + counts.predicted - counts.both, average)
+
+    return from_counts(value, predictions, targets, where, weights, replacements)
+
+
+@metric(higher_is_better=False, space=class_logits, per_example=False)
+def balanced_error(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Mean over classes of the share of their examples that is predicted wrongly; lower is better.
+
+    One minus scikit-learn's balanced accuracy: classes that are never true do not count. Arguments as for `f_beta`.
+
+    Returns:
+      `[]` in [0, 1]; 0 for the empty set.
+
+    >>> import jax.numpy as jnp
+    >>> float(balanced_error(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0])))  # 0 of class 1, 1/2 of class 0
+    0.25
+    """
+
+    def value(counts):
+        present = (counts.true > 0).astype(jnp.float32)
+        return ratio(jnp.sum(ratio(counts.true - counts.both, counts.true)), jnp.sum(present))
+
+    return from_counts(value, predictions, targets, where, weights, replacements)
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def g_mean(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Geometric mean over classes of their recall; higher is better. Arguments as for `f_beta`.
+
+    `(prod_k TP_k / true_k)^(1 / K)` over the K classes that are true somewhere; a class that is never found makes it 0.
+    Source: Kubat and Matwin, Addressing the Curse of Imbalanced Training Sets, ICML 1997, for two classes.
+
+    Returns:
+      `[]` in [0, 1]; 0 for the empty set.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(g_mean(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)  # sqrt(1 * 1/2)
+    0.7071
+    """
+
+    def value(counts):
+        present = counts.true > 0
+        recall = ratio(counts.both, counts.true, 1.0)
+        found = recall > 0
+        logarithm = jnp.sum(jnp.where(found, jnp.log(jnp.where(found, recall, 1)), -jnp.inf))
+        number = jnp.sum(present, dtype=jnp.float32)
+        return jnp.where(number > 0, jnp.exp(logarithm / jnp.maximum(number, 1)), 0)
+
+    return from_counts(value, predictions, targets, where, weights, replacements)
+
+
+def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
+    """Shares: of agreement, of agreement by chance, and of each side with itself."""
+    total = jnp.sum(counts.true)
+    true, predicted = ratio(counts.true, total), ratio(counts.predicted, total)
+    agreement = ratio(jnp.sum(counts.both), total)
+    return agreement, jnp.sum(true * predicted), jnp.sum(true * true), jnp.sum(predicted * predicted)
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def matthews_correlation(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Matthews correlation coefficient, of any number of classes; higher is better. Arguments as for `f_beta`.
+
+    With shares c of agreement, t_k of true and p_k of predicted classes: `(c - sum t_k p_k) / sqrt((1 - sum t_k^2) (1 -
+    sum p_k^2))`. Source: Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient,
+    Computational Biology and Chemistry 28, 2004.
+
+    Returns:
+      `[]` in [-1, 1]; 0 where either side holds one class only (as in scikit-learn), and for the empty set.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(matthews_correlation(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)
+    0.5
+    """
+
+    def value(counts):
+        agreement, chance, true, predicted = _chance(counts)
+        several = (jnp.sum(counts.true > 0) > 1) & (jnp.sum(counts.predicted > 0) > 1)
+        spread = jnp.sqrt(jnp.maximum((1 - true) * (1 - predicted), 1e-30))
+        return jnp.where(several, (agreement - chance) / spread, 0)
+
+    return from_counts(value, predictions, targets, where, weights, replacements)
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def cohen_kappa(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Cohen's kappa, agreement beyond chance; higher is better. Arguments as for `f_beta`.
+
+    `(c - e) / (1 - e)` with the share c of agreement and `e = sum_k t_k p_k` that of agreement by chance.
+
+    Returns:
+      `[]` in [-1, 1]; 0 where both sides hold one and the same class (scikit-learn: undefined), and for the empty set.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(cohen_kappa(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)
+    0.4
+    """
+
+    def value(counts):
+        agreement, chance, _, _ = _chance(counts)
+        constant = jnp.sum((counts.true > 0) | (counts.predicted > 0)) <= 1
+        return jnp.where(constant, 0, (agreement - chance) / jnp.where(constant, 1, 1 - chance))
+
+    return from_counts(value, predictions, targets, where, weights, replacements)

@@ -1,0 +1,138 @@
+"""Metrics of structured outputs: segmentation masks and sequences."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.confusion import Counts
+from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.reductions import masked
+from jaxsurr.spaces import pixel_logits, sequence_logits
+from jaxsurr.types import Array, Sequences
+
+
+@metric(higher_is_better=True, space=pixel_logits, per_example=False)
+def mean_iou(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Mean over classes of intersection over union of the pixels of all images of a set; higher is better.
+
+    `TP_k / (TP_k + FN_k + FP_k)` with pixels counted over the whole set, mean over the classes that are true or
+    predicted somewhere.
+
+    Args:
+      predictions: `[B, H, W, K]` float logits; the first largest is predicted.
+      targets: `[B, H, W]` integers from 0 to K - 1, negative where a pixel is ignored.
+      where: `[B]` bool; other images count nowhere.
+      weights: `[B]` of at least 0, of the images.
+      replacements: as `predictions`: the value with each image alone replaced is returned, `[B]`.
+
+    Returns:
+      `[]` in [0, 1]; 0 for the empty set, NaN where an image that counts holds a NaN.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> logits = jnp.array([[[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]]])
+    >>> float(mean_iou(logits, jnp.array([[[0, 1, 0]]])))  # 1/2 of each class
+    0.5
+    """
+    pixel_logits.check(predictions, targets)
+    classes = predictions.shape[-1]
+
+    def statistics(z):
+        counted = (targets >= 0)[..., None]
+        predicted, true = (
+            jnp.where(counted, jax.nn.one_hot(labels, classes), 0) for labels in (jnp.argmax(z, axis=-1), targets)
+        )
+        return Counts(*(jnp.sum(pixels, axis=(1, 2)) for pixels in (predicted * true, predicted, true)))
+
+    def value(counts):
+        union = counts.true + counts.predicted - counts.both
+        return ratio(jnp.sum(ratio(counts.both, union)), jnp.sum(union > 0, dtype=jnp.float32))
+
+    return of_sums(statistics, value, predictions, where, weights, replacements)
+
+
+def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
+    """Greedy CTC decoding of the tokens of one sequence: repeats are merged, then blanks removed; and what is left."""
+    new = jnp.concatenate([jnp.ones((1,), bool), tokens[1:] != tokens[:-1]])
+    keep = new & (tokens != blank)
+    return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep)
+
+
+def _levenshtein(first: Array, first_length: Array, second: Array, second_length: Array) -> Array:
+    """Insertions, deletions and substitutions that turn one sequence of tokens into another."""
+    places = jnp.arange(len(second) + 1)
+
+    def row(before, step):
+        index, token = step
+        changed = before[:-1] + (second != token)
+        best = jnp.minimum(before + 1, jnp.concatenate([index[None] + 1, changed]))
+        # Insertions: min over k <= j of best_k + (j - k).
+        after = jax.lax.cummin(best - places) + places
+        return jnp.where(index < first_length, after, before), None
+
+    last, _ = jax.lax.scan(row, places, (jnp.arange(len(first)), first))
+    return last[second_length]
+
+
+@metric(higher_is_better=False, space=sequence_logits)
+def edit_distance(
+    predictions: Array,
+    targets: Sequences,
+    *,
+    where: Array | None = None,
+    blank: int | None = None,
+    end: int | None = None,
+    relative: bool = True,
+) -> Array:
+    """Levenshtein distance between decoded and target sequence; lower is better.
+
+    The most probable token of each step is taken. With `relative` the mean over a set is the mean of the examples'
+    error rates (not the rate of all tokens together).
+
+    Args:
+      predictions: `[B, T, K]` float logits.
+      targets: `Sequences` of `[B, U]` tokens and `[B]` lengths.
+      where: `[B]` bool; rows where it is False are 0.
+      blank: a token that is removed, after repeats are merged (greedy CTC decoding); None where there is none.
+      end: a token that ends the decoded sequence and does not belong to it; None: all T steps belong to it.
+      relative: divide by the length of the target (by 1 where it is empty).
+
+    Returns:
+      `[B]`, at least 0, in tokens or in lengths; NaN for a prediction that holds a NaN.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or both `blank` and `end` are given.
+
+    >>> import jax.numpy as jnp
+    >>> logits = 9 * jnp.eye(4)[jnp.array([[1, 2, 3]])]
+    >>> edit_distance(logits, Sequences(jnp.array([[1, 3]]), jnp.array([2]))).tolist()  # one deletion, length 2
+    [0.5]
+    """
+    sequence_logits.check(predictions, targets)
+    checks.mask(where, predictions.shape[0])
+    if blank is not None and end is not None:
+        raise ValueError("blank and end are two ways to decode; give one of them.")
+    steps = predictions.shape[1]
+
+    def one(logits, tokens, length):
+        decoded, number = jnp.argmax(logits, axis=-1), jnp.int32(steps)
+        if blank is not None:
+            decoded, number = _collapsed(decoded, blank)
+        if end is not None:
+            number = jnp.sum(jnp.cumsum(decoded == end) == 0)
+        return _levenshtein(decoded, number, tokens, length)
+
+    distance = jax.vmap(one)(predictions, targets.tokens, targets.lengths).astype(jnp.float32)
+    if relative:
+        distance = distance / jnp.maximum(targets.lengths, 1)
+    return masked(jnp.where(jnp.any(jnp.isnan(predictions), axis=(1, 2)), jnp.nan, distance), where)

@@ -1,0 +1,69 @@
+"""Scores of the items of lists."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks, losses
+from jaxsurr.types import Array, RankedLists, Space
+
+
+def _present(targets: RankedLists, dtype) -> Array:
+    return (jnp.asarray(targets.items) > 0).astype(dtype)
+
+
+def _centred(predictions: Array, targets: RankedLists) -> tuple[Array, Array]:
+    """Scores about the mean of their list, 0 where there is no item, and the items' weights."""
+    present = _present(targets, predictions.dtype)
+    weights = present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
+    scores = jnp.where(present > 0, predictions, 0)
+    return present * (scores - jnp.sum(weights * scores, axis=1, keepdims=True)), weights
+
+
+def _spread(predictions: Array, targets: RankedLists) -> Array:
+    centred, weights = _centred(predictions, targets)
+    return jnp.sum(weights * centred**2, axis=1)
+
+
+def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
+    """Of each item: its score, about how many items are ahead of it, how good those are, and how good it is itself."""
+    scores, weights = _centred(predictions, targets)
+    present = _present(targets, predictions.dtype)
+    gains = present * (jnp.exp2(jnp.asarray(targets.relevance, predictions.dtype) * present) - 1)
+    gains = gains / jnp.maximum(jnp.max(gains, axis=1, keepdims=True), 1e-6)
+    other = present[:, None, :] * (1 - jnp.eye(scores.shape[1], dtype=scores.dtype))[None]
+    ahead = other * jax.nn.sigmoid(1.2 * (scores[:, None, :] - scores[:, :, None]) / scale)
+    rank, better = jnp.sum(ahead, axis=2), jnp.einsum("bij,bj->bi", ahead, gains)
+    features = jnp.stack(
+        [scores / scale, 1 / jnp.log2(2 + rank), jnp.log1p(rank), gains, gains / jnp.log2(2 + rank), jnp.log1p(better)],
+        axis=-1,
+    )
+    return features, weights
+
+
+def _ramps(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
+    """Of each pair of items: by how much the better one is ahead of the other, weighed by their difference in gain."""
+    scores, _ = _centred(predictions, targets)
+    present = _present(targets, predictions.dtype)
+    gains = jnp.exp2(jnp.asarray(targets.relevance, predictions.dtype) * present)
+    weights = jnp.maximum(gains[:, :, None] - gains[:, None, :], 0) * present[:, :, None] * present[:, None, :]
+    margins = (scores[:, :, None] - scores[:, None, :]) / scale
+    weights = weights / jnp.maximum(jnp.sum(weights, axis=(1, 2), keepdims=True), 1e-6)
+    return margins.reshape(len(scores), -1, 1), weights.reshape(len(scores), -1)
+
+
+def _losses(predictions: Array, targets: RankedLists, scale: Array) -> Array:
+    return jnp.stack([losses.list_softmax(predictions, targets), losses.list_logistic(predictions, targets)], axis=-1)
+
+
+ranked_lists = Space(
+    name="ranked_lists",
+    unit=lambda predictions, targets: _present(targets, predictions.dtype),
+    spread=_spread,
+    project=lambda noise: noise,
+    features=_features,
+    ramps=_ramps,
+    reach=(-4.0, 4.0),
+    losses=_losses,
+    check=checks.lists,
+)
+"""Scores `[B, L]` of the items of B lists, targets `RankedLists`; unchanged by a shift and by the order of items."""

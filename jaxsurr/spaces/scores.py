@@ -1,0 +1,76 @@
+"""Scores of two classes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import checks
+from jaxsurr.reductions import masked, masked_mean
+from jaxsurr.types import Array, Pooled, Space
+
+# Places on the scale of scores, in standard deviations about the mean: close together where scores are dense, and far
+# enough out for the tail in which the positives of an imbalanced set lie.
+_PLACES = np.sinh(np.linspace(-2.0, 2.0, 24)).astype(np.float32)
+
+
+def _signed(predictions: Array, targets: Array) -> Array:
+    """By how much the score is on the right side of 0."""
+    return jnp.where(targets == 1, predictions, -predictions)
+
+
+def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    mark = jnp.where(targets == 1, 1.0, -1.0).astype(predictions.dtype)
+    features = jnp.stack([_signed(predictions, targets) / scale, mark], axis=-1)
+    return features[:, None], jnp.ones_like(features[:, :1, None])[:, :, 0]
+
+
+def _ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _signed(predictions, targets)[:, None] / scale
+    return margins[..., None], jnp.ones_like(margins)
+
+
+def _losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    return jax.nn.softplus(-_signed(predictions, targets))[:, None]
+
+
+def pooled_scores(scores: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    """What a set network reads of scores `[B]`: margins to 0, and to places on the scale of the set's scores.
+
+    The first serve metrics that decide by a threshold, the others those that order examples.
+    """
+    mean = masked_mean(scores, where)
+    variance = masked_mean((scores - mean[None]) ** 2, where)
+    deviation = jnp.sqrt(jnp.maximum(variance, 1e-12))
+    places = jnp.asarray(_PLACES, scores.dtype)
+    margins = jnp.concatenate([scores[:, None], scores[:, None] - mean - deviation * places[None]], axis=-1) / scale
+    marks = jnp.broadcast_to((targets == 1).astype(scores.dtype)[:, None], margins.shape)
+    at_zero = jnp.eye(1, len(places) + 1, dtype=scores.dtype)[0]
+    positions = jnp.stack([at_zero, jnp.concatenate([jnp.zeros((1,), scores.dtype), places / 3])], axis=-1)
+    return Pooled(
+        masked(margins, where)[:, None, :, None], marks[:, None, :, None], jnp.ones_like(scores)[:, None], positions
+    )
+
+
+def _check(predictions: Array, targets: Array) -> None:
+    checks.floating(predictions, 1, "[B], scores of the class 1")
+    checks.integer_labels(predictions, targets, "classes")
+    checks.labels_in_range(targets, 2, "classes")
+
+
+binary_scores = Space(
+    name="binary_scores",
+    unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
+    spread=lambda predictions, targets: predictions**2,
+    project=lambda noise: noise,
+    features=_features,
+    ramps=_ramps,
+    reach=(-4.0, 4.0),
+    losses=_losses,
+    check=_check,
+    pooled=pooled_scores,
+)
+"""Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
+
+Sizes are measured from the score 0, where the decision changes; scores that lie far from it on one side, and are only
+to be ordered, should be centred first.
+"""

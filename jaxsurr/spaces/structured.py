@@ -1,0 +1,115 @@
+"""Logits of the pixels of an image, and of the steps of a sequence."""
+
+import jax.numpy as jnp
+
+from jaxsurr import checks, losses
+from jaxsurr.spaces.core import class_logits
+from jaxsurr.types import Array, Pooled, Sequences, Space
+
+# --- pixels -----------------------------------------------------------------------------------------------------------
+
+
+def _counted(targets: Array, dtype) -> tuple[Array, Array]:
+    """Labels `[B, H, W, ...]` as `[B, I]`, 0 where they are ignored, and the pixels' weights in their image."""
+    labels = targets.reshape(len(targets), -1)
+    weights = (labels >= 0).astype(dtype)
+    return jnp.maximum(labels, 0), weights / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1)
+
+
+def _read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
+    """What the space of class logits reads of each item: `[B, ..., K]` and `[B, I]` to `[B, I, F]`."""
+    values, _ = read(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1), scale)
+    return values.reshape(*labels.shape, -1)
+
+
+def _pixel_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    labels, weights = _counted(targets, predictions.dtype)
+    return _read_items(class_logits.features, predictions, labels, scale), weights
+
+
+def _pixel_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    labels, weights = _counted(targets, predictions.dtype)
+    return _read_items(class_logits.ramps, predictions, labels, scale), weights
+
+
+def _pixel_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    labels, weights = _counted(targets, predictions.dtype)
+    flat = predictions.reshape(-1, predictions.shape[-1])
+    each = class_logits.losses(flat, labels.reshape(-1), scale).reshape(*labels.shape, -1)
+    return jnp.einsum("bi,bil->bl", weights, each)
+
+
+def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    labels, weights = _counted(targets, predictions.dtype)
+    flat = predictions.reshape(-1, predictions.shape[-1])
+    each = class_logits.pooled(flat, labels.reshape(-1), scale, None)
+    features, marks = (array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.marks))
+    return each._replace(features=features, marks=marks, weights=weights)
+
+
+pixel_logits = Space(
+    name="pixel_logits",
+    unit=lambda predictions, targets: (targets >= 0).astype(predictions.dtype)[..., None],
+    spread=lambda predictions, targets: jnp.mean(
+        class_logits.spread(predictions, targets).reshape(len(predictions), -1), axis=1
+    ),
+    project=class_logits.project,
+    features=_pixel_features,
+    ramps=_pixel_ramps,
+    reach=class_logits.reach,
+    losses=_pixel_losses,
+    check=checks.pixels,
+    pooled=_pixel_pooled,
+)
+"""Logits `[B, H, W, K]` of K classes for each pixel, targets `[B, H, W]` integers, negative where ignored."""
+
+# --- sequences --------------------------------------------------------------------------------------------------------
+
+
+def _aligned(predictions: Array, targets: Sequences) -> tuple[Array, Array]:
+    """The target token at the place of each step (the last one beyond the end), and which steps have one, `[B, T]`."""
+    steps, longest = predictions.shape[1], targets.tokens.shape[1]
+    place = jnp.minimum(jnp.arange(steps), longest - 1)
+    return targets.tokens[:, place], jnp.arange(steps)[None] < targets.lengths[:, None]
+
+
+def _sequence_features(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+    labels, within = _aligned(predictions, targets)
+    within = within.astype(predictions.dtype)
+    features = _read_items(class_logits.features, predictions, labels, scale)
+    features = jnp.concatenate([features * within[..., None], within[..., None]], axis=-1)
+    return features, jnp.full_like(within, 1 / within.shape[1])
+
+
+def _mean_over_steps(within: Array, dtype) -> Array:
+    return within / jnp.maximum(jnp.sum(within, axis=1, keepdims=True), 1).astype(dtype)
+
+
+def _sequence_ramps(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+    labels, within = _aligned(predictions, targets)
+    return _read_items(class_logits.ramps, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
+
+
+def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Array:
+    labels, within = _aligned(predictions, targets)
+    each = losses.cross_entropy(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1))
+    weights = _mean_over_steps(within, predictions.dtype)
+    return jnp.sum(weights * each.reshape(labels.shape), axis=1, keepdims=True)
+
+
+sequence_logits = Space(
+    name="sequence_logits",
+    unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
+    spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
+    project=class_logits.project,
+    features=_sequence_features,
+    ramps=_sequence_ramps,
+    reach=class_logits.reach,
+    losses=_sequence_losses,
+    check=checks.sequences,
+)
+"""Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.
+
+A surrogate reads each step beside the target token at its place: near alignment, which training begins with, but not
+the alignment that an edit distance finds.
+"""

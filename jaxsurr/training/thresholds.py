@@ -1,0 +1,66 @@
+"""Decision thresholds, chosen on validation: what a set metric such as F1 asks of a model trained on another loss."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import spaces
+from jaxsurr.metrics import Metric
+from jaxsurr.types import Array
+
+_CANDIDATES = 101
+
+
+def check(metric: Metric) -> None:
+    """Refuses a metric whose predictions are no logits of classes or levels, which a shift could tune."""
+    if metric.space not in (spaces.class_logits, spaces.level_logits):
+        raise ValueError(
+            f"tune_threshold shifts logits of classes or levels, and {metric.name} reads {metric.space.name}: leave "
+            "tune_threshold out."
+        )
+
+
+def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
+    """What to add to the logits of each class so that the metric of a set is best, found class by class.
+
+    For each class in turn, but the first, those shifts are tried at which one more hundredth of the set is predicted to
+    be of the class. With two classes that is the choice of a threshold. No shift is a candidate too, and stays where
+    nothing is better, so that the metric of this set never gets worse.
+
+    Args:
+      metric: of class logits.
+      logits: `[B, K]` float.
+      targets: `[B]`.
+
+    Returns:
+      `[K]` float; the first is 0.
+    """
+
+    def value(shift):
+        return metric.sign * jnp.ravel(metric.mean(logits + shift[None], targets))[0]
+
+    @jax.jit
+    def improved(shift, k):
+        moved, chosen = logits + shift[None], jnp.arange(len(shift)) == k
+        rivals = jnp.max(jnp.where(chosen[None], -jnp.inf, moved), axis=1)
+        needed = rivals - moved[:, k]  # the shift beyond which each row is predicted to be of the class
+        places = jnp.quantile(needed, jnp.linspace(0.0, 1.0, _CANDIDATES))
+        between = jnp.concatenate([(places[1:] + places[:-1]) / 2, places[:1] - 1, places[-1:] + 1])
+        changes = jnp.concatenate([jnp.zeros((1,)), between])
+        candidates = shift[None] + changes[:, None] * chosen[None]
+        return candidates[jnp.argmin(jax.lax.map(value, candidates))]
+
+    shift = jnp.zeros((logits.shape[1],), jnp.float32)
+    for k in range(1, logits.shape[1]):
+        shift = improved(shift, k)
+    return shift
+
+
+def shifted(metric: Metric, logits: Any, targets: Any, entry: dict[str, Any]) -> Array:
+    """Logits with the shift of an epoch's entry, which is chosen on these, and kept there, where it has none yet."""
+    logits = jnp.asarray(logits, jnp.float32)
+    if "shift" not in entry:
+        entry["shift"] = np.asarray(best_shift(metric, logits, targets), np.float64).tolist()
+    return logits + jnp.asarray(entry["shift"], jnp.float32)[None]
