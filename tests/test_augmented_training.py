@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsurr.training import default_config, loop, prepare, run, update
+from jaxsurr.training.feed import feed
 
 SMALL = {
     "metric": "pck?threshold=0.5",
@@ -66,7 +67,8 @@ def test_training_batches_are_augmented_and_held_out_ones_are_not():
     config = small(batch_size=8, loss="correlated_gradients", **parameters)
     data, program = prepare(config)
     train, heldout = loop.hold_out(config, data.train)
-    pairs = list(loop._Run(config, data, program, None, None, lambda event: None).pairs(2))
+    batches = feed(config, (train, heldout), program.executor, data.names)
+    pairs = list(batches(2, paired=True))
     assert len(pairs) == len(train.inputs) // 8
     for batch, other in pairs:
         assert rows(other) <= rows(heldout)

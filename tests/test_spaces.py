@@ -21,6 +21,7 @@ def figures(batch=5, joints=4):
 
 PROBLEMS = {
     "class_logits": (LOGITS, LABELS),
+    "named_class_logits": (LOGITS, LABELS),
     "level_logits": (LOGITS, LABELS),
     "cumulative_logits": (LOGITS, (jnp.arange(12) * 5) % 7),
     "scores": (LOGITS[:, :1], LABELS),
@@ -130,6 +131,15 @@ def test_classes_a_shift_changes_nothing():
     moved = LOGITS + jnp.arange(12.0)[:, None]
     assert_same(reads(class_logits, moved, LABELS), reads(class_logits, LOGITS, LABELS))
     assert_same(class_logits.spread(moved, LABELS), class_logits.spread(LOGITS, LABELS))
+
+
+def test_named_classes_are_told_apart_where_their_logits_are_alike():
+    logits, labels = jnp.eye(3), jnp.arange(3)
+    alike, _ = class_logits.features(logits, labels, SCALE)
+    named, weights = spaces.named_class_logits.features(logits, labels, SCALE)
+    assert_same(alike, jnp.broadcast_to(alike[:1], alike.shape))
+    assert_same(named, jnp.concatenate([alike, jnp.eye(3)[:, None]], axis=-1))
+    assert weights.shape == (3, 1)
 
 
 def test_classes_a_permutation_changes_nothing():

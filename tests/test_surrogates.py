@@ -368,3 +368,8 @@ def test_half_precision_predictions():
         assert slope.dtype == jnp.bfloat16
         assert bool(jnp.all(jnp.isfinite(slope)))
         assert float(jnp.max(jnp.abs(slope))) > 0
+
+
+def test_a_surrogate_can_be_a_key():
+    first, second = (jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, num_pairs=n) for n in (2, 3))
+    assert {first: "first", second: "second"}[first] == "first"

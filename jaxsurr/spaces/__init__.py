@@ -1,6 +1,14 @@
 """Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it."""
 
-from jaxsurr.spaces.core import class_logits, cumulative_logits, generic, level_logits, points_in_plane, scores
+from jaxsurr.spaces.core import (
+    class_logits,
+    cumulative_logits,
+    generic,
+    level_logits,
+    named_class_logits,
+    points_in_plane,
+    scores,
+)
 from jaxsurr.spaces.lists import ranked_lists
 from jaxsurr.spaces.scores import binary_scores
 from jaxsurr.spaces.structured import pixel_logits, sequence_logits
@@ -13,6 +21,7 @@ SPACES = {
         cumulative_logits,
         generic,
         level_logits,
+        named_class_logits,
         pixel_logits,
         points_in_plane,
         ranked_lists,

@@ -114,6 +114,19 @@ class_logits = Space(
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
 
+
+def _named_class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    features, weights = _class_features(predictions, targets, scale)
+    labels = jax.nn.one_hot(targets, predictions.shape[-1], dtype=predictions.dtype)
+    return jnp.concatenate([features, labels[:, None]], axis=-1), weights
+
+
+named_class_logits = class_logits._replace(name="named_class_logits", features=_named_class_features)
+"""As `class_logits`, but a network reads which class is the true one, for metrics to which classes are not alike.
+
+What is learned holds for as many classes as it was learned with. The ramps of the basis stay alike for all classes.
+"""
+
 # --- ordinal levels ---------------------------------------------------------------------------------------------------
 
 

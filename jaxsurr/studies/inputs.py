@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.types import Keypoints
+from jaxsurr.types import Keypoints, RankedLists, Sequences
 
 DTYPES = ("float32", "bfloat16", "float16")
 PREDICTIONS = ("ordinary", "tied", "constant", "small", "large", "mixed")
@@ -23,6 +23,11 @@ SHAPES = {
     "level_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
     "cumulative_logits": ((1, 1), (2, 3), (5, 2), (8, 5)),
     "points_in_plane": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
+    "scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
+    "binary_scores": ((1,), (2,), (5,), (8,)),
+    "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
+    "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
+    "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
 }
 
@@ -69,11 +74,39 @@ def _arrays(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
     return values if recipe.targets == "mixed" else np.full_like(values, values.flat[0])
 
 
+def _lists(generator: np.random.Generator, recipe: Recipe) -> RankedLists:
+    relevance = generator.integers(0, 4, recipe.shape).astype(np.float32)
+    if recipe.targets != "mixed":
+        relevance[:] = recipe.targets == "last"
+    return RankedLists(relevance, generator.integers(0, 2, recipe.shape).astype(np.float32))
+
+
+def _pixels(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    """Classes of pixels, -1 where one is ignored."""
+    classes = recipe.shape[-1]
+    if recipe.targets == "mixed":
+        return generator.integers(-1, classes, recipe.shape[:3]).astype(np.int32)
+    return np.full(recipe.shape[:3], 0 if recipe.targets == "first" else classes - 1, np.int32)
+
+
+def _sequences(generator: np.random.Generator, recipe: Recipe) -> Sequences:
+    batch, room = recipe.shape[0], 4
+    lengths = {"first": np.zeros(batch), "last": np.full(batch, room)}.get(recipe.targets)
+    lengths = generator.integers(0, room + 1, batch) if lengths is None else lengths
+    tokens = generator.integers(0, recipe.shape[-1], (batch, room))
+    return Sequences(tokens.astype(np.int32), lengths.astype(np.int32))
+
+
 MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "cumulative_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1] + 1),
     "points_in_plane": _keypoints,
+    "scores": lambda generator, recipe: _labels(generator, recipe, 4),
+    "binary_scores": lambda generator, recipe: _labels(generator, recipe, 2),
+    "ranked_lists": _lists,
+    "pixel_logits": _pixels,
+    "sequence_logits": _sequences,
     "generic": _arrays,
 }
 """Targets for predictions of `recipe.shape`, by name of the prediction space."""

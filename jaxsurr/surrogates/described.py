@@ -6,6 +6,7 @@ network) is listed as `given`, and has to be handed in again.
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,13 @@ from jaxsurr import checks, losses
 from jaxsurr.metrics import METRICS, Metric, as_metric
 from jaxsurr.spaces import SPACES
 from jaxsurr.types import Space, Surrogate
+
+
+class Settings(dict):
+    """Plain data that can be hashed, so that a surrogate can be the key of a dict or a static argument of `jax.jit`."""
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self, sort_keys=True))
 
 
 def is_plain(value: Any) -> bool:
@@ -117,7 +125,7 @@ def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, 
             known = value is defaults[name]
         if not known:
             settings["given"].append(name)
-    return settings | {"space": space_name(space)}
+    return Settings(settings | {"space": space_name(space)})
 
 
 def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
