@@ -10,10 +10,18 @@ import pytest
 from jaxsurr.training import study, update, validate
 
 ROOT = Path(__file__).resolve().parents[1]
-FASHION_MNIST = ROOT.parent / "shared" / "data" / "fashion_mnist"
+DATA = ROOT.parent / "shared" / "data"
 FILES = sorted((ROOT / "configs").glob("*.py"))
-SETTINGS = {"fashion_mnist": ("noisy_linear", "clean_cnn")}
+SHARED = {  # what stands for FILE or FILES in the source of a config that reads files
+    "fashion_mnist": "fashion_mnist",
+    "cifar10": "cifar/cifar10_subset.npz",
+    "utkface": "utkface/utkface_gray48.npz",
+    "ordinal_table": "ordinal_tabular/abalone.csv",
+    "lsp_pose": "lspet/lspet_gray64.npz",
+}
+SETTINGS = {name: ("cpu", "full") for name in SHARED} | {"fashion_mnist": ("noisy_linear", "clean_cnn", "full")}
 CASES = [(path, setting) for path in FILES for setting in SETTINGS.get(path.stem, (None,))]
+SMALL = [(path, setting) for path, setting in CASES if setting != "full"]  # ResNet-20 compiles for too long
 NAMES = [path.stem + (f":{setting}" if setting else "") for path, setting in CASES]
 
 
@@ -54,12 +62,14 @@ def test_docstring_says_command_cost_and_result(path):
     assert "Expect" in text
 
 
-@pytest.mark.parametrize(("path", "setting"), CASES, ids=NAMES)
+@pytest.mark.parametrize(("path", "setting"), SMALL, ids=[NAMES[CASES.index(case)] for case in SMALL])
+@pytest.mark.filterwarnings("ignore:.*have rows to validate or test on:UserWarning")  # of 100 rows
 def test_a_small_copy_runs(path, setting, tmp_path):
-    if path.stem == "fashion_mnist" and not FASHION_MNIST.is_dir():
-        pytest.skip("the four files of Fashion-MNIST are not in ../shared/data/fashion_mnist")
+    files = DATA / SHARED.get(path.stem, "")
+    if not files.exists():
+        pytest.skip(f"{SHARED[path.stem]} is not in ../shared/data")
     config = config_of(path, setting)
-    source = config.data.source.replace("n=4000", "n=120").replace("FILES", str(FASHION_MNIST))
+    source = config.data.source.replace("n=4000", "n=120").replace("FILES", str(files)).replace("FILE", str(files))
     small = {"data.source": source, "data.limit": 100, "surrogate.num_pairs": 2, "surrogate.burn_in": 0}
     losses = (config.conventional, "correlated_gradients")
     update(config, losses=losses, seeds=1, epochs=2, warm_epochs=1, batch_size=32, devices=1, **small)
@@ -72,5 +82,5 @@ def test_a_small_copy_runs(path, setting, tmp_path):
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(ValueError, match="'noisy_linear' and 'clean_cnn'"):
+    with pytest.raises(ValueError, match="'noisy_linear', 'clean_cnn' and 'full'"):
         config_of(ROOT / "configs" / "fashion_mnist.py", "noisy")

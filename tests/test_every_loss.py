@@ -15,6 +15,7 @@ SETS = {
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
     "points": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
 }
+BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
 TINY = {
     "epochs": 1,
     "warm_epochs": 1,
@@ -49,10 +50,17 @@ def train(config, data, model=None):
     return loop.train(config, data, program), program
 
 
-@pytest.mark.parametrize("name", CONVENTIONAL)
+def of_two_classes(data):
+    """The same rows, with even and odd labels."""
+    parts = (part._replace(targets=part.targets % 2) for part in data[:3])
+    return data._replace(**dict(zip(("train", "validation", "test"), parts, strict=True)), outputs=2, names=())
+
+
+@pytest.mark.parametrize("name", [name for name in CONVENTIONAL if methods.KINDS[name]])
 def test_every_loss_trains_by_name(name, data):
     kind = methods.KINDS[name][0]
-    result, program = train(tiny(kind, loss=name), data[kind])
+    rows = of_two_classes(data[kind]) if name in BINARY else data[kind]
+    result, program = train(tiny(kind, loss=name), rows)
     assert np.isfinite(result["history"][0]["loss"])
     assert np.isfinite([result["validation"], result["test"]]).all()
     assert program.metric.higher_is_better == (kind == "points")
@@ -73,6 +81,13 @@ def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
     if kind == "levels":
         decoded = "decode=rounded, levels=4" if conventional == "squared_error" else "decode=thresholds"
         assert program.metric.name == f"mean_absolute_error({decoded})"
+
+
+def test_losses_of_lists_are_for_loops_of_ones_own(data):
+    with pytest.raises(ValueError, match="it is for ranked lists, in a loop of your own"):
+        prepare(tiny("classes", loss="list_softmax"), data=data["classes"])
+    with pytest.raises(ValueError, match="of two classes"):
+        prepare(tiny("classes", loss="pairwise_auc"), data=data["classes"])
 
 
 def test_residual_likelihood_learns_its_density_from_the_first_step(data):

@@ -115,7 +115,8 @@ def problem(name):
 
 
 def test_every_loss_is_tested_here():
-    assert set(EXPECTED) == set(losses.LOSSES)
+    of_sets = {name for name in losses.LOSSES if losses.get(name).__module__.endswith(".sets")}  # test_losses_sets.py
+    assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -17,17 +17,17 @@ def data(size, classes=2, seed=0):
 
 
 def square_of_mean(predictions, targets, *, where=None, replacements=None):
-    """Of the shifted first logit; its smoothed gradient is known: 2 mean (z - y) / n for every example."""
+    """Of the shifted first logit; its smoothed gradient is known: 2 mean (z - 2 y) / n for every example."""
     counts = jnp.ones(len(targets)) if where is None else where.astype(jnp.float32)
     number = jnp.maximum(jnp.sum(counts), 1)
 
     def value(total):
         return (total / number) ** 2
 
-    each = counts * (predictions[:, 0] - targets)
+    each = counts * (predictions[:, 0] - 2 * targets)
     if replacements is None:
         return value(jnp.sum(each))
-    return value(jnp.sum(each) - each + counts * (replacements[:, 0] - targets))
+    return value(jnp.sum(each) - each + counts * (replacements[:, 0] - 2 * targets))
 
 
 MEAN = jaxsurr.metric(square_of_mean, higher_is_better=False, space=spaces.generic, per_example=False)
@@ -43,7 +43,7 @@ def test_mean_of_many_pairs_is_the_gradient(estimator):
             estimator=estimator, group_size=6,
         )
     )()  # fmt: skip
-    wanted = 2 * jnp.mean((logits[:, 0] - labels)[:20]) / 20
+    wanted = 2 * jnp.mean((logits[:, 0] - 2 * labels)[:20]) / 20
     assert not np.any(out.gradient[20:])
     got = out.gradient[:20, 0]
     noise = float(jnp.sqrt(jnp.mean(out.error[:20, 0] ** 2)))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxsurr import checks
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.reductions import masked
 from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
@@ -45,6 +46,8 @@ def expected_calibration_error(
     """
     checks.positive_integer(bins, "bins")
     class_logits.check(predictions, targets)
+    checks.mask(where, predictions.shape[0])
+    predictions = masked(predictions, where)  # what does not count has no gradient either, whatever it holds
 
     def statistics(z):
         confidence = jnp.max(jax.nn.softmax(z.astype(jnp.float32)), axis=-1)

@@ -82,8 +82,9 @@ def _one_against_all(predictions: Array, temperature: float) -> Array:
     scaled = predictions / temperature
     first = jnp.arange(predictions.shape[-1])[None] == jnp.argmax(predictions, axis=-1)[:, None]
     others = jax.nn.logsumexp(jnp.where(first, _FAR, scaled), axis=-1, keepdims=True)
-    share = jnp.where(first, 0, jnp.exp(jnp.where(first, 0, scaled) - jax.nn.logsumexp(scaled, axis=-1, keepdims=True)))
-    rivals = jnp.where(first, others, jax.nn.logsumexp(scaled, axis=-1, keepdims=True) + jnp.log1p(-share))
+    everyone = jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
+    share = jnp.where(first, 0, jnp.exp(jnp.where(first, everyone, scaled) - everyone))
+    rivals = jnp.where(first, others, everyone + jnp.log1p(-share))
     return temperature * (scaled - rivals)
 
 

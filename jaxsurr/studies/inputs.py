@@ -30,6 +30,8 @@ SHAPES = {
     "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
 }
+TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
+"""In place of `SHAPES["class_logits"]`, for metrics that order examples of two classes."""
 
 
 class Recipe(NamedTuple):

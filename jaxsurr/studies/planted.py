@@ -3,7 +3,7 @@
   python -m jaxsurr.studies.planted --comparisons=200 --output=planted.jsonl
 
 Each comparison is of five seeds on 300 digits with a linear model, trained for 3 epochs, by the code that
-`jaxsurr.compare` runs (`prepare`, `train`, `statistics.rows`):
+`jaxsurr.compare` runs (`prepare`, `side_by_side.train_together`, `statistics.rows`):
 
 - `same formula`: expected error against generalised cross-entropy with q = 1, which is the same function written
   otherwise, with paired seeds. Every comparison must tie.
@@ -22,8 +22,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jaxsurr.training import default_config, statistics, update
-from jaxsurr.training.loop import prepare, train
+from jaxsurr.training import default_config, side_by_side, statistics, update
+from jaxsurr.training.loop import load_data, prepare
 
 COMPARISONS = flags.DEFINE_integer("comparisons", 200, "Comparisons of each check.", lower_bound=2)
 OUTPUT = flags.DEFINE_string("output", None, "A JSON-lines file to write as well.")
@@ -43,12 +43,13 @@ def config_of(loss: str, seed: int) -> Any:
 
 def values(loss: str, seeds: range) -> dict[int, float]:
     """Test error by place of the seed."""
-    program, found = None, {}
-    for place, seed in enumerate(seeds):
-        config = config_of(loss, seed)
-        data, program = prepare(config, program)
-        found[place] = train(config, data, program)["test"]
-    return found
+    program, found = None, []
+    for first in range(0, len(seeds), side_by_side.MOST):
+        configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]
+        datas = [load_data(config) for config in configs]
+        _, program = prepare(configs[0], program, data=datas[0])
+        found += [outcome["test"] for outcome in side_by_side.train_together(configs, datas, program)]
+    return dict(enumerate(found))
 
 
 def check(first: str, second: str, shift: int, comparisons: int) -> Counter:

@@ -24,7 +24,7 @@ from jaxsurr import metrics, surrogates
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.reductions import masked
 from jaxsurr.spaces import cumulative_logits
-from jaxsurr.studies.inputs import DTYPES, SHAPES, Recipe, draw, make
+from jaxsurr.studies.inputs import DTYPES, SHAPES, TWO_CLASSES, Recipe, draw, make
 from jaxsurr.types import Array, PyTree, Surrogate, View
 
 # Predictions of metrics may be anything that is finite. Surrogates square what they read, and squares of squares are
@@ -152,7 +152,7 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
             f"{case.name} reads the prediction space {space!r}, for which jaxsurr.studies.inputs makes no inputs: add "
             "it to SHAPES and to MAKERS there."
         )
-    return SHAPES[space]
+    return TWO_CLASSES if case.metric.name in ("average_precision", "roc_auc") else SHAPES[space]
 
 
 def refusal(case: Case) -> str | None:

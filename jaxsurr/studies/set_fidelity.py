@@ -9,6 +9,8 @@ with a reference gradient of many pairs. Time is the median over updates after t
 temporary for one update. A line a measurement.
 """
 
+import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -17,7 +19,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
 
 from jaxsurr import surrogates
 from jaxsurr.correlation import cosine, moments
@@ -114,42 +115,37 @@ def measure(
     return rows
 
 
-METRICS = flags.DEFINE_list("metrics", ["f_beta"], "Set metrics; those of two classes are left out for more.")
-SIZES = flags.DEFINE_list("sizes", ["8", "64", "512"], "Examples in a set.")
-CLASSES = flags.DEFINE_list("classes", ["2"], "Numbers of classes.")
-PAIRS = flags.DEFINE_integer("pairs", 16, "Antithetic pairs of an estimate.", lower_bound=1)
-REFERENCE = flags.DEFINE_integer("reference_pairs", 512, "Antithetic pairs of the reference.", lower_bound=1)
-UPDATES = flags.DEFINE_integer("updates", 200, "Updates of each surrogate; 0 leaves surrogates out.", lower_bound=0)
-HELD_OUT = flags.DEFINE_integer("held_out", 4, "Sets on which gradients are compared.", lower_bound=1)
-SEEDS = flags.DEFINE_integer("seeds", 1, "Repetitions.", lower_bound=1)
-OUT = flags.DEFINE_string("out", None, "A JSON-lines file to add each measurement to.")
+def numbers(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    return [int(part) for part in text.split(",")]
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Measures every combination, and prints a table of each."""
-    logging.set_verbosity(logging.WARNING)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--metrics", default="f_beta", help="Set metrics; those of two classes are left out for more.")
+    parser.add_argument("--sizes", type=numbers, default=[8, 64, 512], help="Examples in a set.")
+    parser.add_argument("--classes", type=numbers, default=[2], help="Numbers of classes.")
+    parser.add_argument("--pairs", type=int, default=16, help="Antithetic pairs of an estimate.")
+    parser.add_argument("--reference_pairs", type=int, default=512, help="Antithetic pairs of the reference.")
+    parser.add_argument("--updates", type=int, default=200, help="Updates of each surrogate; 0 leaves surrogates out.")
+    parser.add_argument("--held_out", type=int, default=4, help="Sets on which gradients are compared.")
+    parser.add_argument("--seeds", type=int, default=1, help="Repetitions.")
+    parser.add_argument("--out", help="A JSON-lines file to add each measurement to.")
+    options = parser.parse_args()
     device = jax.devices()[0].device_kind
-    for spec in METRICS.value:
-        for classes in map(int, CLASSES.value):
-            if classes > 2 and spec in ("roc_auc", "average_precision"):
-                continue
-            for size in map(int, SIZES.value):
-                for seed in range(SEEDS.value):
-                    rows = measure(
-                        spec,
-                        size,
-                        classes,
-                        pairs=PAIRS.value,
-                        reference_pairs=REFERENCE.value,
-                        updates=UPDATES.value,
-                        held_out=HELD_OUT.value,
-                        seed=seed,
-                    )
-                    if OUT.value:
-                        with open(OUT.value, "a") as file:
-                            file.writelines(json.dumps({**row, "device": device}) + "\n" for row in rows)
-                    print(summary_table(rows), flush=True)
+    shared = {name: getattr(options, name) for name in ("pairs", "reference_pairs", "updates", "held_out")}
+    for spec, classes, size, seed in itertools.product(
+        options.metrics.split(","), options.classes, options.sizes, range(options.seeds)
+    ):
+        if classes > 2 and spec in ("roc_auc", "average_precision"):
+            continue
+        rows = measure(spec, size, classes, seed=seed, **shared)
+        if options.out:
+            with open(options.out, "a") as file:
+                file.writelines(json.dumps({**row, "device": device}) + "\n" for row in rows)
+        print(summary_table(rows), flush=True)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

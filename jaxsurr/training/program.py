@@ -173,8 +173,9 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
         )
     if kind not in KINDS[trained]:
         fit = sorted(name for name, kinds in KINDS.items() if kind in kinds)
+        meant = " or ".join(KINDS[trained]) or "ranked lists, in a loop of your own"
         raise ValueError(
-            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(KINDS[trained])}. "
+            f"{what} does not fit the targets of {source}, which are {kind}: it is for {meant}. "
             f"Use one of {', '.join(fit)}"
             + ("; or set data.kind=levels, if the classes are in order." if "levels" in KINDS[trained] else ".")
         )
