@@ -11,9 +11,10 @@
 
 each with a --workdir of its own. The learned loss is a basis that is compared in the last layer's parameters with
 another training batch. The photographs show real people: use them for research on losses and metrics only.
-Cost: `cpu` with 5,600 training images about COST a run on two cores; `full` is meant for an accelerator and was not
-timed.
-Expect: EXPECT
+Cost: `cpu` with 5,600 training images 60 to 100 seconds a run on two cores; `full` is meant for an accelerator and was
+not timed.
+Expect: of two seeds of the default settings a test PCK of 0.351 for the smoothed metric, 0.336 for the learned loss,
+0.326 for L1, 0.320 for wing; the intervals of two seeds all hold zero but wing against the smoothed metric.
 """
 
 from jaxsurr.training import default_config, update
