@@ -8,6 +8,9 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_opti
 import jax
 import pytest
 
+# A worker once waited for ever for a place in the queue of computations; run at once, they need no queue.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def rank_promotion_is_an_error():
