@@ -188,7 +188,7 @@ def relational(
     has no such number, so here 64 groups of 64 are drawn from it with replacement. The penalty is on the gradient of
     each example's own loss (theirs on that of a group's mean), so that it has unit size whatever the group. Ours: the
     absolute value of the correlation, and a loss that is S or -S, whichever ranks as the metric does. (The penalty
-    resists a gradient of 0, and so holds a surrogate that has begun to rank the wrong way round, as half of them did.)
+    resists a gradient of 0, and so holds back a surrogate that has begun to rank the wrong way round.)
     Ours too: other spaces, whose `features` take the place of the probability. Levels are randomised as classes are,
     points moved by normal noise, and in a space of which nothing is known targets are exchanged among examples.
 
