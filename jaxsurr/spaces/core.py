@@ -131,9 +131,15 @@ What is learned holds for as many classes as it was learned with. The ramps of t
 # --- ordinal levels ---------------------------------------------------------------------------------------------------
 
 
-def _sides(levels: int) -> Array:
-    """`[K - 1, K]` bool: whether level i lies above threshold k."""
-    return jnp.arange(levels)[None] > jnp.arange(levels - 1)[:, None]
+def _running_logsumexp(array: Array) -> Array:
+    """`log sum_(j <= k) exp(x_j)` along the last axis, each from the one before: linear in its length."""
+
+    def add(so_far, next_one):
+        so_far = jnp.logaddexp(so_far, next_one)
+        return so_far, so_far
+
+    along = jnp.moveaxis(array, -1, 0)
+    return jnp.moveaxis(jax.lax.scan(add, jnp.full_like(along[0], _FAR), along, unroll=8)[1], 0, -1)
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
@@ -141,41 +147,39 @@ def _direction(targets: Array, thresholds: int, dtype) -> Array:
     return jnp.where(targets[:, None] > jnp.arange(thresholds)[None], 1, -1).astype(dtype)
 
 
-def _level_margins(predictions: Array, targets: Array, scale: Array, temperature: Array) -> tuple[Array, Array]:
-    """How far each threshold is decided rightly: log odds of the two sides at a temperature, in scales.
+def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    """How far each threshold is decided rightly: log odds of its two sides at two temperatures, in scales.
 
-    At temperature 1 the sign says on which side of the threshold the median lies, as the temperature tends to 0 on
-    which side the mode lies. The second array is the standard deviation of the log odds when each logit moves by one
-    scale.
+    At half a scale the sign of the log odds tells on which side of the threshold about the mode lies, at temperature 1
+    on which side the median does. Returns those margins, `[B, K - 1, 2]`, mode first, and their standard deviations
+    when each logit moves by one scale.
     """
-    above = _sides(predictions.shape[-1])[None]
-    logits = predictions[:, None, :]
-    scaled = logits / temperature
-    high = jnp.where(above, scaled, _FAR)
-    low = jnp.where(above, _FAR, scaled)
-    odds = temperature * (jax.nn.logsumexp(high, axis=-1) - jax.nn.logsumexp(low, axis=-1))
-    shares = jax.nn.softmax(high, axis=-1) ** 2 + jax.nn.softmax(low, axis=-1) ** 2
-    margin = _direction(targets, predictions.shape[-1] - 1, predictions.dtype) * odds / scale
-    return margin, jnp.sqrt(jnp.sum(shares, axis=-1))
+    temperatures = jnp.stack([0.5 * scale, jnp.ones_like(scale)])[:, None, None]
+    scaled = predictions[None] / temperatures
+    sides = jnp.stack([scaled, scaled[..., ::-1]])  # sums run from below and from above
+    summed = _running_logsumexp(jnp.stack([sides, 2 * sides]))[..., :-1]
+    (below, above), levels = summed[0], predictions.shape[-1]
+    squares = jnp.exp(jnp.clip(summed[1] - 2 * summed[0], -jnp.log(levels), 0))  # within rounding of huge logits
+    odds = temperatures * (above[..., ::-1] - below) / scale
+    deviations = jnp.sqrt(squares[0] + squares[1, ..., ::-1])
+    margins = _direction(targets, levels - 1, predictions.dtype)[None] * odds
+    return jnp.moveaxis(margins, 0, -1), jnp.moveaxis(deviations, 0, -1)
 
 
 def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    mode, mode_deviation = _level_margins(predictions, targets, scale, 0.5 * scale)
-    median, median_deviation = _level_margins(predictions, targets, scale, jnp.ones_like(scale))
+    margins, deviations = _level_margins(predictions, targets, scale)
     levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
     mean = jax.nn.softmax(predictions) @ levels
     thresholds = levels[:-1] + 0.5
     ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds[None])
-    features = jnp.stack(
-        [mode, mode / mode_deviation, median, median / median_deviation, median_deviation, ahead], axis=-1
-    )
+    (mode, median), (of_mode, of_median) = ((x[..., 0], x[..., 1]) for x in (margins, margins / deviations))
+    features = jnp.stack([mode, of_mode, median, of_median, deviations[..., 1], ahead], axis=-1)
     return features, jnp.ones_like(mode)
 
 
 def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    mode, _ = _level_margins(predictions, targets, scale, 0.5 * scale)
-    median, _ = _level_margins(predictions, targets, scale, jnp.ones_like(scale))
-    return jnp.stack([mode, median], axis=-1), jnp.ones_like(mode)
+    margins, _ = _level_margins(predictions, targets, scale)
+    return margins, jnp.ones_like(margins[..., 0])
 
 
 def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:
