@@ -9,8 +9,7 @@
   ... --config=configs/lsp_pose.py:full
       a GPU or TPU: ResNet-20
 
-each with a --workdir of its own. The learned loss is a basis that is compared in the last layer's parameters with
-another training batch. The photographs show real people: use them for research on losses and metrics only.
+each with a --workdir of its own. The photographs show real people: use them for research on losses and metrics only.
 Cost: `cpu` with 5,600 training images 60 to 100 seconds a run on two cores; `full` is meant for an accelerator and was
 not timed.
 Expect: of two seeds of the default settings a test PCK of 0.351 for the smoothed metric, 0.336 for the learned loss,
@@ -34,7 +33,6 @@ def get_config(setting: str = "cpu"):
         learning_rate=3e-3,
         **{"data.source": "npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names", "data.label_noise": 0.0},
         **{"data.augment": "crop=8,flip,rotate=20", "surrogate.burn_in": 50},
-        **{"surrogate.family": "basis", "surrogate.objective": "parameters", "surrogate.relative_scale": 0.3},
     )
     if setting == "cpu":
         return update(config, epochs=16, warm_epochs=4, **{"model.name": "cnn", "model.hidden": (16, 32, 64)})

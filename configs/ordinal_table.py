@@ -1,8 +1,7 @@
 """A table with ordered levels (kinematics, abalone, a table of your own): mean absolute error, decoded by the median.
 
   python -m jaxsurr.compare --config=configs/ordinal_table.py --config.data.source="csv:FILE?target=response"
-      two CPU cores: an MLP of 64 units, 40 epochs. The learned loss is a basis that is compared in the last layer's
-      parameters with another training batch, after two epochs on squared EMD
+      two CPU cores: an MLP of 64 units, 40 epochs.
   python -m jaxsurr.compare --config=configs/ordinal_table.py:full --config.data.source="csv:FILE?target=response"
       the same with 256 + 256 units and 200 epochs
 
@@ -40,10 +39,10 @@ def get_config(setting: str = "cpu"):
         trials=4,
         learning_rate=1e-2,
         **{"data.source": "csv:FILE?target=response", "data.label_noise": 0.0, "model.name": "mlp"},
-        **{"surrogate.family": "basis", "surrogate.objective": "parameters", "surrogate.burn_in": 50},
+        **{"surrogate.burn_in": 50},
     )
     if setting == "cpu":
-        return update(config, epochs=40, warm_epochs=2, **{"model.hidden": (64,)})
+        return update(config, epochs=40, warm_epochs=10, **{"model.hidden": (64,)})
     if setting == "full":
-        return update(config, epochs=200, warm_epochs=10, **{"model.hidden": (256, 256)})
+        return update(config, epochs=200, warm_epochs=50, **{"model.hidden": (256, 256)})
     raise ValueError(f"the setting is {setting!r}; there are 'cpu' and 'full'.")

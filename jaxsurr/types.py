@@ -112,7 +112,7 @@ class Space(NamedTuple):
       unit: `(predictions, targets) -> array` that broadcasts against `predictions`: the length of one unit of noise,
         0 for coordinates that the metric does not read.
       spread: `(predictions, targets) -> [B]`, the squared size of each prediction (in units), whose mean over the
-        batch is the square of the spread that the smoothing scale follows.
+        batch is the square of the spread that the smoothing scale is a share of.
       project: `(gradient) -> gradient`, drops the part of an estimated gradient along the space's invariances, where
         the true gradient is zero and the estimate is noise.
       features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, what a surrogate network reads of the I items

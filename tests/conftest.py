@@ -1,15 +1,31 @@
 """What holds for every test."""
 
 import os
+import shutil
+import tempfile
 
 # Tests compile many small programs and run each once or twice: optimising less halves their time.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+
+# Workers, notebooks and launched commands compile much that one of them has compiled before. Workers inherit the place.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("JAX_COMPILATION_CACHE_DIR") or tempfile.mkdtemp(
+    "", "jaxsurr-tests-"
+)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
 
 # A worker once waited for ever for a place in the queue of computations; run at once, they need no queue.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def pytest_unconfigure(config):
+    """Removes the cache, where it is one of ours and no worker is in need of it."""
+    place = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    if not hasattr(config, "workerinput") and os.path.basename(place).startswith("jaxsurr-tests-"):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -186,6 +186,15 @@ def test_levels_reversing_the_order_reverses_the_thresholds():
         assert weights.shape == (12, 5)
 
 
+def test_levels_spread_is_the_way_of_a_threshold_of_the_true_level_to_its_other_side():
+    logits = jnp.log(jnp.array([[0.1, 0.2, 0.3, 0.4]]))
+    first = np.log(0.9 / 0.1) ** 2 / (1 + (0.2**2 + 0.3**2 + 0.4**2) / 0.9**2)
+    third = np.log(0.7 / 0.3) ** 2 / ((0.4**2 + 0.3**2) / 0.7**2 + (0.2**2 + 0.1**2) / 0.3**2)
+    last = np.log(0.6 / 0.4) ** 2 / (1 + (0.1**2 + 0.2**2 + 0.3**2) / 0.6**2)
+    spread = jnp.stack([level_logits.spread(logits, jnp.array([level]))[0] for level in (0, 1, 2, 3)])
+    np.testing.assert_allclose(spread, [first, min(first, third), min(third, last), last], rtol=1e-4)
+
+
 def test_levels_margins_count_the_thresholds_on_the_wrong_side():
     from jaxsurr.metrics import mean_absolute_error
 

@@ -189,6 +189,21 @@ def test_scale_of_the_logits_does_not_matter():
     assert float(jnp.std(losses[0])) > 0.01
 
 
+@pytest.mark.parametrize("method", [jaxsurr.correlated_gradients, jaxsurr.surrogates.smoothed])
+def test_scale_settles_and_then_stays_though_the_logits_grow(method):
+    surrogate = method(metrics.error_rate, scale_updates=2)
+    logits, labels = class_data(KEY, batch=16)
+    state = surrogate.init(KEY, 3 * logits, labels)
+    spreads = []
+    for factor in (1, 2, 8):
+        state, _ = surrogate.update(state, KEY, factor * logits, labels)
+        spreads.append(float(state.spread))
+    once = float(jnp.mean(spaces.class_logits.spread(logits, labels)))
+    np.testing.assert_allclose(spreads, [once, once * (1 + 4) / 2, once * (1 + 4) / 2], rtol=1e-5)
+    with pytest.raises(ValueError, match="scale_updates"):
+        method(metrics.error_rate, scale_updates=0)
+
+
 def after_two_updates(surrogate):
     """A compiled function of a batch: state, info, losses and gradient after two updates on it."""
 

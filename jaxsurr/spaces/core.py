@@ -4,8 +4,8 @@ A space knows the invariances of its predictions. Class logits are unchanged by 
 symmetric in the classes, so that a surrogate learned with ten classes serves a hundred. Points are read through
 distances only, so that a rotation of prediction and target together changes nothing. `generic` knows nothing.
 
-All features are in units of the smoothing scale, which follows the spread of the predictions: multiplying all logits by
-ten changes no feature.
+All features are in units of the smoothing scale, a share of the spread of the predictions: with all logits ten times
+as large, and the scale with them, no feature of class logits changes.
 """
 
 import functools
@@ -166,6 +166,18 @@ def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
     return jnp.moveaxis(margins, 0, -1), jnp.moveaxis(deviations, 0, -1)
 
 
+def _level_spread(predictions: Array, targets: Array) -> Array:
+    """How far the nearer threshold of the true level is from its other side, squared, in deviations of its log odds.
+
+    The logits of levels far off grow with the square of their distance and would tell nothing of a decision; and where
+    levels are many, the thresholds next to each other are close, however far a prediction is from its target.
+    """
+    margins, deviations = _level_margins(predictions, targets, jnp.ones((), predictions.dtype))
+    size = (margins / deviations)[..., 1] ** 2
+    next_to = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, size.shape[-1] - 1)
+    return jnp.min(jnp.take_along_axis(size, next_to, axis=-1), axis=-1)
+
+
 def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins, deviations = _level_margins(predictions, targets, scale)
     levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
@@ -205,7 +217,7 @@ def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array
 level_logits = Space(
     name="level_logits",
     unit=_unit_one,
-    spread=_spread_centred,
+    spread=_level_spread,
     project=_centred,
     features=_level_features,
     ramps=_level_ramps,

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsurr import checks
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.reductions import masked_mean
 from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
-from jaxsurr.surrogates.correlated_gradients import correlated_gradients, running
+from jaxsurr.surrogates.correlated_gradients import correlated_gradients, settling
 from jaxsurr.surrogates.described import described
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
@@ -71,7 +72,7 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
 
 
 class SmoothedState(NamedTuple):
-    """The key of the noise, the running squared size of the predictions, and the number of updates."""
+    """The key of the noise, the squared size of the predictions when it began, and the number of updates."""
 
     key: Array
     spread: Array
@@ -86,16 +87,18 @@ def smoothed(
     num_pairs: int = 16,
     relative_scale: float = 0.15,
     decay: float = 0.95,
+    scale_updates: int = 50,
     chunk_size: int = 16,
     exact_noise: bool = False,
 ) -> Surrogate:
     """The smoothed metric itself as a loss, without a network: its gradient is the estimate from antithetic pairs.
 
     The loss has the value of the smoothed metric (negative where higher is better) and, by a custom linear term, the
-    estimated gradient. `update` draws the noise of the next loss and follows the scale; it learns nothing.
+    estimated gradient. `update` draws the noise of the next loss and settles the scale; it learns nothing.
 
     Args:
-      metric, space, num_pairs, relative_scale, decay, chunk_size, exact_noise: as for `correlated_gradients`.
+      metric, space, num_pairs, relative_scale, decay, scale_updates, chunk_size, exact_noise: as for
+        `correlated_gradients`.
 
     Returns:
       `Surrogate(init, loss, update)`.
@@ -103,6 +106,7 @@ def smoothed(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
+    checks.positive_integer(scale_updates, "scale_updates")
     directions = normal_directions if exact_noise else table_directions()
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
@@ -156,6 +160,7 @@ def smoothed(
     ):
         predictions, targets = prepared(space, predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
-        return SmoothedState(key, running(state.spread, size, state.step, decay), state.step + 1), _NOTHING
+        size = settling(state.spread, size, state.step, decay, scale_updates)
+        return SmoothedState(key, size, state.step + 1), _NOTHING
 
     return Surrogate(init, loss, update)

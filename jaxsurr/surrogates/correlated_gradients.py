@@ -31,7 +31,7 @@ class SurrogateState(NamedTuple):
 
     Attributes:
       family: parameters of the function family.
-      spread: running mean of the predictions' squared size, in units of the space; `[]`.
+      spread: mean of the predictions' squared size, in units of the space, when learning began; `[]`.
       along: running `<grad S, g>` of each metric; `[M]`.
       length: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
@@ -52,6 +52,11 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
     return keep * old + (1 - keep) * new
 
 
+def settling(old: Array, new: Array, step: Array, decay: float, updates: int) -> Array:
+    """A running average of the first updates, which then stays."""
+    return jnp.where(step < updates, running(old, new, step, decay), old)
+
+
 @described
 def correlated_gradients(
     metric: Callable[..., Array],
@@ -70,6 +75,7 @@ def correlated_gradients(
     network: Callable[[int], Network] = mlp,
     optimizer: optax.GradientTransformation | None = None,
     decay: float = 0.95,
+    scale_updates: int = 50,
     chunk_size: int = 16,
     exact_noise: bool = False,
     estimator: str = "auto",
@@ -81,7 +87,9 @@ def correlated_gradients(
         value_weight * E (S - m_s)^2 / Var(m_s)  +  correlation_weight * (1 - corr(grad_z S, g))
 
     where `m_s` and `g` are value and gradient of the metric smoothed at scale s (`jaxsurr.smoothing`), and s is
-    `relative_scale` times the running spread of the predictions. Its loss is `c S + b` with the running calibration
+    `relative_scale` times the spread that the predictions have when the surrogate begins to learn. From then on the
+    scale stays: a model that is trained on the surrogate sharpens it by growing its logits, as it does with any loss,
+    while a scale that grew with them would smooth more and more. Its loss is `c S + b` with the running calibration
     `c = <grad S, g> / <grad S, grad S>` (never below 0: a surrogate that points the wrong way trains nothing) and the
     running offset b, so that a gradient has the metric's size and the loss follows the metric's value (its negative
     where higher is better).
@@ -111,6 +119,7 @@ def correlated_gradients(
       network: `number of metrics -> Network`, of the network family of examples.
       optimizer: of the network's parameters, by default `optax.adam(0.01)`.
       decay: of the running averages of spread, calibration and offset.
+      scale_updates: how many updates the scale follows the spread for, at least 1, before it stays.
       chunk_size: pairs held in memory at once.
       exact_noise: draw fresh normal noise in place of reading it from a table (slower).
       estimator: of the gradient of a metric of sets, see `smoothed_metric`.
@@ -138,6 +147,7 @@ def correlated_gradients(
     checks.one_of(objective, "objective", OBJECTIVES)
     check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
     check_kind(correlation)
+    checks.positive_integer(scale_updates, "scale_updates")
     if not spread >= 0:
         raise ValueError(f"spread must be at least 0, got {spread!r}.")
     if isinstance(family, str):
@@ -269,7 +279,7 @@ def correlated_gradients(
         number = count(where, predictions.shape[0], axis_name)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         size = jnp.where(number > 0, size, state.spread)  # where no row counts, nothing is known of the spread
-        state = state._replace(spread=running(state.spread, size, state.step, decay))
+        state = state._replace(spread=settling(state.spread, size, state.step, decay, scale_updates))
         scale = scale_of(state)
         noise_key, centre_key = jax.random.split(key)
         if objective == "parameters":
