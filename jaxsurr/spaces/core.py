@@ -174,8 +174,13 @@ def _level_spread(predictions: Array, targets: Array) -> Array:
     """
     margins, deviations = _level_margins(predictions, targets, jnp.ones((), predictions.dtype))
     size = (margins / deviations)[..., 1] ** 2
-    next_to = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, size.shape[-1] - 1)
-    return jnp.min(jnp.take_along_axis(size, next_to, axis=-1), axis=-1)
+    return _least_beside(size, targets)
+
+
+def _least_beside(sizes: Array, targets: Array) -> Array:
+    """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end."""
+    beside = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, sizes.shape[-1] - 1)
+    return jnp.min(jnp.take_along_axis(sizes, beside, axis=-1), axis=-1)
 
 
 def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -246,7 +251,7 @@ def _cumulative_losses(predictions: Array, targets: Array, scale: Array) -> Arra
 cumulative_logits = Space(
     name="cumulative_logits",
     unit=_unit_one,
-    spread=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
+    spread=lambda predictions, targets: _least_beside(predictions**2, targets),
     project=lambda noise: noise,
     features=_cumulative_features,
     ramps=_cumulative_features,
