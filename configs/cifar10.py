@@ -28,8 +28,8 @@ def get_config(setting: str = "cpu"):
         **{"data.source": "npz:FILE", "data.label_noise": 0.0, "surrogate.burn_in": 50},
     )
     if setting == "cpu":
-        model = {"model.name": "cnn", "model.hidden": (16, 32)}
-        return update(config, epochs=12, warm_epochs=6, learning_rate=2e-3, **model)
+        fields = {"model.name": "cnn", "model.hidden": (16, 32), "data.augment": "crop,flip"}
+        return update(config, epochs=24, warm_epochs=12, learning_rate=2e-3, **fields)
     if setting == "full":
         sgd = dict(optimizer="sgd", learning_rate=0.1, weight_decay=1e-4)
         fields = {"model.name": "resnet20", "data.validation_fraction": 0.1, "data.augment": "crop,flip"}

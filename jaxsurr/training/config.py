@@ -56,6 +56,7 @@ def default_config():
       epochs: in all, whatever the loss.
       warm_epochs: of these, on the conventional loss before a learned one takes over.
       mixture: weight of the conventional loss after that, in [0, 1].
+      fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
       tune_threshold: add to the logits of each class what makes the metric of the validation split best, anew for each
         epoch, and the same to those of the test split; for metrics of class logits.
       batch_size: over all devices.
@@ -87,6 +88,7 @@ def default_config():
             epochs=60,
             warm_epochs=20,
             mixture=0.0,
+            fallback=False,
             tune_threshold=False,
             batch_size=64,
             optimizer="adam",

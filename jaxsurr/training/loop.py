@@ -21,6 +21,7 @@ from jaxsurr.metrics import Metric, own_errors
 from jaxsurr.training import records, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.fallback import decide
 from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, build, compares_parameters, set_rates
@@ -115,7 +116,7 @@ def run(
 
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
-      config, versions.
+      config, versions; with `fallback` whether the run that `stayed` on the conventional loss is the one that counts.
 
     Raises:
       ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
@@ -130,11 +131,16 @@ def run(
         data, program = prepare(config, model=model)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     started = time.time()
-    checkpoints = Checkpoints(path / "checkpoints", config.checkpoint.keep)
-    try:
-        outcome = _Run(config, data, program, path, checkpoints, report or (lambda event: None)).go()
-    finally:
-        checkpoints.close()
+
+    def go(this: Any) -> dict[str, Any]:
+        place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
+        checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
+        try:
+            return _Run(this, data, program, place, checkpoints, report or (lambda event: None)).go()
+        finally:
+            checkpoints.close()
+
+    outcome = decide(config, program, go)
     result = {
         **outcome,
         "loss": config.loss,
@@ -164,12 +170,13 @@ def train(
       report: called after every epoch.
 
     Returns:
-      `epochs`, `best_epoch`, `validation` and `test` at the best epoch, `gradient_correlation`, `ceiling`, `history`.
+      `epochs`, `best_epoch`, `validation` and `test` at the best epoch, `gradient_correlation`, `ceiling`, `history`;
+      with `fallback` whether it `stayed`.
 
     Raises:
       FloatingPointError: the model diverged.
     """
-    return _Run(config, data, program, None, None, report).go()
+    return decide(config, program, lambda config: _Run(config, data, program, None, None, report).go())
 
 
 def fresh_state(

@@ -17,7 +17,7 @@ from jaxsurr.types import Surrogate
 
 KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
 HEADS = losses.HEADS | {"residual_likelihood": ("densities",)}
-TRAINING = ("conventional", "learning_rate", "mixture", "tune_threshold", "warm_epochs", "weight_decay")
+TRAINING = ("conventional", "fallback", "learning_rate", "mixture", "tune_threshold", "warm_epochs", "weight_decay")
 
 
 class Method(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxsurr.data import Data, Split
 from jaxsurr.metrics import own_errors
+from jaxsurr.training.fallback import choose, falls_back, staying
 from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
 from jaxsurr.training.loop import (
     Event,
@@ -67,7 +68,11 @@ def train_together(
     Returns:
       For each run what `jaxsurr.training.loop.train` gives, or the error of a run that diverged.
     """
-    return _Group(configs, datas, program, report).go()
+    outcomes = _Group(configs, datas, program, report).go()
+    if not falls_back(configs[0], program):
+        return outcomes
+    others = _Group([staying(config) for config in configs], datas, program, report).go()
+    return [choose(program.metric, *pair) for pair in zip(outcomes, others, strict=True)]
 
 
 class _Group:

@@ -1,0 +1,66 @@
+"""A learned loss that falls back on the loss that it starts from, where validation says so.
+
+No loss learned from a metric is better everywhere: where a conventional loss is the efficient estimator and the model
+can fit, there is nothing to gain, and something to lose. With `fallback` the conventional run is trained to its end
+too, from the same weights and on the same batches, and the better of the two on validation counts. It costs that run.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxsurr.metrics import Metric
+from jaxsurr.settings import parse_spec
+from jaxsurr.training.config import update
+from jaxsurr.training.methods import resolve, spell
+from jaxsurr.training.program import Program
+
+
+def falls_back(config: Any, program: Program) -> bool:
+    """Whether a run is one of two."""
+    return program.surrogate is not None and resolve(config).config.fallback
+
+
+def staying(config: Any) -> Any:
+    """The config of the run that stays on the conventional loss; the program is the same."""
+    name, options = parse_spec(config.loss)
+    options = {option: value for option, value in options.items() if option not in ("fallback", "warm_epochs")}
+    return update(
+        config.copy_and_resolve_references(), loss=spell(name, options), fallback=False, warm_epochs=config.epochs
+    )
+
+
+def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
+    """The better outcome on validation, and whether it is the one that stayed; of equals that one.
+
+    A run that diverged is an error and loses to any other.
+    """
+    whole = [outcome for outcome in (stayed, learned) if not isinstance(outcome, FloatingPointError)]
+    if not whole:
+        return learned
+    best = min(whole, key=lambda outcome: metric.sign * _first(outcome["validation"]))
+    return best | {"stayed": best is stayed}
+
+
+def _first(value: Any) -> float:
+    return value[0] if isinstance(value, list) else value
+
+
+def decide(config: Any, program: Program, train: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """What `train` gives for a config, or for the better of its two runs.
+
+    Raises:
+      FloatingPointError: the run, or both, diverged.
+    """
+    if not falls_back(config, program):
+        return train(config)
+
+    def attempt(config: Any) -> Any:
+        try:
+            return train(config)
+        except FloatingPointError as error:
+            return error
+
+    outcome = choose(program.metric, attempt(config), attempt(staying(config)))
+    if isinstance(outcome, FloatingPointError):
+        raise outcome
+    return outcome
