@@ -32,7 +32,8 @@ from jaxsurr.report import summary_table
 from jaxsurr.settings import parse_spec
 from jaxsurr.training import records, side_by_side, statistics, tuning
 from jaxsurr.training.config import as_dict, update, validate
-from jaxsurr.training.loop import first_metric, load_data, prepare, train
+from jaxsurr.training.epochs import first_metric
+from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.versions import versions
 
