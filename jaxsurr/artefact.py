@@ -23,205 +23,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxsurr import checks
-from jaxsurr.sampling import SAMPLERS, sample
-from jaxsurr.spaces import SPACES
+from jaxsurr.file_header import example_of_shapes, parse_header, shapes_of_example
+from jaxsurr.state_arrays import named, pack, template, unpack
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.described import remade
-from jaxsurr.types import Array, Keypoints, PyTree, Surrogate
+from jaxsurr.types import Array, PyTree, Surrogate
 from jaxsurr.versions import versions
 
 MAGIC = b"jaxsurr\n"
 VERSION = 1
-DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint32", "float16", "bfloat16", "float32", "float64")
-FIELDS = {"settings": dict, "example": dict | None, "arrays": list, "card": dict, "saved": dict}
-SETTINGS = {
-    "method": str, "metric": dict | None, "loss": dict | None, "space": str | None, "options": dict, "given": list,
-}  # fmt: skip
-METRIC = {
-    "name": str, "registered": str | None, "options": dict, "space": str | None, "higher_is_better": bool,
-    "per_example": bool,
-}  # fmt: skip
-LOSS = {"name": str, "options": dict}
-LARGEST_FILE, LARGEST_HEADER, LARGEST_NUMBER, DEEPEST = 2**28, 2**20, 2**24, 8
+LARGEST_FILE, LARGEST_HEADER = 2**28, 2**20
 _PREFIX = len(MAGIC) + 4 + 32
-
-
-# --- what the state of a surrogate looks like -------------------------------------------------------------------------
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _shapes_of_example(example: tuple[Array, PyTree]) -> dict[str, Any]:
-    """Dtypes and shapes of predictions and targets as JSON; targets are an array, `Keypoints` or a dict of arrays."""
-    predictions, targets = example
-
-    def one(array):
-        array = jnp.asarray(array)
-        return {"dtype": array.dtype.name, "shape": list(array.shape)}
-
-    if isinstance(targets, Keypoints):
-        named = {"keypoints": {name: one(leaf) for name, leaf in targets._asdict().items()}}
-    elif isinstance(targets, dict):
-        named = {"dict": {name: one(leaf) for name, leaf in targets.items()}}
-    elif hasattr(targets, "shape"):
-        named = {"array": one(targets)}
-    else:
-        raise TypeError(
-            f"targets of an example must be an array, jaxsurr.Keypoints or a dict of arrays, got "
-            f"{type(targets).__name__}: a file describes no others."
-        )
-    return {"predictions": one(predictions), "targets": named}
-
-
-def _example_of_shapes(shapes: Mapping[str, Any]) -> tuple[Any, Any]:
-    def one(found):
-        _exactly(found, {"dtype": str, "shape": list}, "an array of the example")
-        return jax.ShapeDtypeStruct(_shape(found["shape"]), _dtype(found["dtype"]))
-
-    _exactly(shapes, {"predictions": dict, "targets": dict}, "the example")
-    ((kind, found),) = shapes["targets"].items()
-    if kind == "keypoints":
-        targets = Keypoints(**{name: one(leaf) for name, leaf in found.items()})
-    elif kind == "dict":
-        targets = {name: one(leaf) for name, leaf in found.items()}
-    elif kind == "array":
-        targets = one(found)
-    else:
-        raise ValueError(f"targets are of an unknown kind {kind!r}.")
-    return one(shapes["predictions"]), targets
-
-
-def _template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
-    """The structure, dtypes and shapes of the state that a surrogate makes.
-
-    Raises:
-      ValueError: they depend on predictions that are not known.
-    """
-    if example is not None:
-        return jax.eval_shape(surrogate.init, jax.random.key(0), *example)
-    ask = (
-        "pass example=(predictions, targets), a batch as `init` saw it: the shapes of this surrogate's state depend on "
-        "theirs, or it is made for one shape only."
-    )
-    settings = surrogate.settings
-    if settings["method"] == "conventional":
-        return ()
-    if settings["space"] not in SAMPLERS:
-        raise ValueError(f"of this surrogate's predictions nothing is known; {ask}")
-    space = SPACES[settings["space"]]
-    made = []
-    for size in (5, 7):
-        try:
-            z, y = jax.eval_shape(lambda key, size=size: sample(space, key, 4, size), jax.random.key(0))
-            made.append(jax.eval_shape(surrogate.init, jax.random.key(0), z, y))
-        except Exception as error:  # a metric of the user's own, which may ask for anything
-            raise ValueError(f"it cannot learn from made-up predictions ({error}); {ask}") from error
-    if jax.tree.leaves(made[0]) != jax.tree.leaves(made[1]):
-        raise ValueError(f"how many classes, levels or points it was learned for is not known; {ask}")
-    return made[0]
-
-
-def _flat(state: PyTree) -> tuple[dict[str, Any], Any]:
-    """Leaves by the text of their path, and the tree's structure."""
-    leaves, structure = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, structure
-
-
-def _plain(leaf: Any) -> Any:
-    """Shape and dtype of a leaf as it is stored: a key as its data."""
-    return jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
-
-
-# --- reading with distrust --------------------------------------------------------------------------------------------
-
-
-def _exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
-    """Refuses a JSON object that has not just these fields, each of its type."""
-    if not isinstance(found, dict) or set(found) != set(fields):
-        names = sorted(found) if isinstance(found, dict) else type(found).__name__
-        raise ValueError(f"{what} should have the fields {', '.join(fields)}, and has {names!r:.200}.")
-    for name, kind in fields.items():
-        if not isinstance(found[name], kind):
-            raise ValueError(f"{what} has a {name} of the wrong type, {type(found[name]).__name__}.")
-
-
-def _dtype(name: str) -> Any:
-    checks.one_of(name, "dtype", DTYPES)
-    return jnp.dtype(name)
-
-
-def _shape(sizes: list) -> tuple[int, ...]:
-    if len(sizes) > 8 or not all(type(size) is int and 0 <= size <= LARGEST_NUMBER for size in sizes):
-        raise ValueError(f"a shape is {sizes!r:.100}.")
-    return tuple(sizes)
-
-
-def _reasonable(value: Any, depth: int = 0) -> None:
-    """Refuses JSON that is nested deeply, and text or numbers beyond any use."""
-    if depth > DEEPEST:
-        raise ValueError(f"it is nested more than {DEEPEST} deep.")
-    if isinstance(value, dict | list):
-        if len(value) > 10_000:
-            raise ValueError(f"a part of it has {len(value)} entries.")
-        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
-            _reasonable(inner, depth + 1)
-    elif isinstance(value, str) and len(value) > 10_000:
-        raise ValueError(f"a text in it has {len(value)} characters.")
-
-
-def _reasonable_numbers(options: Any) -> None:
-    if len(options) > 64:
-        raise ValueError(f"an option has {len(options)} values.")
-    for value in options:
-        if isinstance(value, list):
-            _reasonable_numbers(value)
-        elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-            raise ValueError(f"an option is {value!r:.50}, which is beyond any use.")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a field stands in it twice.")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is not a JSON number.")
-
-
-def _header(data: bytes) -> dict[str, Any]:
-    """The header, of the right form; what its names mean has not been looked at."""
-    try:
-        header = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply.") from None
-    _reasonable(header)
-    _exactly(header, FIELDS, "it")
-    settings = header["settings"]
-    _exactly(settings, SETTINGS, "settings")
-    for name, fields in (("metric", METRIC), ("loss", LOSS)):
-        if settings[name] is not None:
-            _exactly(settings[name], fields, name)
-            _reasonable_numbers(settings[name]["options"].values())
-    _reasonable_numbers(settings["options"].values())
-    checks.one_of(settings["method"], "method", METHODS)
-    for space in (settings["space"], (settings["metric"] or {}).get("space")):
-        if space is not None:
-            checks.one_of(space, "space", SPACES)
-    if not all(isinstance(name, str) for name in settings["given"]):
-        raise ValueError("what is given is not named.")
-    if "metric" in settings["given"] and settings["metric"] is None:
-        raise ValueError("a metric is given that is not named.")
-    for array in header["arrays"]:
-        _exactly(array, {"name": str, "dtype": str, "shape": list}, "an array")
-        _dtype(array["dtype"]), _shape(array["shape"])
-    return header
+_HEADER = _PREFIX + 4  # where it starts
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
@@ -232,7 +46,7 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
     data = path.read_bytes()
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise ValueError(f"{path} is no file of a surrogate: it does not begin as jaxsurr.save begins one.")
-    if len(data) < _PREFIX + 4:
+    if len(data) < _HEADER:
         raise ValueError(f"{path} is cut short: it has {len(data)} bytes. Get a whole copy of it.")
     version = int.from_bytes(data[8:12], "little")
     if version != VERSION:
@@ -240,59 +54,13 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
         raise ValueError(f"{path} has format version {version}, and this jaxsurr reads version {VERSION}. {newer}")
     if hashlib.sha256(data[:12] + data[_PREFIX:]).digest() != data[12:_PREFIX]:
         raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")
-    length = int.from_bytes(data[_PREFIX : _PREFIX + 4], "little")
-    body = data[_PREFIX + 4 + length :]
-    if length > min(LARGEST_HEADER, len(data) - _PREFIX - 4):
+    length = int.from_bytes(data[_PREFIX:_HEADER], "little")
+    if length > min(LARGEST_HEADER, len(data) - _HEADER):
         raise ValueError(f"{path} says that its header has {length} bytes, which it cannot have.")
     try:
-        return _header(data[_PREFIX + 4 : _PREFIX + 4 + length]), body
+        return parse_header(data[_HEADER : _HEADER + length]), data[_HEADER + length :]
     except ValueError as error:
         raise ValueError(f"the header of {path} is not one that jaxsurr.save writes: {error}") from error
-
-
-def _arrays(header: Mapping[str, Any], body: bytes, wanted: Mapping[str, Any]) -> list[Array]:
-    """The arrays of a state in the order of a template's leaves.
-
-    Raises:
-      ValueError: names, shapes, dtypes or lengths differ.
-    """
-    import msgpack
-
-    found = {array["name"]: array for array in header["arrays"]}
-    if list(found) != list(wanted) or len(found) != len(header["arrays"]):
-        differ = sorted(set(found) ^ set(wanted)) or ["their order"]
-        raise ValueError(f"the state has not the arrays of such a surrogate: {', '.join(differ)[:200]} differ.")
-    for name, leaf in wanted.items():
-        plain, array = _plain(leaf), found[name]
-        if (array["dtype"], tuple(array["shape"])) != (plain.dtype.name, plain.shape):
-            raise ValueError(
-                f"state{name} should be {plain.dtype.name}{list(plain.shape)}, and is {array['dtype']}{array['shape']}."
-            )
-    try:
-        limits = dict(max_array_len=0, max_ext_len=0, max_map_len=len(wanted), max_bin_len=len(body))
-        contents = msgpack.unpackb(body, max_str_len=1000, **limits)
-    except Exception as error:  # msgpack has a dozen of its own
-        raise ValueError(f"the body is not msgpack of arrays ({type(error).__name__}).") from error
-    if not isinstance(contents, dict) or list(contents) != list(wanted):
-        raise ValueError("the body holds other arrays than the header says.")
-    leaves = []
-    for name, leaf in wanted.items():
-        plain, data = _plain(leaf), contents[name]
-        if not isinstance(data, bytes) or len(data) != plain.dtype.itemsize * int(np.prod(plain.shape)):
-            raise ValueError(f"state{name} has not as many bytes as its shape says.")
-        array = np.frombuffer(data, plain.dtype).reshape(plain.shape)
-        _check_finite(name, array)
-        array = jnp.asarray(array)
-        leaves.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)  # of the kind that _template makes
-    return leaves
-
-
-def _check_finite(name: str, array: np.ndarray) -> None:
-    if jnp.issubdtype(array.dtype, jnp.floating) and not np.all(np.isfinite(array.astype(np.float32))):
-        raise ValueError(f"state{name} holds NaN or infinity: the surrogate has diverged, and is of no use.")
-
-
-# --- public -----------------------------------------------------------------------------------------------------------
 
 
 def save(
@@ -335,36 +103,21 @@ def save(
     >>> again.settings == surrogate.settings
     True
     """
-    import msgpack
-
     path, settings = pathlib.Path(path), surrogate.settings
     if settings is None or settings["method"] not in METHODS:
         raise ValueError(
             "this surrogate does not say what it is, so a file could not say it either. Pass one as a method of "
             f"jaxsurr.surrogates makes it ({', '.join(METHODS)})."
         )
-    shapes = None if example is None else _shapes_of_example(example)
-    known = None if example is None else _example_of_shapes(shapes)
-    wanted, structure = _flat(_template(surrogate, known))
-    leaves, found = _flat(jax.tree.map(jnp.asarray, state))
+    shapes = shapes_of_example(example)
+    wanted, structure = named(template(surrogate, example_of_shapes(shapes)))
+    leaves, found = named(jax.tree.map(jnp.asarray, state))
     if structure != found:
         raise ValueError(
             f"the state is not of this surrogate ({settings['method']}): its parts are {', '.join(leaves) or 'none'}, "
             f"and should be {', '.join(wanted) or 'none'}."
         )
-    arrays, contents = [], {}
-    for name, leaf in leaves.items():
-        like = wanted[name]
-        if (leaf.dtype, leaf.shape) != (like.dtype, like.shape):
-            raise ValueError(
-                f"the state is not of this surrogate: state{name} is {leaf.dtype}{list(leaf.shape)}, and should be "
-                f"{like.dtype}{list(like.shape)}. Take a state without an axis of devices, of the same settings."
-            )
-        array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-        checks.one_of(array.dtype.name, f"dtype of state{name}", DTYPES)
-        _check_finite(name, array)
-        arrays.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
-        contents[name] = array.tobytes()
+    arrays, body = pack(leaves, wanted)
     now = datetime.datetime.now(datetime.UTC).date().isoformat()
     header = {
         "settings": dict(settings),
@@ -375,11 +128,11 @@ def save(
     }
     try:
         text = json.dumps(header, allow_nan=False).encode()
-        _header(text)
+        parse_header(text)
     except (TypeError, ValueError) as error:
         raise ValueError(f"settings and card must be plain data that JSON holds, without NaN: {error}") from error
     start = MAGIC + VERSION.to_bytes(4, "little")
-    rest = len(text).to_bytes(4, "little") + text + msgpack.packb(contents)
+    rest = len(text).to_bytes(4, "little") + text + body
     _replace(path, start + hashlib.sha256(start + rest).digest() + rest)
     return path
 
@@ -421,20 +174,17 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
     """
     path = pathlib.Path(path)
     header, body = _read(path)
-    settings = header["settings"]
-    given_metric = given.get("metric")
     try:
-        surrogate = remade(METHODS, settings, given)
+        surrogate = remade(METHODS, header["settings"], given)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
     try:
-        example = header["example"]
-        template = _template(surrogate, None if example is None else _example_of_shapes(example))
-        wanted, structure = _flat(template)
+        wanted, structure = named(template(surrogate, example_of_shapes(header["example"])))
         with jax.ensure_compile_time_eval():  # a file may be read while a function is traced
-            leaves = _arrays(header, body, wanted)
+            leaves = unpack(header["arrays"], body, wanted)
     except Exception as error:  # a header can ask for a state that no method makes, each method says so in its own way
-        whose = f" with the metric {getattr(given_metric, '__name__', given_metric)!r}" if given_metric else ""
+        metric = given.get("metric")
+        whose = f" with the metric {getattr(metric, '__name__', metric)!r}" if metric else ""
         raise ValueError(f"{path} does not hold the state of its surrogate{whose}: {error}") from error
     return surrogate, jax.tree.unflatten(structure, leaves)
 

@@ -7,7 +7,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import models
-from jaxsurr.training import default_config, loop, methods, prepare, run, study, update
+from jaxsurr.training import default_config, epochs, loop, methods, prepare, run, study, update
 from jaxsurr.training.config import CONVENTIONAL
 
 SETS = {
@@ -93,7 +93,7 @@ def test_losses_of_lists_are_for_loops_of_ones_own(data):
 def test_residual_likelihood_learns_its_density_from_the_first_step(data):
     config = tiny("points", loss="residual_likelihood?layers=2&width=4")
     _, program = prepare(config, data=data["points"])
-    state = loop.fresh_state(config, program, data["points"].train, program.warm)
+    state = epochs.fresh_state(config, program, data["points"].train, program.warm)
     flow = jax.tree.map(np.array, state.surrogate.params)
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(data["points"].train))
     state, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))

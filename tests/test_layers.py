@@ -21,6 +21,8 @@ LAYERS = [  # lowest first
     {"smoothing", "sampling"},
     {"objectives", "networks"},
     {"surrogates"},
+    {"file_header"},
+    {"state_arrays"},
     {"artefact", "fidelity"},
     {"frozen"},
     {"fitting"},

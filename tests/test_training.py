@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr.training import checkpoint, default_config, loop, prepare, run, update
+from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, update
 
 SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "checkpoint.every": 2, "devices": 1}
 SCHEDULE = {"epochs": 5, "warm_epochs": 2, "batch_size": 32}
@@ -54,7 +54,7 @@ class Whole:
 def final_arrays(whole, path):
     checkpoints = checkpoint.Checkpoints(path / "checkpoints")
     train, _ = loop.hold_out(whole.config, whole.data.train)
-    template = loop.state_after(whole.config.epochs, whole.config, whole.program, train)
+    template = epochs.state_after(whole.config.epochs, whole.config, whole.program, train)
     arrays, _ = checkpoints.restore({"state": template, "best": template.params})
     checkpoints.close()
     return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoint._without_keys(arrays))]
@@ -138,7 +138,7 @@ def test_the_newest_checkpoints_are_kept(whole):
 def test_the_test_figure_is_that_of_the_best_parameters(whole):
     made = whole("network")
     checkpoints = checkpoint.Checkpoints(made.path / "checkpoints")
-    template = loop.state_after(5, made.config, made.program, made.data.train)
+    template = epochs.state_after(5, made.config, made.program, made.data.train)
     arrays, progress = checkpoints.restore({"state": template, "best": template.params})
     checkpoints.close()
     logits = made.program.model.apply(arrays["best"], made.data.test.inputs)

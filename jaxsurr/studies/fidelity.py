@@ -24,7 +24,7 @@ from jaxsurr.metrics import get
 from jaxsurr.report import summary_table
 from jaxsurr.smoothing import normal_directions
 from jaxsurr.training import default_config, prepare, update
-from jaxsurr.training.loop import fresh_state
+from jaxsurr.training.epochs import fresh_state
 from jaxsurr.types import Surrogate
 
 TASKS = {

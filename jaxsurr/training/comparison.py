@@ -16,24 +16,24 @@ each; their lines are appended together, so that a group that is killed is made 
 """
 
 import contextlib
-import fcntl
+import functools
 import itertools
-import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
 from jaxsurr.data import Data
-from jaxsurr.report import summary_table
 from jaxsurr.settings import parse_spec
-from jaxsurr.training import records, side_by_side, statistics, tuning
+from jaxsurr.training import records, side_by_side
 from jaxsurr.training.config import as_dict, update, validate
-from jaxsurr.training.loop import first_metric, load_data, prepare, train
+from jaxsurr.training.loop import load_data, prepare, train
+from jaxsurr.training.plan import Job, Plan
 from jaxsurr.training.program import Program, without_rates
+from jaxsurr.training.results import RESULTS, append, lock, read_results, summarise
 from jaxsurr.versions import versions
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
@@ -42,7 +42,6 @@ BASELINES = {
     "levels": ("cross_entropy?decode=median", "squared_emd?decode=median", "smoothed?decode=median"),
     "points": ("l1", "wing", "smoothed"),
 }
-RESULTS = "results.jsonl"
 _PROGRAMS = 8  # compiled ones that are kept
 # What may differ between two commands that go on with the same comparison.
 _OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
@@ -60,125 +59,10 @@ def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, 
     return tuple(dict.fromkeys([*losses, *baselines]))
 
 
-def read_results(path: pathlib.Path, warn: Callable[[str], None] = lambda text: None) -> dict[str, dict[str, Any]]:
-    """The runs of a comparison by their key; a line that was cut off when its writer was killed is left out.
-
-    Args:
-      path: of `results.jsonl`; it need not exist.
-      warn: called with a sentence for every line that is not whole.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    if not path.exists():
-        return found
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line:
-            continue
-        try:
-            entry = json.loads(line)
-            found.setdefault(entry["key"], entry)
-        except (ValueError, KeyError, TypeError):
-            warn(f"{path}, line {number} is not whole; its run will be made again.")
-    return found
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
-    """Holds a file lock, which ends with its process however that ends; gives whether it was to be had."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
-def _append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Adds lines whole and on disk, all at once; a line that was cut off before is ended first."""
-    with records.writing(path), _lock(path.with_suffix(".lock")), path.open("ab+") as file:
-        size = file.seek(0, os.SEEK_END)
-        cut = size and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-        file.write((b"\n" if cut else b"") + lines)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _key(purpose: str, loss: str, seed: int) -> str:
-    return f"{purpose} | {loss} | seed {seed}"
-
-
-class _Job(NamedTuple):
-    """A run that has to be made; its setting is the loss with the options of a trial."""
-
-    key: str
-    loss: str
-    setting: str
-    seed: int
-
-
-class _Plan:
-    """What has to be run, what of it is done, and what is next."""
-
-    def __init__(self, config: Any, losses: Sequence[str], data_kind: str, nested: bool):
-        self.config, self.losses, self.nested = config, losses, nested
-        self.seeds = range(config.seed, config.seed + config.seeds)
-        self.trials = {loss: tuning.trials(loss, config.trials, config.learning_rate) for loss in losses}
-        self.total = len(losses) * (len(self.seeds) + self.tuned() * len(self.tuning_seeds()))
-
-    def tuned(self) -> int:
-        """Trials that have to be run; with one there is nothing to choose."""
-        return self.config.trials if self.config.trials > 1 else 0
-
-    def tuning_seeds(self) -> Sequence[int]:
-        return self.seeds if self.nested else self.seeds[:1]
-
-    def tuning_keys(self, loss: str, seed: int) -> list[str]:
-        return [_key("tune", text, seed) for text in self.trials[loss]]
-
-    def chosen(self, loss: str, seed: int, done: dict[str, Any]) -> str | None:
-        """The setting of a loss for a seed: the trial that is best on validation; None while trials are missing."""
-        if not self.tuned():
-            return loss
-        keys = self.tuning_keys(loss, seed if self.nested else self.seeds[0])
-        if not all(key in done for key in keys):
-            return None
-        scores = [done[key] for key in keys]
-        usable = [entry for entry in scores if not entry["diverged"]] or scores[:1]
-        sign = -1 if scores[0]["higher_is_better"] else 1
-        return min(usable, key=lambda entry: 0 if entry["diverged"] else sign * first_metric(entry["validation"]))[
-            "setting"
-        ]
-
-    def groups(self, done: dict[str, Any]) -> Iterator[list[_Job]]:
-        """What can be run now, tuning first; the runs of a group can share a program.
-
-        What is in a group follows from what is done alone, so that a group that was killed is made again as it was.
-        """
-
-        def missing(jobs: Iterable[_Job], sort: Callable[[_Job], Any]) -> Iterator[list[_Job]]:
-            alike: dict[Any, list[_Job]] = {}
-            for job in jobs:
-                if job.key not in done:
-                    alike.setdefault(sort(job), []).append(job)
-            yield from alike.values()
-
-        for loss in self.losses:
-            if self.tuned():
-                trials = (
-                    _Job(key, loss, setting, seed)
-                    for seed in self.tuning_seeds()
-                    for key, setting in zip(self.tuning_keys(loss, seed), self.trials[loss], strict=True)
-                )
-                # Several seeds are tuned in the groups that they will run in, one trial after another.
-                yield from missing(trials, lambda job: job.setting if self.nested else without_rates(job.setting))
-            chosen = {seed: self.chosen(loss, seed, done) for seed in self.seeds}
-            if None not in chosen.values():
-                runs = (_Job(_key("run", loss, seed), loss, setting, seed) for seed, setting in chosen.items())
-                yield from missing(runs, lambda job: without_rates(job.setting))
-
-    def finished(self, done: dict[str, Any]) -> bool:
-        return all(_key("run", loss, seed) in done for loss in self.losses for seed in self.seeds)
+def _single(config: Any, loss: str, seed: int) -> Any:
+    """The config of one run of a comparison."""
+    alone = dict(losses=(), seeds=1, trials=1)
+    return update(config.copy_and_resolve_references(), loss=loss, seed=seed, **alone)
 
 
 class _Runner:
@@ -189,10 +73,8 @@ class _Runner:
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
 
-    def single(self, job: _Job) -> Any:
-        """The config of a run."""
-        alone = dict(losses=(), seeds=1, trials=1)
-        return update(self.config.copy_and_resolve_references(), loss=job.setting, seed=job.seed, **alone)
+    def single(self, job: Job) -> Any:
+        return _single(self.config, job.setting, job.seed)
 
     def data(self, seed: int) -> Data:
         if seed not in self.datas:
@@ -200,23 +82,22 @@ class _Runner:
             self.datas = {**_newest(self.datas, side_by_side.MOST - 1), seed: found}
         return self.datas[seed]
 
-    def program(self, job: _Job) -> Program:
+    def program(self, job: Job) -> Program:
         name = without_rates(job.setting)
         if name not in self.programs:
             _, made = prepare(self.single(job), data=self.data(job.seed), model=self.model)
             self.programs = {**_newest(self.programs, _PROGRAMS - 1), name: made}
         return self.programs[name]
 
-    def capacity(self, job: _Job) -> int:
+    def capacity(self, job: Job) -> int:
         """How many runs like this one can be made side by side; 0 where it has to be made alone."""
         return side_by_side.capacity(self.single(job), self.data(job.seed), self.program(job))
 
-    def __call__(self, jobs: Sequence[_Job]) -> list[dict[str, Any]]:
+    def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         started = time.time()
         configs, program = [self.single(job) for job in jobs], self.program(jobs[0])
         datas = [
-            self.data(job.seed)._replace(test=None) if job.key.startswith("tune") else self.data(job.seed)
-            for job in jobs
+            self.data(job.seed)._replace(test=None) if job.purpose == "tune" else self.data(job.seed) for job in jobs
         ]
         if self.capacity(jobs[0]):
             outcomes = side_by_side.train_together(configs, datas, program, report=self.report)
@@ -233,7 +114,7 @@ class _Runner:
 
     def entry(
         self,
-        job: _Job,
+        job: Job,
         config: Any,
         outcome: dict[str, Any] | FloatingPointError,
         program: Program,
@@ -244,7 +125,7 @@ class _Runner:
             outcome = {"validation": None, "test": None, "history": [], "reason": str(outcome)}
         return {
             "key": job.key,
-            "purpose": job.key.split(" ")[0],
+            "purpose": job.purpose,
             "loss": job.loss,
             "setting": job.setting,
             "seed": job.seed,
@@ -310,13 +191,12 @@ def compare(
     first = load_data(config)
     everything = with_baselines(config.losses, first.kind, config.metric)
     for loss in everything:  # all that cannot work is said before anything runs
-        single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, trials=1)
-        prepare(single, data=first, model=model)
-    plan = _Plan(config, everything, first.kind, nested=not (first.official_test or config.data.split_seed >= 0))
+        prepare(_single(config, loss, config.seed), data=first, model=model)
+    plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
     (path / "claims").mkdir(exist_ok=True)
     runner = _Runner(config, tell, model)
-    warn = _once(lambda text: tell({"event": "note", "text": text}))
+    warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
         done = read_results(path / RESULTS, warn)
         if plan.finished(done):
@@ -326,18 +206,7 @@ def compare(
     return summarise(path, plan, done, figures=figures)
 
 
-def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
-    told: set[str] = set()
-
-    def once(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            tell(text)
-
-    return once
-
-
-def _run_some(path: pathlib.Path, plan: _Plan, done: dict[str, Any], runner: _Runner, tell: Callable) -> bool:
+def _run_some(path: pathlib.Path, plan: Plan, done: dict[str, Any], runner: _Runner, tell: Callable) -> bool:
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0
     for group in plan.groups(done):
@@ -355,85 +224,15 @@ def _run_some(path: pathlib.Path, plan: _Plan, done: dict[str, Any], runner: _Ru
                     counts = {"done": len(done), "left": plan.total - len(done), "skipped": skipped}
                     tell({"event": "run", "key": job.key, "setting": job.setting, **counts})
                 if mine:
-                    _append(path / RESULTS, runner(mine))
+                    append(path / RESULTS, runner(mine))
                 return True
     return False
 
 
-def _claimed(path: pathlib.Path, job: _Job, claims: contextlib.ExitStack) -> bool:
+def _claimed(path: pathlib.Path, job: Job, claims: contextlib.ExitStack) -> bool:
     """Whether a run could be claimed; the claim is held until `claims` ends."""
-    return claims.enter_context(_lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
+    return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
 
 
 def _file_name(key: str) -> str:
     return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in key)
-
-
-def summarise(path: pathlib.Path, plan: _Plan, done: dict[str, Any], *, figures: bool) -> dict[str, Any]:
-    """Writes `table.md`, `table.csv` and the figures of a comparison from its results."""
-    runs = [done[_key("run", loss, seed)] for loss in plan.losses for seed in plan.seeds]
-    reference = plan.config.reference or plan.losses[0]
-
-    def by_seed(field: str) -> dict[str, dict[int, float]]:
-        out: dict[str, dict[int, float]] = {loss: {} for loss in plan.losses}
-        for entry in runs:
-            value = entry[field]
-            out[entry["loss"]][entry["seed"]] = float("nan") if value is None else first_metric(value)
-        return out
-
-    higher = runs[0]["higher_is_better"]
-    rows = statistics.rows(by_seed("test"), by_seed("validation"), higher_is_better=higher, reference=reference)
-    records.write_text(path / "table.md", heading(plan, runs) + "\n\n" + summary_table(rows) + "\n")
-    records.write_text(path / "table.csv", _csv(rows))
-    if figures:
-        draw(path, plan, runs, rows)
-    return {"rows": rows, "runs": runs}
-
-
-def heading(plan: _Plan, runs: list[dict[str, Any]]) -> str:
-    """What was compared, and how, in a few sentences."""
-    config, better = plan.config, "higher" if runs[0]["higher_is_better"] else "lower"
-    tuned = (
-        f"{config.trials} tuning trials for each loss, chosen on validation"
-        + (" (for each seed on its own rows)" if plan.nested else " (on the first seed)")
-        if plan.tuned()
-        else "default settings, no tuning"
-    )
-    return (
-        f"{runs[0]['metric']} ({better} is better) on {config.data.source}, {config.model.name}: "
-        f"{config.epochs} epochs, {config.seeds} paired seeds, {tuned}. "
-        f"Difference to {config.reference or plan.losses[0]}: mean over seeds with a 95 % interval by Student's t; "
-        "p-values of the paired t-test, corrected by Holm's method; a verdict is given by the interval. "
-        "Won, tied, lost: against all other losses, each by its own interval, uncorrected."
-    )
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def draw(path: pathlib.Path, plan: _Plan, runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    """Draws forest plot, learning curves and gradient correlations into `path / "figures"`."""
-    from jaxsurr import report as figures_of
-
-    whole = [entry for entry in runs if entry["history"]]
-    metric, higher = runs[0]["metric"], runs[0]["higher_is_better"]
-    figures = {}
-    if whole:
-        figures["learning_curves"] = figures_of.learning_curves(whole, metric=metric, higher_is_better=higher)
-    if any(row["low"] is not None for row in rows):
-        reference = plan.config.reference or plan.losses[0]
-        figures["differences"] = figures_of.forest_plot(
-            rows, metric=metric, higher_is_better=higher, reference=reference
-        )
-    if any(entry.get("gradient_correlation") is not None for entry in whole):
-        figures["gradient_correlation"] = figures_of.gradient_correlation_curve(whole)
-    for name, figure in figures.items():
-        figures_of.save(figure, path / "figures" / f"{name}.png")

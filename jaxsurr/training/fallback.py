@@ -11,6 +11,7 @@ from typing import Any
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
 from jaxsurr.training.config import update
+from jaxsurr.training.epochs import better
 from jaxsurr.training.methods import resolve, spell
 from jaxsurr.training.program import Program
 
@@ -34,15 +35,11 @@ def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
 
     A run that diverged is an error and loses to any other.
     """
-    whole = [outcome for outcome in (stayed, learned) if not isinstance(outcome, FloatingPointError)]
-    if not whole:
-        return learned
-    best = min(whole, key=lambda outcome: metric.sign * _first(outcome["validation"]))
-    return best | {"stayed": best is stayed}
-
-
-def _first(value: Any) -> float:
-    return value[0] if isinstance(value, list) else value
+    if isinstance(stayed, FloatingPointError):
+        return learned if isinstance(learned, FloatingPointError) else learned | {"stayed": False}
+    if isinstance(learned, FloatingPointError) or not better(metric, learned, stayed):
+        return stayed | {"stayed": True}
+    return learned | {"stayed": False}
 
 
 def decide(config: Any, program: Program, train: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import jax
 from jaxsurr import report as figures_of
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import update
-from jaxsurr.training.loop import hold_out, prepare, run, state_after
+from jaxsurr.training.epochs import state_after
+from jaxsurr.training.loop import hold_out, prepare, run
 from jaxsurr.training.study import study, table
 
 

@@ -141,3 +141,34 @@ def append_line(path: pathlib.Path, entry: dict[str, Any]) -> None:
     """
     with writing(path), path.open("a") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+class TensorBoard:
+    """The entries of a history as TensorBoard events, on process 0; what is buffered is written when it is left."""
+
+    def __init__(self, path: pathlib.Path, done: int):
+        self.path, self.writer = path, None
+        if jax.process_index() == 0:
+            from tensorboardX import SummaryWriter
+
+            with writing(path):
+                self.writer = SummaryWriter(str(path), purge_step=done + 1)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        with writing(self.path):
+            for name, value in entry.items():
+                for i, number in enumerate(value if isinstance(value, list) else [value]):
+                    if isinstance(number, float):
+                        self.writer.add_scalar(name if i == 0 else f"{name}_{i}", number, entry["epoch"])
+
+    def __enter__(self) -> "TensorBoard":
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            with writing(self.path):
+                if self.writer is not None:
+                    self.writer.close()
+        except OSError:
+            if error is None:  # else what went wrong first is what has to be said
+                raise

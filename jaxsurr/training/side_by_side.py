@@ -15,21 +15,21 @@ import numpy as np
 
 from jaxsurr.data import Data, Split
 from jaxsurr.metrics import own_errors
-from jaxsurr.training.fallback import choose, falls_back, staying
-from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
-from jaxsurr.training.loop import (
+from jaxsurr.training.epochs import (
     Event,
     better,
     burn_in,
     entry_of,
     epoch_event,
     fresh_state,
-    hold_out,
     outcome,
     refuse_divergence,
     switch_of,
     warn_if_flat,
 )
+from jaxsurr.training.fallback import choose, falls_back, staying
+from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
+from jaxsurr.training.loop import hold_out
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, compares_parameters
 from jaxsurr.types import PyTree

@@ -1,0 +1,125 @@
+"""The epochs of a run, alone or side by side with others.
+
+What state a phase begins on, where the learned loss takes over, what is kept of an epoch, and which is best.
+"""
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import bilevel
+from jaxsurr.data import Split
+from jaxsurr.metrics import Metric
+from jaxsurr.training.methods import resolve
+from jaxsurr.training.program import Program, set_rates
+from jaxsurr.types import Batch, Surrogate
+
+Event = dict[str, Any]
+
+
+def fresh_state(
+    config: Any, program: Program, train: Split, surrogate: Surrogate, params: Any = None
+) -> bilevel.TrainState:
+    """A state before the first step on `surrogate`, on the host; its scale is taken from up to 1,024 training rows."""
+    weights_key, step_key = jax.random.split(jax.random.key(config.seed))
+    rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:1024]
+    sample = jax.tree.map(lambda leaf: leaf[rows], train)
+    if params is None:
+        params = jax.jit(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
+    batch = Batch(sample.inputs, sample.targets)
+    apply = program.outputs if surrogate is program.warm else program.model.apply
+    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(apply), batch)
+    return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
+
+
+def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:
+    """A host state of the shapes that the one after an epoch has, to restore a checkpoint into."""
+    warm = fresh_state(config, program, train, program.warm)
+    if program.surrogate is None or epoch <= config.warm_epochs:
+        return warm
+    return fresh_state(config, program, train, program.surrogate, warm.params)
+
+
+def switch_of(config: Any, program: Program) -> int:
+    """The last epoch of the conventional loss."""
+    return config.epochs if program.surrogate is None else config.warm_epochs
+
+
+def burn_in(batches_of: Callable[[int], Iterator[Any]], number: int) -> Iterator[Any]:
+    """So many batches for a learned loss to begin on, from orders of an epoch: `batches_of(offset)`."""
+    count = 0
+    while count < number:
+        for batch in itertools.islice(batches_of(1 + count), number - count):
+            yield batch
+            count += 1
+
+
+def warn_if_flat(config: Any, program: Program, flat: Any) -> None:
+    """Warns of a metric that perturbations do not change, given the share of such examples in steps of the burn-in."""
+    if len(flat) and np.mean([np.mean(f) for f in flat]) > 0.999:
+        warnings.warn(
+            f"{program.metric.name} does not change when predictions are perturbed at the present scale, so its "
+            "gradient is zero and nothing can be learned from it. Raise surrogate.relative_scale "
+            f"({config.surrogate.relative_scale}) or lengthen the warm start, warm_epochs ({config.warm_epochs}), and "
+            "check that the metric varies on these data at all.",
+            stacklevel=3,
+        )
+
+
+def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> dict[str, Any]:
+    """The entry of the history of an epoch: means over its steps."""
+    entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
+    entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
+    if learned:
+        for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
+            rows = np.concatenate([np.ravel(getattr(info.surrogate, name)) for info in infos])
+            known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
+            if known.size:
+                entry[name] = float(np.mean(known))
+    return entry
+
+
+def refuse_divergence(config: Any, entry: dict[str, Any], params: Any) -> None:
+    """Raises in words where the loss of an epoch, or a parameter after its last step, is not finite."""
+    if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        return
+    raise FloatingPointError(
+        f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not "
+        f"all of its parameters are finite numbers. Lower learning_rate ({config.learning_rate:g}), or "
+        f"lengthen warm_epochs ({config.warm_epochs})."
+    )
+
+
+def first_metric(value: float | list[float]) -> float:
+    """The metric that choices are made on: the only one, or the first of several."""
+    return value[0] if isinstance(value, list) else value
+
+
+def better(metric: Metric, entry: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Whether an epoch is better on validation; the first one of equals stays."""
+    return metric.sign * first_metric(entry["validation"]) < metric.sign * first_metric(than["validation"])
+
+
+def epoch_event(config: Any, loss: str, entry: dict[str, Any]) -> Event:
+    """What is reported after an epoch."""
+    return {"event": "epoch", "epochs": config.epochs, "loss_name": loss, "seed": config.seed, **entry}
+
+
+def outcome(history: list[dict[str, Any]], best: dict[str, Any], test: float | list[float] | None) -> dict[str, Any]:
+    """What a run found: its history, the entry of its best epoch, and the test metric there."""
+    final = history[-1]
+    return {
+        "epochs": final["epoch"],
+        "best_epoch": best["epoch"],
+        "validation": best["validation"],
+        "test": test,
+        "gradient_correlation": final.get("gradient_correlation"),
+        "ceiling": final.get("ceiling"),
+        "history": history,
+    }

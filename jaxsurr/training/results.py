@@ -1,0 +1,128 @@
+"""The results of a comparison: a line a run, appended under a lock and never changed.
+
+A table and figures are made from them, and can be made again.
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from jaxsurr import report as figures_of
+from jaxsurr.training import records, statistics
+from jaxsurr.training.epochs import first_metric
+from jaxsurr.training.plan import Plan, key_of
+
+RESULTS = "results.jsonl"
+
+
+def read_results(path: pathlib.Path, warn: Callable[[str], None] = lambda text: None) -> dict[str, dict[str, Any]]:
+    """The runs of a comparison by their key; a line that was cut off when its writer was killed is left out.
+
+    Args:
+      path: of `results.jsonl`; it need not exist.
+      warn: called with a sentence for every line that is not whole.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if not path.exists():
+        return found
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            entry = json.loads(line)
+            found.setdefault(entry["key"], entry)
+        except (ValueError, KeyError, TypeError):
+            warn(f"{path}, line {number} is not whole; its run will be made again.")
+    return found
+
+
+@contextlib.contextmanager
+def lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
+    """Holds a file lock, which ends with its process however that ends; gives whether it was to be had."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Adds lines whole and on disk, all at once; a line that was cut off before is ended first."""
+    with records.writing(path), lock(path.with_suffix(".lock")), path.open("ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        cut = size and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+        file.write((b"\n" if cut else b"") + lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def summarise(path: pathlib.Path, plan: Plan, done: dict[str, Any], *, figures: bool) -> dict[str, Any]:
+    """Writes `table.md`, `table.csv` and the figures of a comparison from its results."""
+    runs = [done[key_of("run", loss, seed)] for loss in plan.losses for seed in plan.seeds]
+
+    def by_seed(field: str) -> dict[str, dict[int, float]]:
+        out: dict[str, dict[int, float]] = {loss: {} for loss in plan.losses}
+        for entry in runs:
+            value = entry[field]
+            out[entry["loss"]][entry["seed"]] = float("nan") if value is None else first_metric(value)
+        return out
+
+    higher = runs[0]["higher_is_better"]
+    rows = statistics.rows(by_seed("test"), by_seed("validation"), higher_is_better=higher, reference=plan.reference)
+    records.write_text(path / "table.md", heading(plan, runs) + "\n\n" + figures_of.summary_table(rows) + "\n")
+    records.write_text(path / "table.csv", _csv(rows))
+    if figures:
+        draw(path, plan, runs, rows)
+    return {"rows": rows, "runs": runs}
+
+
+def heading(plan: Plan, runs: list[dict[str, Any]]) -> str:
+    """What was compared, and how, in a few sentences."""
+    config, better = plan.config, "higher" if runs[0]["higher_is_better"] else "lower"
+    tuned = (
+        f"{config.trials} tuning trials for each loss, chosen on validation"
+        + (" (for each seed on its own rows)" if plan.nested else " (on the first seed)")
+        if plan.tuned()
+        else "default settings, no tuning"
+    )
+    return (
+        f"{runs[0]['metric']} ({better} is better) on {config.data.source}, {config.model.name}: "
+        f"{config.epochs} epochs, {config.seeds} paired seeds, {tuned}. "
+        f"Difference to {plan.reference}: mean over seeds with a 95 % interval by Student's t; "
+        "p-values of the paired t-test, corrected by Holm's method; a verdict is given by the interval. "
+        "Won, tied, lost: against all other losses, each by its own interval, uncorrected."
+    )
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def draw(path: pathlib.Path, plan: Plan, runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Draws forest plot, learning curves and gradient correlations into `path / "figures"`."""
+    whole = [entry for entry in runs if entry["history"]]
+    metric, higher = runs[0]["metric"], runs[0]["higher_is_better"]
+    figures = {}
+    if whole:
+        figures["learning_curves"] = figures_of.learning_curves(whole, metric=metric, higher_is_better=higher)
+    if any(row["low"] is not None for row in rows):
+        figures["differences"] = figures_of.forest_plot(
+            rows, metric=metric, higher_is_better=higher, reference=plan.reference
+        )
+    if any(entry.get("gradient_correlation") is not None for entry in whole):
+        figures["gradient_correlation"] = figures_of.gradient_correlation_curve(whole)
+    for name, figure in figures.items():
+        figures_of.save(figure, path / "figures" / f"{name}.png")
