@@ -15,7 +15,7 @@ over), all ties.
 
 from jaxsurr.training import default_config, update
 
-LOSSES = ("cross_entropy", "label_smoothing", "focal", "value_fit", "correlated_gradients")
+LOSSES = ("cross_entropy", "label_smoothing", "focal", "value_fit", "correlated_gradients?fallback=True")
 
 
 def get_config(setting: str = "cpu"):

@@ -25,7 +25,7 @@ LOSSES = (
     "or_cnn",
     "squared_error",
     "absolute_error",
-    "correlated_gradients",
+    "correlated_gradients?fallback=True",
 )
 
 

@@ -23,7 +23,7 @@ LOSSES = (
     "sord",
     "or_cnn",
     "value_fit",
-    "correlated_gradients",
+    "correlated_gradients?fallback=True",
 )
 
 
