@@ -7,8 +7,10 @@
 
 each with a --workdir of its own. Levels are all the years from the youngest to the oldest. The pictures show real
 people: use them for research on losses and metrics only.
-Cost: `cpu` with 6,800 training faces of 48 x 48 UTKCOST; `full` is meant for an accelerator and was not timed.
-Expect: UTKEXPECT
+Cost: `cpu` with 6,800 training faces of 48 x 48 20 seconds a run on two cores for a conventional loss, about twice that
+for the learned one and three times with its fall-back; `full` is meant for an accelerator and was not timed.
+Expect: level with the squared EMD. Two seeds of an earlier version ended at 7.57 years for squared EMD, 7.62 for the
+learned loss, 7.65 for the smoothed metric, 8.17 for cross-entropy, all ties.
 """
 
 from jaxsurr.training import default_config, update
