@@ -19,7 +19,15 @@ def code_cells(notebook):
 
 
 def test_they_are_all_there():
-    assert set(NAMES) >= {"quickstart", "own_metric", "three_tasks", "method", "many_devices", "your_loop"}
+    assert set(NAMES) >= {
+        "quickstart",
+        "own_metric",
+        "three_tasks",
+        "method",
+        "many_devices",
+        "your_loop",
+        "when_does_it_help",
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
