@@ -10,7 +10,7 @@ own training and validation rows.
 The learned loss falls back: the squared EMD that it starts on is trained to its end too, and validation chooses.
 Tables of fewer than 2,000 rows: `--config.batch_size=32 --config.epochs=200 --config.warm_epochs=50`.
 Cost: `cpu` 2 seconds a run for 8,000 rows on two cores, 7 for the learned loss; `full` was not timed.
-Expect: level with the squared EMD or slightly behind it; on kinematics CORAL and OR-CNN, which model one latent score, are
+Expect: the learned loss alone level with the squared EMD or slightly behind it; on kinematics CORAL and OR-CNN are
 ahead of both (`notebooks/results.ipynb` has ten tables).
 """
 
