@@ -33,11 +33,18 @@ def test_another_config_is_refused_with_the_fields_that_differ(tmp_path):
     other = {"seed": 0, "data": {"source": "idx:DIR", "limit": 9}, "epochs": 3}
     message = (
         r"data.limit \(0 there, 9 here\), data.source \('sklearn:digits' there, 'idx:DIR' here\), "
-        r"epochs \(None there, 3 here\). Nothing was changed there; choose another --workdir."
+        r"epochs \(60 there, 3 here\). Nothing was changed there; choose another --workdir."
     )
     with pytest.raises(ValueError, match=message):
         records.open_workdir(tmp_path, other)
     assert json.loads((tmp_path / "config.json").read_text()) == CONFIG
+
+
+def test_a_config_from_before_a_field_was_known_meant_its_default(tmp_path):
+    records.open_workdir(tmp_path, CONFIG)
+    records.open_workdir(tmp_path, CONFIG | {"fallback": False})
+    with pytest.raises(ValueError, match=r"fallback \(False there, True here\)"):
+        records.check_workdir(tmp_path, CONFIG | {"fallback": True})
 
 
 def test_of_many_fields_four_are_named(tmp_path):

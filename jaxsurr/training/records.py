@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxsurr.training.config import flatten
+from jaxsurr.training.config import as_dict, default_config, flatten
 
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
 
@@ -46,7 +46,8 @@ def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib
     before, now = read_json(marker), flatten(config)
     if not isinstance(before, dict):
         raise ValueError(f"{marker} is not the config of a run. Nothing was changed there; choose another --workdir.")
-    before = flatten(before)
+    usual = flatten(as_dict(default_config()))  # what a config from before a field was known has meant
+    before = {key: value for key, value in usual.items() if key in now} | flatten(before)
     differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if differ:
         shown = ", ".join(f"{k} ({before.get(k)!r} there, {now.get(k)!r} here)" for k in differ[:4])
