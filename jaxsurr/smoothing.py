@@ -94,10 +94,10 @@ def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | N
     return predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32)), filled(targets, where)
 
 
-def check_options(*, num_pairs: int, chunk_size: int, relative_scale: float, decay: float) -> None:
+def check_options(*, relative_scale: float, decay: float, **counts: int) -> None:
     """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
-    checks.positive_integer(num_pairs, "num_pairs")
-    checks.positive_integer(chunk_size, "chunk_size")
+    for name, number in counts.items():
+        checks.positive_integer(number, name)
     if not relative_scale > 0:
         raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
     if not 0 <= decay < 1:

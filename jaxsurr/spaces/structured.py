@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxsurr import checks, losses
-from jaxsurr.spaces.core import class_logits
+from jaxsurr.spaces.classes import class_logits
 from jaxsurr.types import Array, Pooled, Sequences, Space
 
 # --- pixels -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.reductions import masked_mean
 from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
@@ -105,8 +104,8 @@ def smoothed(
     """
     metric = as_metric(metric)
     space = metric.space if space is None else space
-    check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
-    checks.positive_integer(scale_updates, "scale_updates")
+    counts = dict(num_pairs=num_pairs, chunk_size=chunk_size, scale_updates=scale_updates)
+    check_options(relative_scale=relative_scale, decay=decay, **counts)
     directions = normal_directions if exact_noise else table_directions()
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:

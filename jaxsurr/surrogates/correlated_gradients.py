@@ -145,9 +145,9 @@ def correlated_gradients(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     checks.one_of(objective, "objective", OBJECTIVES)
-    check_options(num_pairs=num_pairs, chunk_size=chunk_size, relative_scale=relative_scale, decay=decay)
+    counts = dict(num_pairs=num_pairs, chunk_size=chunk_size, scale_updates=scale_updates)
+    check_options(relative_scale=relative_scale, decay=decay, **counts)
     check_kind(correlation)
-    checks.positive_integer(scale_updates, "scale_updates")
     if not spread >= 0:
         raise ValueError(f"spread must be at least 0, got {spread!r}.")
     if isinstance(family, str):

@@ -3,6 +3,7 @@
 No loss learned from a metric is better everywhere: where a conventional loss is the efficient estimator and the model
 can fit, there is nothing to gain, and something to lose. With `fallback` the conventional run is trained to its end
 too, from the same weights and on the same batches, and the better of the two on validation counts. It costs that run.
+Each run has read the test split at its own best epoch; what the other one found there is dropped unseen.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,114 @@
+"""Logits of classes, unchanged by a shift.
+
+Features are symmetric in the classes, so that a surrogate learned with ten classes serves a hundred. They are in units
+of the smoothing scale, a share of the spread of the predictions: with all logits ten times as large, and the scale with
+them, no feature changes.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks, losses
+from jaxsurr.spaces.invariance import FAR, centred, unit_one
+from jaxsurr.spaces.scores import pooled_scores
+from jaxsurr.types import Array, Pooled, PyTree, Space
+
+
+def _spread_centred(predictions: Array, targets: PyTree) -> Array:
+    return jnp.mean(centred(predictions) ** 2, axis=-1)
+
+
+def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    """What each class has over the true one, in scales, `[B, K]`, and which classes are rivals, `[B, K]`."""
+    rival = jnp.arange(predictions.shape[-1], dtype=targets.dtype)[None] != targets[:, None]
+    of_label = jnp.sum(jnp.where(rival, 0, predictions), axis=-1, keepdims=True)
+    return (predictions - of_label) / scale, rival
+
+
+def _class_margins(lead: Array, rival: Array) -> Array:
+    """By how much the true class beats the soft maximum of its rivals at temperatures 1/4, 1/2, 1 and 2, in scales.
+
+    The powers of one exponential give all four.
+    """
+    best = jax.lax.stop_gradient(jnp.max(jnp.where(rival, lead, FAR), axis=-1, keepdims=True))
+    power = jnp.where(rival, jnp.exp((jnp.where(rival, lead, best) - best) / 2), 0)
+    margins = []
+    for temperature in (2.0, 1.0, 0.5, 0.25):
+        margins.append(-best[:, 0] - temperature * jnp.log(jnp.sum(power, axis=-1)))
+        power = power * power
+    return jnp.stack(margins, axis=-1)
+
+
+def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    lead, rival = _against_rivals(predictions, targets, scale)
+    rank = jnp.sum(jnp.where(rival, jax.nn.sigmoid(1.7 * lead), 0), axis=-1, keepdims=True)  # about how many are ahead
+    features = jnp.concatenate([_class_margins(lead, rival), jnp.log1p(rank)], axis=-1)
+    return features[:, None], jnp.ones_like(features[:, :1])
+
+
+def _class_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _class_margins(*_against_rivals(predictions, targets, scale))[:, 1::2]  # temperatures 1 and 1/4
+    return margins[:, None], jnp.ones_like(margins[:, :1])
+
+
+def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    atoms = (losses.cross_entropy, losses.generalised_cross_entropy, losses.expected_error)
+    return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+def _one_against_all(predictions: Array, temperature: float) -> Array:
+    """By how much each class beats the soft maximum of all others, `[B, K]`.
+
+    The share of a class that is not the first is at most one half, and can be taken out of the sum of all; for the
+    first class the others are summed without it.
+    """
+    scaled = predictions / temperature
+    first = jnp.arange(predictions.shape[-1])[None] == jnp.argmax(predictions, axis=-1)[:, None]
+    others = jax.nn.logsumexp(jnp.where(first, FAR, scaled), axis=-1, keepdims=True)
+    everyone = jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
+    share = jnp.where(first, 0, jnp.exp(jnp.where(first, everyone, scaled) - everyone))
+    rivals = jnp.where(first, others, everyone + jnp.log1p(-share))
+    return temperature * (scaled - rivals)
+
+
+def _class_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    """Groups are the classes, one against all others; two classes are one score."""
+    classes = predictions.shape[-1]
+    if classes == 2:
+        return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where)
+    scaled = predictions / scale
+    features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
+    marks = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
+    positions = jnp.linspace(0.0, 1.0, classes, dtype=predictions.dtype)[:, None]
+    weights = jnp.ones_like(predictions[:, :1])
+    return Pooled(features[:, None], marks[:, None], weights, positions, 1 / classes)
+
+
+class_logits = Space(
+    name="class_logits",
+    unit=unit_one,
+    spread=_spread_centred,
+    project=centred,
+    features=_class_features,
+    ramps=_class_ramps,
+    reach=(-4.0, 4.0),
+    losses=_class_losses,
+    check=functools.partial(checks.labelled, what="classes"),
+    pooled=_class_pooled,
+)
+"""Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
+
+
+def _named_class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    features, weights = _class_features(predictions, targets, scale)
+    labels = jax.nn.one_hot(targets, predictions.shape[-1], dtype=predictions.dtype)
+    return jnp.concatenate([features, labels[:, None]], axis=-1), weights
+
+
+named_class_logits = class_logits._replace(name="named_class_logits", features=_named_class_features)
+"""As `class_logits`, but a network reads which class is the true one, for metrics to which classes are not alike.
+
+What is learned holds for as many classes as it was learned with. The ramps of the basis stay alike for all classes.
+"""

@@ -1,0 +1,71 @@
+"""Predictions of any shape, of which nothing is known."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.spaces.invariance import unit_one
+from jaxsurr.types import Array, PyTree, Space
+
+
+def _flat(tree: PyTree, dtype) -> Array:
+    """All leaves of a batch side by side: `[B, F]`."""
+    leaves = [jnp.reshape(leaf, (leaf.shape[0], -1)).astype(dtype) for leaf in map(jnp.asarray, jax.tree.leaves(tree))]
+    return jnp.concatenate(leaves, axis=-1)
+
+
+def _generic_features(predictions: Array, targets: PyTree, scale: Array) -> tuple[Array, Array]:
+    flat = _flat(predictions, predictions.dtype)
+    parts = [flat / scale, _flat(targets, predictions.dtype)]
+    if _same_shape(predictions, targets):
+        parts.append((flat - parts[1]) / scale)
+    features = jnp.concatenate(parts, axis=-1)
+    return features[:, None], jnp.ones_like(features[:, :1])
+
+
+def _same_shape(predictions: Array, targets: PyTree) -> bool:
+    return hasattr(targets, "shape") and targets.shape == predictions.shape
+
+
+def _need_same_shape(predictions: Array, targets: PyTree) -> None:
+    if not _same_shape(predictions, targets):
+        raise ValueError(
+            "the basis family needs to know what a good prediction is: in the generic space, targets of the shape of "
+            f"predictions {list(predictions.shape)}. Use family='network', or a space that fits your predictions."
+        )
+
+
+def _generic_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    _need_same_shape(predictions, targets)
+    error = _flat(predictions - targets, predictions.dtype) / scale
+    return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
+
+
+def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    _need_same_shape(predictions, targets)
+    error = _flat(predictions - targets, predictions.dtype)
+    return jnp.stack([jnp.mean(error**2, axis=-1), jnp.mean(jnp.abs(error), axis=-1)], axis=-1)
+
+
+def _check_generic(predictions: Array, targets: PyTree) -> None:
+    checks.floating(predictions)
+    for leaf in jax.tree.leaves(targets):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != predictions.shape[0]:
+            raise ValueError(
+                f"every array of targets must have one row for each of the {predictions.shape[0]} predictions, "
+                f"got shape {list(jnp.shape(leaf))}."
+            )
+
+
+generic = Space(
+    name="generic",
+    unit=unit_one,
+    spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
+    project=lambda noise: noise,
+    features=_generic_features,
+    ramps=_generic_ramps,
+    reach=(-16.0, 0.0),
+    losses=_generic_losses,
+    check=_check_generic,
+)
+"""Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""

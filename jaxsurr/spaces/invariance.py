@@ -1,0 +1,17 @@
+"""What spaces share: the unit of noise, and the projection where a shift changes nothing."""
+
+import jax.numpy as jnp
+
+from jaxsurr.types import Array, PyTree
+
+FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
+
+
+def unit_one(predictions: Array, targets: PyTree) -> Array:
+    """One unit of noise is a step of 1 in every coordinate."""
+    return jnp.ones((), predictions.dtype)
+
+
+def centred(array: Array) -> Array:
+    """About its mean along the last axis: without the part along a shift of all logits."""
+    return array - jnp.mean(array, axis=-1, keepdims=True)

@@ -1,0 +1,184 @@
+"""Ordered levels: logits of levels, logits of the thresholds between them, one score.
+
+The items that a surrogate reads are the thresholds: an error of three levels is three thresholds on the wrong side.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks, losses
+from jaxsurr.spaces.invariance import FAR, centred, unit_one
+from jaxsurr.types import Array, Pooled, Space
+
+
+def _running_logsumexp(array: Array) -> Array:
+    """`log sum_(j <= k) exp(x_j)` along the last axis, each from the one before: linear in its length."""
+
+    def add(so_far, next_one):
+        so_far = jnp.logaddexp(so_far, next_one)
+        return so_far, so_far
+
+    along = jnp.moveaxis(array, -1, 0)
+    return jnp.moveaxis(jax.lax.scan(add, jnp.full_like(along[0], FAR), along, unroll=8)[1], 0, -1)
+
+
+def _direction(targets: Array, thresholds: int, dtype) -> Array:
+    """`[B, K - 1]`: 1 where the true level lies above the threshold, -1 where it does not."""
+    return jnp.where(targets[:, None] > jnp.arange(thresholds)[None], 1, -1).astype(dtype)
+
+
+def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    """How far each threshold is decided rightly: log odds of its two sides at two temperatures, in scales.
+
+    At half a scale the sign of the log odds tells on which side of the threshold about the mode lies, at temperature 1
+    on which side the median does. Returns those margins, `[B, K - 1, 2]`, mode first, and their standard deviations
+    when each logit moves by one scale.
+    """
+    temperatures = jnp.stack([0.5 * scale, jnp.ones_like(scale)])[:, None, None]
+    scaled = predictions[None] / temperatures
+    sides = jnp.stack([scaled, scaled[..., ::-1]])  # sums run from below and from above
+    summed = _running_logsumexp(jnp.stack([sides, 2 * sides]))[..., :-1]
+    (below, above), levels = summed[0], predictions.shape[-1]
+    squares = jnp.exp(jnp.clip(summed[1] - 2 * summed[0], -jnp.log(levels), 0))  # within rounding of huge logits
+    odds = temperatures * (above[..., ::-1] - below) / scale
+    deviations = jnp.sqrt(squares[0] + squares[1, ..., ::-1])
+    margins = _direction(targets, levels - 1, predictions.dtype)[None] * odds
+    return jnp.moveaxis(margins, 0, -1), jnp.moveaxis(deviations, 0, -1)
+
+
+def _level_spread(predictions: Array, targets: Array) -> Array:
+    """How far the nearer threshold of the true level is from its other side, squared, in deviations of its log odds.
+
+    The logits of levels far off grow with the square of their distance and would tell nothing of a decision; and where
+    levels are many, the thresholds next to each other are close, however far a prediction is from its target.
+    """
+    margins, deviations = _level_margins(predictions, targets, jnp.ones((), predictions.dtype))
+    size = (margins / deviations)[..., 1] ** 2
+    return _least_beside(size, targets)
+
+
+def _least_beside(sizes: Array, targets: Array) -> Array:
+    """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end."""
+    beside = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, sizes.shape[-1] - 1)
+    return jnp.min(jnp.take_along_axis(sizes, beside, axis=-1), axis=-1)
+
+
+def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins, deviations = _level_margins(predictions, targets, scale)
+    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
+    mean = jax.nn.softmax(predictions) @ levels
+    thresholds = levels[:-1] + 0.5
+    ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds[None])
+    (mode, median), (of_mode, of_median) = ((x[..., 0], x[..., 1]) for x in (margins, margins / deviations))
+    features = jnp.stack([mode, of_mode, median, of_median, deviations[..., 1], ahead], axis=-1)
+    return features, jnp.ones_like(mode)
+
+
+def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins, _ = _level_margins(predictions, targets, scale)
+    return margins, jnp.ones_like(margins[..., 0])
+
+
+def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    atoms = (losses.cross_entropy, losses.squared_emd, losses.expected_absolute_error)
+    return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+def _pooled_thresholds(margins: Array, targets: Array) -> Pooled:
+    """Groups are the thresholds; margins `[B, K - 1, R]` are positive where a level above the threshold is decoded."""
+    thresholds, dtype = margins.shape[1], margins.dtype
+    level = jnp.broadcast_to(targets[:, None].astype(dtype) / thresholds, margins.shape[:2])
+    above = (_direction(targets, thresholds, dtype) > 0).astype(dtype)
+    marks = jnp.stack([above, level, level**2], axis=-1)
+    positions = jnp.linspace(0.0, 1.0, thresholds, dtype=dtype)[:, None]
+    return Pooled(margins[:, None], marks[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
+
+
+def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    direction = _direction(targets, predictions.shape[-1] - 1, predictions.dtype)[..., None]
+    return _pooled_thresholds(direction * _level_ramps(predictions, targets, scale)[0], targets)
+
+
+level_logits = Space(
+    name="level_logits",
+    unit=unit_one,
+    spread=_level_spread,
+    project=centred,
+    features=_level_features,
+    ramps=_level_ramps,
+    reach=(-4.0, 4.0),
+    losses=_level_losses,
+    check=functools.partial(checks.labelled, what="levels"),
+    pooled=_level_pooled,
+)
+"""Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
+
+The items that a surrogate reads are the K - 1 thresholds between levels: an error of three levels is three thresholds
+on the wrong side.
+"""
+
+
+def _cumulative_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _direction(targets, predictions.shape[-1], predictions.dtype) * predictions / scale
+    return margins[..., None], jnp.ones_like(margins)
+
+
+def _cumulative_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    margins = _direction(targets, predictions.shape[-1], predictions.dtype) * predictions
+    return jnp.sum(jax.nn.softplus(-margins), axis=-1)[:, None]
+
+
+cumulative_logits = Space(
+    name="cumulative_logits",
+    unit=unit_one,
+    spread=lambda predictions, targets: _least_beside(predictions**2, targets),
+    project=lambda noise: noise,
+    features=_cumulative_features,
+    ramps=_cumulative_features,
+    reach=(-4.0, 4.0),
+    losses=_cumulative_losses,
+    check=functools.partial(checks.labelled, what="levels", cumulative=True),
+    pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
+)
+"""Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
+
+# --- one score -------------------------------------------------------------------------------------------------------
+
+
+def _score_error(predictions: Array, targets: Array) -> Array:
+    return predictions - targets[:, None].astype(predictions.dtype)
+
+
+def _score_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    error = _score_error(predictions, targets)
+    size = jnp.sqrt(error**2 + 1e-12)
+    turn = 2 * jnp.pi * error  # a metric of rounded scores repeats itself, on a slope, from level to level
+    far = jnp.log1p((error / scale) ** 2)
+    features = jnp.stack([size, size / scale, far, jnp.cos(turn), error * jnp.sin(turn)], axis=-1)
+    return features, jnp.ones_like(error)
+
+
+def _score_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    error = _score_error(predictions, targets)
+    return -jnp.sqrt(error**2 + 1e-12)[..., None] / scale, jnp.ones_like(error)
+
+
+def _score_losses(predictions: Array, targets: Array, scale: Array) -> Array:
+    return jnp.stack([loss(predictions, targets) for loss in (losses.absolute_error, losses.squared_error)], axis=-1)
+
+
+scores = Space(
+    name="scores",
+    unit=unit_one,
+    # Never below one level: rounding happens at that distance however small the errors become.
+    spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
+    project=lambda noise: noise,
+    features=_score_features,
+    ramps=_score_ramps,
+    reach=(-16.0, 0.0),
+    losses=_score_losses,
+    check=checks.scored,
+)
+"""One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""
