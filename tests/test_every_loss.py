@@ -37,7 +37,17 @@ def quick_compilation():
 
 
 @pytest.fixture(scope="module")
-def data():
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lists") / "lists.csv"
+    generator = np.random.default_rng(0)
+    rows = [f"{number},{place % 4},{generator.normal():.3f}" for number in range(60) for place in range(number % 3 + 2)]
+    path.write_text("\n".join(["list,grade,x", *rows]))
+    SETS["lists"] = {
+        "data.source": f"csv:{path}?target=grade&list=list",
+        "metric": "ndcg",
+        "conventional": "list_softmax",
+        "model.name": "mlp",
+    }
     return {kind: loop.load_data(update(default_config(), **{**TINY, **fields})) for kind, fields in SETS.items()}
 
 
@@ -56,14 +66,14 @@ def of_two_classes(data):
     return data._replace(**dict(zip(("train", "validation", "test"), parts, strict=True)), outputs=2, names=())
 
 
-@pytest.mark.parametrize("name", [name for name in CONVENTIONAL if methods.KINDS[name]])
+@pytest.mark.parametrize("name", CONVENTIONAL)
 def test_every_loss_trains_by_name(name, data):
     kind = methods.KINDS[name][0]
     rows = of_two_classes(data[kind]) if name in BINARY else data[kind]
     result, program = train(tiny(kind, loss=name), rows)
     assert np.isfinite(result["history"][0]["loss"])
     assert np.isfinite([result["validation"], result["test"]]).all()
-    assert program.metric.higher_is_better == (kind == "points")
+    assert program.metric.higher_is_better == (kind in ("points", "lists"))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +93,18 @@ def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
         assert program.metric.name == f"mean_absolute_error({decoded})"
 
 
-def test_losses_of_lists_are_for_loops_of_ones_own(data):
-    with pytest.raises(ValueError, match="it is for ranked lists, in a loop of your own"):
+def test_the_loss_of_a_list_metric_is_learned_and_scores_each_item_alone(data):
+    result, program = train(tiny("lists", loss="correlated_gradients", epochs=2), data["lists"])
+    assert np.isfinite(result["history"][1]["gradient_correlation"])
+    inputs = jnp.asarray(data["lists"].test.inputs)
+    params = program.model.init(jax.random.key(0), inputs)
+    scores = program.model.apply(params, inputs)
+    np.testing.assert_allclose(scores[:, ::-1], program.model.apply(params, inputs[:, ::-1]), rtol=1e-6)
+    assert scores.shape == data["lists"].test.targets.relevance.shape
+
+
+def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
+    with pytest.raises(ValueError, match=r"it is for lists\. Use one of .*cross_entropy"):
         prepare(tiny("classes", loss="list_softmax"), data=data["classes"])
     with pytest.raises(ValueError, match="of two classes"):
         prepare(tiny("classes", loss="pairwise_auc"), data=data["classes"])

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsurr.types import Keypoints
+from jaxsurr.data.lists import deal
+from jaxsurr.types import Keypoints, RankedLists
 
 
 class Raw(NamedTuple):
@@ -23,18 +24,18 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored.
-      targets: `[N]` numeric, or `Keypoints` of arrays with leading axis N.
+      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels' or 'points', what the targets are unless the caller says otherwise.
+      kind: 'classes', 'levels', 'points' or 'lists', what the targets are unless the caller says otherwise.
       levels: how many levels the targets are cut into unless the caller says otherwise, or None.
       names: of the classes, levels or points; empty where the source has none.
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints
+    targets: np.ndarray | Keypoints | RankedLists
     test_inputs: np.ndarray | None = None
-    test_targets: np.ndarray | Keypoints | None = None
+    test_targets: np.ndarray | Keypoints | RankedLists | None = None
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()
@@ -58,15 +59,18 @@ def closest(name: str, options: Iterable[str]) -> str:
     return (f"Did you mean {match[0]!r}? " if match else "") + f"There are: {', '.join(options) or 'none'}."
 
 
-def read_csv(path: str | Path, target: str) -> Raw:
+def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
     """Read a table of numbers whose first line names the columns.
 
     Args:
       path: the file, UTF-8, comma-separated. Blank lines are skipped.
       target: name of the column that is to be predicted; the others are the inputs.
+      lists: name of the column that says which list a row belongs to, or the number of items in a list, to deal rows
+        into lists at random (`deal`); None: rows stand alone.
 
     Returns:
-      `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64.
+      `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64; with
+      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -88,15 +92,24 @@ def read_csv(path: str | Path, target: str) -> Raw:
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise ValueError(f"{path.name} has two columns named {twice!r}; rename one of them")
-    if target not in columns:
-        raise ValueError(f"{path.name} has no column {target!r}. {closest(target, columns)}")
-    if len(columns) < 2:
-        raise ValueError(f"{path.name} has the column {target!r} only; expected at least one more, as input")
+    named = [target, *([lists] if isinstance(lists, str) else [])]
+    for name in named:
+        if name not in columns:
+            raise ValueError(f"{path.name} has no column {name!r}. {closest(name, columns)}")
+    if len(set(named)) < len(named):
+        raise ValueError(f"{path.name}: {target!r} cannot be what is predicted and say which list a row belongs to")
+    if len(columns) <= len(named):
+        raise ValueError(
+            f"{path.name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
+        )
     if len(lines) < 2:
         raise ValueError(f"{path.name} has column names but no rows; expected at least one row of numbers")
     values = np.asarray([_numbers(path.name, columns, line, cells) for line, cells in lines[1:]], np.float64)
-    position = columns.index(target)
-    return Raw(np.delete(values, position, axis=1), values[:, position], kind="levels")
+    positions = [columns.index(name) for name in named]
+    inputs, (targets, *groups) = np.delete(values, positions, axis=1), values[:, positions].T
+    if lists is None:
+        return Raw(inputs, targets, kind="levels")
+    return Raw(*deal(groups[0] if groups else lists, inputs, targets), kind="lists")
 
 
 def _numbers(name: str, columns: list[str], line: int, cells: list[str]) -> list[float]:

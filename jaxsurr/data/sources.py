@@ -6,7 +6,8 @@ A source is a string `scheme:rest?key=value&key=value`; the values are taken lit
 | --- | --- | --- |
 | `sklearn:digits` | 10 classes, inputs `[N, 64]` | |
 | `sklearn:diabetes` | a response that is cut into levels (8), inputs `[N, 10]` | |
-| `csv:PATH` | a table with a header, see `read_csv`; levels | `target` |
+| `csv:PATH` | a table with a header, see `read_csv`; levels, or lists of rows that have the same value of the column
+`list`, or that are dealt at random (`list_size`) | `target list list_size` |
 | `npz:PATH` | arrays, see `read_npz`; classes, or points where `points` is given | `x y points visible scale names` |
 | `idx:DIR` | the MNIST family, see `read_idx`; classes | |
 | `tfds:NAME` | a set of TensorFlow Datasets, see `read_prepared`; classes, levels, or points | see there |
@@ -15,25 +16,25 @@ A source is a string `scheme:rest?key=value&key=value`; the values are taken lit
 | `tfds:ordinal_table` | a csv file, prepared once, see `builders.OrdinalTable`; levels | `file target`, and as above |
 | `synthetic:stick_figures` | drawn figures, see `stick_figures`; points | `n size` |
 
-Every source also takes `kind` and `levels`, which the arguments of `load` overrule.
+Every source also takes `kind` and `levels`, which the arguments of `load` overrule, and `at_least`: two classes, 1
+where the target is at least this number, else 0.
 """
 
-import itertools
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxsurr.data import coding
 from jaxsurr.data.files import Raw, closest, read_csv, read_idx, read_npz
 from jaxsurr.data.prepared import KEYS, read_prepared
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
-from jaxsurr.types import Keypoints
+from jaxsurr.types import Keypoints, RankedLists
 
-KINDS = ("classes", "levels", "points")
+KINDS = ("classes", "levels", "points", "lists")
+_EVERY = ("kind", "levels", "at_least")  # keys of every source
 # Random streams, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
 _SPLIT, _NOISE = 1_000_000_001, 1_000_000_002
-_MOST_LEVELS = 1000
 
 
 class Split(NamedTuple):
@@ -41,11 +42,11 @@ class Split(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
-      targets: `[N]` int32, counted from 0, or `Keypoints` of float32 arrays with leading axis N.
+      targets: `[N]` int32, counted from 0, or `Keypoints` or `RankedLists` of float32 arrays with leading axis N.
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints
+    targets: np.ndarray | Keypoints | RankedLists
 
 
 class Data(NamedTuple):
@@ -55,8 +56,9 @@ class Data(NamedTuple):
       train: rows to train on.
       validation: rows to make choices on.
       test: rows to read once, at the end.
-      kind: what the targets are: 'classes' (no order), 'levels' (ordered) or 'points' (`Keypoints`).
-      outputs: number of classes, levels or points.
+      kind: what the targets are: 'classes' (no order), 'levels' (ordered), 'points' (`Keypoints`) or 'lists' of items
+        that are to be ordered (`RankedLists`).
+      outputs: number of classes, levels or points, or of the items of the longest list.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source says which rows are for testing; otherwise they are drawn.
@@ -98,8 +100,8 @@ def load(
     at the quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
-    divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and of all pixels
-    together for images; features that do not vary in training are 0.
+    divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
+    `[N, L, D]` and of all pixels together for images; features that do not vary in training are 0.
 
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
@@ -135,30 +137,35 @@ def load(
     raw = _SCHEMES[scheme].read(rest, query, seed)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
-    asked = kind or query.get("kind") or ("levels" if levels is not None and raw.kind != "points" else raw.kind)
-    if asked not in KINDS or (asked == "points") != (raw.kind == "points"):
-        wanted = "'points'" if raw.kind == "points" else "'classes' or 'levels'"
+    numeric = raw.kind in ("classes", "levels")
+    if "at_least" in query:
+        raw = _above(raw, _number("at_least", query["at_least"]), source)
+    asked = kind or query.get("kind") or ("levels" if levels is not None and numeric else raw.kind)
+    if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
+        wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
-    if levels is not None and (asked == "points" or levels < 2):
-        raise ValueError(f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for points")
+    if levels is not None and (not numeric or levels < 2):
+        raise ValueError(
+            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
+        )
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; leave it at 0")
     inputs, targets = _split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
-    inputs = _standardise(inputs)
-    if asked == "points":
-        outputs, names = targets[0].points.shape[1], ()
+    inputs = _standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
+    if not numeric:
+        outputs, names = targets[0][0].shape[1], ()
     else:
         official = () if raw.test_targets is None else (raw.test_targets,)
         values = np.unique(np.concatenate([raw.targets, *official]))
         if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
-            values = _equally_spaced(values, source)
-        targets, outputs, names = _code(targets, values, raw.levels if levels is None else levels)
-        _tell_of_missing(targets, names, asked)
+            values = coding.equally_spaced(values, source)
+        targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
+        coding.tell_of_missing(targets, names, asked)
     if raw.names and levels is None and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
     if label_noise:
         rng = np.random.default_rng([seed, _NOISE])
-        targets = [_redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
+        targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     splits = [Split(*parts) for parts in zip(inputs, targets, strict=True)]
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
@@ -177,7 +184,7 @@ def _parse(source: str) -> tuple[str, str, dict[str, str]]:
     if not rest:
         raise ValueError(f"the source {source!r} names nothing after {scheme + ':'!r}")
     pairs = [item.partition("=") for item in query.split("&") if item]
-    keys = (*_SCHEMES[scheme].keys, "kind", "levels")
+    keys = (*_SCHEMES[scheme].keys, *_EVERY)
     for key, _, value in pairs:
         if key not in keys or not value:
             raise ValueError(f"{source!r}: {key!r} is not a known key with a value. {closest(key, keys)}")
@@ -203,8 +210,28 @@ def _whole(name: str, text: str) -> int:
         raise ValueError(f"{name}={text!r}: expected a whole number") from None
 
 
-def _take(targets: np.ndarray | Keypoints, rows: np.ndarray) -> np.ndarray | Keypoints:
-    return Keypoints(*(array[rows] for array in targets)) if isinstance(targets, Keypoints) else targets[rows]
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={text!r}: expected a number")
+    return number
+
+
+def _above(raw: Raw, bound: float, source: str) -> Raw:
+    """Two classes, divided at a target."""
+    if raw.kind not in ("classes", "levels"):
+        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
+    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
+    return raw._replace(
+        targets=(raw.targets >= bound).astype(np.int32), test_targets=test, kind="classes", levels=None, names=()
+    )
+
+
+def _take(targets: np.ndarray | tuple, rows: np.ndarray) -> np.ndarray | tuple:
+    return type(targets)(*(array[rows] for array in targets)) if isinstance(targets, tuple) else targets[rows]
 
 
 def _split(
@@ -241,7 +268,14 @@ def _split(
     return inputs, [_take(raw.targets, train), _take(raw.targets, validation), test[1]]
 
 
-def _standardise(parts: list[np.ndarray]) -> list[np.ndarray]:
+def _standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) -> list[np.ndarray]:
+    """Standardises tables, images, or lists, whose `items` say where there is one."""
+    if items is not None:
+        flat = _standardise([part[present] for part, present in zip(parts, items, strict=True)])
+        lists = [np.zeros(part.shape, np.float32) for part in parts]
+        for out, present, rows in zip(lists, items, flat, strict=True):
+            out[present] = rows
+        return lists
     table = parts[0].ndim < 3
     divisor = 255 if parts[0].dtype.kind in "iu" and not table else 1
     # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
@@ -252,65 +286,6 @@ def _standardise(parts: list[np.ndarray]) -> list[np.ndarray]:
     varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
     factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
     return [((part - mean) * factor).astype(np.float32) for part in parts]
-
-
-def _code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
-    """Number the targets from 0; returns them, how many numbers there are, and the names of these."""
-    parts = [part.astype(np.float64) for part in parts]
-    values = values.astype(np.float64)
-    if len(values) < 2 or len(np.unique(parts[0])) < 2:
-        raise ValueError("the targets of the training rows all have the same value; expected at least 2 distinct ones")
-    whole = not np.any(values % 1)
-    if levels is None and not whole:
-        raise ValueError(
-            "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
-        )
-    if levels is None or (whole and len(values) == levels):
-        coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
-        return coded, len(values), tuple(str(int(value)) for value in values)
-    edges = np.quantile(parts[0], np.arange(1, levels) / levels)
-    coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
-    filled = len(np.unique(coded[0]))
-    if filled < levels:
-        raise ValueError(
-            f"levels={levels}, but cut at the quantiles of the training rows only {filled} levels have rows, since the "
-            f"targets have {len(values)} distinct values or many equal ones; use fewer levels"
-        )
-    bounds = [f"{edge:g}" for edge in edges]
-    between = [f"[{low}, {high})" for low, high in itertools.pairwise(bounds)]
-    return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
-
-
-def _equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
-    """All levels from the least to the greatest value, in steps of the greatest that reaches every value."""
-    values = values.astype(np.int64)
-    step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
-    count = (int(values[-1]) - int(values[0])) // step + 1
-    if count > _MOST_LEVELS:
-        raise ValueError(
-            f"the targets of {source!r} are whole numbers from {values[0]} to {values[-1]} in steps of {step}, which "
-            f"are {count} levels; give levels=K to cut them into K levels of equal frequency"
-        )
-    return values[0] + step * np.arange(count)
-
-
-def _tell_of_missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> None:
-    """Warns of what is validated or tested and cannot be learned."""
-    missing = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
-    if len(missing):
-        named = ", ".join(names[i] for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
-        warnings.warn(
-            f"{len(missing)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
-            "so a model cannot learn them; use more rows, another seed, or fewer levels",
-            stacklevel=3,
-        )
-
-
-def _redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:
-    rows = rng.permutation(len(labels))[: round(share * len(labels))]
-    labels = labels.copy()
-    labels[rows] = rng.integers(outputs, size=len(rows))
-    return labels
 
 
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -327,7 +302,10 @@ def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
     if "target" not in query:
         raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
-    return read_csv(path, query["target"])
+    if "list" in query and "list_size" in query:
+        raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
+    size = query.get("list_size")
+    return read_csv(path, query["target"], lists=query.get("list") if size is None else _whole("list_size", size))
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
@@ -339,7 +317,7 @@ def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _without_kind(query: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in query.items() if key not in ("kind", "levels")}
+    return {key: value for key, value in query.items() if key not in _EVERY}
 
 
 def _synthetic(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -357,7 +335,7 @@ class _Scheme(NamedTuple):
 
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
-    "csv": _Scheme(_csv, ("target",)),
+    "csv": _Scheme(_csv, ("target", "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),

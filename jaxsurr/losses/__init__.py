@@ -56,12 +56,12 @@ KINDS: dict[str, tuple[str, ...]] = (
     | {loss.__name__: ("classes",) for loss in _BINARY}
     | {loss.__name__: ("levels",) for loss in _ORDINAL}
     | {loss.__name__: ("points",) for loss in _KEYPOINTS}
-    | {loss.__name__: () for loss in _LISTS}
+    | {loss.__name__: ("lists",) for loss in _LISTS}
 )
-"""The kinds of targets that a loss serves, of those that a data source can have; lists are for loops of your own."""
+"""The kinds of targets that a loss serves, of those that a data source can have."""
 
 HEADS: dict[str, tuple[str, ...]] = {
-    name: ("points",) if kinds == ("points",) else ("logits",) for name, kinds in KINDS.items()
+    name: {"points": ("points",), "lists": ("items",)}.get(kinds[0], ("logits",)) for name, kinds in KINDS.items()
 } | {
     "absolute_error": ("score",),
     "coral": ("coral",),

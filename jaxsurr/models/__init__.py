@@ -40,7 +40,10 @@ class _WithHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
-        return self.head.layer(self.body(x, train), self.outputs, self.size)
+        if not self.head.each:
+            return self.head.layer(self.body(x, train), self.outputs, self.size)
+        items = x.reshape(-1, *x.shape[2:])
+        return self.head.layer(self.body(items, train), self.outputs, self.size).reshape(x.shape[:2])
 
 
 def build(
@@ -67,7 +70,7 @@ def build(
         `level >= k`; read as cumulative ones), "score" `[B, 1]` (in levels, about the middle one when it starts); of
         points, in pixels of a `size` by `size` image, "points" `[B, J, 2]`, which start in its centre, "densities"
         `[B, J, 4]` (x, y, log sigma_x, log sigma_y; read as the points), or "heatmaps" `[B, J, size, size]` (read by
-        soft-argmax as points).
+        soft-argmax as points); of lists, "items" `[B, L]`, a score of each item of inputs `[B, L, ...]` alone.
       hidden: widths of the hidden layers of an MLP, channels of a CNN or a U-Net.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models whose layers look at the whole batch.
@@ -85,10 +88,14 @@ def build(
     module = _WithHead(BODIES[name](hidden, axis_name), HEADS[head], outputs, size)
 
     def init(key: Array, inputs: Array) -> PyTree:
-        if name in IMAGES and inputs.ndim != 4:
+        if name in IMAGES and inputs.ndim != 4 + HEADS[head].each:
             raise ValueError(
                 f"the model {name!r} reads images [B, H, W, C], got inputs of shape {list(inputs.shape)}; "
                 "use 'linear' or 'mlp' for tables."
+            )
+        if HEADS[head].each and inputs.ndim < 3:
+            raise ValueError(
+                f"the head {head!r} scores the items of lists [B, L, ...], got inputs of shape {list(inputs.shape)}."
             )
         if head == "heatmaps" and inputs.ndim == 4 and inputs.shape[1:3] != (size, size):
             raise ValueError(

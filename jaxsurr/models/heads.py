@@ -17,16 +17,18 @@ class Head(NamedTuple):
     """What a head gives and what it is for.
 
     Attributes:
-      kinds: of targets that it serves, among "classes", "levels" and "points".
+      kinds: of targets that it serves, among "classes", "levels", "points" and "lists".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: how levels can be decoded from it (`jaxsurr.decoding`), first the default; empty for other targets.
       read: `outputs -> predictions`, what the metric reads of them; None where that is the outputs themselves.
+      each: whether the model reads each item of a list `[B, L, ...]` alone, and gives `[B, L]`.
     """
 
     kinds: tuple[str, ...]
     layer: Callable[[Array, int, int], Array]
     decodes: tuple[str, ...] = ()
     read: Callable[[Array], Array] | None = None
+    each: bool = False
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
@@ -86,5 +88,6 @@ HEADS = {
     "score": Head(("levels",), _score, ("rounded",)),
     "points": Head(("points",), _points),
     "densities": Head(("points",), _densities, read=lambda outputs: outputs[..., :2]),
+    "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
     "heatmaps": Head(("points",), _heatmaps, read=lambda maps: decoding.soft_argmax(maps, _TEMPERATURE)),
 }

@@ -41,6 +41,7 @@ BASELINES = {
     "classes": ("cross_entropy", "generalised_cross_entropy", "smoothed"),
     "levels": ("cross_entropy?decode=median", "squared_emd?decode=median", "smoothed?decode=median"),
     "points": ("l1", "wing", "smoothed"),
+    "lists": ("list_softmax", "list_logistic", "smoothed"),
 }
 _PROGRAMS = 8  # compiled ones that are kept
 # What may differ between two commands that go on with the same comparison.

@@ -116,8 +116,8 @@ def run(
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
       data, program: from `prepare`, where several runs share them.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
-        `config.model.head` gives ("logits" of classes and levels or "points" where it is empty), or a function
-        `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
+        `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
+        a function `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
 
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the

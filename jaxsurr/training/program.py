@@ -173,9 +173,8 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
         )
     if kind not in KINDS[trained]:
         fit = sorted(name for name, kinds in KINDS.items() if kind in kinds)
-        meant = " or ".join(KINDS[trained]) or "ranked lists, in a loop of your own"
         raise ValueError(
-            f"{what} does not fit the targets of {source}, which are {kind}: it is for {meant}. "
+            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(KINDS[trained])}. "
             f"Use one of {', '.join(fit)}"
             + ("; or set data.kind=levels, if the classes are in order." if "levels" in KINDS[trained] else ".")
         )
@@ -264,7 +263,8 @@ def build(
     """
     method = resolve(config)
     config = method.config
-    fixed = ("points" if data.kind == "points" else "logits") if isinstance(given, models.Model) else ""
+    usual = {"points": "points", "lists": "items"}.get(data.kind, "logits")
+    fixed = usual if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)
     metric = metric_for(method, head, data.outputs)
     executor = parallel.executor(config.devices or None)

@@ -78,6 +78,64 @@ def test_levels_are_equally_spaced(tmp_path):
     assert load(f"{source}&kind=classes", seed=0).names == ("10", "20", "40")
 
 
+def test_two_classes_are_divided_at_a_number(tmp_path):
+    source = write_table(tmp_path, [1, 2, 3, 4] * 10)
+    data = load(f"{source}&at_least=3", seed=0)
+    assert (data.kind, data.outputs, data.names) == ("classes", 2, ("0", "1"))
+    whole = load(source, seed=0)
+    np.testing.assert_array_equal(data.train.targets, whole.train.targets >= 2)
+    np.testing.assert_array_equal(data.test.targets, whole.test.targets >= 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("at_least=x", "at_least='x': expected a number"),
+        ("at_least=9", "all have the same value"),
+        ("at_least=3&levels=3", "levels=3, but cut at the quantiles"),
+        ("list=x", "no column 'x'"),
+        ("list=y", "'y' cannot be what is predicted and say"),
+        ("list=a", "has the column 'y' and 'a' only"),
+        ("list_size=1", "at least 2 items to be ordered, got list_size=1"),
+        ("list_size=2&list=a", "leave one of them out"),
+        ("list_size=2&levels=2", "leave it out for lists"),
+        ("list_size=2&kind=levels", "kind='levels' does not fit .* expected 'lists'"),
+        ("list_size=2&at_least=2", "divides numeric targets into two classes, and .* has lists"),
+    ],
+)
+def test_options_of_targets_that_make_no_sense_are_refused(query, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        load(f"{write_table(tmp_path, [1, 2, 3, 4] * 10)}&{query}", seed=0)
+
+
+def test_rows_of_a_list_stay_together_and_are_standardised_without_what_fills_up(tmp_path):
+    lines = [f"{query},{query + 10 * place},{place}" for query in range(40) for place in range(2 + query % 2)]
+    (tmp_path / "t.csv").write_text("query,x,relevance\n" + "\n".join(lines))
+    data = load(f"csv:{tmp_path / 't.csv'}?target=relevance&list=query", seed=0)
+    assert (data.kind, data.outputs) == ("lists", 3)
+    assert data.train.inputs.shape == (29, 3, 1)
+    for inputs, targets in splits(data):
+        assert set(targets.items.sum(axis=1)) == {2, 3}
+        np.testing.assert_array_equal(inputs[targets.items == 0], 0)
+        np.testing.assert_array_equal(targets.relevance, [0, 1, 2] * targets.items)
+        steps = np.diff(inputs[..., 0], axis=1)[targets.items[:, 1:] > 0]
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-4)  # the rows of one query, in their order
+    present = data.train.inputs[data.train.targets.items > 0]
+    np.testing.assert_allclose([present.mean(), present.std()], [0, 1], atol=1e-6)
+
+
+def test_rows_without_lists_are_dealt_always_alike(tmp_path):
+    source = write_table(tmp_path, [0, 1, 2] * 7)
+    first, second = (load(f"{source}&list_size=4", seed=seed, split_seed=0) for seed in (0, 1))
+    assert sorted(np.concatenate([part.targets.items.sum(axis=1) for part in splits(first)])) == [1, 4, 4, 4, 4, 4]
+    np.testing.assert_array_equal(first.test.targets.relevance, second.test.targets.relevance)
+
+
+def test_a_negative_relevance_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="relevance of an item must be at least 0, found -1; add a constant"):
+        load(f"{write_table(tmp_path, [-1, 2] * 9)}&list_size=2", seed=0)
+
+
 def test_levels_without_end_are_refused(tmp_path):
     with pytest.raises(ValueError, match="from 0 to 5000 in steps of 1, which are 5001 levels; give levels=K"):
         load(write_table(tmp_path, [0, 1, 5000] * 10), seed=0)

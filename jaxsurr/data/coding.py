@@ -1,0 +1,68 @@
+"""From targets as a source holds them to numbers from 0."""
+
+import itertools
+import warnings
+
+import numpy as np
+
+_MOST_LEVELS = 1000
+
+
+def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
+    """Number the targets from 0; returns them, how many numbers there are, and the names of these."""
+    parts = [part.astype(np.float64) for part in parts]
+    values = values.astype(np.float64)
+    if len(values) < 2 or len(np.unique(parts[0])) < 2:
+        raise ValueError("the targets of the training rows all have the same value; expected at least 2 distinct ones")
+    whole = not np.any(values % 1)
+    if levels is None and not whole:
+        raise ValueError(
+            "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
+        )
+    if levels is None or (whole and len(values) == levels):
+        coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
+        return coded, len(values), tuple(str(int(value)) for value in values)
+    edges = np.quantile(parts[0], np.arange(1, levels) / levels)
+    coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
+    filled = len(np.unique(coded[0]))
+    if filled < levels:
+        raise ValueError(
+            f"levels={levels}, but cut at the quantiles of the training rows only {filled} levels have rows, since the "
+            f"targets have {len(values)} distinct values or many equal ones; use fewer levels"
+        )
+    bounds = [f"{edge:g}" for edge in edges]
+    between = [f"[{low}, {high})" for low, high in itertools.pairwise(bounds)]
+    return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
+
+
+def equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
+    """All levels from the least to the greatest value, in steps of the greatest that reaches every value."""
+    values = values.astype(np.int64)
+    step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
+    count = (int(values[-1]) - int(values[0])) // step + 1
+    if count > _MOST_LEVELS:
+        raise ValueError(
+            f"the targets of {source!r} are whole numbers from {values[0]} to {values[-1]} in steps of {step}, which "
+            f"are {count} levels; give levels=K to cut them into K levels of equal frequency"
+        )
+    return values[0] + step * np.arange(count)
+
+
+def tell_of_missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> None:
+    """Warns of what is validated or tested and cannot be learned."""
+    missing = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
+    if len(missing):
+        named = ", ".join(names[i] for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        warnings.warn(
+            f"{len(missing)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
+            "so a model cannot learn them; use more rows, another seed, or fewer levels",
+            stacklevel=3,
+        )
+
+
+def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:
+    """The labels, this share of them redrawn uniformly over all classes."""
+    rows = rng.permutation(len(labels))[: round(share * len(labels))]
+    labels = labels.copy()
+    labels[rows] = rng.integers(outputs, size=len(rows))
+    return labels
