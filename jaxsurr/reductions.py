@@ -18,6 +18,27 @@ def masked(values: Array, where: Array | None) -> Array:
     return jnp.where(jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, 0)
 
 
+def widened(values: Array) -> Array:
+    """`values` in at least single precision; gradients come back in their own, cut off at its largest number.
+
+    The gradient of a metric that is smoothed on a tiny scale is large, and would be infinite as a float16.
+    """
+    wide = jnp.promote_types(values.dtype, jnp.float32)
+    if values.dtype != jnp.float16:  # bfloat16 has the range of float32
+        return values.astype(wide)
+    largest = jnp.finfo(jnp.float16).max
+
+    @jax.custom_vjp
+    def cast(halves):
+        return halves.astype(wide)
+
+    def back(_, cotangent):
+        return (jnp.clip(cotangent, -largest, largest).astype(jnp.float16),)
+
+    cast.defvjp(lambda halves: (cast(halves), None), back)
+    return cast(values)
+
+
 def filled(tree: PyTree, where: Array | None) -> PyTree:
     """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held."""
     if where is None:

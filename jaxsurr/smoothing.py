@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.reductions import filled, masked
+from jaxsurr.reductions import filled, masked, widened
 from jaxsurr.set_differences import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 from jaxsurr.types import Array, PyTree, Space
 
@@ -91,7 +91,7 @@ def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | N
     checks.mask(where, predictions.shape[0])
     predictions = masked(jnp.asarray(predictions), where)
     checks.finite(predictions)
-    return predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32)), filled(targets, where)
+    return widened(predictions), filled(targets, where)
 
 
 def check_options(*, relative_scale: float, decay: float, **counts: int) -> None:

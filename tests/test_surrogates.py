@@ -385,6 +385,18 @@ def test_half_precision_predictions():
         assert float(jnp.max(jnp.abs(slope))) > 0
 
 
+@pytest.mark.parametrize("method", [surrogates.smoothed, surrogates.value_fit, surrogates.correlated_gradients])
+@pytest.mark.parametrize("size", [0.0, 1e-7])
+def test_gradients_of_tiny_half_precision_predictions_are_finite(method, size):
+    _, labels = class_data(KEY, 8)
+    logits = (size * jax.random.normal(KEY, (8, 10))).astype(jnp.float16)
+    surrogate = method(metrics.error_rate)
+    state, _ = surrogate.update(surrogate.init(KEY, logits, labels), KEY, logits, labels)
+    gradient = jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, labels).astype(jnp.float32)))(logits)
+    assert gradient.dtype == jnp.float16
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 1e3
+
+
 def test_a_surrogate_can_be_a_key():
     first, second = (jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, num_pairs=n) for n in (2, 3))
     assert {first: "first", second: "second"}[first] == "first"
