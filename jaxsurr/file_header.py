@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxsurr import checks
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import METHODS
-from jaxsurr.types import Array, Keypoints, PyTree
+from jaxsurr.types import Array, Keypoints, PyTree, RankedLists, Sequences
 
 DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint32", "float16", "bfloat16", "float32", "float64")
 FIELDS = {"settings": dict, "example": dict | None, "arrays": list, "card": dict, "saved": dict}
@@ -119,8 +119,11 @@ def parse_header(data: bytes) -> dict[str, Any]:
 # --- the example ------------------------------------------------------------------------------------------------------
 
 
+_NAMED = {"keypoints": Keypoints, "lists": RankedLists, "sequences": Sequences}
+
+
 def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | None:
-    """Dtypes and shapes of predictions and targets as JSON; targets are an array, `Keypoints` or a dict of arrays."""
+    """Dtypes and shapes of predictions and targets as JSON; targets are an array, one of `_NAMED` or a dict."""
     if example is None:
         return None
     predictions, targets = example
@@ -129,16 +132,17 @@ def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | 
         array = jnp.asarray(array)
         return {"dtype": array.dtype.name, "shape": list(array.shape)}
 
-    if isinstance(targets, Keypoints):
-        named = {"keypoints": {name: one(leaf) for name, leaf in targets._asdict().items()}}
+    kind = next((kind for kind, made in _NAMED.items() if isinstance(targets, made)), "")
+    if kind:
+        named = {kind: {name: one(leaf) for name, leaf in targets._asdict().items()}}
     elif isinstance(targets, dict):
         named = {"dict": {name: one(leaf) for name, leaf in targets.items()}}
     elif hasattr(targets, "shape"):
         named = {"array": one(targets)}
     else:
         raise TypeError(
-            f"targets of an example must be an array, jaxsurr.Keypoints or a dict of arrays, got "
-            f"{type(targets).__name__}: a file describes no others."
+            "targets of an example must be an array, jaxsurr.Keypoints, RankedLists or Sequences, or a dict of arrays, "
+            f"got {type(targets).__name__}: a file describes no others."
         )
     return {"predictions": one(predictions), "targets": named}
 
@@ -158,8 +162,9 @@ def example_of_shapes(shapes: Mapping[str, Any] | None) -> tuple[Any, Any] | Non
 
     _exactly(shapes, {"predictions": dict, "targets": dict}, "the example")
     ((kind, found),) = shapes["targets"].items()
-    if kind == "keypoints":
-        targets = Keypoints(**{name: one(leaf) for name, leaf in found.items()})
+    if kind in _NAMED:
+        _exactly(found, dict.fromkeys(_NAMED[kind]._fields, dict), "targets of the example")
+        targets = _NAMED[kind](**{name: one(leaf) for name, leaf in found.items()})
     elif kind == "dict":
         targets = {name: one(leaf) for name, leaf in found.items()}
     elif kind == "array":

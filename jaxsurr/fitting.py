@@ -83,13 +83,14 @@ def fit(
     Args:
       metric: what to learn.
       predictions: `[N, ...]`, of a model, best on rows that it was not trained on; None samples them
-        (`jaxsurr.sample`), in any space but the generic one.
+        (`jaxsurr.sample`), in spaces of classes, levels, points, scores and lists.
       targets: what the metric reads, with N rows.
       key: typed.
       steps: updates.
       batch_size: rows of an update.
       method: its name in `jaxsurr.surrogates`, or a function `(metric, **options) -> Surrogate`.
-      sizes: where predictions are sampled, the number of classes, levels or points, or several that are taken in turn.
+      sizes: where predictions are sampled, the number of classes, levels, points or items, or several that are taken in
+        turn.
       measured_sizes: for which of them the fidelity is measured, by default all of `sizes`; others may be among them.
       heldout: share of the stored rows that is kept from learning, in (0, 1), at most 1,000 rows.
       pairs: antithetic pairs of the reference that fidelity is measured against.

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks
-from jaxsurr.spaces import class_logits, cumulative_logits, level_logits, points_in_plane
-from jaxsurr.types import Array, Keypoints, PyTree, Space
+from jaxsurr.spaces import binary_scores, class_logits, cumulative_logits, level_logits, points_in_plane, ranked_lists
+from jaxsurr.types import Array, Keypoints, PyTree, RankedLists, Space
 
 
 def _classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
@@ -66,11 +66,31 @@ def _points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
     return points + offset, Keypoints(points, visible, scale)
 
 
+def _scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Scores of a set with few or many positives, which are ahead by more or less."""
+    share_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
+    share = jax.random.uniform(share_key, (), minval=0.05, maxval=0.5)
+    labels = jax.random.bernoulli(label_key, share, (rows,)).astype(jnp.int32)
+    lead = jax.random.uniform(lead_key, (), maxval=2.0)
+    return lead * (labels - share) + jax.random.normal(noise_key, (rows,)), labels
+
+
+def _lists(key: Array, rows: int, size: int) -> tuple[Array, RankedLists]:
+    """Relevance from 0 to 4, seldom high, and scores that follow it more or less; 9 of 10 places hold an item."""
+    relevance_key, item_key, slope_key, noise_key = jax.random.split(key, 4)
+    items = jax.random.bernoulli(item_key, 0.9, (rows, size)).at[:, :2].set(True).astype(jnp.float32)
+    relevance = items * jnp.floor(5 * jax.random.uniform(relevance_key, (rows, size)) ** 2)
+    slope = jax.random.uniform(slope_key, (rows, 1), maxval=2.0)
+    return slope * relevance + jax.random.normal(noise_key, (rows, size)), RankedLists(relevance, items)
+
+
 SAMPLERS: dict[str, Callable[[Array, int, int], tuple[Array, PyTree]]] = {
     class_logits.name: _classes,
     level_logits.name: _levels,
     cumulative_logits.name: _cumulative,
     points_in_plane.name: _points,
+    binary_scores.name: _scores,
+    ranked_lists.name: _lists,
 }
 
 
@@ -78,13 +98,13 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
     """Draws predictions of a space, and targets that go with them.
 
     Args:
-      space: of classes, levels, cumulative logits or points.
+      space: of classes, levels, cumulative logits, points, scores of two classes, or lists.
       key: typed.
       rows: B, how many examples.
-      size: number of classes or levels K, at least 2, or of points J.
+      size: number of classes or levels K or of the items of a list L, at least 2, or of points J; scores have none.
 
     Returns:
-      predictions `[B, K]`, `[B, K - 1]` or `[B, J, 2]`, and targets.
+      predictions `[B, K]`, `[B, K - 1]`, `[B, J, 2]`, `[B]` or `[B, L]`, and targets.
 
     Raises:
       ValueError: nothing is known about predictions of this space, or a number is out of range.
@@ -101,6 +121,6 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
             f"predictions of the space {space.name!r} cannot be made up: nothing is known of how a model's look. "
             "Pass predictions and targets of your own."
         )
-    if size < 2 and space.name != points_in_plane.name:
-        raise ValueError(f"size must be at least 2 classes or levels, got {size}.")
+    if size < 2 and space.name not in (points_in_plane.name, binary_scores.name):
+        raise ValueError(f"size must be at least 2 classes, levels or items, got {size}.")
     return SAMPLERS[space.name](key, rows, size)

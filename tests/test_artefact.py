@@ -18,6 +18,7 @@ from jaxsurr.networks import mlp
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 8, 4)
+LISTS = jaxsurr.sample(spaces.ranked_lists, jax.random.key(3), 8, 5)
 POINTS = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 8, 3)
 
 
@@ -63,6 +64,7 @@ MADE = {
     "interpolation": (surrogates.interpolation(metrics.error_rate), LOGITS, LABELS),
     "set value fit": (surrogates.set_value_fit(metrics.error_rate, code=4, hidden=(8,)), LOGITS, LABELS),
     "embedding": (surrogates.embedding(metrics.pck, hidden=(8,)), *POINTS),
+    "lists": (jaxsurr.correlated_gradients(metrics.ndcg), *LISTS),
 }  # fmt: skip
 
 
@@ -73,7 +75,7 @@ COMPUTED = ("network", "conventional with options", "interpolation")
 def test_what_is_saved_comes_back(case, tmp_path):
     surrogate, predictions, targets = MADE[case]
     state = surrogate.init(KEY, predictions, targets)
-    example = (predictions, targets) if case == "embedding" else None
+    example = (predictions, targets) if case in ("embedding", "lists") else None
     path = jaxsurr.save(tmp_path / "it.jaxsurr", surrogate, state, card={"rows": 8}, example=example)
     assert os.listdir(tmp_path) == ["it.jaxsurr"]
     again, back = jaxsurr.load(path)

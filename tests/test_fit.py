@@ -75,23 +75,32 @@ class TestFromNone:
     @pytest.mark.parametrize("space", SAMPLERS)
     def test_samples_fit_their_space_and_are_right_and_wrong(self, space):
         for size in (2, 9):
-            predictions, targets = jaxsurr.sample(SPACES[space], KEY, 200, size)
-            SPACES[space].check(predictions, targets)
-            assert jnp.all(jnp.isfinite(predictions))
+            draws = [jaxsurr.sample(SPACES[space], key, 50, size) for key in jax.random.split(KEY, 4)]
+            for predictions, targets in draws:
+                SPACES[space].check(predictions, targets)
+                assert jnp.all(jnp.isfinite(predictions))
             spec = {
                 "class_logits": "error_rate",
                 "level_logits": "mean_absolute_error",
                 "cumulative_logits": "mean_absolute_error?decode=thresholds",
                 "points_in_plane": "pck?threshold=0.5",
+                "binary_scores": "roc_auc",
+                "ranked_lists": "ndcg?k=1",
             }[space]
-            values = metrics.get(spec)(predictions, targets)
-            assert 0.1 < float(jnp.mean(values if space == "points_in_plane" else values == 0)) < 0.9
+            metric = metrics.get(spec)
+            values = jnp.stack([metric(*drawn) for drawn in draws])
+            assert 0.1 < float(jnp.mean(values if metric.higher_is_better else values == 0)) < 0.9
 
     def test_sizes_are_learned_in_turn_and_others_measured(self):
         _, _, card = jaxsurr.fit(metrics.error_rate, **FEW, sizes=(3, 5), measured_sizes=(4,))
         assert card["sizes"] == [3, 5]
         assert [found["size"] for found in card["fidelity"]] == [4]
         assert (card["source"], card["rows"]) == ("samples of class_logits", 24)
+
+    @pytest.mark.parametrize(("name", "size"), [("roc_auc", 2), ("f_beta", 4), ("ndcg", 4)])
+    def test_metrics_of_sets_and_lists(self, name, size):
+        _, _, card = jaxsurr.fit(metrics.get(name), key=KEY, steps=100, batch_size=32, sizes=size, pairs=256)
+        assert card["fidelity"][0]["gradient"] > 0.6
 
     def test_other_methods(self):
         _, _, card = jaxsurr.fit(metrics.pck, **FEW, sizes=3, method="interpolation")
@@ -116,7 +125,7 @@ class TestFromNone:
         (lambda: jaxsurr.fit(metrics.error_rate, LOGITS, LABELS, **FEW, heldout=1.0), "heldout must be a share"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW | dict(steps=0)), "steps must be a whole number of at least 1"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=()), "sizes must name at least one"),
-        (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=1), "size must be at least 2 classes or levels"),
+        (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=1), "size must be at least 2 classes, levels or items"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, method="conected"), "method is 'conected', which is unknown"),
         (
             lambda: jaxsurr.fit(jaxsurr.metric(lambda z, y: z[:, 0], higher_is_better=True), **FEW),
