@@ -1,5 +1,6 @@
 """Decision thresholds, chosen on validation: what a set metric such as F1 asks of a model trained on another loss."""
 
+import functools
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ def check(metric: Metric) -> None:
         )
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
     """What to add to the logits of each class so that the metric of a set is best, found class by class.
 
@@ -41,8 +43,7 @@ def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
     def value(shift):
         return metric.sign * jnp.ravel(metric.mean(logits + shift[None], targets))[0]
 
-    @jax.jit
-    def improved(shift, k):
+    def improved(k, shift):
         moved, chosen = logits + shift[None], jnp.arange(len(shift)) == k
         rivals = jnp.max(jnp.where(chosen[None], -jnp.inf, moved), axis=1)
         needed = rivals - moved[:, k]  # the shift beyond which each row is predicted to be of the class
@@ -53,9 +54,7 @@ def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
         return candidates[jnp.argmin(jax.lax.map(value, candidates))]
 
     shift = jnp.zeros((logits.shape[1],), jnp.float32)
-    for k in range(1, logits.shape[1]):
-        shift = improved(shift, k)
-    return shift
+    return jax.lax.fori_loop(1, logits.shape[1], improved, shift)
 
 
 def shifted(metric: Metric, logits: Any, targets: Any, entry: dict[str, Any]) -> Array:
