@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsurr.data.files import Raw, closest, keypoints
 from jaxsurr.data.preparation import damage_of, prepare, undescribed
+from jaxsurr.data.raw import Raw, closest, keypoints
 from jaxsurr.data.stick_figures import JOINTS
 
 

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import bilevel, losses, metrics, models, parallel, surrogates
+from jaxsurr import bilevel, losses, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
 from jaxsurr.training.feed import gather
-from jaxsurr.training.methods import HEADS, KINDS, Method, conventional, resolve, spell
+from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
+from jaxsurr.training.methods import Method, conventional, resolve, spell
 from jaxsurr.types import Surrogate
 
 RATES = ("learning_rate", "weight_decay")
@@ -111,116 +112,6 @@ def without_rates(loss: str) -> str:
     """
     name, options = parse_spec(loss)
     return spell(name, {option: value for option, value in options.items() if option not in RATES})
-
-
-def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
-    """Traces functions of predictions and targets, by name, on two rows, before a run has written anything.
-
-    Returns:
-      What each gives.
-
-    Raises:
-      ValueError: a function cannot read what the model predicts or what the data hold.
-    """
-    inputs, targets = jax.tree.map(lambda leaf: leaf[:2], tuple(data.train))
-    params = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    predictions = jax.eval_shape(model.apply, params, inputs)
-    results = []
-    for name, function in functions.items():
-        try:
-            result = jax.eval_shape(lambda z, y, function=function: function(z, y), predictions, targets)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"{name} does not fit the model's predictions and the {data.kind}: {error}") from error
-        results.append(result)
-    return results
-
-
-def weigh(config: Any, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
-    """Weights of M metrics that are learned at once, equal where the config has none; None for a single metric.
-
-    Raises:
-      ValueError: there are not as many weights as metrics.
-    """
-    weights, number = tuple(config.metric_weights), outputs[0] if outputs else 1
-    if weights and len(weights) != number:
-        raise ValueError(f"metric_weights has {len(weights)} entries, and {config.metric} is {number} metrics.")
-    return (weights or (1 / number,) * number) if outputs else None
-
-
-def head_for(method: Method, kind: str, fixed: str = "") -> str:
-    """The model's head: the config's, else the one that the loss (of the warm start, where it is learned) needs.
-
-    Args:
-      method: of the config.
-      kind: of the targets.
-      fixed: the head of a model that has one already.
-
-    Raises:
-      ValueError: the loss cannot serve these targets, or the head that is asked for cannot serve the loss.
-    """
-    source = method.config.data.source
-    if method.loss is not None:
-        trained, what = method.name, f"the loss {method.name}"
-    else:
-        trained = method.config.conventional
-        what = f"conventional={trained}, which {method.name} starts on,"
-    head = method.config.model.head or fixed or HEADS[trained][0]
-    serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
-    if head not in serves and method.config.model.head:
-        raise ValueError(
-            f"model.head is {head!r}, but the targets of {source} are {kind}: "
-            f"use {' or '.join(serves)}. (The loss is {method.name}.)"
-        )
-    if kind not in KINDS[trained]:
-        fit = sorted(name for name, kinds in KINDS.items() if kind in kinds)
-        raise ValueError(
-            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(KINDS[trained])}. "
-            f"Use one of {', '.join(fit)}"
-            + ("; or set data.kind=levels, if the classes are in order." if "levels" in KINDS[trained] else ".")
-        )
-    if head not in HEADS[trained]:
-        raise ValueError(
-            f"{what} trains a model with the head {' or '.join(HEADS[trained])}, but the model's is {head!r}: leave "
-            "model.head empty, or choose a loss that reads this head."
-        )
-    return head
-
-
-def metric_for(method: Method, head: str, levels: int) -> Metric:
-    """The metric of a config, decoded as the loss asks for, or else in a way that the head allows.
-
-    Args:
-      method: of the config.
-      head: of the model.
-      levels: how many there are, which a score does not show.
-
-    Raises:
-      ValueError: the loss asks for a decoding that the head does not allow, or the metric cannot read the head.
-    """
-    name, options = parse_spec(method.config.metric)
-    allowed = models.HEADS[head].decodes
-    decodes = "decode" in metrics.METRICS[name].known_options
-    if method.decode and not (decodes and method.decode in allowed):
-        raise ValueError(
-            f"the loss {method.name} asks for decode={method.decode}, which {name} of a model with the head {head!r} "
-            f"does not have; {'use one of ' + ', '.join(allowed) if decodes and allowed else 'leave it out'}."
-        )
-    if not decodes:
-        if allowed and head != "logits":
-            raise ValueError(
-                f"the metric {name} reads logits, but the model has the head {head!r}, which the loss needs: use a "
-                "metric of levels that is decoded, as mean_absolute_error, or a loss on logits."
-            )
-        return metrics.get(method.config.metric)
-    decode = method.decode or options.pop("decode", None)
-    options["decode"] = decode if decode in allowed else allowed[0]
-    if options["decode"] == "rounded":
-        options["levels"] = levels
-    return metrics.get(spell(name, {k: _text(v) for k, v in options.items()}))
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def make_model(

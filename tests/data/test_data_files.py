@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxsurr.data.files import closest, read_csv, read_idx, read_npz
+from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.raw import closest
 
 
 def write(path, text):

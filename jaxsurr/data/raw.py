@@ -1,0 +1,88 @@
+"""What a source holds, before it is split, coded and standardised, and checks that sources share."""
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxsurr.types import Keypoints, RankedLists
+
+
+class Raw(NamedTuple):
+    """What a source holds before it is split, coded and standardised.
+
+    Attributes:
+      inputs: `[N, ...]` numeric, as stored.
+      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
+      test_targets: like `targets`, or None.
+      kind: 'classes', 'levels', 'points' or 'lists', what the targets are unless the caller says otherwise.
+      levels: how many levels the targets are cut into unless the caller says otherwise, or None.
+      names: of the classes, levels or points; empty where the source has none.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray | Keypoints | RankedLists
+    test_inputs: np.ndarray | None = None
+    test_targets: np.ndarray | Keypoints | RankedLists | None = None
+    kind: str = "classes"
+    levels: int | None = None
+    names: tuple[str, ...] = ()
+
+
+def closest(name: str, options: Iterable[str]) -> str:
+    """Say which of the options is meant, as the end of an error message.
+
+    Args:
+      name: what was asked for.
+      options: what there is.
+
+    Returns:
+      A sentence that lists the options, after the one nearest to `name` where one is near.
+
+    >>> closest("respons", ["age", "response"])
+    "Did you mean 'response'? There are: age, response."
+    """
+    options = list(options)
+    match = difflib.get_close_matches(name, options, n=1)
+    return (f"Did you mean {match[0]!r}? " if match else "") + f"There are: {', '.join(options) or 'none'}."
+
+
+def keypoints(
+    file: str, inputs: np.ndarray, points: np.ndarray, visible: np.ndarray | None, scale: np.ndarray
+) -> tuple[np.ndarray, Keypoints]:
+    """Check points and take those rows that have a size.
+
+    Args:
+      file: for messages.
+      inputs: `[N, ...]`.
+      points: `[N, J, 2]`, (x, y).
+      visible: `[N, J]` of 0 and 1; None: all are.
+      scale: `[N]`, at least 0. Rows where it is 0, as a head size is where a joint of the head cannot be seen, are
+        dropped with a warning that counts them.
+
+    Returns:
+      The inputs that are left, and their `Keypoints` of float32 arrays.
+
+    Raises:
+      ValueError: a value or a shape that is not as above, or no row has a size.
+    """
+    visible = np.ones(points.shape[:2]) if visible is None else visible
+    if points.ndim != 3 or points.shape[2] != 2 or scale.ndim != 1:
+        raise ValueError(f"{file}: points {points.shape} and scale {scale.shape} must be (N, J, 2) and (N,)")
+    if visible.shape != points.shape[:2]:
+        raise ValueError(f"visible has shape {visible.shape}, expected {points.shape[:2]}, one for each point")
+    if not np.isin(visible, (0, 1)).all():
+        raise ValueError(f"visible must be 0 or 1, found {np.min(visible)} to {np.max(visible)}")
+    if (scale < 0).any() or not (scale > 0).any():
+        raise ValueError(f"scale must be above 0, found {np.min(scale)} to {np.max(scale)}")
+    sized = scale > 0
+    if not sized.all():
+        warnings.warn(
+            f"{file}: {np.sum(~sized)} of {len(scale)} rows have scale 0, no size to divide errors by, and are dropped",
+            stacklevel=3,
+        )
+        inputs, points, visible, scale = (array[sized] for array in (inputs, points, visible, scale))
+    return inputs, Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale)))

@@ -1,0 +1,66 @@
+"""Which rows train, validate and test, and inputs on one scale."""
+
+import numpy as np
+
+from jaxsurr.data.raw import Raw
+
+# Of the split, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
+_STREAM = 1_000_000_001
+
+
+def _take(targets: np.ndarray | tuple, rows: np.ndarray) -> np.ndarray | tuple:
+    return type(targets)(*(array[rows] for array in targets)) if isinstance(targets, tuple) else targets[rows]
+
+
+def split(
+    raw: Raw,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    limit: int | None,
+    split_seed: int | None,
+) -> tuple:
+    """Inputs and targets, each a list of train, validation and test."""
+    shared = raw.test_inputs is None and split_seed is not None
+    rows = np.random.default_rng([split_seed if shared else seed, _STREAM]).permutation(len(raw.inputs))
+    if raw.test_inputs is None:
+        count = round(test_fraction * len(rows))
+        test, rows = (raw.inputs[rows[:count]], _take(raw.targets, rows[:count])), rows[count:]
+        if shared:
+            rows = np.random.default_rng([seed, _STREAM]).permutation(rows)
+    else:
+        test = (raw.test_inputs, raw.test_targets)
+        shapes = [array.shape[1:] for array in (raw.inputs, test[0])]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"a test input has shape {shapes[1]}, a training input {shapes[0]}; expected the same")
+    rows = rows[:limit]
+    count = round(validation_fraction * len(rows))
+    validation, train = rows[:count], rows[count:]
+    for name, length in (("train", len(train)), ("validation", len(validation)), ("test", len(test[0]))):
+        if not length:
+            raise ValueError(
+                f"the {name} split is empty: {len(raw.inputs)} rows, limit={limit}, validation_fraction="
+                f"{validation_fraction}, test_fraction={test_fraction}; use more rows or other fractions"
+            )
+    inputs = [raw.inputs[train], raw.inputs[validation], test[0]]
+    return inputs, [_take(raw.targets, train), _take(raw.targets, validation), test[1]]
+
+
+def standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) -> list[np.ndarray]:
+    """Standardises tables, images, or lists, whose `items` say where there is one."""
+    if items is not None:
+        flat = standardise([part[present] for part, present in zip(parts, items, strict=True)])
+        lists = [np.zeros(part.shape, np.float32) for part in parts]
+        for out, present, rows in zip(lists, items, flat, strict=True):
+            out[present] = rows
+        return lists
+    table = parts[0].ndim < 3
+    divisor = 255 if parts[0].dtype.kind in "iu" and not table else 1
+    # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
+    parts = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in parts]
+    axes = 0 if table else None
+    mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
+    deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
+    varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
+    factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
+    return [((part - mean) * factor).astype(np.float32) for part in parts]
