@@ -19,8 +19,14 @@ SHARED = {  # what stands for FILE or FILES in the source of a config that reads
     "utkface": "utkface/utkface_gray48.npz",
     "ordinal_table": "ordinal_tabular/abalone.csv",
     "lsp_pose": "lspet/lspet_gray64.npz",
+    "sets_and_lists": "ordinal_tabular/abalone_ord.csv",
 }
-SETTINGS = {name: ("cpu", "full") for name in SHARED} | {"fashion_mnist": ("noisy_linear", "clean_cnn", "full")}
+SETTINGS = {name: ("cpu", "full") for name in SHARED} | {
+    "fashion_mnist": ("noisy_linear", "clean_cnn", "full"),
+    "sets_and_lists": ("f_beta", "average_precision", "roc_auc", "quadratic_weighted_kappa", "ndcg"),
+}
+# What the source of a setting needs besides.
+ENDS = dict.fromkeys(("f_beta", "average_precision", "roc_auc"), "&at_least=4") | {"ndcg": "&list_size=8"}
 CASES = [(path, setting) for path in FILES for setting in SETTINGS.get(path.stem, (None,))]
 SMALL = [(path, setting) for path, setting in CASES if setting != "full"]  # ResNet-20 compiles for too long
 NAMES = [path.stem + (f":{setting}" if setting else "") for path, setting in CASES]
@@ -71,7 +77,12 @@ def test_a_small_copy_runs(path, setting, tmp_path):
         pytest.skip(f"{SHARED[path.stem]} is not in ../shared/data")
     config = config_of(path, setting)
     source = config.data.source.replace("n=4000", "n=120").replace("FILES", str(files)).replace("FILE", str(files))
-    small = {"data.source": source, "data.limit": 100, "surrogate.num_pairs": 2, "surrogate.burn_in": 0}
+    small = {
+        "data.source": source + ENDS.get(setting, ""),
+        "data.limit": 100,
+        "surrogate.num_pairs": 2,
+        "surrogate.burn_in": 0,
+    }
     losses = (config.conventional, "correlated_gradients")
     update(config, losses=losses, seeds=1, epochs=2, warm_epochs=1, batch_size=32, devices=1, **small)
     outcome = study(config, tmp_path)
