@@ -55,6 +55,7 @@ HEADS = {
     "coral": ((2, 6), (2, 6)),
     "conditional": ((2, 6), (2, 6)),
     "score": ((2, 1), (2, 1)),
+    "items": ((2, 3), (2, 3)),
     "points": ((2, 7, 2), (2, 7, 2)),
     "densities": ((2, 7, 4), (2, 7, 2)),
     "heatmaps": ((2, 7, 16, 16), (2, 7, 2)),
@@ -65,7 +66,8 @@ HEADS = {
 @pytest.mark.parametrize("body", ["linear", "unet"])
 def test_heads(body, head):
     model = models.build(body, outputs=7, head=head, size=16, hidden=(3, 2))
-    outputs = jax.eval_shape(lambda: model.apply(model.init(KEY, IMAGES), IMAGES))
+    inputs = jnp.stack([IMAGES] * 3, axis=1) if models.HEADS[head].each else IMAGES  # a list of three images each
+    outputs = jax.eval_shape(lambda: model.apply(model.init(KEY, inputs), inputs))
     read = model.read or (lambda outputs: outputs)
     assert (outputs.shape, jax.eval_shape(read, outputs).shape) == HEADS[head]
 

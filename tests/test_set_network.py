@@ -130,3 +130,8 @@ def test_one_against_all_is_exact_for_the_first_class_too():
     for row, margins in zip(np.asarray(logits, np.float64), got, strict=True):
         wanted = [row[k] - np.log(np.sum(np.exp(np.delete(row, k)))) for k in range(3)]
         np.testing.assert_allclose(margins, wanted, rtol=1e-5)
+
+
+def test_a_hundred_classes_do_not_saturate_it():
+    _, _, infos = learned(metrics.f_beta, 60, size=128, classes=100)
+    assert jnp.mean(infos.gradient_correlation[-20:]) > 0.5 * jnp.mean(infos.ceiling[-20:]) > 0.1

@@ -27,7 +27,9 @@ class _DeepSet(nn.Module):
         pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, marks)]
         joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, marks)
         counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.share
-        code = jnp.concatenate([counts, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy
+        # Two classes have counts of at most 2. Beyond, counts grow slowly, or those of a hundred classes saturate h.
+        slow = jnp.where(counts <= 2, counts, 2 + jnp.log(jnp.maximum(counts, 2) / 2))
+        code = jnp.concatenate([slow, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy
         for width in self.hidden:
             code = nn.tanh(nn.Dense(width)(code))
         whole = jnp.mean(code, axis=0)
