@@ -13,6 +13,7 @@ from jaxsurr.frozen import FOLLOWING, follow_scale
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.reductions import masked_mean
 from jaxsurr.sampling import sample
+from jaxsurr.smoothing import smoothing_scale
 from jaxsurr.surrogates import METHODS
 from jaxsurr.types import Array, Info, PyTree, Surrogate
 
@@ -53,7 +54,7 @@ def scale_of(surrogate: Surrogate, metric: Metric, state: PyTree, predictions: A
     spread = getattr(state, "spread", None)
     if spread is None:
         spread = masked_mean(metric.space.spread(predictions, targets), where)
-    return relative * jnp.sqrt(jnp.maximum(spread, 1e-12))
+    return smoothing_scale(relative, spread)
 
 
 def _rows(tree: PyTree, index: np.ndarray) -> PyTree:

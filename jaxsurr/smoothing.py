@@ -104,6 +104,14 @@ def check_options(*, relative_scale: float, decay: float, **counts: int) -> None
         raise ValueError(f"decay must be in [0, 1), got {decay!r}.")
 
 
+def smoothing_scale(relative: Array | float, spread: Array) -> Array:
+    """`relative sqrt(spread)`, of a mean squared size of predictions in units of their space.
+
+    Predictions that are all alike have no spread; they count as spread by 1e-4, which bounds the gradient.
+    """
+    return relative * jnp.sqrt(jnp.maximum(spread, 1e-8))
+
+
 def smoothed_metric(
     metric: Metric,
     predictions: Array,

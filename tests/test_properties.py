@@ -56,6 +56,18 @@ def test_surrogate(case):
     examine(case, [(inputs.SHAPES["class_logits"][2], "float32")])
 
 
+@pytest.mark.parametrize(
+    "metric, recipe",
+    [
+        ("mean_iou", Recipe((8, 3, 3, 4), "float16", "constant", "first", "some", 15089967)),
+        ("quadratic_weighted_kappa", Recipe((5, 4), "bfloat16", "mixed", "first", "rubbish", 98864716)),
+    ],
+)
+def test_inputs_that_failed_once(metric, recipe):
+    case = next(case for case in CASES if (case.name, case.metric.name) == ("value_fit", metric))
+    assert list(properties.failures(case, [recipe], jax.jit(jax.vmap(case.exercise)))) == []
+
+
 def test_every_metric_has_inputs():
     for case in METRIC_CASES:  # fails with the sentence that says what to add where
         assert len(properties.shapes_of(case)) == 4

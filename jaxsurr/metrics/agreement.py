@@ -37,7 +37,8 @@ def quadratic_weighted_kappa(
         thresholds bind the space too, as for `mean_absolute_error`.
 
     Returns:
-      `[]` in [-1, 1]; 0 where both sides hold one and the same level (scikit-learn: undefined), and for the empty set.
+      `[]` in [-1, 1]; 0 where all true levels are the same (scikit-learn: undefined where decoded ones are too), and
+      for the empty set.
 
     Raises:
       ValueError, TypeError: shapes, dtypes or options do not fit, or labels are out of range (outside `jit`).
@@ -61,7 +62,7 @@ def quadratic_weighted_kappa(
     def value(sums):
         number, a, b, aa, bb, apart = sums
         a, b, aa, bb, apart = (ratio(term, number) for term in (a, b, aa, bb, apart))
-        chance = aa + bb - 2 * a * b
-        return jnp.where(chance > 1e-6 * (aa + bb), 1 - ratio(apart, chance), 0)
+        chance, several = aa + bb - 2 * a * b, bb - b * b > 1e-6 * bb  # with one true level all agreement is chance
+        return jnp.where(several & (chance > 1e-6 * (aa + bb)), 1 - ratio(apart, chance), 0)
 
     return of_sums(statistics, value, predictions, where, weights, replacements)

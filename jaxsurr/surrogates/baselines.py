@@ -9,7 +9,14 @@ import jax.numpy as jnp
 
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.reductions import masked_mean
-from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
+from jaxsurr.smoothing import (
+    check_options,
+    normal_directions,
+    prepared,
+    smoothed_metric,
+    smoothing_scale,
+    table_directions,
+)
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients, settling
 from jaxsurr.surrogates.described import described
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
@@ -119,7 +126,7 @@ def smoothed(
             predictions,
             targets,
             key=state.key,
-            scale=relative_scale * jnp.sqrt(jnp.maximum(state.spread, 1e-12)),
+            scale=smoothing_scale(relative_scale, state.spread),
             num_pairs=num_pairs,
             where=where,
             space=space,

@@ -14,7 +14,14 @@ from jaxsurr.networks import Network, mlp
 from jaxsurr.objectives import check_kind, value_fit
 from jaxsurr.reductions import count, masked, masked_mean, total
 from jaxsurr.set_differences import GROUP_SIZE, check_estimator
-from jaxsurr.smoothing import check_options, normal_directions, prepared, smoothed_metric, table_directions
+from jaxsurr.smoothing import (
+    check_options,
+    normal_directions,
+    prepared,
+    smoothed_metric,
+    smoothing_scale,
+    table_directions,
+)
 from jaxsurr.surrogates.basis import basis_family
 from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
@@ -171,7 +178,7 @@ def correlated_gradients(
     check_estimator(estimator, GROUP_SIZE)
 
     def scale_of(state: SurrogateState) -> Array:
-        return relative_scale * jnp.sqrt(jnp.maximum(state.spread, 1e-12))
+        return smoothing_scale(relative_scale, state.spread)
 
     def calibration_of(state: SurrogateState) -> Array:
         usable = state.length > 0
