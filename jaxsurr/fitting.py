@@ -1,5 +1,6 @@
 """Learning a surrogate without a model beside it: from stored predictions, or from none."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -121,9 +122,9 @@ def fit(
     surrogate = method(metric, **options)
     init_key, batch_key, update_key, test_key, reference_key = jax.random.split(key, 5)
     if predictions is None and targets is None:
-        draw = jax.jit(lambda key, size: sample(metric.space, key, batch_size, size), static_argnums=1)
-        batches = (draw(jax.random.fold_in(batch_key, i), sizes[i % len(sizes)]) for i in range(steps))
-        first = draw(init_key, sizes[0])
+        draw = functools.partial(sample, metric.space, rows=batch_size)
+        batches = (draw(jax.random.fold_in(batch_key, i), size=sizes[i % len(sizes)]) for i in range(steps))
+        first = draw(init_key, size=sizes[0])
         rows = {size: min(512, max(64, 2**16 // size)) for size in measured_sizes or sizes}
         tests = [(size, *sample(metric.space, test_key, rows[size], size)) for size in rows]
         source = {"source": f"samples of {metric.space.name}", "sizes": list(sizes), "rows": steps * batch_size}
@@ -135,7 +136,7 @@ def fit(
     # A metric of logits is learned at the scale of each batch, as `frozen` uses it.
     follows = (surrogate.settings or {}).get("space") in FOLLOWING
     used = follow_scale(surrogate) if follows else surrogate
-    state, info = learn(used, surrogate.init(init_key, *first), batches, key=update_key)
+    state, info = learn(used, jax.jit(surrogate.init)(init_key, *first), batches, key=update_key)
     measured = []
     for size, z, y in tests:
         at = None if follows else state

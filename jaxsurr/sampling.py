@@ -4,6 +4,7 @@ The laws are this library's own. They are wide on purpose: sure and unsure predi
 decision and far from it. A model's predictions are a better choice where there are any.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -94,6 +95,11 @@ SAMPLERS: dict[str, Callable[[Array, int, int], tuple[Array, PyTree]]] = {
 }
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _drawn(key: Array, name: str, rows: int, size: int) -> tuple[Array, PyTree]:
+    return SAMPLERS[name](key, rows, size)
+
+
 def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTree]:
     """Draws predictions of a space, and targets that go with them.
 
@@ -123,4 +129,4 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
         )
     if size < 2 and space.name not in (points_in_plane.name, binary_scores.name):
         raise ValueError(f"size must be at least 2 classes, levels or items, got {size}.")
-    return SAMPLERS[space.name](key, rows, size)
+    return _drawn(key, space.name, rows, size)

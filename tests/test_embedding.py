@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from jaxsurr.surrogates.embedding import embedding
 KEY = jax.random.key(0)
 
 
+@functools.partial(jax.jit, static_argnames="batch")
 def point_data(key, batch=64):
     keys = jax.random.split(key, 3)
     points = 50 * jax.random.uniform(keys[0], (batch, 2, 2))
@@ -19,6 +22,7 @@ def point_data(key, batch=64):
     return points + noise, Keypoints(points, visible, jnp.full((batch,), 20.0))
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "levels"))
 def level_data(key, batch=64, levels=4):
     keys = jax.random.split(key, 2)
     sure = 12 * jax.nn.one_hot(jax.random.randint(keys[0], (batch,), 0, levels), levels)
@@ -36,7 +40,7 @@ def test_distance_equals_the_metric_on_held_out_pairs(spec, data, penalty_weight
     def step(state, key):
         return surrogate.update(state, key, *data(key))
 
-    start = surrogate.init(KEY, *data(KEY))
+    start = jax.jit(surrogate.init)(KEY, *data(KEY))
     state, infos = jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(KEY, 400)))(start)
     predictions, targets = data(jax.random.key(9), 256)
     wanted = metric(predictions, targets)
@@ -50,10 +54,16 @@ def test_distance_equals_the_metric_on_held_out_pairs(spec, data, penalty_weight
 def test_a_prediction_that_is_its_target_costs_nothing_and_has_a_finite_gradient(spec):
     _, targets = point_data(KEY, 4)
     surrogate = embedding(metrics.get(spec))
-    state = surrogate.init(KEY, targets.points, targets)
-    losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets), targets.points)
+    state = jax.jit(surrogate.init)(KEY, targets.points, targets)
+
+    @jax.jit
+    def losses_and_gradient(z):
+        losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets), z)
+        return losses, pullback(jnp.ones(4))[0]
+
+    losses, gradient = losses_and_gradient(targets.points)
     np.testing.assert_array_equal(losses, jnp.zeros(4))
-    np.testing.assert_array_equal(pullback(jnp.ones(4))[0], jnp.zeros_like(targets.points))
+    np.testing.assert_array_equal(gradient, jnp.zeros_like(targets.points))
     state, info = jax.jit(surrogate.update)(state, KEY, targets.points, targets)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
     assert info.value_error == 0  # a higher-is-better metric enters as its distance from the best
@@ -62,13 +72,13 @@ def test_a_prediction_that_is_its_target_costs_nothing_and_has_a_finite_gradient
 def test_masked_rows_count_nowhere_and_devices_agree():
     predictions, targets = level_data(KEY, 8)
     surrogate = embedding(metrics.mean_absolute_error)
-    state = surrogate.init(KEY, predictions, targets)
+    state = jax.jit(surrogate.init)(KEY, predictions, targets)
     where = jnp.arange(8) < 4
     update = jax.jit(surrogate.update)
     masked = update(state, KEY, predictions.at[4:].set(jnp.nan), targets, where)[0]
     alone = update(state, KEY, predictions[:4], targets[:4])[0]
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), masked, alone)
-    assert not np.any(surrogate.loss(state, predictions, targets, where)[4:])
+    assert not np.any(jax.jit(surrogate.loss)(state, predictions, targets, where)[4:])
 
     def on_device(z, y):
         return surrogate.update(state, KEY, z, y, axis_name="devices")

@@ -1,3 +1,4 @@
+import functools
 import importlib.resources
 
 import jax
@@ -16,13 +17,19 @@ POSES = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 16, 3)
 WHERE = jnp.arange(16) < 9
 
 
-def total_gradient(loss, predictions, targets, **options):
-    return jax.grad(lambda z: jnp.sum(loss(z, targets, **options)))(predictions)
+def total_gradient(loss, predictions, targets):
+    return jax.jit(jax.grad(lambda z: jnp.sum(loss(z, targets))))(predictions)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def losses_and_gradient(loss, predictions, targets, where):
+    losses, back = jax.vjp(lambda z: loss(z, targets, where=where), predictions)
+    return losses, back(jnp.ones_like(losses))[0]
 
 
 def test_a_frozen_loss_is_that_of_the_surrogate():
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate)
-    state = surrogate.init(KEY, LOGITS, LABELS)
+    state = jax.jit(surrogate.init)(KEY, LOGITS, LABELS)
     for follow in (False, True):  # of the batch that init saw, the spread is the same
         loss = jaxsurr.frozen(surrogate, state, follow=follow)
         np.testing.assert_allclose(loss(LOGITS, LABELS), surrogate.loss(state, LOGITS, LABELS), rtol=1e-5, atol=1e-6)
@@ -30,12 +37,12 @@ def test_a_frozen_loss_is_that_of_the_surrogate():
 
 def test_the_scale_follows_logits_and_not_points():
     surrogate = jaxsurr.correlated_gradients(metrics.error_rate)
-    loss = jax.jit(jaxsurr.frozen(surrogate, surrogate.init(KEY, LOGITS, LABELS)))
+    loss = jax.jit(jaxsurr.frozen(surrogate, jax.jit(surrogate.init)(KEY, LOGITS, LABELS)))
     np.testing.assert_allclose(loss(10 * LOGITS, LABELS), loss(LOGITS, LABELS), rtol=1e-4, atol=1e-5)
     small, large = (total_gradient(loss, factor * LOGITS, LABELS) for factor in (1, 10))
     np.testing.assert_allclose(10 * large, small, rtol=1e-3, atol=1e-5)
     surrogate = jaxsurr.correlated_gradients(metrics.pck)
-    state = surrogate.init(KEY, *POSES)
+    state = jax.jit(surrogate.init)(KEY, *POSES)
     z, y = POSES
     far = y.points + 10 * (z - y.points)
     np.testing.assert_array_equal(jaxsurr.frozen(surrogate, state)(far, y), surrogate.loss(state, far, y))
@@ -89,8 +96,7 @@ def test_a_ready_loss_serves_any_number(name):
     for size in (2, 100):
         predictions, targets = jaxsurr.sample(space, KEY, 6, size)
         where = jnp.arange(6) < 4
-        losses, back = jax.vjp(lambda z, y=targets, w=where: loss(z, y, where=w), predictions)
-        (gradient,) = back(jnp.ones(6))
+        losses, gradient = losses_and_gradient(loss, predictions, targets, where)
         assert losses.shape == (6,) and losses[4:].tolist() == [0.0, 0.0]
         assert jnp.all(jnp.isfinite(losses)) and jnp.all(jnp.isfinite(gradient)) and jnp.all(gradient[4:] == 0)
 

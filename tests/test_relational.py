@@ -12,6 +12,7 @@ from jaxsurr.surrogates.relational import average_ranks, relational, soft_ranks,
 KEY = jax.random.key(0)
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "classes"))
 def class_data(key, batch=64, classes=5):
     """Right for some examples, wrong for others, sure and unsure."""
     keys = jax.random.split(key, 3)
@@ -20,6 +21,7 @@ def class_data(key, batch=64, classes=5):
     return sure * jax.nn.one_hot(labels, classes) + jax.random.normal(keys[2], (batch, classes)), labels
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "joints"))
 def point_data(key, batch=64, joints=3):
     keys = jax.random.split(key, 3)
     points = 50 * jax.random.uniform(keys[0], (batch, joints, 2))
@@ -32,7 +34,7 @@ def learn(surrogate, data, updates):
         data_key, update_key = jax.random.split(key)
         return surrogate.update(state, update_key, *data(data_key))
 
-    state = surrogate.init(KEY, *data(KEY))
+    state = jax.jit(surrogate.init)(KEY, *data(KEY))
     return jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(KEY, updates)))(state)
 
 
@@ -91,7 +93,7 @@ def test_ranks_held_out_batches_as_the_metric_does(spec, data):
 def test_masked_rows_count_nowhere_and_devices_agree():
     predictions, targets = class_data(KEY, batch=8)
     surrogate = relational(metrics.error_rate, groups=4, group_size=4)
-    state = surrogate.init(KEY, predictions, targets)
+    state = jax.jit(surrogate.init)(KEY, predictions, targets)
     where = jnp.arange(8) < 4
     broken = predictions.at[4:].set(jnp.nan)
     update = jax.jit(surrogate.update)
@@ -100,8 +102,13 @@ def test_masked_rows_count_nowhere_and_devices_agree():
         update(state, KEY, broken, targets, where),
         update(state, KEY, jnp.where(where[:, None], predictions, 3.0), targets, where),
     )
-    losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets, where), broken)
-    gradient = pullback(jnp.ones(8))[0]
+
+    @jax.jit
+    def losses_and_gradient(z):
+        losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets, where), z)
+        return losses, pullback(jnp.ones(8))[0]
+
+    losses, gradient = losses_and_gradient(broken)
     assert not np.any(losses[4:]) and np.isfinite(gradient).all() and not np.any(gradient[4:])
 
     def on_device(z, y):

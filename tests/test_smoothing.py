@@ -18,6 +18,10 @@ def quick_directions(key, example_ids, first_pair, pairs, num_pairs, size):
     return jax.random.normal(jax.random.fold_in(key, first_pair), (pairs, len(example_ids), size))
 
 
+# Compiled: operation by operation it is slow.
+estimate = jax.jit(smoothed_metric, static_argnames=("metric", "num_pairs", "chunk_size", "space", "directions"))
+
+
 @jaxsurr.metric(higher_is_better=True)
 def linear(predictions, targets):
     return predictions @ targets[0]
@@ -36,7 +40,7 @@ def linear_problem(batch=2000, size=10):
 def test_two_classes(difference):
     scale = 0.7
     logits = jnp.array([[2.0 + difference, 2.0]])
-    out = smoothed_metric(
+    out = estimate(
         metrics.error_rate, logits, jnp.array([0]), key=KEY, scale=scale, num_pairs=MANY, chunk_size=1024,
         directions=quick_directions,
     )  # fmt: skip
@@ -58,7 +62,7 @@ def test_one_point(distance):
     def hit(distance):
         return scipy.stats.ncx2.cdf((threshold / scale) ** 2, 2, (distance / scale) ** 2)
 
-    out = smoothed_metric(
+    out = estimate(
         metric, predictions, targets, key=KEY, scale=scale, num_pairs=MANY, chunk_size=1024, directions=quick_directions
     )
     np.testing.assert_allclose(out.value, [hit(distance)], atol=5 * 0.5 / np.sqrt(MANY))
@@ -72,7 +76,7 @@ def test_metric_of_a_set():
         return jnp.mean((predictions[:, 0] > 0).astype(predictions.dtype))
 
     predictions, scale = jnp.array([[-0.5], [0.1], [0.4], [1.2]]), 0.8
-    out = smoothed_metric(
+    out = estimate(
         share_above, predictions, predictions, key=KEY, scale=scale, num_pairs=MANY, chunk_size=1024,
         directions=quick_directions,
     )  # fmt: skip
@@ -92,7 +96,7 @@ def test_metric_of_a_set():
 )
 def test_squared_cosine_with_the_true_gradient(num_pairs, directions):
     predictions, targets = linear_problem()
-    out = smoothed_metric(linear, predictions, targets, key=KEY, scale=1.0, num_pairs=num_pairs, directions=directions)
+    out = estimate(linear, predictions, targets, key=KEY, scale=1.0, num_pairs=num_pairs, directions=directions)
     cosine = jnp.sum(out.gradient * targets, axis=-1) / jnp.linalg.norm(out.gradient, axis=-1)
     # P / (P + d - 1) holds for noise of unit length; that the length varies adds at most 2 to both P and P + d - 1.
     low, high = num_pairs / (num_pairs + 9), (num_pairs + 2) / (num_pairs + 11)
@@ -102,7 +106,7 @@ def test_squared_cosine_with_the_true_gradient(num_pairs, directions):
 @pytest.mark.parametrize("num_pairs", [2, 7, 16])
 def test_error_has_the_mean_square_of_the_true_error(num_pairs):
     predictions, targets = linear_problem()
-    out = smoothed_metric(
+    out = estimate(
         linear, predictions, targets, key=KEY, scale=1.0, num_pairs=num_pairs, chunk_size=4, directions=TABLE
     )
     true = jnp.mean((out.gradient - targets) ** 2)
@@ -111,7 +115,7 @@ def test_error_has_the_mean_square_of_the_true_error(num_pairs):
 
 
 def test_error_of_a_single_pair_is_unknown():
-    out = smoothed_metric(linear, *linear_problem(3), key=KEY, scale=1.0, num_pairs=1, directions=TABLE)
+    out = estimate(linear, *linear_problem(3), key=KEY, scale=1.0, num_pairs=1, directions=TABLE)
     assert bool(jnp.all(jnp.isnan(out.error)))
     assert bool(jnp.all(jnp.isfinite(out.gradient)))
 
@@ -127,7 +131,7 @@ def test_table_has_the_law_of_normal_noise():
 
 def test_table_gradient_is_unbiased():
     predictions, targets = linear_problem()
-    out = smoothed_metric(linear, predictions, targets, key=KEY, scale=0.5, num_pairs=16, directions=TABLE)
+    out = estimate(linear, predictions, targets, key=KEY, scale=0.5, num_pairs=16, directions=TABLE)
     # The mean of 2000 examples of 16 pairs, whose coordinates have a standard deviation of at most sqrt(2).
     np.testing.assert_allclose(jnp.mean(out.gradient, axis=0), targets[0], atol=5 * np.sqrt(2 / 32000))
 
@@ -148,7 +152,7 @@ def classes(batch=6):
 @pytest.mark.parametrize("directions", [normal_directions, TABLE], ids=["normal", "table"])
 def test_result_does_not_depend_on_the_chunk_size(directions):
     results = [
-        smoothed_metric(
+        estimate(
             metrics.error_rate, *classes(), key=KEY, scale=0.5, num_pairs=13, chunk_size=size, directions=directions
         )
         for size in (5, 13, 64)
@@ -163,8 +167,8 @@ def test_result_does_not_depend_on_the_chunk_size(directions):
 def test_noise_of_a_row_depends_on_its_index_alone(directions):
     logits, labels = classes()
     options = dict(key=KEY, scale=0.5, num_pairs=8, directions=directions)
-    whole = smoothed_metric(metrics.error_rate, logits, labels, **options)
-    half = smoothed_metric(metrics.error_rate, logits[3:], labels[3:], first_example=3, **options)
+    whole = estimate(metrics.error_rate, logits, labels, **options)
+    half = estimate(metrics.error_rate, logits[3:], labels[3:], first_example=3, **options)
     np.testing.assert_allclose(half.gradient, whole.gradient[3:], atol=1e-6)
     np.testing.assert_allclose(half.value, whole.value[3:], atol=1e-6)
 
@@ -192,11 +196,11 @@ def test_several_metrics_at_once_are_each_alone():
     figures = Keypoints(jnp.zeros((5, 4, 2)), jnp.ones((5, 4)), jnp.full(5, 2.0))
     predictions = jax.random.normal(jax.random.key(6), (5, 4, 2))
     options = dict(key=KEY, scale=0.4, num_pairs=12, directions=TABLE)
-    both = smoothed_metric(metrics.pck.bind(threshold=(0.3, 0.6)), predictions, figures, **options)
+    both = estimate(metrics.pck.bind(threshold=(0.3, 0.6)), predictions, figures, **options)
     assert both.value.shape == (5, 2)
     assert both.gradient.shape == both.error.shape == (2, 5, 4, 2)
     for i, threshold in enumerate((0.3, 0.6)):
-        alone = smoothed_metric(metrics.pck.bind(threshold=threshold), predictions, figures, **options)
+        alone = estimate(metrics.pck.bind(threshold=threshold), predictions, figures, **options)
         np.testing.assert_allclose(both.value[:, i], alone.value, rtol=1e-6)
         np.testing.assert_allclose(both.gradient[i], alone.gradient, atol=1e-6)
 
@@ -205,8 +209,8 @@ def test_rows_that_do_not_count():
     logits, labels = classes()
     where = jnp.arange(6) != 2
     options = dict(key=KEY, scale=0.5, num_pairs=8, directions=TABLE)
-    out = smoothed_metric(metrics.error_rate, logits.at[2].set(jnp.nan), labels, where=where, **options)
-    whole = smoothed_metric(metrics.error_rate, logits, labels, **options)
+    out = estimate(metrics.error_rate, logits.at[2].set(jnp.nan), labels, where=where, **options)
+    whole = estimate(metrics.error_rate, logits, labels, **options)
     assert float(out.value[2]) == 0
     assert out.gradient[2].tolist() == [0.0] * 5
     np.testing.assert_allclose(out.gradient[where], whole.gradient[where], atol=1e-6)
@@ -214,24 +218,22 @@ def test_rows_that_do_not_count():
 
 def test_gradient_has_no_part_along_the_invariance():
     options = dict(key=KEY, scale=0.5, num_pairs=4, directions=TABLE)
-    out = smoothed_metric(metrics.error_rate, *classes(), **options)
+    out = estimate(metrics.error_rate, *classes(), **options)
     np.testing.assert_allclose(jnp.sum(out.gradient, axis=-1), 0, atol=1e-6)
-    free = smoothed_metric(metrics.error_rate, *classes(), space=spaces.generic, **options)
+    free = estimate(metrics.error_rate, *classes(), space=spaces.generic, **options)
     assert float(jnp.max(jnp.abs(jnp.sum(free.gradient, axis=-1)))) > 0.01
 
 
 def test_points_that_are_not_visible_are_not_moved():
     targets = Keypoints(jnp.zeros((2, 3, 2)), jnp.array([[1, 0, 1], [0, 0, 0]]), jnp.ones(2))
-    out = smoothed_metric(
-        metrics.pck, jnp.full((2, 3, 2), 0.3), targets, key=KEY, scale=0.5, num_pairs=8, directions=TABLE
-    )
+    out = estimate(metrics.pck, jnp.full((2, 3, 2), 0.3), targets, key=KEY, scale=0.5, num_pairs=8, directions=TABLE)
     assert float(jnp.max(jnp.abs(out.gradient[0, 1]))) == 0
     assert float(jnp.max(jnp.abs(out.gradient[1]))) == 0
     assert float(jnp.min(jnp.max(jnp.abs(out.gradient[0, ::2]), axis=-1))) > 0
 
 
 def test_difference_smaller_than_the_margin_is_exactly_zero():
-    out = smoothed_metric(
+    out = estimate(
         metrics.error_rate, jnp.array([[50.0, 0.0]]), jnp.array([0]), key=KEY, scale=0.1, num_pairs=32, directions=TABLE
     )
     assert out.value.tolist() == [0.0]
@@ -243,7 +245,7 @@ def test_gradient_of_noise_free_metric_is_exact():
     def unit_noise(key, example_ids, first_pair, pairs, num_pairs, size):
         return jnp.ones((pairs, len(example_ids), size))
 
-    out = smoothed_metric(
+    out = estimate(
         linear, jnp.array([[2.0]]), jnp.array([[3.0]]), key=KEY, scale=0.5, num_pairs=5, directions=unit_noise
     )
     np.testing.assert_allclose(out.value, [2.0 * 3.0], rtol=1e-6)
@@ -265,7 +267,7 @@ def test_half_precision_predictions(scale):
 
 def test_same_key_same_estimate():
     options = dict(scale=0.5, num_pairs=8, directions=TABLE)
-    one, again = (smoothed_metric(metrics.error_rate, *classes(), key=KEY, **options) for _ in range(2))
-    other = smoothed_metric(metrics.error_rate, *classes(), key=jax.random.key(1), **options)
+    one, again = (estimate(metrics.error_rate, *classes(), key=KEY, **options) for _ in range(2))
+    other = estimate(metrics.error_rate, *classes(), key=jax.random.key(1), **options)
     assert one.gradient.tolist() == again.gradient.tolist()
     assert one.gradient.tolist() != other.gradient.tolist()

@@ -17,6 +17,7 @@ def quick_directions(key, example_ids, first_pair, pairs, num_pairs, size):
     return jax.random.normal(jax.random.fold_in(key, first_pair), (pairs, len(example_ids), size))
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "classes"))
 def class_data(key, batch=128, classes=10):
     """Logits of a model that is sure of some examples, guesses at others, and is wrong on about half."""
     keys = jax.random.split(key, 3)
@@ -25,6 +26,7 @@ def class_data(key, batch=128, classes=10):
     return confidence * jax.nn.one_hot(labels, classes) + 1.2 * jax.random.normal(keys[2], (batch, classes)), labels
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "levels"))
 def level_data(key, batch=128, levels=8):
     """Logits with a rounded peak 1.5 levels (standard deviation) off the true one."""
     keys = jax.random.split(key, 3)
@@ -34,6 +36,7 @@ def level_data(key, batch=128, levels=8):
     return peak + 0.5 * jax.random.normal(keys[2], (batch, levels)), labels
 
 
+@functools.partial(jax.jit, static_argnames=("batch", "joints"))
 def point_data(key, batch=128, joints=14):
     """Fourteen joints, a fifth of them hidden, predicted 0.4 torsos (standard deviation) off in x and in y."""
     keys = jax.random.split(key, 4)
@@ -79,6 +82,13 @@ def reference(metric, predictions, targets, scale, num_pairs=8192):
 def losses_and_slope(surrogate, state, predictions, targets):
     losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets), predictions)
     return losses, pullback(jnp.ones_like(losses))[0]
+
+
+def compiled(surrogate):
+    """The surrogate with its functions compiled: operation by operation they are slow."""
+    return surrogate._replace(
+        init=jax.jit(surrogate.init), loss=jax.jit(surrogate.loss), update=jax.jit(surrogate.update)
+    )
 
 
 def cosine(x, y):
@@ -134,7 +144,7 @@ def test_more_pairs_raise_the_ceiling():
     for num_pairs in (4, 16, 64):
         surrogate = jaxsurr.correlated_gradients(metrics.error_rate, num_pairs=num_pairs, family="basis")
         logits, labels = class_data(jax.random.key(5), batch=256)
-        state = surrogate.init(KEY, logits, labels)
+        state = jax.jit(surrogate.init)(KEY, logits, labels)
         ceilings.append(float(jax.jit(surrogate.update)(state, KEY, logits, labels)[1].ceiling))
     # sqrt(P / (P + d - 1)) with d = 9 where the metric is smooth; a step has the variance of about one direction more.
     expected = [np.sqrt(p / (p + 8)) for p in (4, 16, 64)]
@@ -143,10 +153,10 @@ def test_more_pairs_raise_the_ceiling():
 
 
 def test_update_reports_the_metric_and_the_scale():
-    surrogate = jaxsurr.correlated_gradients(metrics.pck, relative_scale=0.25, spread=0.0, family="basis")
+    surrogate = compiled(jaxsurr.correlated_gradients(metrics.pck, relative_scale=0.25, spread=0.0, family="basis"))
     predictions, targets = point_data(KEY)
     state = surrogate.init(KEY, predictions, targets)
-    _, info = jax.jit(surrogate.update)(state, KEY, predictions, targets)
+    _, info = surrogate.update(state, KEY, predictions, targets)
     size = spaces.points_in_plane.spread(predictions, targets)
     assert float(info.scale) == pytest.approx(0.25 * float(jnp.mean(size)) ** 0.5, rel=1e-5)
     # Little noise: the smoothed metric is about the metric, in the metric's own direction.
@@ -155,7 +165,7 @@ def test_update_reports_the_metric_and_the_scale():
 
 
 def test_loss_of_pck_follows_its_negative():
-    surrogate = jaxsurr.correlated_gradients(metrics.pck, family="basis")
+    surrogate = compiled(jaxsurr.correlated_gradients(metrics.pck, family="basis"))
     state, _, _ = learn(surrogate, point_data, updates=60)
     predictions, targets = point_data(jax.random.key(4))
     losses = surrogate.loss(state, predictions, targets)
@@ -184,14 +194,14 @@ def test_scale_of_the_logits_does_not_matter():
 
         surrogate = jaxsurr.correlated_gradients(metrics.error_rate)
         state, _, _ = learn(surrogate, data, updates=20)
-        losses.append(surrogate.loss(state, *data(jax.random.key(4))))
+        losses.append(jax.jit(surrogate.loss)(state, *data(jax.random.key(4))))
     np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)
     assert float(jnp.std(losses[0])) > 0.01
 
 
 @pytest.mark.parametrize("method", [jaxsurr.correlated_gradients, jaxsurr.surrogates.smoothed])
 def test_scale_settles_and_then_stays_though_the_logits_grow(method):
-    surrogate = method(metrics.error_rate, scale_updates=2)
+    surrogate = compiled(method(metrics.error_rate, scale_updates=2))
     logits, labels = class_data(KEY, batch=16)
     state = surrogate.init(KEY, 3 * logits, labels)
     spreads = []
@@ -333,7 +343,7 @@ def test_value_fit_learns_the_value():
 def test_smoothed_has_the_value_and_the_gradient_of_the_smoothed_metric(spec):
     metric = metrics.get(spec)
     predictions, targets = class_data(KEY, 12) if spec == "error_rate" else point_data(KEY, 12)
-    surrogate = surrogates.smoothed(metric, num_pairs=8, relative_scale=0.5)
+    surrogate = compiled(surrogates.smoothed(metric, num_pairs=8, relative_scale=0.5))
     state = surrogate.init(KEY, predictions, targets)
     state, info = surrogate.update(state, jax.random.key(7), predictions, targets)
     assert all(np.isnan(leaf) for leaf in info)
@@ -351,7 +361,7 @@ def test_smoothed_has_the_value_and_the_gradient_of_the_smoothed_metric(spec):
 
 def test_smoothed_draws_other_noise_after_an_update():
     logits, labels = class_data(KEY, 12)
-    surrogate = surrogates.smoothed(metrics.error_rate, num_pairs=4)
+    surrogate = compiled(surrogates.smoothed(metrics.error_rate, num_pairs=4))
     first = surrogate.init(KEY, logits, labels)
     second, _ = surrogate.update(first, jax.random.key(1), logits, labels)
     slopes = [jax.grad(lambda z, s=s: jnp.sum(surrogate.loss(s, z, labels)))(logits) for s in (first, first, second)]
@@ -363,7 +373,7 @@ def test_smoothed_leaves_masked_rows_out_whatever_they_hold():
     logits, labels = class_data(KEY, 12)
     where = jnp.arange(12) < 8
     spoilt = jnp.where(where[:, None], logits, jnp.nan)
-    surrogate = surrogates.smoothed(metrics.error_rate, num_pairs=4)
+    surrogate = compiled(surrogates.smoothed(metrics.error_rate, num_pairs=4))
     state = surrogate.init(KEY, spoilt, labels, where)
     state, _ = surrogate.update(state, jax.random.key(1), spoilt, labels, where)
     losses, slope = jax.value_and_grad(lambda z: jnp.sum(surrogate.loss(state, z, labels, where)))(spoilt)
@@ -390,7 +400,7 @@ def test_half_precision_predictions():
 def test_gradients_of_tiny_half_precision_predictions_are_finite(method, size):
     _, labels = class_data(KEY, 8)
     logits = (size * jax.random.normal(KEY, (8, 10))).astype(jnp.float16)
-    surrogate = method(metrics.error_rate)
+    surrogate = compiled(method(metrics.error_rate))
     state, _ = surrogate.update(surrogate.init(KEY, logits, labels), KEY, logits, labels)
     gradient = jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, labels).astype(jnp.float32)))(logits)
     assert gradient.dtype == jnp.float16
