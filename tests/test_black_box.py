@@ -323,7 +323,7 @@ except LookupError as error:
 
 
 def test_pmap_on_four_devices():
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"}
+    environment = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", ON_FOUR],
         capture_output=True,

@@ -221,8 +221,7 @@ LEARNED = [
 def start(workdir, devices, *arguments):
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
         "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
     }
     command = [sys.executable, "-m", "jaxsurr", f"--workdir={workdir}", *LEARNED, *arguments]

@@ -171,8 +171,7 @@ def eight(tmp_path_factory):
     out = tmp_path_factory.mktemp("eight") / "results"
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # halves the time, which is spent in compiling
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
         "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
     }
     command = [sys.executable, str(WORKER), "devices", str(out)]
