@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -21,6 +22,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
+
+# Tracing makes so many objects that the search for cycles takes a tenth of the time; fewer searches find the same.
+gc.set_threshold(200_000, 20, 50)
 
 # A worker once waited for ever for a place in the queue of computations; run at once, they need no queue.
 jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -238,11 +238,13 @@ def test_smoothing_and_learning_are_those_of_the_metric_in_jax():
 
     def learned(metric):
         surrogate = jaxsurr.correlated_gradients(metric, num_pairs=4)
-        state = surrogate.init(KEY, LOGITS, LABELS, WHERE)
+        state = jax.jit(surrogate.init)(KEY, LOGITS, LABELS, WHERE)
         state, info = jax.jit(surrogate.update)(state, KEY, LOGITS, LABELS, WHERE)
-        return surrogate.loss(state, LOGITS, LABELS, WHERE), info
+        return jax.jit(surrogate.loss)(state, LOGITS, LABELS, WHERE), info
 
-    jax.tree.map(np.testing.assert_array_equal, learned(theirs), learned(metrics.error_rate))
+    # Two programs, fused and so rounded in different ways. Another draw or a lost call would differ by far more.
+    same = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(same, learned(theirs), learned(metrics.error_rate))
 
 
 SURROGATES = {

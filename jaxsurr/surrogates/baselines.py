@@ -17,8 +17,9 @@ from jaxsurr.smoothing import (
     smoothing_scale,
     table_directions,
 )
-from jaxsurr.surrogates.correlated_gradients import correlated_gradients, settling
+from jaxsurr.surrogates.correlated_gradients import correlated_gradients
 from jaxsurr.surrogates.described import described
+from jaxsurr.surrogates.state import settling
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
 _NOTHING = Info(*(jnp.nan,) * len(Info._fields))

@@ -1,7 +1,6 @@
 """Surrogate losses whose gradients correlate with the metric's."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,41 +26,11 @@ from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
 from jaxsurr.surrogates.network import network_family
 from jaxsurr.surrogates.set_network import set_network_family
+from jaxsurr.surrogates.state import SurrogateState, calibration, running, settling
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
 
 FAMILIES = ("network", "additive", "basis", "kernel")
 OBJECTIVES = ("predictions", "parameters")
-
-
-class SurrogateState(NamedTuple):
-    """State of a surrogate.
-
-    Attributes:
-      family: parameters of the function family.
-      spread: mean of the predictions' squared size, in units of the space, when learning began; `[]`.
-      along: running `<grad S, g>` of each metric; `[M]`.
-      length: running `<grad S, grad S>` of each metric; `[M]`.
-      offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
-      step: number of updates; `[]` int32.
-    """
-
-    family: PyTree
-    spread: Array
-    along: Array
-    length: Array
-    offset: Array
-    step: Array
-
-
-def running(old: Array, new: Array, step: Array, decay: float) -> Array:
-    """Exponential average whose first entries are a plain mean, so that it starts without bias."""
-    keep = jnp.minimum(decay, step / (step + 1))
-    return keep * old + (1 - keep) * new
-
-
-def settling(old: Array, new: Array, step: Array, decay: float, updates: int) -> Array:
-    """A running average of the first updates, which then stays."""
-    return jnp.where(step < updates, running(old, new, step, decay), old)
 
 
 @described
@@ -181,9 +150,7 @@ def correlated_gradients(
         return smoothing_scale(relative_scale, state.spread)
 
     def calibration_of(state: SurrogateState) -> Array:
-        usable = state.length > 0
-        ratio = jnp.maximum(state.along, 0) / jnp.where(usable, state.length, 1)
-        return jnp.where(usable & (state.step > 0), ratio, 1) if calibrate else jnp.ones_like(ratio)
+        return calibration(state) if calibrate else jnp.ones_like(state.along)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
         """State of a surrogate that has learned nothing yet, with the scale of these predictions.
