@@ -4,10 +4,12 @@ Commands, each with --config.data.source=idx:FILES and --workdir=DIR (FILES is t
 train-images-idx3-ubyte.gz and the other three):
 
   python -m jaxsurr --config=configs/fashion_mnist.py:noisy_linear
+  python -m jaxsurr --config=configs/fashion_mnist.py:clean_linear
   python -m jaxsurr --config=configs/fashion_mnist.py:clean_cnn
   python -m jaxsurr.compare --config=configs/fashion_mnist.py:full
 
 Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of training and validation labels random.
+`clean_linear`: the same model on the labels as they are, for longer.
 `clean_cnn`: a small convolutional network on the labels as they are. `full`: ResNet-20, for a GPU or TPU.
 Cost on two CPU cores: `noisy_linear` 6 minutes, `clean_cnn` 25, with `--config.data.limit=12000` 4; `full` is meant for
 an accelerator and was not timed.
@@ -30,6 +32,8 @@ def get_config(setting: str = "noisy_linear"):
     )
     if setting == "noisy_linear":
         return update(config, epochs=15, warm_epochs=5, batch_size=256, **{"data.label_noise": 0.4})
+    if setting == "clean_linear":
+        return update(config, epochs=40, warm_epochs=5, batch_size=256, **{"data.label_noise": 0.0})
     if setting == "clean_cnn":
         model = {"model.name": "cnn", "model.hidden": (16, 32), "data.label_noise": 0.0}
         return update(config, epochs=10, warm_epochs=5, batch_size=128, **model)
@@ -37,4 +41,4 @@ def get_config(setting: str = "noisy_linear"):
         sgd = dict(optimizer="sgd", learning_rate=0.1, weight_decay=1e-4)
         fields = {"model.name": "resnet20", "data.label_noise": 0.0, "data.augment": "crop=4,flip"}
         return update(config, epochs=80, warm_epochs=60, batch_size=128, trials=4, **(sgd | fields))
-    raise ValueError(f"the setting is {setting!r}; there are 'noisy_linear', 'clean_cnn' and 'full'.")
+    raise ValueError(f"the setting is {setting!r}; there are 'noisy_linear', 'clean_linear', 'clean_cnn' and 'full'.")

@@ -2,6 +2,8 @@
 
   python -m jaxsurr.compare --config=configs/ordinal_table.py --config.data.source="csv:FILE?target=response"
       two CPU cores: an MLP of 64 units, 40 epochs.
+  python -m jaxsurr.compare --config=configs/ordinal_table.py:linear --config.data.source="csv:FILE?target=response"
+      the same with a linear model, which cannot fit: there the loss matters most
   python -m jaxsurr.compare --config=configs/ordinal_table.py:full --config.data.source="csv:FILE?target=response"
       the same with 256 + 256 units and 200 epochs
 
@@ -43,6 +45,8 @@ def get_config(setting: str = "cpu"):
     )
     if setting == "cpu":
         return update(config, epochs=40, warm_epochs=10, **{"model.hidden": (64,)})
+    if setting == "linear":
+        return update(config, epochs=40, warm_epochs=10, **{"model.name": "linear"})
     if setting == "full":
         return update(config, epochs=200, warm_epochs=50, **{"model.hidden": (256, 256)})
-    raise ValueError(f"the setting is {setting!r}; there are 'cpu' and 'full'.")
+    raise ValueError(f"the setting is {setting!r}; there are 'cpu', 'linear' and 'full'.")

@@ -10,7 +10,7 @@ from jaxsurr.frozen import follow_scale, frozen, pretrained
 from jaxsurr.metrics import Metric, metric
 from jaxsurr.reductions import masked_mean
 from jaxsurr.sampling import sample
-from jaxsurr.smoothing import Smoothed, smoothed_metric
+from jaxsurr.smoothing import Smoothed, matched_scale, smoothed_metric
 from jaxsurr.surrogates import correlated_gradients
 from jaxsurr.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 
@@ -37,6 +37,7 @@ __all__ = [
     "load",
     "losses",
     "masked_mean",
+    "matched_scale",
     "metric",
     "metrics",
     "pretrained",

@@ -32,7 +32,7 @@ from jaxsurr.types import Array, PyTree, Surrogate
 from jaxsurr.versions import versions
 
 MAGIC = b"jaxsurr\n"
-VERSION = 1
+VERSION = 2
 LARGEST_FILE, LARGEST_HEADER = 2**28, 2**20
 _PREFIX = len(MAGIC) + 4 + 32
 _HEADER = _PREFIX + 4  # where it starts
@@ -50,8 +50,8 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
         raise ValueError(f"{path} is cut short: it has {len(data)} bytes. Get a whole copy of it.")
     version = int.from_bytes(data[8:12], "little")
     if version != VERSION:
-        newer = "Install a newer jaxsurr to read it." if version > VERSION else "There is no such version."
-        raise ValueError(f"{path} has format version {version}, and this jaxsurr reads version {VERSION}. {newer}")
+        hint = "Install a newer jaxsurr to read it." if version > VERSION else "Learn and save the surrogate anew."
+        raise ValueError(f"{path} has format version {version}, and this jaxsurr reads version {VERSION}. {hint}")
     if hashlib.sha256(data[:12] + data[_PREFIX:]).digest() != data[12:_PREFIX]:
         raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")
     length = int.from_bytes(data[_PREFIX:_HEADER], "little")

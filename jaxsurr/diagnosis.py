@@ -211,7 +211,7 @@ def diagnose(
     spread = masked_mean(space.spread(predictions, targets))
     learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
     if scale is None:
-        scale = scale_of(surrogate, metric, None if follow else state, predictions, targets)
+        scale = scale_of(metric, state, predictions, targets, follow=follow)
     elif not scale > 0:
         raise ValueError(f"scale must be positive, got {scale!r}.")
     used = follow_scale(surrogate) if follow else surrogate

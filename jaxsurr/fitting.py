@@ -49,10 +49,12 @@ def learn(
     return state, info
 
 
-def scale_of(surrogate: Surrogate, metric: Metric, state: PyTree, predictions: Array, targets: PyTree, where=None):
-    """The smoothing scale of a surrogate, or 0.15 times the spread of the predictions where it has none."""
-    relative = (surrogate.settings or {}).get("options", {}).get("relative_scale", 0.15)
-    spread = getattr(state, "spread", None)
+def scale_of(metric: Metric, state: PyTree, predictions: Array, targets: PyTree, where=None, *, follow: bool = False):
+    """The smoothing scale of a surrogate, or 0.15 times the spread of the predictions where it has none.
+
+    With `follow` the spread is that of the predictions in any case.
+    """
+    relative, spread = getattr(state, "relative_scale", 0.15), None if follow else getattr(state, "spread", None)
     if spread is None:
         spread = masked_mean(metric.space.spread(predictions, targets), where)
     return smoothing_scale(relative, spread)
@@ -140,7 +142,7 @@ def fit(
     measured = []
     for size, z, y in tests:
         at = None if follows else state
-        scale = scale_of(surrogate, metric, at, z, y)
+        scale = scale_of(metric, at, z, y)
         found = fidelity(used, state, metric, z, y, key=reference_key, scale=scale, pairs=pairs)
         measured.append({"size": size, "rows": len(z), "pairs": pairs, "scale": float(scale), **found})
     card = source | {

@@ -411,10 +411,10 @@ def test_lengths_and_versions(small, tmp_path):
     path = tmp_path / "it"
     header, body = parts(small)
     path.write_bytes(seal(header, body, version=artefact.VERSION + 1))
-    with pytest.raises(ValueError, match=r"format version 2, and this jaxsurr reads version 1. Install a newer"):
+    with pytest.raises(ValueError, match=r"format version 3, and this jaxsurr reads version 2. Install a newer"):
         jaxsurr.load(path)
-    path.write_bytes(seal(header, body, version=0))
-    with pytest.raises(ValueError, match=r"format version 0.*There is no such version"):
+    path.write_bytes(seal(header, body, version=1))
+    with pytest.raises(ValueError, match=r"format version 1.*Learn and save the surrogate anew"):
         jaxsurr.load(path)
     start, rest = artefact.MAGIC + (1).to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
     path.write_bytes(start + hashlib.sha256(start + rest).digest() + rest)

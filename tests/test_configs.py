@@ -22,7 +22,8 @@ SHARED = {  # what stands for FILE or FILES in the source of a config that reads
     "sets_and_lists": "ordinal_tabular/abalone_ord.csv",
 }
 SETTINGS = {name: ("cpu", "full") for name in SHARED} | {
-    "fashion_mnist": ("noisy_linear", "clean_cnn", "full"),
+    "fashion_mnist": ("noisy_linear", "clean_linear", "clean_cnn", "full"),
+    "ordinal_table": ("cpu", "linear", "full"),
     "sets_and_lists": ("f_beta", "average_precision", "roc_auc", "quadratic_weighted_kappa", "ndcg"),
 }
 # What the source of a setting needs besides.

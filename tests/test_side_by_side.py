@@ -9,7 +9,7 @@ from jaxsurr.training.loop import train
 from jaxsurr.training.side_by_side import capacity, train_together
 
 IN_PARAMETERS = "family=basis&objective=parameters&heldout=0.3&burn_in=0"
-LOSSES = ("cross_entropy", "smoothed", f"correlated_gradients?{IN_PARAMETERS}")
+LOSSES = ("cross_entropy", "smoothed?relative_scale=0", f"correlated_gradients?{IN_PARAMETERS}")
 SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "devices": 1}
 
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 import jaxsurr
-from jaxsurr import Keypoints, metrics, smoothed_metric, spaces
+from jaxsurr import Keypoints, matched_scale, metrics, smoothed_metric, spaces
 from jaxsurr.smoothing import normal_directions, table_directions
 
 KEY = jax.random.key(0)
@@ -271,3 +271,31 @@ def test_same_key_same_estimate():
     other = estimate(metrics.error_rate, *classes(), key=jax.random.key(1), **options)
     assert one.gradient.tolist() == again.gradient.tolist()
     assert one.gradient.tolist() != other.gradient.tolist()
+
+
+# --- the scale at which the smoothed metric has a value ---------------------------------------------------------------
+
+LABELS = jnp.arange(4000) % 2
+match = jax.jit(lambda metric, *args: matched_scale(metric, *args, key=KEY), static_argnums=0)
+
+
+def test_matched_scale_is_that_of_the_closed_form():
+    """Margins of 1 with noise of variance 2 s^2 in their difference: the smoothed error is Phi(-1 / (s sqrt 2))."""
+    logits = jax.nn.one_hot(LABELS, 2)  # centred they are 1/2 and -1/2, whose mean square is 1/4
+    for relative in (0.7, 0.9):
+        error = scipy.stats.norm.cdf(-1 / (relative / 2 * np.sqrt(2)))
+        assert float(match(metrics.error_rate, logits, LABELS, error)) == pytest.approx(relative, rel=0.04)
+
+
+def test_matched_scale_stays_in_its_bounds_and_knows_the_direction():
+    logits = jax.nn.one_hot(LABELS, 2)
+    ends = [float(match(metrics.error_rate, logits, LABELS, value)) for value in (0.0, 0.5)]
+    assert ends == pytest.approx([0.05, 1.0], rel=0.02)
+    points = Keypoints(jnp.zeros((500, 1, 2)), jnp.ones((500, 1), bool), jnp.ones(500))
+    found = [float(match(metrics.pck, 0.3 * jnp.ones((500, 1, 2)), points, share)) for share in (0.95, 0.7, 0.1)]
+    assert found[0] < found[1] < found[2] == pytest.approx(1.0, rel=0.02)
+
+
+def test_matched_scale_refuses_bounds_that_are_not_in_order():
+    with pytest.raises(ValueError, match=r"low and high must be positive and in this order, got 0\.5 and 0\.1"):
+        matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), 0.1, key=KEY, low=0.5, high=0.1)

@@ -501,3 +501,39 @@ def test_of_several_metrics_the_first_decides(tmp_path):
     first = [value[0] for value in values]
     assert result["best_epoch"] == 1 + first.index(max(first))
     assert len(result["test"]) == 2
+
+
+@pytest.mark.parametrize("loss", ["correlated_gradients", "smoothed"])
+def test_a_relative_scale_of_0_is_matched_to_validation(loss):
+    config = small(loss=f"{loss}?relative_scale=0", epochs=2, warm_epochs=1)
+    data, program = prepare(config)
+    params = {"params": {"head": {"kernel": np.eye(64, 10, dtype=np.float32), "bias": np.zeros(10, np.float32)}}}
+    assert jax.tree.structure(params) == jax.tree.structure(
+        program.model.init(jax.random.key(0), data.train.inputs[:1])
+    )
+
+    def with_wrong(split, share):
+        """The split with labels that the model predicts, but for a share of them."""
+        predicted = np.asarray(program.model.apply(params, split.inputs).argmax(1))
+        return split._replace(targets=(predicted + (np.arange(len(predicted)) < share * len(predicted))) % 10)
+
+    scales, validation = [], with_wrong(data.validation, 0.3)
+    value = program.metric.mean(program.model.apply(params, validation.inputs), validation.targets)
+    for share in (0.0, 0.2):  # the gap between training and validation closes
+        train = with_wrong(data.train, share)
+        state = epochs.learning_state(config, program, train, validation, params).surrogate
+        scale = jaxsurr.smoothing.smoothing_scale(state.relative_scale, state.spread)
+        z, many = program.model.apply(params, train.inputs), dict(key=jax.random.key(1), num_pairs=64)
+        found = np.mean(jaxsurr.smoothed_metric(program.metric, z, train.targets, scale=scale, **many).value)
+        assert found == pytest.approx(float(value), abs=0.03)
+        scales.append(float(state.relative_scale))
+    assert 0.05 < scales[1] < scales[0]
+    assert np.isfinite(loop.train(config, data, program)["validation"])
+
+
+def test_a_relative_scale_that_is_given_is_kept():
+    config = small(loss="smoothed?relative_scale=0.4")
+    data, program = prepare(config)
+    params = program.model.init(jax.random.key(0), data.train.inputs[:1])
+    state = epochs.learning_state(config, program, data.train, data.validation, params)
+    assert float(state.surrogate.relative_scale) == pytest.approx(0.4)

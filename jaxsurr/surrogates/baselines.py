@@ -79,11 +79,12 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
 
 
 class SmoothedState(NamedTuple):
-    """The key of the noise, the squared size of the predictions when it began, and the number of updates."""
+    """The key of the noise, and `spread`, `step` and `relative_scale` as in `SurrogateState`."""
 
     key: Array
     spread: Array
     step: Array
+    relative_scale: Array
 
 
 @described
@@ -118,7 +119,8 @@ def smoothed(
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
         predictions, targets = prepared(space, predictions, targets, where)
-        return SmoothedState(key, masked_mean(space.spread(predictions, targets), where), jnp.int32(0))
+        size = masked_mean(space.spread(predictions, targets), where)
+        return SmoothedState(key, size, jnp.int32(0), jnp.float32(relative_scale))
 
     def estimate(state, predictions, targets, where, axis_name=None):
         first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * predictions.shape[0]
@@ -127,7 +129,7 @@ def smoothed(
             predictions,
             targets,
             key=state.key,
-            scale=smoothing_scale(relative_scale, state.spread),
+            scale=smoothing_scale(state.relative_scale, state.spread),
             num_pairs=num_pairs,
             where=where,
             space=space,
@@ -168,6 +170,6 @@ def smoothed(
         predictions, targets = prepared(space, predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         size = settling(state.spread, size, state.step, decay, scale_updates)
-        return SmoothedState(key, size, state.step + 1), _NOTHING
+        return state._replace(key=key, spread=size, step=state.step + 1), _NOTHING
 
     return Surrogate(init, loss, update)

@@ -147,7 +147,7 @@ def correlated_gradients(
     check_estimator(estimator, GROUP_SIZE)
 
     def scale_of(state: SurrogateState) -> Array:
-        return smoothing_scale(relative_scale, state.spread)
+        return smoothing_scale(state.relative_scale, state.spread)
 
     def calibration_of(state: SurrogateState) -> Array:
         return calibration(state) if calibrate else jnp.ones_like(state.along)
@@ -166,7 +166,7 @@ def correlated_gradients(
         metrics = outputs[0] if outputs else 1
         size = masked_mean(space.spread(predictions, targets), where)
         zeros = [jnp.zeros((metrics,)) for _ in range(3)]  # three arrays: a buffer can be donated only once
-        state = SurrogateState(None, size, *zeros, jnp.int32(0))
+        state = SurrogateState(None, size, *zeros, jnp.int32(0), jnp.float32(relative_scale))
         return state._replace(family=family.init(key, View(predictions, targets, where), scale_of(state), metrics))
 
     def loss(

@@ -17,6 +17,8 @@ class SurrogateState(NamedTuple):
       length: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
+      relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
+        (`jaxsurr.matched_scale`), and nothing is compiled anew.
     """
 
     family: PyTree
@@ -25,6 +27,7 @@ class SurrogateState(NamedTuple):
     length: Array
     offset: Array
     step: Array
+    relative_scale: Array
 
 
 def running(old: Array, new: Array, step: Array, decay: float) -> Array:

@@ -20,7 +20,7 @@ LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
-# The least value of each number that has one; learning_rate and surrogate.relative_scale must be above it.
+# The least value of each number that has one; learning_rate must be above it.
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": 0, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
@@ -29,7 +29,7 @@ LEAST = {
     "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
-POSITIVE = ("learning_rate", "surrogate.relative_scale")
+POSITIVE = ("learning_rate",)
 
 _KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
 
@@ -66,7 +66,9 @@ def default_config():
         training images at random, "crop,flip" or "flip,rotate=20" (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run`, `study` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients`; `outer_steps` updates before each model step, every `outer_every`
+      surrogate: see `jaxsurr.correlated_gradients`; a `relative_scale` of 0 is matched when the learned loss takes
+        over: the smoothed metric of training rows is then the metric of validation rows (`jaxsurr.matched_scale`);
+        `outer_steps` updates before each model step, every `outer_every`
         steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
         and `heldout` (the share of training rows that are held out; 0: another training batch is used).
       devices: how many to use, 0 for all.

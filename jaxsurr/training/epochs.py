@@ -21,6 +21,7 @@ from jaxsurr.training.program import Program, set_rates
 from jaxsurr.types import Batch, Surrogate
 
 Event = dict[str, Any]
+_MATCHED, _PREDICTED = 2048, 512  # rows to match a scale on, and to predict at once
 
 
 def fresh_state(
@@ -36,6 +37,24 @@ def fresh_state(
     apply = program.outputs if surrogate is program.warm else program.model.apply
     state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(apply), batch)
     return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
+
+
+def learning_state(config: Any, program: Program, train: Split, validation: Split, params: Any) -> bilevel.TrainState:
+    """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split."""
+    state = fresh_state(config, program, train, program.surrogate, params)
+    if program.match is None or not hasattr(state.surrogate, "relative_scale"):
+        return state
+    rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_MATCHED]
+    sample = jax.tree.map(lambda leaf: leaf[rows], train)
+    apply = jax.jit(program.model.apply)
+
+    def predict(split: Split) -> Any:
+        parts = range(0, len(split.inputs), _PREDICTED)
+        return jnp.concatenate([apply(params, jnp.asarray(split.inputs[i : i + _PREDICTED])) for i in parts])
+
+    value = program.metric.mean(predict(validation), validation.targets)
+    found = program.match(predict(sample), sample.targets, value, state.surrogate.spread, jax.random.key(config.seed))
+    return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 
 def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:

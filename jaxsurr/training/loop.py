@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import bilevel, parallel
+from jaxsurr import parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
@@ -24,6 +24,7 @@ from jaxsurr.training.epochs import (
     entry_of,
     epoch_event,
     fresh_state,
+    learning_state,
     outcome,
     refuse_divergence,
     state_after,
@@ -34,7 +35,7 @@ from jaxsurr.training.fallback import decide
 from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, build, compares_parameters
-from jaxsurr.types import Batch, Surrogate
+from jaxsurr.types import Batch
 from jaxsurr.versions import versions
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
@@ -221,15 +222,13 @@ class _Run:
 
     # --- begin, switch, end -------------------------------------------------------------------------------------------
 
-    def fresh(self, surrogate: Surrogate, params: Any = None) -> bilevel.TrainState:
-        return fresh_state(self.config, self.program, self.train, surrogate, params)
-
     def start(self) -> tuple[Any, list[dict[str, Any]], tuple[Any, dict[str, Any]] | None]:
         """State, history and best epoch so far: from the newest checkpoint, or from nothing."""
         place = self.program.executor.place
         epoch = self.checkpoints.epoch() if self.checkpoints else None
         if epoch is None:
-            state, history, best = self.fresh(self.program.warm), [], None
+            state = fresh_state(self.config, self.program, self.train, self.program.warm)
+            history, best = [], None
         else:
             template = state_after(epoch, self.config, self.program, self.train)
             arrays, progress = self.checkpoints.restore({"state": template, "best": template.params})
@@ -247,7 +246,7 @@ class _Run:
         """The learned loss takes over: it is initialised on current predictions, and learned for a while alone."""
         executor = self.program.executor
         host = executor.fetch(state)
-        begun = self.fresh(self.program.surrogate, host.params)
+        begun = learning_state(self.config, self.program, self.train, self.data.validation, host.params)
         state = executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
         flat = []
         for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):

@@ -11,6 +11,7 @@ from jaxsurr import bilevel, losses, models, parallel, surrogates
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
+from jaxsurr.smoothing import matched_scale
 from jaxsurr.training.feed import gather
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, resolve, spell
@@ -35,6 +36,7 @@ class Program(NamedTuple):
         state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
+      match: compiled `(predictions, targets, value, spread, key) -> relative scale`, where that is to be matched.
     """
 
     model: models.Model
@@ -48,6 +50,7 @@ class Program(NamedTuple):
     passes: dict[str, Callable]
     predict_each: Callable
     outputs: Callable
+    match: Callable | None
 
 
 def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
@@ -57,7 +60,9 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     if method.peer is not None:
         return method.peer(metric)
     config, options = method.config, method.config.surrogate
-    shared = dict(num_pairs=options.num_pairs, relative_scale=options.relative_scale)
+    shared = dict(num_pairs=options.num_pairs)
+    if options.relative_scale:  # else it is matched later
+        shared |= dict(relative_scale=options.relative_scale)
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
     shared |= dict(
@@ -170,6 +175,9 @@ def build(
     def predict(params: Any, inputs: Any) -> Any:
         return read(model.apply(params, inputs))
 
+    def match(predictions: Any, targets: Any, value: Any, spread: Any, key: Any) -> Any:
+        return matched_scale(metric, predictions, targets, value, key=key, spread=spread)
+
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
     warm = method.loss or conventional(config.conventional)
@@ -225,6 +233,7 @@ def build(
         passes={phase: jax.jit(jax.vmap(_pass(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
+        match=None if config.surrogate.relative_scale else jax.jit(match),
     )
 
 

@@ -22,6 +22,7 @@ from jaxsurr.training.epochs import (
     entry_of,
     epoch_event,
     fresh_state,
+    learning_state,
     outcome,
     refuse_divergence,
     switch_of,
@@ -92,7 +93,7 @@ class _Group:
         self.failed: dict[int, FloatingPointError] = {}
 
     def go(self) -> list[dict[str, Any] | FloatingPointError]:
-        state = self.stacked([self.fresh(run, self.program.warm) for run in range(len(self.configs))])
+        state = self.stacked([self.fresh(run) for run in range(len(self.configs))])
         validation = [data.validation for data in self.datas]
         inputs = _inputs(validation)
         histories, best = [[] for _ in self.configs], [None for _ in self.configs]
@@ -128,8 +129,12 @@ class _Group:
         """The runs that have not diverged; the others are computed along and forgotten."""
         return [run for run in range(len(self.configs)) if run not in self.failed]
 
-    def fresh(self, run: int, surrogate: Any, params: PyTree = None) -> Any:
-        return fresh_state(self.configs[run], self.program, self.parts[run][0], surrogate, params)
+    def fresh(self, run: int) -> Any:
+        return fresh_state(self.configs[run], self.program, self.parts[run][0], self.program.warm)
+
+    def learning(self, run: int, params: PyTree) -> Any:
+        validation = self.datas[run].validation
+        return learning_state(self.configs[run], self.program, self.parts[run][0], validation, params)
 
     def stacked(self, states: Sequence[Any]) -> Any:
         return self.program.executor.place(jax.tree.map(_stack, *states))
@@ -137,7 +142,7 @@ class _Group:
     def take_over(self, state: Any, epoch: int) -> Any:
         """As for one run: the learned loss is initialised on current predictions, and learned for a while alone."""
         host = self.program.executor.fetch(state)
-        begun = {run: self.fresh(run, self.program.surrogate, _of(host.params, run)) for run in self.alive()}
+        begun = {run: self.learning(run, _of(host.params, run)) for run in self.alive()}
         any_of_them = begun[self.alive()[0]]
         begun = self.stacked([begun.get(run, any_of_them) for run in range(len(self.configs))])
         kept = self.program.executor.place((host.optimizer, host.step))
