@@ -21,7 +21,7 @@ from jaxsurr.training.program import Program, set_rates
 from jaxsurr.types import Batch, Surrogate
 
 Event = dict[str, Any]
-_MATCHED, _PREDICTED = 2048, 512  # rows to match a scale on, and to predict at once
+_READ, _MATCHED, _PREDICTED = 16384, 2048, 512  # training rows to read, to match a scale on, and rows at once
 
 
 def fresh_state(
@@ -40,20 +40,26 @@ def fresh_state(
 
 
 def learning_state(config: Any, program: Program, train: Split, validation: Split, params: Any) -> bilevel.TrainState:
-    """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split."""
+    """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split.
+
+    The gap is that between validation and up to `_READ` training rows, and the smoothed metric is estimated on
+    `_MATCHED` of these: what the metric of so few is off by is added to the value.
+    """
     state = fresh_state(config, program, train, program.surrogate, params)
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
-    rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_MATCHED]
-    sample = jax.tree.map(lambda leaf: leaf[rows], train)
-    apply = jax.jit(program.model.apply)
+    rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_READ]
+    apply, mean = jax.jit(program.model.apply), program.metric.mean
 
-    def predict(split: Split) -> Any:
+    def read(split: Split) -> tuple[Any, Any]:
         parts = range(0, len(split.inputs), _PREDICTED)
-        return jnp.concatenate([apply(params, jnp.asarray(split.inputs[i : i + _PREDICTED])) for i in parts])
+        z = [apply(params, jnp.asarray(split.inputs[i : i + _PREDICTED])) for i in parts]
+        return jnp.concatenate(z), split.targets
 
-    value = program.metric.mean(predict(validation), validation.targets)
-    found = program.match(predict(sample), sample.targets, value, state.surrogate.spread, jax.random.key(config.seed))
+    seen = read(jax.tree.map(lambda leaf: leaf[rows], train))
+    few = jax.tree.map(lambda leaf: leaf[:_MATCHED], seen)
+    value = mean(*read(validation)) + mean(*few) - mean(*seen)
+    found = program.match(*few, value, state.surrogate.spread, jax.random.key(config.seed))
     return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 
