@@ -416,7 +416,7 @@ def test_lengths_and_versions(small, tmp_path):
     path.write_bytes(seal(header, body, version=1))
     with pytest.raises(ValueError, match=r"format version 1.*Learn and save the surrogate anew"):
         jaxsurr.load(path)
-    start, rest = artefact.MAGIC + (1).to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
+    start, rest = artefact.MAGIC + artefact.VERSION.to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
     path.write_bytes(start + hashlib.sha256(start + rest).digest() + rest)
     with pytest.raises(ValueError, match="says that its header has 2147483647 bytes"):
         jaxsurr.load(path)
