@@ -7,10 +7,11 @@ from jaxsurr.artefact import load, read_card, save
 from jaxsurr.diagnosis import Diagnosis, diagnose
 from jaxsurr.fitting import Fitted, fit
 from jaxsurr.frozen import follow_scale, frozen, pretrained
+from jaxsurr.gap import matched_scale
 from jaxsurr.metrics import Metric, metric
 from jaxsurr.reductions import masked_mean
 from jaxsurr.sampling import sample
-from jaxsurr.smoothing import Smoothed, matched_scale, smoothed_metric
+from jaxsurr.smoothing import Smoothed, smoothed_metric
 from jaxsurr.surrogates import correlated_gradients
 from jaxsurr.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 

@@ -19,7 +19,7 @@ LAYERS = [  # lowest first
     {"metrics"},
     {"set_differences"},
     {"smoothing", "sampling"},
-    {"objectives", "networks"},
+    {"objectives", "networks", "gap"},
     {"surrogates"},
     {"file_header"},
     {"state_arrays"},

@@ -299,3 +299,8 @@ def test_matched_scale_stays_in_its_bounds_and_knows_the_direction():
 def test_matched_scale_refuses_bounds_that_are_not_in_order():
     with pytest.raises(ValueError, match=r"low and high must be positive and in this order, got 0\.5 and 0\.1"):
         matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), 0.1, key=KEY, low=0.5, high=0.1)
+
+
+def test_matched_scale_refuses_a_value_that_is_not_finite():
+    with pytest.raises(ValueError, match="value must be the metric of held-out examples, a finite number, got nan"):
+        matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), float("nan"), key=KEY)

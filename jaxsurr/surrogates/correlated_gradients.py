@@ -86,7 +86,8 @@ def correlated_gradients(
         the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
         needs `pullback` and `heldout`.
       num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show.
-      relative_scale: smoothing scale over the spread of the predictions. Larger sees further, smaller is more exact.
+      relative_scale: smoothing scale over the spread of the predictions, to begin with (the state keeps it, see
+        `jaxsurr.matched_scale`). Larger sees further, smaller is more exact.
       spread: in "predictions", standard deviation of the noise that spreads the points where the surrogate is learned
         about the predictions, in smoothing scales.
       value_weight, correlation_weight, penalty_weight: of the objective of the network family.

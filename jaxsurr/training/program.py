@@ -9,9 +9,9 @@ import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
 from jaxsurr.data import Data
+from jaxsurr.gap import matched_scale
 from jaxsurr.metrics import Metric
 from jaxsurr.settings import parse_spec
-from jaxsurr.smoothing import matched_scale
 from jaxsurr.training.feed import gather
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, resolve, spell
