@@ -95,5 +95,5 @@ def test_a_small_copy_runs(path, setting, tmp_path):
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(ValueError, match="'noisy_linear', 'clean_cnn' and 'full'"):
+    with pytest.raises(ValueError, match="'noisy_linear', 'clean_linear', 'clean_cnn' and 'full'"):
         config_of(ROOT / "configs" / "fashion_mnist.py", "noisy")
