@@ -1,4 +1,4 @@
-"""The smoothing scale that tells training from held-out examples."""
+"""The smoothing scale that stands for the gap between training and held-out examples."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import Metric, as_metric
-from jaxsurr.smoothing import smoothed_metric, smoothing_scale
+from jaxsurr.smoothing import prepared, smoothed_metric, smoothing_scale
 from jaxsurr.types import Array, PyTree, Space
 
 
@@ -49,7 +49,8 @@ def matched_scale(
       `[]` float32, for `relative_scale`.
 
     Raises:
-      ValueError: the bounds are not in order, or the value is NaN or infinite.
+      ValueError, TypeError: the bounds are not in order, the value or a prediction is NaN or infinite, or shapes or
+        dtypes do not fit.
 
     >>> import jax, jax.numpy as jnp, jaxsurr
     >>> labels = jnp.arange(200) % 2
@@ -64,6 +65,7 @@ def matched_scale(
         raise ValueError(f"low and high must be positive and in this order, got {low!r} and {high!r}.")
     if checks.is_concrete(value) and not np.all(np.isfinite(value)):
         raise ValueError(f"value must be the metric of held-out examples, a finite number, got {value}.")
+    predictions, targets = prepared(space, predictions, targets, None)
     spread = jnp.mean(space.spread(predictions, targets)) if spread is None else spread
     value = jnp.ravel(jnp.asarray(value))[0]
 

@@ -304,3 +304,5 @@ def test_matched_scale_refuses_bounds_that_are_not_in_order():
 def test_matched_scale_refuses_a_value_that_is_not_finite():
     with pytest.raises(ValueError, match="value must be the metric of held-out examples, a finite number, got nan"):
         matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), float("nan"), key=KEY)
+    with pytest.raises(ValueError, match="NaN or infinit"):
+        matched_scale(metrics.error_rate, jnp.full((2, 2), jnp.nan), jnp.arange(2), 0.1, key=KEY)
