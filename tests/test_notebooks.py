@@ -56,6 +56,7 @@ def test_is_committed_as_it_ran(path):
     outputs = [output for cell in cells for output in cell.outputs]
     assert {output.output_type for output in outputs} <= {"stream", "execute_result"}
     assert all(output.name == "stdout" for output in outputs if output.output_type == "stream")
+    assert all(len(cell.source.split()) > 2 for cell in notebook.cells if cell.cell_type == "markdown"), "no prose"
     assert path.stat().st_size < 500_000
     assert not re.search(r"/(home|root|tmp|work)/", path.read_text()), "the path of a machine"
 
