@@ -45,6 +45,19 @@ def test_baselines_join_and_every_loss_has_every_seed(finished):
     assert "2 tuning trials for each loss" in (path / "table.md").read_text()
 
 
+def test_it_says_what_the_learned_losses_add_to_a_choice_on_validation(finished):
+    path, _, outcome, _ = finished
+    found = outcome["selection"]
+    everything = {row["loss"] for row in outcome["rows"]}
+    for kind, losses in (("known", everything - {"smoothed"}), ("all", everything)):
+        best = {}
+        for run in (run for run in outcome["runs"] if run["loss"] in losses):
+            best.setdefault(run["seed"], []).append((run["validation"], run["test"]))
+        assert found[kind] == pytest.approx(np.mean([min(runs, key=lambda pair: pair[0])[1] for runs in best.values()]))
+    assert sum(found["picked"].values()) == 2
+    assert f"{found['known']:.4f} with the conventional losses" in (path / "table.md").read_text()
+
+
 def test_equal_trials_and_no_test_figure_in_tuning(finished):
     path, _, _, _ = finished
     entries = read_results(path / RESULTS).values()

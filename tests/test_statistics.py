@@ -69,6 +69,31 @@ def test_bad_input():
         table({"a": {0: 0.5}, "b": {}})
 
 
+NAN = float("nan")
+VALIDATION = {"a": {0: 0.3, 1: 0.4, 2: NAN}, "b": {0: 0.2, 1: 0.5, 2: 0.9}, "new": {0: 0.2, 1: 0.1, 2: NAN}}
+TEST = {"a": {0: 0.31, 1: 0.41, 2: NAN}, "b": {0: 0.22, 1: 0.52, 2: 0.92}, "new": {0: 0.23, 1: 0.13, 2: NAN}}
+
+
+def test_a_loss_is_chosen_on_validation_for_each_seed():
+    among = ["a", "b", "new"]  # of equals the first; a run that diverged never
+    assert statistics.chosen(VALIDATION, higher_is_better=False, among=among) == {0: "b", 1: "new", 2: "b"}
+    assert statistics.chosen(VALIDATION, higher_is_better=True, among=among) == {0: "a", 1: "b", 2: "b"}
+    late = VALIDATION | {"late": {1: 0.0}}
+    assert statistics.chosen(late, higher_is_better=False, among=["a", "late"]) == {1: "late"}
+    assert statistics.chosen(VALIDATION, higher_is_better=False, among=[]) == {}
+
+
+def test_what_a_new_loss_adds_is_read_on_test_where_validation_chose():
+    found = statistics.selection(TEST, VALIDATION, higher_is_better=False, known=["a", "b"])
+    assert found["known"] == pytest.approx((0.22 + 0.41 + 0.92) / 3)
+    assert found["all"] == pytest.approx((0.22 + 0.13 + 0.92) / 3)
+    assert found["difference"] == pytest.approx(-0.28 / 3) and found["verdict"] == "tie"
+    assert found["picked"] == {"b": 2, "new": 1}
+    alone = statistics.selection(TEST, VALIDATION, higher_is_better=False, known=["a"])
+    assert alone["known"] == pytest.approx(0.36)  # the seed on which it diverged is left out of both
+    assert statistics.selection(TEST, VALIDATION, higher_is_better=False, known=[]) is None
+
+
 def test_false_wins_come_at_the_stated_rate():
     """2,000 comparisons of two losses that are the same but for chance: 5 % of the intervals exclude zero."""
     rng = np.random.default_rng(0)

@@ -173,7 +173,9 @@ def compare(
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
 
     Returns:
-      `{"rows": [...], "runs": [...]}`: rows of the table, best first, and all runs that they were made from.
+      `{"rows": [...], "runs": [...], "selection": {...}}`: rows of the table, best first, all runs that they were made
+      from, and what losses learned from the metric add to a choice among the conventional ones on validation
+      (`jaxsurr.training.statistics.selection`; None where only one kind ran).
 
     Raises:
       ValueError: a loss, a metric and the targets do not fit; fewer than two seeds; the directory belongs to another

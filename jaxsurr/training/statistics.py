@@ -1,7 +1,8 @@
 """Paired comparisons of losses over seeds: differences, intervals, corrected p-values, verdicts."""
 
+import collections
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,3 +121,62 @@ def rows(
         row["p (Holm)"] = p
     sign = -1 if higher_is_better else 1
     return sorted(out, key=lambda row: math.inf if row["test"] is None else sign * row["test"])
+
+
+def chosen(
+    validation: Mapping[str, Mapping[int, float]], *, higher_is_better: bool, among: Collection[str]
+) -> dict[int, str]:
+    """The loss that is best on validation, for each seed that all of them have; of equals the first.
+
+    Args:
+      validation: of each loss its validation metric by seed; NaN for a run that diverged, which is never chosen.
+      higher_is_better: direction of the metric.
+      among: the losses to choose from.
+
+    >>> chosen({"a": {0: 0.3, 1: 0.4}, "b": {0: 0.2, 1: 0.5}}, higher_is_better=False, among=["a", "b"])
+    {0: 'b', 1: 'a'}
+    """
+    sign = -1 if higher_is_better else 1
+    shared = set.intersection(*(set(validation[loss]) for loss in among)) if among else set()
+    found = {}
+    for seed in sorted(shared):
+        values = {loss: sign * validation[loss][seed] for loss in among if math.isfinite(validation[loss][seed])}
+        if values:
+            found[seed] = min(values, key=values.__getitem__)
+    return found
+
+
+def selection(
+    test: Mapping[str, Mapping[int, float]],
+    validation: Mapping[str, Mapping[int, float]],
+    *,
+    higher_is_better: bool,
+    known: Collection[str],
+) -> dict[str, Any] | None:
+    """What other losses add for somebody who tries all and keeps, for each seed, the one that is best on validation.
+
+    Args:
+      test, validation, higher_is_better: as for `rows`.
+      known: the losses to choose from without the others.
+
+    Returns:
+      `known` and `all`, mean test metric of the choice among the known losses and among all, over seeds; how many times
+      each loss is `picked` among all; and `paired` of all minus known. None where there is nothing to choose from.
+
+    >>> test = {"a": {0: 0.3, 1: 0.4}, "b": {0: 0.2, 1: 0.5}}
+    >>> found = selection(test, test, higher_is_better=False, known=["a"])
+    >>> round(found["known"], 2), round(found["all"], 2), found["picked"]
+    (0.35, 0.3, {'b': 1, 'a': 1})
+    """
+    without = chosen(validation, higher_is_better=higher_is_better, among=known)
+    picked = chosen(validation, higher_is_better=higher_is_better, among=test)
+    seeds = sorted(without.keys() & picked.keys())
+    if not seeds:
+        return None
+    before, after = (np.array([test[of[seed]][seed] for seed in seeds]) for of in (without, picked))
+    return {
+        "known": float(before.mean()),
+        "all": float(after.mean()),
+        "picked": dict(collections.Counter(picked[seed] for seed in seeds).most_common()),
+        **paired(after - before, higher_is_better),
+    }
