@@ -106,6 +106,19 @@ def test_lost_and_half_written_lines_are_made_again(finished, tmp_path):
     assert len(read_results(again / RESULTS)) == len(lines)
 
 
+def test_what_is_left_is_counted_without_results_of_other_losses(finished, tmp_path):
+    path, config, _, _ = finished
+    lines = (path / RESULTS).read_text().splitlines(keepends=True)
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "config.json").write_text((path / "config.json").read_text())
+    (again / RESULTS).write_text("".join(line for line in lines if '"key": "run | cross_entropy |' not in line))
+    events = []
+    fewer = [loss for loss in LOSSES if loss != "expected_error"]
+    jaxsurr.compare(config, fewer, 2, workdir=again, report=events.append, figures=False)
+    assert [event["left"] for event in events if event["event"] == "run"] == [2, 2]  # side by side, so said at once
+
+
 def test_results_of_another_config_are_refused(finished):
     path, config, _, _ = finished
     before = (path / RESULTS).read_bytes()

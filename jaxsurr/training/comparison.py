@@ -224,7 +224,7 @@ def _run_some(path: pathlib.Path, plan: Plan, done: dict[str, Any], runner: _Run
                 now = read_results(path / RESULTS)  # others may have ended some between our reading and our claims
                 mine = [job for job in mine if job.key not in now]
                 for job in mine:
-                    counts = {"done": len(done), "left": plan.total - len(done), "skipped": skipped}
+                    counts = {"done": len(done), "left": plan.left(done), "skipped": skipped}
                     tell({"event": "run", "key": job.key, "setting": job.setting, **counts})
                 if mine:
                     append(path / RESULTS, runner(mine))

@@ -41,7 +41,6 @@ class Plan:
         self.reference = config.reference or losses[0]
         self.seeds = range(config.seed, config.seed + config.seeds)
         self.trials = {loss: tuning.trials(loss, config.trials, config.learning_rate) for loss in losses}
-        self.total = len(losses) * (len(self.seeds) + self.tuned() * len(self.tuning_seeds()))
 
     def tuned(self) -> int:
         """Trials that have to be run; with one there is nothing to choose."""
@@ -93,6 +92,13 @@ class Plan:
             if None not in chosen.values():
                 runs = (Job(key_of("run", loss, seed), loss, setting, seed) for seed, setting in chosen.items())
                 yield from missing(runs, lambda job: without_rates(job.setting))
+
+    def left(self, done: dict[str, Any]) -> int:
+        """How many runs are missing; results of other losses and seeds, from earlier calls, do not count."""
+        keys = [key_of("run", loss, seed) for loss in self.losses for seed in self.seeds]
+        if self.tuned():
+            keys += [key for loss in self.losses for seed in self.tuning_seeds() for key in self.tuning_keys(loss, seed)]
+        return len(set(keys) - set(done))
 
     def finished(self, done: dict[str, Any]) -> bool:
         return all(key_of("run", loss, seed) in done for loss in self.losses for seed in self.seeds)
