@@ -95,10 +95,10 @@ class Plan:
 
     def left(self, done: dict[str, Any]) -> int:
         """How many runs are missing; results of other losses and seeds, from earlier calls, do not count."""
-        keys = [key_of("run", loss, seed) for loss in self.losses for seed in self.seeds]
-        if self.tuned():
-            keys += [key for loss in self.losses for seed in self.tuning_seeds() for key in self.tuning_keys(loss, seed)]
-        return len(set(keys) - set(done))
+        keys = {key_of("run", loss, seed) for loss in self.losses for seed in self.seeds}
+        for loss in self.losses if self.tuned() else ():
+            keys.update(*(self.tuning_keys(loss, seed) for seed in self.tuning_seeds()))
+        return len(keys - set(done))
 
     def finished(self, done: dict[str, Any]) -> bool:
         return all(key_of("run", loss, seed) in done for loss in self.losses for seed in self.seeds)
