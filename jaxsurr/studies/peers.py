@@ -88,7 +88,10 @@ def fit(
 
     def run(step, state, key, number):
         rows = jax.random.permutation(key, jnp.arange(number * BATCH_SIZE) % len(data.train.inputs))
-        body = lambda state, rows: (step(state, jax.tree.map(lambda leaf: leaf[rows], data.train))[0], None)  # noqa: E731
+
+        def body(state, rows):
+            return step(state, jax.tree.map(lambda leaf: leaf[rows], data.train))[0], None
+
         return jax.lax.scan(body, state, rows.reshape(number, BATCH_SIZE))[0]
 
     def value(params, batch):
@@ -105,7 +108,7 @@ def fit(
     if learned is not None:
         state = state._replace(surrogate=learned)
     elif learn:
-        state = run(burn, state, burn_key, BURN_IN)._replace(step=state.step)
+        state = run(burn, state, burn_key, BURN_IN)._replace(step=state.step)  # training begins at step 0
     start = (state, (value(params, data.validation), params))
     (_, (validation, chosen)), predictions = jax.lax.scan(epoch, start, jax.random.split(order_key, epochs))
     return Fit(validation, value(chosen, data.test), chosen, predictions)
