@@ -15,10 +15,10 @@ Cost on two CPU cores: `noisy_linear` 6 minutes, `clean_linear` 4, `clean_cnn` 2
 `full` is meant for an accelerator and was not timed.
 Expect (mean test error of ten seeds for the first, of five for the others): `noisy_linear`, tuned with three trials,
 correlated gradients 0.1586, value fit 0.1592, generalised cross-entropy 0.1595, smoothed metric 0.1608, cross-entropy
-0.1784; `clean_linear`, tuned with four
-trials, generalised cross-entropy 0.1498, correlated gradients 0.1503, cross-entropy 0.1542; `clean_cnn` with 12,000
-images, 10,200 of them to train on, label smoothing 0.132, cross-entropy 0.135, smoothed metric 0.136, correlated
-gradients 0.137: without noise, and with a model that can fit, there is no mismatch to gain from.
+0.1784; `clean_linear`, tuned with four trials, generalised cross-entropy 0.1498, correlated gradients 0.1503,
+cross-entropy 0.1542; `clean_cnn` with 12,000 images, 10,200 of them to train on, label smoothing 0.132, cross-entropy
+0.135, smoothed metric 0.136, correlated gradients 0.137: without noise, and with a model that can fit, there is no
+mismatch to gain from.
 """
 
 from jaxsurr.training import default_config, update
