@@ -192,7 +192,8 @@ def assert_same(found, expected):
     a mean of the devices' own means or a gradient that is added twice makes more than 1e-1.
 
     Coefficients of a basis solve a system of such sums, whose atoms overlap: what the sums differ by, here 1e-7, is
-    multiplied by its condition, some 8e4. So the sums (`gram`, `cross`) are held to 1e-5, and what is solved from them to 1e-3.
+    multiplied by its condition, some 8e4 at most. So the sums (`gram`, `cross`) are held to 1e-5, and what is solved
+    from them to 1e-3.
     """
     assert found.keys() == expected.keys()
     for name, array in expected.items():
