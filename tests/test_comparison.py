@@ -91,13 +91,18 @@ def test_same_call_again_runs_nothing(finished):
     assert table(path) == before and (path / RESULTS).read_bytes() == lines and events == []
 
 
+def begun(path, again, results):
+    """A directory of the same comparison with other results in it."""
+    again.mkdir()
+    (again / "config.json").write_text((path / "config.json").read_text())
+    (again / RESULTS).write_bytes(results)
+    return again
+
+
 def test_lost_and_half_written_lines_are_made_again(finished, tmp_path):
     path, config, _, _ = finished
     lines = (path / RESULTS).read_bytes().splitlines(keepends=True)
-    again = tmp_path / "again"
-    again.mkdir()
-    (again / "config.json").write_text((path / "config.json").read_text())
-    (again / RESULTS).write_bytes(b"".join(lines[:-2]) + lines[-2][:40])
+    again = begun(path, tmp_path / "again", b"".join(lines[:-2]) + lines[-2][:40])
     events = []
     jaxsurr.compare(config, LOSSES, 2, workdir=again, report=events.append, figures=False)
     assert table(again) == table(path)
@@ -108,11 +113,9 @@ def test_lost_and_half_written_lines_are_made_again(finished, tmp_path):
 
 def test_what_is_left_is_counted_without_results_of_other_losses(finished, tmp_path):
     path, config, _, _ = finished
-    lines = (path / RESULTS).read_text().splitlines(keepends=True)
-    again = tmp_path / "again"
-    again.mkdir()
-    (again / "config.json").write_text((path / "config.json").read_text())
-    (again / RESULTS).write_text("".join(line for line in lines if '"key": "run | cross_entropy |' not in line))
+    lines = (path / RESULTS).read_bytes().splitlines(keepends=True)
+    kept = b"".join(line for line in lines if b'"key": "run | cross_entropy |' not in line)
+    again = begun(path, tmp_path / "again", kept)
     events = []
     fewer = [loss for loss in LOSSES if loss != "expected_error"]
     jaxsurr.compare(config, fewer, 2, workdir=again, report=events.append, figures=False)

@@ -14,7 +14,7 @@
   with that model.
 
 Data, models and sizes are ours, for two CPU cores. Each loss has three learning rates, and keeps the rate and the epoch
-that are best on validation; test rows are read once. A line of JSON is printed for each loss and seed, and a table of
+that are best on validation; test rows choose nothing. A line of JSON is printed for each loss and seed, and a table of
 paired differences for each case. About 15 minutes on one CPU core.
 """
 
