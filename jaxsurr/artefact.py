@@ -11,7 +11,6 @@ Nothing in a file is imported or executed. Names are looked up in the registries
 from them must ask for just the arrays that the file holds.
 """
 
-import contextlib
 import datetime
 import hashlib
 import json
@@ -24,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsurr import files
 from jaxsurr.file_header import example_of_shapes, parse_header, shapes_of_example
 from jaxsurr.state_arrays import named, pack, template, unpack
 from jaxsurr.surrogates import METHODS
@@ -133,25 +133,9 @@ def save(
         raise ValueError(f"settings and card must be plain data that JSON holds, without NaN: {error}") from error
     start = MAGIC + VERSION.to_bytes(4, "little")
     rest = len(text).to_bytes(4, "little") + text + body
-    _replace(path, start + hashlib.sha256(start + rest).digest() + rest)
+    with files.writing(path):
+        files.replace(path, start + hashlib.sha256(start + rest).digest() + rest)
     return path
-
-
-def _replace(path: pathlib.Path, data: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise type(error)(
-            f"{path} could not be written: {error.strerror or error}. What was there before is untouched."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:

@@ -11,7 +11,7 @@ PACKAGE = Path(jaxsurr.__file__).parent
 
 LAYERS = [  # lowest first
     {"types"},
-    {"checks", "advice", "versions"},
+    {"checks", "advice", "files", "versions"},
     {"reductions", "settings"},
     {"correlation", "decoding", "geometry"},
     {"losses"},

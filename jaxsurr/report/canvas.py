@@ -3,9 +3,12 @@
 Figures are matplotlib's own objects, without its global state: nothing opens a window, and none has to be closed.
 """
 
+import io
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any
+
+from jaxsurr import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +67,7 @@ def light_colours() -> Any:
 
 
 def save(figure: "Figure", path: str | os.PathLike) -> pathlib.Path:
-    """Writes a figure as a PNG at 150 dots per inch, and creates the folders above it.
+    """Writes a figure as a PNG at 150 dots per inch, whole or not at all, and creates the folders above it.
 
     Args:
       figure: what a function of `jaxsurr.report` returns.
@@ -75,10 +78,14 @@ def save(figure: "Figure", path: str | os.PathLike) -> pathlib.Path:
 
     Raises:
       ValueError: the path has another ending.
+      OSError: it cannot be written.
     """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"figures are written as PNG: path must end in '.png', got {str(path)!r}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format="png")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=150, format="png")
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(path, drawn.getvalue())
     return path

@@ -1,11 +1,17 @@
-"""Checkpoints of a run by orbax: the newest few, each with the best parameters by validation so far."""
+"""Checkpoints of a run by orbax: the newest few, each with the best parameters by validation so far.
+
+Each carries a SHA-256 of every file that orbax wrote (`manifest`), so that a damaged one is noticed and passed over.
+"""
 
 import pathlib
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxsurr.training import manifest
 from jaxsurr.types import PyTree
 
 
@@ -39,7 +45,7 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(
                 self.directory,
                 options=ocp.CheckpointManagerOptions(
-                    max_to_keep=self.keep,
+                    max_to_keep=None,  # older ones go when the newest has its checksums, see `save`
                     create=False,
                     enable_async_checkpointing=False,
                     multiprocessing_options=alone,
@@ -54,8 +60,10 @@ class Checkpoints:
     def save(self, epoch: int, arrays: PyTree, progress: dict[str, Any]) -> None:
         """Writes the checkpoint of an epoch, on process 0.
 
+        Checkpoints of this epoch and later ones, which `restore` has passed over, are removed first.
+
         Args:
-          epoch: its number, larger than that of any checkpoint there is.
+          epoch: its number.
           arrays: a pytree of host arrays; typed keys are kept as their data.
           progress: plain data to go with it.
 
@@ -67,6 +75,8 @@ class Checkpoints:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             manager = self._open()
+            for old in [old for old in manager.all_steps() if old >= epoch]:
+                manager.delete(old)
             manager.save(
                 epoch,
                 args=self._ocp.args.Composite(
@@ -74,6 +84,9 @@ class Checkpoints:
                     progress=self._ocp.args.JsonSave(progress),
                 ),
             )
+            manifest.write(self.directory / str(epoch))
+            for old in sorted(manager.all_steps())[: -self.keep]:
+                manager.delete(old)
         except (OSError, ValueError) as error:  # tensorstore reports a full disk as a long ValueError
             full = "No space left on device"
             reason = full if full in str(error) else _first_line(error)
@@ -83,44 +96,72 @@ class Checkpoints:
             ) from error
 
     def epoch(self) -> int | None:
-        """The epoch of the newest checkpoint, or None where there is none."""
+        """The epoch of the newest checkpoint, sound or not, or None where there is none."""
         return self._open().latest_step() if self.directory.is_dir() else None
 
-    def restore(self, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        """The newest checkpoint: its arrays and its progress.
+    def restore(self, template: PyTree | Callable[[int], PyTree]) -> tuple[PyTree, dict[str, Any]]:
+        """The newest checkpoint that is sound: its arrays and its progress.
+
+        One without checksums (of an earlier version, or cut off before they were written) serves where no other does.
 
         Args:
-          template: a pytree like the one that was saved; typed keys are made anew from their data.
+          template: a pytree like the one that was saved, or a function that gives it for an epoch; typed keys are made
+            from their data.
 
         Raises:
-          ValueError: it is damaged, or there is none.
+          ValueError: there is none, or none is sound.
         """
-        epoch = self.epoch()
-        if epoch is None:
+        if self.epoch() is None:
             raise ValueError(f"there is no checkpoint in {self.directory}; the run has to be made first.")
+        newest_first = sorted(self._manager.all_steps(), reverse=True)
+        faults = {epoch: manifest.fault(self.directory / str(epoch)) for epoch in newest_first}
+        order = [epoch for epoch in newest_first if faults[epoch] is None]
+        order += [epoch for epoch in newest_first if faults[epoch] == manifest.MISSING]
+        for epoch in order:
+            like = template(epoch) if callable(template) else template
+            try:
+                found = self._read(epoch, like)
+            except Exception as error:  # orbax and what it builds on have many of their own
+                faults[epoch] = f"{type(error).__name__}: {_first_line(error)}"
+                continue
+            self._warn(faults, epoch)
+            return found
+        wrong = "; ".join(f"{epoch}: {fault}" for epoch, fault in faults.items())
+        raise ValueError(
+            f"no checkpoint in {self.directory} can be read ({wrong}). Put back a whole copy, delete that folder to "
+            "begin from the first epoch, or choose another --workdir."
+        )
+
+    def _read(self, epoch: int, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
         plain = _without_keys(template)
-        try:
-            restored = self._manager.restore(
-                epoch,
-                args=self._ocp.args.Composite(
-                    arrays=self._ocp.args.PyTreeRestore(
-                        plain,
-                        restore_args=jax.tree.map(lambda _: self._ocp.RestoreArgs(restore_type="np.ndarray"), plain),
-                    ),
-                    progress=self._ocp.args.JsonRestore(),
+        restored = self._manager.restore(
+            epoch,
+            args=self._ocp.args.Composite(
+                arrays=self._ocp.args.PyTreeRestore(
+                    plain,
+                    restore_args=jax.tree.map(lambda _: self._ocp.RestoreArgs(restore_type="np.ndarray"), plain),
                 ),
-            )
-            arrays, progress = restored["arrays"], restored["progress"]
-            if progress is None or [np.shape(leaf) for leaf in jax.tree.leaves(arrays)] != [
-                np.shape(leaf) for leaf in jax.tree.leaves(plain)
-            ]:
-                raise ValueError("it does not hold what this run saves")
-        except Exception as error:
-            raise ValueError(
-                f"the checkpoint {self.directory / str(epoch)} cannot be read ({type(error).__name__}: "
-                f"{_first_line(error)}). Delete that folder to go on from an older one, or choose another --workdir."
-            ) from error
+                progress=self._ocp.args.JsonRestore(),
+            ),
+        )
+        arrays, progress = restored["arrays"], restored["progress"]
+        shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (arrays, plain)]
+        if progress is None or shapes[0] != shapes[1]:
+            raise ValueError("it does not hold what this run saves")
         return _with_keys(arrays, template), progress
+
+    def _warn(self, faults: dict[int, str | None], used: int) -> None:
+        """Names the checkpoints that are passed over, and one that is used without checksums."""
+        over = {epoch: fault for epoch, fault in faults.items() if fault and epoch > used}
+        if over:
+            wrong = "; ".join(f"{self.directory / str(epoch)}: {fault}" for epoch, fault in over.items())
+            warnings.warn(f"passed over what is not sound ({wrong}); that of epoch {used} is used.", stacklevel=3)
+        if faults[used] == manifest.MISSING:
+            warnings.warn(
+                f"{self.directory / str(used)} has no checksums, as an earlier version wrote it or its writing was cut "
+                "off; it is used as it is.",
+                stacklevel=3,
+            )
 
     def close(self) -> None:
         """Ends the work of the manager."""

@@ -30,10 +30,12 @@ from jaxsurr.data import Data
 from jaxsurr.settings import parse_spec
 from jaxsurr.training import records, side_by_side
 from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training.lines import OPEN, Expected, read_results
+from jaxsurr.training.locks import lock
 from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.plan import Job, Plan
 from jaxsurr.training.program import Program, without_rates
-from jaxsurr.training.results import RESULTS, append, lock, read_results, summarise
+from jaxsurr.training.results import RESULTS, append, summarise
 from jaxsurr.versions import versions
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
@@ -44,13 +46,11 @@ BASELINES = {
     "lists": ("list_softmax", "list_logistic", "smoothed"),
 }
 _PROGRAMS = 8  # compiled ones that are kept
-# What may differ between two commands that go on with the same comparison.
-_OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
 
 
 def identity(config: Any) -> dict[str, Any]:
     """The part of a config that all runs of a comparison share; losses and seeds can be added later."""
-    return {name: value for name, value in as_dict(config).items() if name not in _OPEN}
+    return {name: value for name, value in as_dict(config).items() if name not in OPEN}
 
 
 def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class _Runner:
         return side_by_side.capacity(self.single(job), self.data(job.seed), self.program(job))
 
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-        started = time.time()
+        started = time.monotonic()
         configs, program = [self.single(job) for job in jobs], self.program(jobs[0])
         datas = [
             self.data(job.seed)._replace(test=None) if job.purpose == "tune" else self.data(job.seed) for job in jobs
@@ -104,8 +104,10 @@ class _Runner:
             outcomes = side_by_side.train_together(configs, datas, program, report=self.report)
         else:
             outcomes = [self.alone(*run, program) for run in zip(configs, datas, strict=True)]
-        seconds = round((time.time() - started) / len(jobs), 1)
-        return [self.entry(*run, program, seconds) for run in zip(jobs, configs, outcomes, strict=True)]
+        seconds = round((time.monotonic() - started) / len(jobs), 1)
+        entries = [self.entry(*run, program, seconds) for run in zip(jobs, configs, outcomes, strict=True)]
+        together = {"group": [job.key for job in jobs]} if len(jobs) > 1 else {}
+        return [entry | together for entry in entries]
 
     def alone(self, config: Any, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
         try:
@@ -193,23 +195,27 @@ def compare(
     tell = report or (lambda event: None)
     first = load_data(config)
     everything = with_baselines(config.losses, first.kind, config.metric)
+    measured = {}
     for loss in everything:  # all that cannot work is said before anything runs
-        prepare(_single(config, loss, config.seed), data=first, model=model)
+        metric = prepare(_single(config, loss, config.seed), data=first, model=model)[1].metric
+        measured[loss] = metric.name, metric.higher_is_better
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
     (path / "claims").mkdir(exist_ok=True)
-    runner = _Runner(config, tell, model)
+    runner, expected = _Runner(config, tell, model), Expected(identity(config), measured)
     warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
-        done = read_results(path / RESULTS, warn)
+        done = read_results(path / RESULTS, warn, expected)
         if plan.finished(done):
             break
-        if not _run_some(path, plan, done, runner, tell):
+        if not _run_some(path, plan, expected, done, runner, tell):
             time.sleep(0.5)  # all that can be run now is being run by other processes
     return summarise(path, plan, done, figures=figures)
 
 
-def _run_some(path: pathlib.Path, plan: Plan, done: dict[str, Any], runner: _Runner, tell: Callable) -> bool:
+def _run_some(
+    path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: _Runner, tell: Callable
+) -> bool:
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0
     for group in plan.groups(done):
@@ -221,7 +227,9 @@ def _run_some(path: pathlib.Path, plan: Plan, done: dict[str, Any], runner: _Run
                 if not (mine := list(mine)):
                     skipped += len(jobs)
                     continue
-                now = read_results(path / RESULTS)  # others may have ended some between our reading and our claims
+                now = read_results(
+                    path / RESULTS, expected=expected
+                )  # others may have ended some between our reading and our claims
                 mine = [job for job in mine if job.key not in now]
                 for job in mine:
                     counts = {"done": len(done), "left": plan.left(done), "skipped": skipped}

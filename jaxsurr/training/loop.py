@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,10 @@ from jaxsurr import parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import records, thresholds
+from jaxsurr.training import locks, records, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.epochs import (
     Event,
     better,
@@ -31,6 +33,7 @@ from jaxsurr.training.epochs import (
     switch_of,
     warn_if_flat,
 )
+from jaxsurr.training.events import TensorBoard
 from jaxsurr.training.fallback import decide
 from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
@@ -127,22 +130,32 @@ def run(
     Raises:
       ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
       FloatingPointError: the model diverged.
-      OSError: the directory cannot be written.
+      OSError: the directory cannot be written, or another run is at work in it (`BlockingIOError`).
     """
     validate(config)
     result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
     if result_file.exists():
-        return records.read_json(result_file, "Delete it, and the same command makes it again.")
+        return read_result(result_file, as_dict(config))
     if data is None or program is None:
         data, program = prepare(config, model=model)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
-    started = time.time()
+    with locks.alone(path):
+        if locks.agreed(result_file.exists()):  # another process has ended meanwhile
+            return read_result(result_file, as_dict(config))
+        return _run_alone(config, path, data, program, report or (lambda event: None))
+
+
+def _run_alone(
+    config: Any, path: pathlib.Path, data: Data, program: Program, report: Callable[[Event], None]
+) -> dict[str, Any]:
+    """The run of a work directory that nobody else is at work in."""
+    started = time.monotonic()
 
     def go(this: Any) -> dict[str, Any]:
         place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
         checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
         try:
-            return _Run(this, data, program, place, checkpoints, report or (lambda event: None)).go()
+            return _Run(this, data, program, place, checkpoints, report).go()
         finally:
             checkpoints.close()
 
@@ -153,14 +166,14 @@ def run(
         "seed": config.seed,
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
-        "seconds": round(time.time() - started, 1),
+        "seconds": round(time.monotonic() - started, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,
         "versions": versions(),
         "config": as_dict(config),
     }
     if jax.process_index() == 0:
-        records.write_json(result_file, result)
+        records.write_json(path / "result.json", sealed(result))
     return result
 
 
@@ -201,7 +214,7 @@ class _Run:
 
     def go(self) -> dict[str, Any]:
         state, history, best = self.start()
-        log = self.path and records.TensorBoard(self.path / "tensorboard", len(history))
+        log = self.path and TensorBoard(self.path / "tensorboard", len(history))
         with log or contextlib.nullcontext():
             for epoch in range(len(history) + 1, self.config.epochs + 1):
                 learned = epoch > self.switch
@@ -230,13 +243,17 @@ class _Run:
             state = fresh_state(self.config, self.program, self.train, self.program.warm)
             history, best = [], None
         else:
-            template = state_after(epoch, self.config, self.program, self.train)
-            arrays, progress = self.checkpoints.restore({"state": template, "best": template.params})
+            arrays, progress = self.checkpoints.restore(self.template)
             state, history, best = arrays["state"], progress["history"], (arrays["best"], progress["best"])
         if self.path is not None and jax.process_index() == 0:
             # Lines of epochs that are made again go, and so does a line that was cut off.
             records.write_lines(self.path / "metrics.jsonl", history)
         return place(state), history, best
+
+    def template(self, epoch: int) -> dict[str, Any]:
+        """What the checkpoint of an epoch holds: its structure, dtypes and shapes."""
+        like = state_after(epoch, self.config, self.program, self.train)
+        return {"state": like, "best": like.params}
 
     def save(self, state: Any, history: list[dict[str, Any]], best: tuple[Any, dict[str, Any]]) -> None:
         arrays = {"state": self.program.executor.fetch(state), "best": best[0]}
@@ -283,7 +300,7 @@ class _Run:
             predictions = thresholds.shifted(self.program.metric, predictions, targets, entry)
         return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
 
-    def record(self, entry: dict[str, Any], log: records.TensorBoard | None) -> None:
+    def record(self, entry: dict[str, Any], log: TensorBoard | None) -> None:
         if log is not None and jax.process_index() == 0:
             records.append_line(self.path / "metrics.jsonl", entry)
             log.write(entry)

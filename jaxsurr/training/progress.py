@@ -59,7 +59,7 @@ def lines(stream: TextIO | None = None) -> Callable[[dict[str, Any]], None]:
       stream: where to write, standard error by default.
     """
     stream = sys.stderr if stream is None else stream
-    started, first = time.time(), None
+    started, first = time.monotonic(), None
 
     def report(event: dict[str, Any]) -> None:
         nonlocal first
@@ -68,7 +68,7 @@ def lines(stream: TextIO | None = None) -> Callable[[dict[str, Any]], None]:
         elif event["event"] == "run":
             first = event["done"] if first is None else first
             made = event["done"] - first
-            ahead = f", about {(time.time() - started) / made * event['left'] / 60:.1f} min" if made else ""
+            ahead = f", about {(time.monotonic() - started) / made * event['left'] / 60:.1f} min" if made else ""
             print(f"{event['key']}: {event['left']} runs left{ahead}", file=stream, flush=True)
 
     return report

@@ -1,16 +1,17 @@
 """Files that a run leaves: written whole or not at all, refused where they belong to another run."""
 
-import contextlib
+import functools
 import json
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 
+from jaxsurr import files
 from jaxsurr.training.config import as_dict, default_config, flatten
 
+DEEPEST = 20  # of JSON
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
 
 
@@ -43,20 +44,33 @@ def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib
                 "Nothing was changed there; choose another --workdir."
             )
         return path
-    before, now = read_json(marker), flatten(config)
+    before = read_json(marker)
     if not isinstance(before, dict):
         raise ValueError(f"{marker} is not the config of a run. Nothing was changed there; choose another --workdir.")
-    usual = flatten(as_dict(default_config()))  # what a config from before a field was known has meant
-    before = {key: value for key, value in usual.items() if key in now} | flatten(before)
-    differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    differ = differences(before, config)
     if differ:
-        shown = ", ".join(f"{k} ({before.get(k)!r} there, {now.get(k)!r} here)" for k in differ[:4])
-        more = f" and {len(differ) - 4} more" if len(differ) > 4 else ""
         raise ValueError(
-            f"{path} belongs to a run with another config: {shown}{more}. "
-            "Nothing was changed there; choose another --workdir."
+            f"{path} belongs to a run with another config: {differ}. Nothing was changed there; choose another "
+            "--workdir."
         )
     return path
+
+
+def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """The fields in which a config that was kept differs from one at hand, in words; "" where there are none.
+
+    A field that was not known yet when the config was kept has its default.
+    """
+    now = flatten(here)
+    before = {name: value for name, value in _defaults().items() if name in now} | flatten(there)
+    differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    shown = ", ".join(f"{k} ({before.get(k)!r:.100} there, {now.get(k)!r:.100} here)" for k in differ[:4])
+    return shown + (f" and {len(differ) - 4} more" if len(differ) > 4 else "")
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    return flatten(as_dict(default_config()))
 
 
 def open_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib.Path:
@@ -79,17 +93,29 @@ def open_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib.
     return path
 
 
-@contextlib.contextmanager
-def writing(path: pathlib.Path) -> Iterator[None]:
-    """Says of an error of the file system what was to be written, and what can be done about it."""
+writing = functools.partial(
+    files.writing,
+    advice="Free some space, see to the permissions, or choose another --workdir; the same command then goes on.",
+)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON text holds.
+
+    Raises:
+      ValueError: it is not JSON, not even text, or nested deeper than anything that is written here.
+    """
     try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise type(error)(
-            f"{path} could not be written: {reason}. What was there before is untouched. Free some space, see to the "
-            "permissions, or choose another --workdir; the same command then goes on."
-        ) from error
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for part in level if isinstance(part, dict | list)]
+        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)]
+    if level:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return value
 
 
 def read_json(path: pathlib.Path, advice: str = "Put back a whole copy, or choose another --workdir.") -> Any:
@@ -103,13 +129,17 @@ def read_json(path: pathlib.Path, advice: str = "Put back a whole copy, or choos
       ValueError: it is damaged.
     """
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not even text
+        return parse_json(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path} is damaged, it is not whole JSON ({error}). {advice}") from error
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all: beside it first, then in its place."""
+    """Writes a JSON file whole or not at all.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -119,14 +149,8 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       OSError: it cannot be written.
     """
-    beside = path.with_name(path.name + f".{os.getpid()}.part")
     with writing(path):
-        try:
-            beside.write_text(text)
-            os.replace(beside, path)
-        finally:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
+        files.replace(path, text.encode())
 
 
 def write_lines(path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
@@ -135,41 +159,10 @@ def write_lines(path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
 
 
 def append_line(path: pathlib.Path, entry: dict[str, Any]) -> None:
-    """Adds a record to a JSON-lines file.
+    """Adds a record to a JSON-lines file of this process.
 
     Raises:
       OSError: it cannot be written.
     """
-    with writing(path), path.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-class TensorBoard:
-    """The entries of a history as TensorBoard events, on process 0; what is buffered is written when it is left."""
-
-    def __init__(self, path: pathlib.Path, done: int):
-        self.path, self.writer = path, None
-        if jax.process_index() == 0:
-            from tensorboardX import SummaryWriter
-
-            with writing(path):
-                self.writer = SummaryWriter(str(path), purge_step=done + 1)
-
-    def write(self, entry: dict[str, Any]) -> None:
-        with writing(self.path):
-            for name, value in entry.items():
-                for i, number in enumerate(value if isinstance(value, list) else [value]):
-                    if isinstance(number, float):
-                        self.writer.add_scalar(name if i == 0 else f"{name}_{i}", number, entry["epoch"])
-
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        try:
-            with writing(self.path):
-                if self.writer is not None:
-                    self.writer.close()
-        except OSError:
-            if error is None:  # else what went wrong first is what has to be said
-                raise
+    with writing(path):
+        files.append(path, json.dumps(entry).encode() + b"\n")

@@ -3,68 +3,31 @@
 A table and figures are made from them, and can be made again.
 """
 
-import contextlib
 import csv
-import fcntl
 import io
 import json
-import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from jaxsurr import files
 from jaxsurr import report as figures_of
 from jaxsurr.settings import parse_spec
 from jaxsurr.training import records, statistics
 from jaxsurr.training.config import CONVENTIONAL
+from jaxsurr.training.entries import sealed
 from jaxsurr.training.epochs import first_metric
+from jaxsurr.training.locks import lock
 from jaxsurr.training.plan import Plan, key_of
 
 RESULTS = "results.jsonl"
 
 
-def read_results(path: pathlib.Path, warn: Callable[[str], None] = lambda text: None) -> dict[str, dict[str, Any]]:
-    """The runs of a comparison by their key; a line that was cut off when its writer was killed is left out.
-
-    Args:
-      path: of `results.jsonl`; it need not exist.
-      warn: called with a sentence for every line that is not whole.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    if not path.exists():
-        return found
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line:
-            continue
-        try:
-            entry = json.loads(line)
-            found.setdefault(entry["key"], entry)
-        except (ValueError, KeyError, TypeError):
-            warn(f"{path}, line {number} is not whole; its run will be made again.")
-    return found
-
-
-@contextlib.contextmanager
-def lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
-    """Holds a file lock, which ends with its process however that ends; gives whether it was to be had."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
 def append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Adds lines whole and on disk, all at once; a line that was cut off before is ended first."""
-    with records.writing(path), lock(path.with_suffix(".lock")), path.open("ab+") as file:
-        size = file.seek(0, os.SEEK_END)
-        cut = size and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        lines = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-        file.write((b"\n" if cut else b"") + lines)
-        file.flush()
-        os.fsync(file.fileno())
+    """Adds entries whole and on disk, all at once, each with its checksum; a line that was cut off is ended first."""
+    lines = b"".join(json.dumps(sealed(entry)).encode() + b"\n" for entry in entries)
+    with records.writing(path), lock(path.with_suffix(".lock")):
+        files.append(path, lines)
 
 
 def summarise(path: pathlib.Path, plan: Plan, done: dict[str, Any], *, figures: bool) -> dict[str, Any]:

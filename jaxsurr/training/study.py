@@ -1,5 +1,6 @@
 """A study: several losses, the same seeds for each, one table."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxsurr.report import summary_table
-from jaxsurr.training import records
+from jaxsurr.training import locks, records
 from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
@@ -38,6 +39,7 @@ def study(
 
     Raises:
       ValueError: the config is wrong, or the directory belongs to another one.
+      BlockingIOError: another run or study is at work in the directory.
     """
     validate(config)
     if not config.losses:
@@ -45,22 +47,25 @@ def study(
     path = records.check_workdir(workdir, as_dict(config))
     writes = jax.process_index() == 0
     runs = []
-    for loss in config.losses:
-        program = None
-        for seed in range(config.seed, config.seed + config.seeds):
-            single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, seed=seed)
-            data = None
-            where = path / f"{loss}-seed{seed}"
-            if not (where / "result.json").exists():
-                data, program = prepare(single, program, model=model)
-            records.open_workdir(path, as_dict(config))
-            runs.append(run(single, where, report=report, data=data, program=program))
-            if writes:
-                records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
-    rows = table(runs)
-    if writes:
-        records.write_json(path / "study.json", {"rows": rows})
-        records.write_text(path / "table.md", summary_table(rows) + "\n")
+    with contextlib.ExitStack() as held:
+        for loss in config.losses:
+            program = None
+            for seed in range(config.seed, config.seed + config.seeds):
+                single = update(config.copy_and_resolve_references(), loss=loss, losses=(), seeds=1, seed=seed)
+                data = None
+                where = path / f"{loss}-seed{seed}"
+                if not (where / "result.json").exists():
+                    data, program = prepare(single, program, model=model)
+                records.open_workdir(path, as_dict(config))
+                if not runs:
+                    held.enter_context(locks.alone(path))
+                runs.append(run(single, where, report=report, data=data, program=program))
+                if writes:
+                    records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
+        rows = table(runs)
+        if writes:
+            records.write_json(path / "study.json", {"rows": rows})
+            records.write_text(path / "table.md", summary_table(rows) + "\n")
     return {"rows": rows, "runs": runs}
 
 

@@ -1,0 +1,99 @@
+"""The lines of `results.jsonl`, read with distrust: a line counts if it is whole, of this comparison, and unchanged."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxsurr.training import records
+from jaxsurr.training.entries import changed, line_fault
+
+# What may differ between two commands that go on with the same comparison.
+OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
+
+
+class Expected(NamedTuple):
+    """What the lines of a comparison agree in.
+
+    Attributes:
+      config: the fields that all its runs share, as plain data.
+      metrics: name and whether higher is better, by loss; other losses may be of any metric.
+    """
+
+    config: Mapping[str, Any]
+    metrics: Mapping[str, tuple[str, bool]]
+
+
+def read_results(
+    path: pathlib.Path, warn: Callable[[str], None] = lambda text: None, expected: Expected | None = None
+) -> dict[str, dict[str, Any]]:
+    """The runs of a comparison by their key, the first line of each.
+
+    A line that was cut off when its writer was killed, is damaged or is none of a comparison's is left out, and its run
+    is made again. Runs that were trained side by side count together or not at all: where one of their lines is
+    missing, all are left out, so that they are trained together again and end as they would have ended.
+
+    Args:
+      path: of `results.jsonl`; it need not exist.
+      warn: called with a sentence for every line that is left out.
+      expected: what the lines must agree in.
+
+    Raises:
+      ValueError: a line is of another config or metric.
+    """
+    if not path.exists():
+        return {}
+    whole: list[tuple[int, dict[str, Any] | None]] = []
+    for number, text in enumerate(path.read_bytes().split(b"\n"), 1):
+        if text:
+            entry, fault = _read(text)
+            if entry is not None and expected is not None:
+                _check(entry, expected, f"{path}, line {number}")
+            if fault or changed(entry):
+                fault = fault or "it has changed since it was written, its checksum does not fit"
+                warn(f"{path}, line {number} is not whole; its run will be made again: {fault}.")
+                entry = None
+            whole.append((number, entry))
+    found: dict[str, dict[str, Any]] = {}
+    while whole:
+        number, entry = whole[0]
+        group = [None] if entry is None else entry.get("group", [entry["key"]])
+        together = [line for _, line in whole[: len(group)]]
+        if entry is not None and [line and line["key"] for line in together] == group:
+            for line in together:
+                found.setdefault(line["key"], line)
+        elif entry is not None:
+            together = [entry]
+            warn(
+                f"{path}, line {number} is of {len(group)} runs trained side by side, not all of which are whole; they "
+                "will be made again."
+            )
+        whole = whole[len(together) :]
+    return found
+
+
+def _read(text: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """The entry of a line, and what is wrong with it; one of the two is None."""
+    try:
+        entry = records.parse_json(text)
+    except ValueError as error:
+        return None, f"{error}"[:200]
+    fault = line_fault(entry)
+    return (None, fault) if fault else (entry, None)
+
+
+def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
+    """Refuses a line of another comparison, by the fields that differ."""
+    shared = {name: value for name, value in entry["config"].items() if name not in OPEN}
+    differ = records.differences(shared | {"trials": expected.config["trials"]}, expected.config)
+    name, higher = expected.metrics.get(entry["loss"], (entry["metric"], entry["higher_is_better"]))
+    if (entry["metric"], entry["higher_is_better"]) != (name, higher):
+        better = {True: "higher", False: "lower"}
+        found = f"{entry['metric']!r:.100}, {better[entry['higher_is_better']]} is better"
+        differ += f"{', ' if differ else ''}metric ({found} there, {name!r}, {better[higher]} is better here)"
+    elif entry["config"].get("loss") != entry["setting"] or entry["config"].get("seed") != entry["seed"]:
+        differ += f"{', ' if differ else ''}loss or seed (its config has others than it says)"
+    if differ:
+        raise ValueError(
+            f"{where} ({entry['key']}) is of another config: {differ}. Delete the line, and its run is made again; or "
+            "choose another --workdir. Nothing was changed."
+        )
