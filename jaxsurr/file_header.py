@@ -26,6 +26,7 @@ METRIC = {
 }  # fmt: skip
 LOSS = {"name": str, "options": dict}
 LARGEST_NUMBER, DEEPEST = 2**24, 8
+LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units: memory is taken for each
 
 
 def _exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
@@ -72,6 +73,13 @@ def _reasonable_numbers(options: Any) -> None:
             raise ValueError(f"an option is {value!r:.50}, which is beyond any use.")
 
 
+def _reasonable_counts(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        counts = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+        if name not in ENDLESS and any(count > LARGEST_COUNT for count in counts):
+            raise ValueError(f"the option {name} is {value!r:.50}, and more than {LARGEST_COUNT} is beyond any use.")
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -102,6 +110,7 @@ def parse_header(data: bytes) -> dict[str, Any]:
             _exactly(settings[name], fields, name)
             _reasonable_numbers(settings[name]["options"].values())
     _reasonable_numbers(settings["options"].values())
+    _reasonable_counts(settings["options"])
     checks.one_of(settings["method"], "method", METHODS)
     for space in (settings["space"], (settings["metric"] or {}).get("space")):
         if space is not None:

@@ -44,11 +44,10 @@ def damage_of(builder: Any) -> str | None:
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Holds the lock of a set, which ends with its process however that ends."""
-    import fcntl
+    from filelock import FileLock
 
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "prepare.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(root / "prepare.lock"):
         yield
 
 

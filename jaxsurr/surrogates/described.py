@@ -15,14 +15,19 @@ import numpy as np
 from jaxsurr import checks, losses
 from jaxsurr.metrics import METRICS, Metric, as_metric
 from jaxsurr.spaces import SPACES
+from jaxsurr.surrogates.plain_options import check_kinds, check_values
 from jaxsurr.types import Space, Surrogate
 
 
 class Settings(dict):
     """Plain data that can be hashed, so that a surrogate can be the key of a dict or a static argument of `jax.jit`."""
 
+    def text(self) -> str:
+        """As JSON, which tells 0 from False."""
+        return json.dumps(self, sort_keys=True)
+
     def __hash__(self) -> int:
-        return hash(json.dumps(self, sort_keys=True))
+        return hash(self.text())
 
 
 def is_plain(value: Any) -> bool:
@@ -87,7 +92,10 @@ def metric_of(settings: Mapping[str, Any]) -> Metric | None:
     if settings["registered"] is None:
         return None
     checks.one_of(settings["registered"], "metric", METRICS)
+    function = METRICS[settings["registered"]].function
+    check_kinds(function, settings["options"], settings["registered"])
     options = {name: _tupled(value) for name, value in settings["options"].items()}
+    check_values(function, options, settings["registered"])
     metric = _bound(settings["registered"], options, SPACES[settings["space"]])
     if describe_metric(metric) != dict(settings):
         raise ValueError(f"the metric {settings['name']!r} describes itself otherwise in this version of jaxsurr.")
@@ -141,10 +149,16 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
 
     @functools.wraps(method)
     def make(*args: Any, **kwargs: Any) -> Surrogate:
-        surrogate = method(*args, **kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return surrogate._replace(settings=_describe(method.__name__, bound.arguments, defaults))
+        settings = _describe(method.__name__, bound.arguments, defaults)
+        try:
+            surrogate = method(*args, **kwargs)
+        except (TypeError, ArithmeticError):  # a comparison or a sum with an option of another kind
+            check_kinds(method, settings["options"], method.__name__)
+            raise
+        check_kinds(method, settings["options"], method.__name__)
+        return surrogate._replace(settings=settings)
 
     return make
 
@@ -178,6 +192,8 @@ def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: 
     if settings["loss"] is not None:
         name, options = settings["loss"]["name"], settings["loss"]["options"]
         loss = losses.get(name)
+        check_kinds(loss, options, name)
+        check_values(loss, options, name)
         arguments["loss"] = functools.partial(loss, **options) if options else loss
     method = methods[settings["method"]]
     accepts = inspect.signature(method).parameters
@@ -192,6 +208,6 @@ def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: 
     surrogate = method(**arguments)
     # An option that a method has got since the file was written has its default.
     known = {name: value for name, value in surrogate.settings["options"].items() if name in settings["options"]}
-    if surrogate.settings | {"options": known} != dict(settings):
+    if Settings(surrogate.settings | {"options": known}).text() != Settings(settings).text():
         raise ValueError("the surrogate made from these settings describes itself otherwise.")
     return surrogate

@@ -3,7 +3,9 @@
 Each carries a SHA-256 of every file that orbax wrote (`manifest`), so that a damaged one is noticed and passed over.
 """
 
+import errno
 import pathlib
+import shutil
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,9 @@ import numpy as np
 
 from jaxsurr.training import manifest
 from jaxsurr.types import PyTree
+
+_FULL = "No space left on device"
+_LEAST = 2**16  # bytes that the smallest checkpoint takes beside its arrays
 
 
 class Checkpoints:
@@ -74,13 +79,16 @@ class Checkpoints:
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            plain = _without_keys(arrays)
+            if shutil.disk_usage(self.directory).free < sum(leaf.nbytes for leaf in jax.tree.leaves(plain)) + _LEAST:
+                raise OSError(errno.ENOSPC, _FULL)  # before threads of orbax's run into it, each with a traceback
             manager = self._open()
             for old in [old for old in manager.all_steps() if old >= epoch]:
                 manager.delete(old)
             manager.save(
                 epoch,
                 args=self._ocp.args.Composite(
-                    arrays=self._ocp.args.PyTreeSave(_without_keys(arrays)),
+                    arrays=self._ocp.args.PyTreeSave(plain),
                     progress=self._ocp.args.JsonSave(progress),
                 ),
             )
@@ -88,8 +96,7 @@ class Checkpoints:
             for old in sorted(manager.all_steps())[: -self.keep]:
                 manager.delete(old)
         except (OSError, ValueError) as error:  # tensorstore reports a full disk as a long ValueError
-            full = "No space left on device"
-            reason = full if full in str(error) else _first_line(error)
+            reason = _FULL if _FULL in str(error) else _first_line(error)
             raise OSError(
                 f"the checkpoint of epoch {epoch} could not be written in {self.directory}: {reason}. Older ones are "
                 "untouched: free some space, or see to its permissions, and run the same command again to go on."

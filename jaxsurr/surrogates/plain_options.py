@@ -1,0 +1,97 @@
+"""Options that are plain data: whether each is of the kind that its function asks for, and of use to it."""
+
+import functools
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jaxsurr.sampling import SAMPLERS, sample
+from jaxsurr.spaces import SPACES
+
+_WORDS = {
+    int: "a whole number", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
+    tuple: "a tuple",
+}  # fmt: skip
+# Of methods, whatever else they ask of their options.
+_NOT_NEGATIVE = ("spread", "value_weight", "correlation_weight", "penalty_weight")
+_POSITIVE = ("relative_scale", "steepness")
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """The kinds that an annotation allows; a function is none, as it is no plain data."""
+    whole = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if whole else (annotation,)
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    for kind in _parts(annotation):
+        if typing.get_origin(kind) is tuple:
+            inner = typing.get_args(kind)[0]
+            fits = isinstance(value, list | tuple) and all(_fits(one, inner) for one in value)
+        elif kind is float:
+            fits = type(value) in (int, float) and math.isfinite(value)
+        else:
+            fits = type(value) is kind
+        if fits:
+            return True
+    return False
+
+
+def _asked(annotation: Any) -> str:
+    kinds = [typing.get_origin(kind) or kind for kind in _parts(annotation)]
+    return " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
+
+
+def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None:
+    """Refuses options of another kind than the function's annotations ask for.
+
+    Args:
+      function: with keyword arguments of these names.
+      options: as JSON gives them back; those that the function does not know are passed over.
+      of: whose options they are, for the error.
+
+    Raises:
+      ValueError: an option is of another kind, not finite, or negative where it must not be.
+    """
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in options and not _fits(options[name], parameter.annotation):
+            asked = _asked(parameter.annotation)
+            raise ValueError(f"{name} of {of} must be {asked}, got {options[name]!r:.60}.")
+    for name in (*_NOT_NEGATIVE, *_POSITIVE):
+        if name in options and not (options[name] > 0 or (options[name] == 0 and name in _NOT_NEGATIVE)):
+            wanted = "at least 0" if name in _NOT_NEGATIVE else "positive"
+            raise ValueError(f"{name} of {of} must be {wanted}, got {options[name]!r}.")
+
+
+def check_values(function: Callable, options: Mapping[str, Any], of: str) -> None:
+    """Refuses options that a metric or a conventional loss itself refuses when it is called.
+
+    It is traced on made-up predictions of the first prediction space that it can read without these options; one that
+    reads none of them is passed over.
+
+    Args:
+      function: `(predictions, targets, **options)`.
+      options: of the function.
+      of: its name, for the error.
+
+    Raises:
+      ValueError: with its sentence.
+    """
+    if not options:
+        return
+    for name in SAMPLERS:
+        draw = functools.partial(sample, SPACES[name], rows=4, size=5)
+        try:
+            jax.eval_shape(lambda key, draw=draw: function(*draw(key)), jax.random.key(0))
+        except Exception:  # it does not read this space, and says so in its own way
+            continue
+        try:
+            jax.eval_shape(lambda key, draw=draw: function(*draw(key), **options), jax.random.key(0))
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {error}") from error
+        return
