@@ -1,6 +1,7 @@
 import copy
 import functools
 import hashlib
+import inspect
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 import jaxsurr
 from jaxsurr import artefact, losses, metrics, spaces, surrogates
 from jaxsurr.networks import mlp
+from jaxsurr.surrogates.plain_options import only_plain
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 8, 4)
@@ -374,6 +376,82 @@ def test_anything_in_place_of_anything(small, tmp_path):
             )
             assert way[:2] == ("settings", "options")
     assert tried > 250
+
+
+# In place of an option. Whole numbers may be in place of numbers, not the other way round.
+WRONG = [
+    "16", "", [1.0], ["x"], [], {}, None, True, False, 0.5, 1.0, 16, 0, -1, -0.5, 1e9, 2**15, 10**9, 1e300, [-3],
+    [10**9], [1] * 65,
+]  # fmt: skip
+KINDS = {bool: [bool], int: [int], float: [int, float], str: [str], list: [list], type(None): [type(None), int, float]}
+
+
+def options_of(header):
+    """The paths of all options of a header: of the method, its metric and its loss."""
+    for way in (("options",), ("metric", "options"), ("loss", "options")):
+        part = header["settings"]
+        for step in way:
+            part = part[step] if part else {}
+        yield from (("settings", *way, name) for name in part)
+
+
+OPTIONS = {
+    **{case: MADE[case] for case in ("network", "relational", "interpolation", "set value fit", "embedding")},
+    "smoothed": (surrogates.smoothed(metrics.pck.bind(threshold=(0.2, 0.5))), *POINTS),
+    "conventional": MADE["conventional with options"],
+}
+
+
+def test_options_of_all_methods_are_tried():
+    tried = {surrogate.settings["method"] for surrogate, *_ in OPTIONS.values()}
+    assert tried == surrogates.METHODS.keys() - {"value_fit"}  # which has those of correlated_gradients
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options_of_a_wrong_kind_or_size_are_refused_when_loaded(case, tmp_path):
+    """Over all options of all methods: a file with one is refused in words, or the surrogate works with it."""
+    surrogate, *batch = OPTIONS[case]
+    path = tmp_path / "it"
+    saved = jaxsurr.save(path, surrogate, surrogate.init(KEY, *batch), example=tuple(batch)).read_bytes()
+    header, body = parts(saved)
+    for way in options_of(header):
+        usual = header
+        for step in way:
+            usual = usual[step]
+        for wrong in WRONG:
+            other = copy.deepcopy(header)
+            part = other
+            for step in way[:-1]:
+                part = part[step]
+            part[way[-1]] = wrong
+            path.write_bytes(seal(other, body))
+            try:
+                loaded, _ = jaxsurr.load(path)
+            except ValueError as error:
+                assert str(path) in str(error)
+                continue
+            assert type(wrong) in KINDS[type(usual)], (way, wrong)
+            if type(wrong) in (int, float):
+                assert abs(wrong) <= 2**24 and (wrong >= 0 or way[-1] in ("best", "gamma")), (way, wrong)
+            assert json.loads(json.dumps(loaded.settings)) == other["settings"]
+
+
+@pytest.mark.parametrize("name", surrogates.METHODS)
+def test_no_method_takes_an_option_of_a_wrong_kind(name):
+    """The same when a surrogate is made: each option that is plain data, in place of each of some wrong ones."""
+    method = surrogates.METHODS[name]
+    asked = inspect.signature(surrogates.correlated_gradients if name == "value_fit" else method).parameters
+    metric = metrics.error_rate
+    for option, parameter in asked.items():
+        if not only_plain(parameter.annotation) or (name, option) == ("value_fit", "correlation_weight"):  # it is 0
+            continue
+        for wrong in ("16", [1.0], {}, None, True, -1, float("nan"), float("inf")):
+            allowed = (True,) if parameter.annotation is bool else (None, -1) if option == "best" else ()
+            if any(wrong is one for one in allowed):
+                continue
+            with pytest.raises((ValueError, TypeError)) as caught:
+                method(metric, **{option: wrong})
+            assert option in str(caught.value), (option, wrong)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,34 @@ def test_lost_and_half_written_lines_are_made_again(finished, tmp_path):
     assert len(read_results(again / RESULTS)) == len(lines)
 
 
+def test_runs_side_by_side_that_were_cut_apart_are_made_again_together(finished, tmp_path):
+    path, config, _, _ = finished
+    lines = (path / RESULTS).read_bytes().splitlines(keepends=True)
+    assert len(json.loads(lines[-1])["group"]) == 2
+    again = begun(path, tmp_path / "again", b"".join(lines[:-1]))
+    events = []
+    jaxsurr.compare(config, LOSSES, 2, workdir=again, report=events.append, figures=False)
+    assert [event["key"] for event in events if event["event"] == "run"] == json.loads(lines[-1])["group"]
+    assert any("of 2 runs trained side by side" in event.get("text", "") for event in events)
+    assert table(again) == table(path)
+    made, expected = ([*read_results(place / RESULTS).values()] for place in (again, path))
+    for entry in (*made, *expected):
+        del entry["seconds"], entry["sha256"]
+    assert made == expected
+
+
+def test_a_line_of_another_config_is_refused_and_stays(finished, tmp_path):
+    path, config, _, _ = finished
+    first, *others = (path / RESULTS).read_bytes().splitlines(keepends=True)
+    entry = json.loads(first)
+    entry["config"]["epochs"] = 9
+    again = begun(path, tmp_path / "again", json.dumps(entry).encode() + b"\n" + b"".join(others))
+    before = (again / RESULTS).read_bytes()
+    with pytest.raises(ValueError, match=r"line 1 \(tune .*\) is of another config: epochs \(9 there, 2 here\)"):
+        jaxsurr.compare(config, LOSSES, 2, workdir=again, figures=False)
+    assert (again / RESULTS).read_bytes() == before
+
+
 def test_what_is_left_is_counted_without_results_of_other_losses(finished, tmp_path):
     path, config, _, _ = finished
     lines = (path / RESULTS).read_bytes().splitlines(keepends=True)

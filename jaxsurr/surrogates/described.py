@@ -15,7 +15,7 @@ import numpy as np
 from jaxsurr import checks, losses
 from jaxsurr.metrics import METRICS, Metric, as_metric
 from jaxsurr.spaces import SPACES
-from jaxsurr.surrogates.plain_options import check_kinds, check_values
+from jaxsurr.surrogates.plain_options import check_kinds, check_values, only_plain
 from jaxsurr.types import Space, Surrogate
 
 
@@ -151,14 +151,19 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
     def make(*args: Any, **kwargs: Any) -> Surrogate:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        settings = _describe(method.__name__, bound.arguments, defaults)
+        options = {
+            name: _listed(value)
+            for name, value in bound.arguments.items()
+            # An array may stand for a number: a scale that was computed, say.
+            if is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype"))
+        }
         try:
             surrogate = method(*args, **kwargs)
         except (TypeError, ArithmeticError):  # a comparison or a sum with an option of another kind
-            check_kinds(method, settings["options"], method.__name__)
+            check_kinds(method, options, method.__name__)
             raise
-        check_kinds(method, settings["options"], method.__name__)
-        return surrogate._replace(settings=settings)
+        check_kinds(method, options, method.__name__)
+        return surrogate._replace(settings=_describe(method.__name__, bound.arguments, defaults))
 
     return make
 

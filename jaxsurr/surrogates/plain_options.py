@@ -47,6 +47,11 @@ def _asked(annotation: Any) -> str:
     return " or ".join(_WORDS[kind] for kind in kinds if kind in _WORDS)
 
 
+def only_plain(annotation: Any) -> bool:
+    """Whether an annotation asks for plain data and nothing else."""
+    return all((typing.get_origin(kind) or kind) in _WORDS for kind in _parts(annotation))
+
+
 def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None:
     """Refuses options of another kind than the function's annotations ask for.
 

@@ -32,7 +32,9 @@ def _checksum(entry: Mapping[str, Any]) -> str:
 def _is_value(value: Any) -> bool:
     """Whether it is a metric, or several."""
     numbers = value if isinstance(value, list) else [value]
-    return bool(numbers) and all(type(number) in (int, float) for number in numbers)
+    return bool(numbers) and all(
+        type(number) is float or (type(number) is int and abs(number) < 2**53) for number in numbers
+    )
 
 
 def fault_of(entry: Any) -> str | None:

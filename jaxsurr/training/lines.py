@@ -84,14 +84,15 @@ def _read(text: bytes) -> tuple[dict[str, Any] | None, str | None]:
 def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
     """Refuses a line of another comparison, by the fields that differ."""
     shared = {name: value for name, value in entry["config"].items() if name not in OPEN}
-    differ = records.differences(shared | {"trials": expected.config["trials"]}, expected.config)
-    name, higher = expected.metrics.get(entry["loss"], (entry["metric"], entry["higher_is_better"]))
-    if (entry["metric"], entry["higher_is_better"]) != (name, higher):
-        better = {True: "higher", False: "lower"}
-        found = f"{entry['metric']!r:.100}, {better[entry['higher_is_better']]} is better"
-        differ += f"{', ' if differ else ''}metric ({found} there, {name!r}, {better[higher]} is better here)"
-    elif entry["config"].get("loss") != entry["setting"] or entry["config"].get("seed") != entry["seed"]:
-        differ += f"{', ' if differ else ''}loss or seed (its config has others than it says)"
+    differ = [records.differences(shared | {"trials": expected.config["trials"]}, expected.config)]
+    measured = ("metric", "higher_is_better")
+    for field, here in zip(measured, expected.metrics.get(entry["loss"], ()), strict=False):
+        if entry[field] != here:
+            differ.append(f"{field} ({entry[field]!r:.100} there, {here!r} here)")
+    for field, kept in (("setting", "loss"), ("seed", "seed")):
+        if entry["config"].get(kept) != entry[field]:
+            differ.append(f"{field} ({entry[field]!r:.100}, and {entry['config'].get(kept)!r:.100} in its config)")
+    differ = ", ".join(filter(None, differ))
     if differ:
         raise ValueError(
             f"{where} ({entry['key']}) is of another config: {differ}. Delete the line, and its run is made again; or "
