@@ -13,6 +13,7 @@ from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
 from jaxsurr.training.statistics import paired
+from jaxsurr.training.stopping import Stop, never
 
 
 def study(
@@ -21,6 +22,7 @@ def study(
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
     model: Any = None,
+    stop: Stop = never,
 ) -> dict[str, Any]:
     """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
 
@@ -32,6 +34,7 @@ def study(
       workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
       report: called after every epoch of every run.
       model: one of your own, as for `jaxsurr.training.run`.
+      stop: as for `jaxsurr.training.run`.
 
     Returns:
       `{"rows": [...], "runs": [...]}`: a row of the table for each loss, and the results of all runs.
@@ -54,7 +57,7 @@ def study(
             if not (where / "result.json").exists():
                 data, program = prepare(single, program, model=model)
             records.open_workdir(path, as_dict(config))
-            runs.append(run(single, where, report=report, data=data, program=program))
+            runs.append(run(single, where, report=report, data=data, program=program, stop=stop))
             if writes:
                 records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
     rows = table(runs)
