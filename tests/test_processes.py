@@ -1,14 +1,20 @@
+"""Two processes that train together train like one, end together, and name one that is gone."""
+
+import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxsurr
+from jaxsurr import processes as watched
 
 WORKER = Path(__file__).with_name("process_worker.py")
 TIMEOUT = 240
@@ -100,3 +106,74 @@ def test_the_error_counts_rows_of_all_processes(runs):
         "ValueError: a batch of 14 rows cannot be shared equally among 4 devices of 2 processes: "
         "use a batch size of 12 or 16."
     )
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+JOB = [
+    "--config.losses=()", "--config.loss=smoothed", "--config.data.limit=160", "--config.batch_size=32",
+    "--config.epochs=60", "--config.warm_epochs=1", "--config.checkpoint.every=5", "--nofigures",
+]  # fmt: skip
+
+
+class Pair:
+    """The same job in two processes."""
+
+    def __init__(self, workdir):
+        self.workdir, address = workdir, f"localhost:{free_port()}"
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
+        }
+        together = [f"--workdir={workdir}", f"--coordinator_address={address}", "--num_processes=2"]
+        command = [sys.executable, "-m", "jaxsurr", *JOB, *together]
+        self.both = [
+            subprocess.Popen([*command, f"--process_id={index}"], env=environment, stderr=subprocess.PIPE, text=True)
+            for index in range(2)
+        ]
+
+    def epochs(self):
+        lines = self.workdir / "metrics.jsonl"
+        return len(lines.read_bytes().splitlines()) if lines.exists() else 0
+
+    def send(self, index, number):
+        """A signal to one of them, in the midst of the run; both exit codes and the last lines that both print."""
+        start, until = self.epochs(), time.monotonic() + TIMEOUT
+        while self.epochs() == start and time.monotonic() < until:
+            assert all(process.poll() is None for process in self.both), "they ended too early"
+            time.sleep(0.02)
+        self.both[index].send_signal(number)
+        return self.end()
+
+    def end(self):
+        try:
+            said = [process.communicate(timeout=TIMEOUT)[1] for process in self.both]
+        finally:
+            for process in self.both:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        assert not any("Traceback" in text for text in said)
+        return [process.returncode for process in self.both], [(text.splitlines() or [""])[-1] for text in said]
+
+    def found(self):
+        result = json.loads((self.workdir / "result.json").read_text())
+        return result | {"seconds": 0}, (self.workdir / "metrics.jsonl").read_text()
+
+
+def test_processes_end_together_or_name_the_one_that_is_gone_and_go_on_bit_for_bit(tmp_path):
+    whole = Pair(tmp_path / "whole")
+    assert whole.end()[0] == [0, 0]
+    codes, said = Pair(tmp_path / "again").send(1, signal.SIGTERM)
+    assert codes == [143, 143]
+    assert said[0] == said[1]
+    assert said[0].startswith("Ended by SIGTERM: smoothed, seed 0, is saved after ")
+    for index in (1, 0):  # in the other one the coordination service dies with it
+        codes, said = Pair(tmp_path / "again").send(index, signal.SIGKILL)
+        assert codes[index] == -signal.SIGKILL
+        assert codes[1 - index] == watched.LOST
+        assert said[1 - index].startswith(f"Process {index} of 2 is gone")
+        assert said[1 - index].endswith("The same command, started in all of them, goes on from the last checkpoint.")
+    again = Pair(tmp_path / "again")
+    assert again.end()[0] == [0, 0]
+    assert again.found() == whole.found()
