@@ -47,7 +47,7 @@ class Processes:
         self._turn = threading.Condition()
         self._steps, self._last, self._frozen = 0, None, False
         self._asked: int | None = None  # number of the signal
-        self._told, self._ended = False, False
+        self._told, self._ended, self._code = False, False, 0
         self._found: dict[str, str] = {}
         self._closing, self._ending = threading.Event(), threading.Lock()
         if self._others:
@@ -86,6 +86,10 @@ class Processes:
         if not self._others:
             return
         failed = code != 0 and self._asked is None
+        self._code = code
+        with self._turn:
+            self._frozen = True
+            self._tell("at", str(self._steps))  # for those that are asked to stop before they are as far
         self._tell("failed" if failed else "done", "1")
         if failed:
             until = time.monotonic() + 12 * _PERIOD
@@ -184,9 +188,11 @@ class Processes:
             threading.Event().wait()
         if self.index != 0 and not _answers(self.address):
             self._end(0, f"is gone: it no longer answers at {self.address}")
+        if self._closing.is_set():  # all is done but for the good-bye
+            os._exit(self._code)
         now = time.monotonic()
         silent = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
-        if silent and not self._closing.is_set():
+        if silent:
             self._end(silent[0], "is gone: it has given no sign of life")
 
 
