@@ -25,7 +25,7 @@ _ROOT = "jaxsurr/"  # of the keys
 
 
 class Processes:
-    """Watches the other processes of a run, from a thread; made after `jaxsurr.parallel.initialise_distributed`.
+    """Watches the other processes of a run: made before `jaxsurr.parallel.initialise_distributed`, begun after it.
 
     Args:
       address: "host:port" of process 0.
@@ -40,9 +40,8 @@ class Processes:
     def __init__(self, address: str, number: int, index: int, patience: float = PATIENCE):
         self.address, self.number, self.index, self.patience = address, number, index, patience
         self.on_stop: Callable[[int], object] = lambda number: None
-        self._client = distributed.global_state.client
         self._others = [process for process in range(number) if process != index]
-        self._seen = {process: (None, time.monotonic()) for process in self._others}
+        self._seen: dict[int, tuple[str | None, float]] = {}
         self._failed_at: dict[int, float] = {}
         self._turn = threading.Condition()
         self._steps, self._last, self._frozen = 0, None, False
@@ -50,10 +49,16 @@ class Processes:
         self._told, self._ended, self._code = False, False, 0
         self._found: dict[str, str] = {}
         self._closing, self._ending = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         if self._others:
-            self._thread = threading.Thread(target=self._watch, daemon=True)
-            self._thread.start()
             self._abort = _on_abort(self._aborted)
+
+    def watch(self) -> None:
+        """Begins to watch, now that all have found each other."""
+        self._client = distributed.global_state.client
+        self._seen = {process: (None, time.monotonic()) for process in self._others}
+        if self._others:
+            self._thread.start()
 
     # --- called by the run --------------------------------------------------------------------------------------------
 
@@ -77,19 +82,20 @@ class Processes:
 
     def explain(self) -> None:
         """Ends this process in words where another one is gone; returns where an error has some other cause."""
-        if self._others:
+        if self._seen:
             self.patience = min(self.patience, _FAILED)
             time.sleep(2 * self.patience + 4 * _PERIOD)
 
     def leave(self, code: int) -> None:
         """Says good-bye. After an error the others end too, and this process ends here, with the code."""
-        if not self._others:
+        if not self._seen:
             return
         failed = code != 0 and self._asked is None
         self._code = code
         with self._turn:
-            self._frozen = True
-            self._tell("at", str(self._steps))  # for those that are asked to stop before they are as far
+            if not self._frozen:  # for those that are asked to stop before they are as far
+                self._frozen = True
+                self._tell("at", str(self._steps))
         self._tell("failed" if failed else "done", "1")
         if failed:
             until = time.monotonic() + 12 * _PERIOD
@@ -186,6 +192,15 @@ class Processes:
         """Called in place of an abort; returns where that has another reason than a process that is gone."""
         if self._ended:
             threading.Event().wait()
+        if not self._seen:
+            print(
+                f"\nThe {self.number} processes did not find each other: process 0 listens at {self.address}, this is "
+                f"process {self.index}. See that all were started, with addresses that reach process 0, and start the "
+                "same command in all of them again.",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(LOST)
         if self.index != 0 and not _answers(self.address):
             self._end(0, f"is gone: it no longer answers at {self.address}")
         if self._closing.is_set():  # all is done but for the good-bye

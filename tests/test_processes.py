@@ -183,8 +183,9 @@ def test_the_process_that_all_talk_to_is_named_when_it_is_gone(tmp_path):
     source = (
         "import sys, time; from jaxsurr import parallel, processes\n"
         "address, index = sys.argv[1], int(sys.argv[2])\n"
-        "parallel.initialise_distributed(address, 2, index)\n"
         "together = processes.Processes(address, 2, index)\n"
+        "parallel.initialise_distributed(address, 2, index)\n"
+        "together.watch()\n"
         "print('now', flush=True); time.sleep(100)"
     )
     command = [sys.executable, "-c", source, f"localhost:{free_port()}"]
