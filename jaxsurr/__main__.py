@@ -13,6 +13,10 @@ A field keeps its type: --config.epochs=10, --config.learning_rate=1e-3, --confi
 Where the config names several `losses` the runs are compared in a table; else (--config.losses="()") one run of `loss`
 is made. Results go to --workdir: metrics.jsonl, result.json, checkpoints, TensorBoard events and figures. The same
 command again goes on where it was interrupted. After an error, JAXSURR_TRACEBACK=1 shows where it came from.
+
+Exit codes: 0 done; 1 an error, said on standard error; 143 ended by SIGTERM and 130 by Ctrl-C, after saving what was
+under way; 75 of several processes (--coordinator_address) another one is gone. After the last three the same command
+goes on.
 """
 
 import os
@@ -98,29 +102,42 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say, and prints its table."""
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
-    from jaxsurr import parallel
+    from jaxsurr import parallel, processes
+    from jaxsurr.training import stopping
     from jaxsurr.training.config import validate
     from jaxsurr.training.job import job
     from jaxsurr.training.progress import progress
 
     logging.set_verbosity(logging.WARNING)
-    done, code, text = lambda: None, 0, ""
+    done, together, code, text = lambda: None, None, 0, ""
     try:
         config = read_config()
         validate(config)
         if COORDINATOR.value:
+            together = processes.Processes(COORDINATOR.value, PROCESSES.value, PROCESS.value)
             parallel.initialise_distributed(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+            together.watch()
         report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
-        text = job(config, WORKDIR.value, report=report, figures=FIGURES.value)
+        with stopping.on_signals(together) as stop:
+            text = job(config, WORKDIR.value, report=report, figures=FIGURES.value, stop=stop)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("JAXSURR_TRACEBACK"):
             raise
+        code, text = 1, f"{type(error).__name__}: {error}"
+    except stopping.Stopped as error:
+        code, text = stop.code, stop.sentence(error)
+    except Exception as error:
+        if together is None:
+            raise
+        together.explain()  # what they do together fails where one of them is gone
         code, text = 1, f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
         code, text = 130, "Interrupted; the same command goes on from the last checkpoint."
     done()
     if text:
-        print(text, file=sys.stderr if code else sys.stdout)
+        print(text, file=sys.stderr if code else sys.stdout, flush=True)
+    if together is not None:
+        together.leave(code)
     sys.exit(code)
 
 

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> None:
     from absl import app, flags, logging
 
     from jaxsurr.__main__ import WORKDIR, read_config
+    from jaxsurr.training import stopping
     from jaxsurr.training.comparison import compare
     from jaxsurr.training.progress import lines
 
@@ -45,15 +46,17 @@ def main(argv: list[str]) -> None:
     try:
         config = read_config()
         losses = [name.strip() for name in chosen.losses.split(",")] if chosen.losses else None
-        compare(
-            config,
-            losses,
-            chosen.seeds,
-            workdir=WORKDIR.value,
-            trials=chosen.trials,
-            figures=chosen.figures,
-            report=lines(),
-        )
+        with stopping.on_signals() as stop:
+            compare(
+                config,
+                losses,
+                chosen.seeds,
+                workdir=WORKDIR.value,
+                trials=chosen.trials,
+                figures=chosen.figures,
+                report=lines(),
+                stop=stop,
+            )
         with open(os.path.join(WORKDIR.value, "table.md")) as file:
             print(file.read())
         print(f"Results: {WORKDIR.value}")
@@ -62,6 +65,9 @@ def main(argv: list[str]) -> None:
             raise
         code = 1
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except stopping.Stopped as error:
+        code = stop.code
+        print(stop.sentence(error), file=sys.stderr)
     except KeyboardInterrupt:
         code = 130
         print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)

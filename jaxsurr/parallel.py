@@ -22,6 +22,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxsurr import checks
+from jaxsurr.processes import HEARTBEAT
 from jaxsurr.types import Array, Batch, PyTree
 
 AXIS = "devices"
@@ -83,7 +84,11 @@ def initialise_distributed(coordinator_address: str, num_processes: int, process
             f"process_id must be below num_processes={num_processes}, got {process_id}: processes are counted from 0, "
             f"so the last one is {num_processes - 1}."
         )
-    jax.distributed.initialize(coordinator_address, int(num_processes), int(process_id))
+    # By itself jax would take SIGTERM, tell it to who asks for it, and let the process live.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.distributed.initialize(
+        coordinator_address, int(num_processes), int(process_id), heartbeat_timeout_seconds=HEARTBEAT
+    )
 
 
 def device_key(key: Array, axis_name: str | None = None) -> Array:

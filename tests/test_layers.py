@@ -28,6 +28,7 @@ LAYERS = [  # lowest first
     {"fitting"},
     {"diagnosis"},
     {"bilevel"},
+    {"processes"},
     {"parallel"},
     {"data"},
     {"report", "models"},

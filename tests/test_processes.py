@@ -1,14 +1,20 @@
+"""Two processes that train together train like one, end together, and name one that is gone."""
+
+import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxsurr
+from jaxsurr import processes as watched
 
 WORKER = Path(__file__).with_name("process_worker.py")
 TIMEOUT = 240
@@ -100,3 +106,95 @@ def test_the_error_counts_rows_of_all_processes(runs):
         "ValueError: a batch of 14 rows cannot be shared equally among 4 devices of 2 processes: "
         "use a batch size of 12 or 16."
     )
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+FLAGS = [
+    "--config.losses=()", "--config.loss=smoothed", "--config.data.limit=160", "--config.batch_size=32",
+    "--config.epochs=60", "--config.warm_epochs=1", "--config.checkpoint.every=30", "--nofigures",
+]  # fmt: skip
+
+
+class Job:
+    """The same job in two processes of one device each, or in one process of two devices."""
+
+    def __init__(self, workdir, processes=2):
+        self.workdir = workdir
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={2 // processes}",
+            "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
+        }
+        command = [sys.executable, "-m", "jaxsurr", *FLAGS, f"--workdir={workdir}"]
+        together = [f"--coordinator_address=localhost:{free_port()}", "--num_processes=2"] * (processes > 1)
+        self.processes = [
+            subprocess.Popen(
+                [*command, *together, f"--process_id={index}"], env=environment, stderr=subprocess.PIPE, text=True
+            )
+            for index in range(processes)
+        ]
+
+    def epochs(self):
+        lines = self.workdir / "metrics.jsonl"
+        return len(lines.read_bytes().splitlines()) if lines.exists() else 0
+
+    def send(self, index, number):
+        """A signal to one of them, in the midst of the run; the exit codes and the last lines that they print."""
+        start, until = self.epochs(), time.monotonic() + TIMEOUT
+        while self.epochs() <= start and time.monotonic() < until:
+            assert all(process.poll() is None for process in self.processes), "they ended too early"
+            time.sleep(0.02)
+        self.processes[index].send_signal(number)
+        return self.end()
+
+    def end(self):
+        try:
+            said = [process.communicate(timeout=TIMEOUT)[1] for process in self.processes]
+        finally:
+            for process in self.processes:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+        assert not any("Traceback" in text for text in said)
+        return [process.returncode for process in self.processes], [(text.splitlines() or [""])[-1] for text in said]
+
+    def found(self):
+        result = json.loads((self.workdir / "result.json").read_text())
+        return result | {"seconds": 0}, (self.workdir / "metrics.jsonl").read_text()
+
+
+def test_processes_end_together_or_name_the_one_that_is_gone_and_go_on_bit_for_bit(tmp_path):
+    whole = Job(tmp_path / "whole", processes=1)
+    codes, said = Job(tmp_path / "again").send(1, signal.SIGTERM)
+    assert codes == [143, 143]
+    assert said[0] == said[1]
+    assert said[0].startswith("Ended by SIGTERM: smoothed, seed 0, is saved after ")
+    codes, said = Job(tmp_path / "again").send(1, signal.SIGKILL)
+    assert codes == [watched.LOST, -signal.SIGKILL]
+    assert said[0].startswith("Process 1 of 2 is gone: it has given no sign of life for 5 s. Process 0 ends with it.")
+    assert said[0].endswith("The same command, started in all of them, goes on from the last checkpoint.")
+    again = Job(tmp_path / "again", processes=1)
+    assert whole.end()[0] == again.end()[0] == [0]
+    assert again.found() == whole.found()
+
+
+def test_the_process_that_all_talk_to_is_named_when_it_is_gone(tmp_path):
+    source = (
+        "import sys, time; from jaxsurr import parallel, processes\n"
+        "address, index = sys.argv[1], int(sys.argv[2])\n"
+        "together = processes.Processes(address, 2, index)\n"
+        "parallel.initialise_distributed(address, 2, index)\n"
+        "together.watch()\n"
+        "print('now', flush=True); time.sleep(100)"
+    )
+    command = [sys.executable, "-c", source, f"localhost:{free_port()}"]
+    both = [
+        subprocess.Popen([*command, str(index)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for index in range(2)
+    ]
+    with both[0], both[1]:
+        assert [process.stdout.readline() for process in both] == ["now\n", "now\n"]
+        both[0].kill()
+        assert both[1].wait(timeout=TIMEOUT) == watched.LOST
+        assert both[1].stderr.read().splitlines()[-1].startswith("Process 0 of 2 is gone: it no longer answers at ")

@@ -36,6 +36,7 @@ from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.plan import Job, Plan
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.results import RESULTS, append, summarise
+from jaxsurr.training.stopping import Stop, Stopped, never
 from jaxsurr.versions import versions
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
@@ -69,8 +70,8 @@ def _single(config: Any, loss: str, seed: int) -> Any:
 class _Runner:
     """Makes runs, side by side where they can be; data and compiled programs are kept while others can use them."""
 
-    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None], model: Any):
-        self.config, self.report, self.model = config, report, model
+    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None], model: Any, stop: Stop):
+        self.config, self.report, self.model, self.stop = config, report, model, stop
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
 
@@ -101,7 +102,7 @@ class _Runner:
             self.data(job.seed)._replace(test=None) if job.purpose == "tune" else self.data(job.seed) for job in jobs
         ]
         if self.capacity(jobs[0]):
-            outcomes = side_by_side.train_together(configs, datas, program, report=self.report)
+            outcomes = side_by_side.train_together(configs, datas, program, report=self.report, stop=self.stop)
         else:
             outcomes = [self.alone(*run, program) for run in zip(configs, datas, strict=True)]
         seconds = round((time.monotonic() - started) / len(jobs), 1)
@@ -111,7 +112,7 @@ class _Runner:
 
     def alone(self, config: Any, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
         try:
-            return train(config, data, program, report=self.report)
+            return train(config, data, program, report=self.report, stop=self.stop)
         except FloatingPointError as error:
             return error
 
@@ -158,6 +159,7 @@ def compare(
     figures: bool = True,
     report: Callable[[dict[str, Any]], None] | None = None,
     model: Any = None,
+    stop: Stop = never,
 ) -> dict[str, Any]:
     """Compares losses on the data, the model and the metric of a config.
 
@@ -173,6 +175,8 @@ def compare(
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
+      stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
+        are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
 
     Returns:
       `{"rows": [...], "runs": [...], "selection": {...}}`: rows of the table, best first, all runs that they were made
@@ -202,12 +206,14 @@ def compare(
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
     (path / "claims").mkdir(exist_ok=True)
-    runner, expected = _Runner(config, tell, model), Expected(identity(config), measured)
+    runner, expected = _Runner(config, tell, model, stop), Expected(identity(config), measured)
     warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
         done = read_results(path / RESULTS, warn, expected)
         if plan.finished(done):
             break
+        if stop():
+            raise Stopped("no run was under way here")
         if not _run_some(path, plan, expected, done, runner, tell):
             time.sleep(0.5)  # all that can be run now is being run by other processes
     return summarise(path, plan, done, figures=figures)

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -53,7 +54,14 @@ def gather(split: Split, rows: Array) -> Batch:
 
 
 def draw(
-    config: Any, parts: Parts, epoch: int, *, names: tuple[str, ...] = (), paired: bool = False, offset: int = 0
+    config: Any,
+    parts: Parts,
+    epoch: int,
+    *,
+    names: tuple[str, ...] = (),
+    paired: bool = False,
+    offset: int = 0,
+    skip: int = 0,
 ) -> Iterator[tuple[Batch, ...]]:
     """Batches of an epoch on the host, this process's part of each; an order is a function of seed, epoch and offset.
 
@@ -64,6 +72,7 @@ def draw(
       names: of the points, for augmentation that mirrors them.
       paired: whether each batch comes with a held-out one, which start anew when they are used up.
       offset: of another order of the same epoch.
+      skip: how many of the first ones are left out.
     """
 
     def shard(split: Split, number: int, augment: str = "") -> Iterator[Batch]:
@@ -83,14 +92,16 @@ def draw(
             turn += 1
 
     others = endless()
-    for batch in shard(parts[0], 2 * offset, config.data.augment):
-        yield (batch, next(others)) if paired else (batch,)
+    batches_of_epoch = shard(parts[0], 2 * offset, config.data.augment)
+    yield from itertools.islice(
+        ((batch, next(others)) if paired else (batch,) for batch in batches_of_epoch), skip, None
+    )
 
 
 def feed(
     config: Any, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
 ) -> Callable[..., Iterator[tuple[Batch, ...]]]:
-    """`(epoch, paired=, offset=) -> batches` on the devices, as `draw` orders them.
+    """`(epoch, paired=, offset=, skip=) -> batches` on the devices, as `draw` orders them.
 
     A set of up to `RESIDENT_BYTES` is put on every device once, and a step's rows are gathered there; a larger one, or
     one that several processes share or that is augmented, is streamed.

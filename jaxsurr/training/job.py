@@ -12,6 +12,7 @@ from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import update
 from jaxsurr.training.epochs import state_after
 from jaxsurr.training.loop import hold_out, prepare, run
+from jaxsurr.training.stopping import Stop, never
 from jaxsurr.training.study import study, table
 
 
@@ -21,6 +22,7 @@ def job(
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
     figures: bool = True,
+    stop: Stop = never,
 ) -> str:
     """Runs a config (a study where it names `losses`), draws the figures, and returns the table as text.
 
@@ -29,16 +31,17 @@ def job(
       workdir: where results go; `figures/*.png` among them.
       report: called after every epoch.
       figures: whether to draw.
+      stop: as for `jaxsurr.training.run`.
 
     Returns:
       A heading and a table, for people.
     """
     path = pathlib.Path(workdir)
     if config.losses:
-        outcome = study(config, path, report=report)
+        outcome = study(config, path, report=report, stop=stop)
         runs, rows = outcome["runs"], outcome["rows"]
     else:
-        runs = [run(config, path, report=report)]
+        runs = [run(config, path, report=report, stop=stop)]
         rows = table(runs)
     if jax.process_index() != 0:
         return ""

@@ -1,44 +1,26 @@
 """One run: train a model on a loss, choose its best epoch on validation, read the test split once."""
 
-import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import parallel
-from jaxsurr.data import Data, Split, batches, load, num_batches
+from jaxsurr.data import Data, Split, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import locks, records, thresholds
+from jaxsurr.training import locks, records, stopping
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict, validate
 from jaxsurr.training.entries import read_result, sealed
-from jaxsurr.training.epochs import (
-    Event,
-    better,
-    burn_in,
-    entry_of,
-    epoch_event,
-    fresh_state,
-    learning_state,
-    outcome,
-    refuse_divergence,
-    state_after,
-    switch_of,
-    warn_if_flat,
-)
-from jaxsurr.training.events import TensorBoard
+from jaxsurr.training.epochs import Event
 from jaxsurr.training.fallback import decide
-from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
+from jaxsurr.training.one_run import Run
 from jaxsurr.training.program import Program, build, compares_parameters
-from jaxsurr.types import Batch
 from jaxsurr.versions import versions
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
@@ -107,6 +89,7 @@ def run(
     data: Data | None = None,
     program: Program | None = None,
     model: Any = None,
+    stop: stopping.Stop = stopping.never,
 ) -> dict[str, Any]:
     """Trains a model as a config says, and leaves what it found in a work directory.
 
@@ -122,6 +105,8 @@ def run(
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
         `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
         a function `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
+      stop: called after every step; where it gives True the run saves its state there, within an epoch too, and raises
+        `jaxsurr.training.stopping.Stopped`. The launchers pass one that listens for SIGTERM.
 
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
@@ -142,11 +127,16 @@ def run(
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
             return read_result(result_file, as_dict(config))
-        return _run_alone(config, path, data, program, report or (lambda event: None))
+        return _run_alone(config, path, data, program, report or (lambda event: None), stop)
 
 
 def _run_alone(
-    config: Any, path: pathlib.Path, data: Data, program: Program, report: Callable[[Event], None]
+    config: Any,
+    path: pathlib.Path,
+    data: Data,
+    program: Program,
+    report: Callable[[Event], None],
+    stop: stopping.Stop,
 ) -> dict[str, Any]:
     """The run of a work directory that nobody else is at work in."""
     started = time.monotonic()
@@ -155,7 +145,8 @@ def _run_alone(
         place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
         checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
         try:
-            return _Run(this, data, program, place, checkpoints, report).go()
+            parts = hold_out(this, data.train)
+            return Run(this, data, parts, program, place, checkpoints, report, stop).go()
         finally:
             checkpoints.close()
 
@@ -179,7 +170,12 @@ def _run_alone(
 
 @own_errors()
 def train(
-    config: Any, data: Data, program: Program, *, report: Callable[[Event], None] = lambda event: None
+    config: Any,
+    data: Data,
+    program: Program,
+    *,
+    report: Callable[[Event], None] = lambda event: None,
+    stop: stopping.Stop = stopping.never,
 ) -> dict[str, Any]:
     """One run without a work directory: nothing is written, and nothing can be resumed.
 
@@ -187,6 +183,7 @@ def train(
       config: of the run.
       data, program: from `prepare`. Where `data.test` is None no test rows are read and `test` is None.
       report: called after every epoch.
+      stop: called after every step; where it gives True the run raises `jaxsurr.training.stopping.Stopped`.
 
     Returns:
       `epochs`, `best_epoch`, `validation` and `test` at the best epoch, `gradient_correlation`, `ceiling`, `history`;
@@ -195,113 +192,8 @@ def train(
     Raises:
       FloatingPointError: the model diverged.
     """
-    return decide(config, program, lambda config: _Run(config, data, program, None, None, report).go())
 
+    def go(this: Any) -> dict[str, Any]:
+        return Run(this, data, hold_out(this, data.train), program, None, None, report, stop).go()
 
-class _Run:
-    """The state of one run between its epochs; everything that has to survive an interruption is in checkpoints."""
-
-    def __init__(self, config, data, program, path, checkpoints, report):
-        self.name = config.loss
-        config = resolve(config).config
-        self.config, self.data, self.program = config, data, program
-        self.path, self.checkpoints, self.report = path, checkpoints, report
-        parts = hold_out(config, data.train)
-        self.train, self.feed = parts[0], feed(config, parts, program.executor, data.names)
-        self.switch = switch_of(config, program)
-        if config.tune_threshold:
-            thresholds.check(program.metric)
-
-    def go(self) -> dict[str, Any]:
-        state, history, best = self.start()
-        log = self.path and TensorBoard(self.path / "tensorboard", len(history))
-        with log or contextlib.nullcontext():
-            for epoch in range(len(history) + 1, self.config.epochs + 1):
-                learned = epoch > self.switch
-                if learned and epoch == self.switch + 1:
-                    state = self.take_over(state, epoch)
-                state, entry = self.epoch(state, epoch, learned)
-                params = self.program.executor.fetch(state.params)
-                refuse_divergence(self.config, entry, params)
-                entry["validation"] = self.score(params, self.data.validation, entry)
-                history.append(entry)
-                if best is None or better(self.program.metric, entry, best[1]):
-                    best = (params, entry)
-                self.record(entry, log)
-                if self.checkpoints and (epoch % self.config.checkpoint.every == 0 or epoch == self.config.epochs):
-                    self.save(state, history, best)
-        test = None if self.data.test is None else self.score(best[0], self.data.test, best[1])
-        return outcome(history, best[1], test)
-
-    # --- begin, switch, end -------------------------------------------------------------------------------------------
-
-    def start(self) -> tuple[Any, list[dict[str, Any]], tuple[Any, dict[str, Any]] | None]:
-        """State, history and best epoch so far: from the newest checkpoint, or from nothing."""
-        place = self.program.executor.place
-        epoch = self.checkpoints.epoch() if self.checkpoints else None
-        if epoch is None:
-            state = fresh_state(self.config, self.program, self.train, self.program.warm)
-            history, best = [], None
-        else:
-            arrays, progress = self.checkpoints.restore(self.template)
-            state, history, best = arrays["state"], progress["history"], (arrays["best"], progress["best"])
-        if self.path is not None and jax.process_index() == 0:
-            # Lines of epochs that are made again go, and so does a line that was cut off.
-            records.write_lines(self.path / "metrics.jsonl", history)
-        return place(state), history, best
-
-    def template(self, epoch: int) -> dict[str, Any]:
-        """What the checkpoint of an epoch holds: its structure, dtypes and shapes."""
-        like = state_after(epoch, self.config, self.program, self.train)
-        return {"state": like, "best": like.params}
-
-    def save(self, state: Any, history: list[dict[str, Any]], best: tuple[Any, dict[str, Any]]) -> None:
-        arrays = {"state": self.program.executor.fetch(state), "best": best[0]}
-        self.checkpoints.save(len(history), arrays, {"history": history, "best": best[1]})
-
-    def take_over(self, state: Any, epoch: int) -> Any:
-        """The learned loss takes over: it is initialised on current predictions, and learned for a while alone."""
-        executor = self.program.executor
-        host = executor.fetch(state)
-        begun = learning_state(self.config, self.program, self.train, self.data.validation, host.params)
-        state = executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
-        flat = []
-        for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):
-            state, info = self.program.steps["burn_in"](state, *batch)
-            flat.append(info.surrogate.flat)
-        warn_if_flat(self.config, self.program, jax.device_get(flat))
-        # The steps of the burn-in leave the model and its place in the schedule as they were.
-        return executor.place(executor.fetch(state)._replace(step=host.step))
-
-    # --- one epoch ----------------------------------------------------------------------------------------------------
-
-    def batches(self, epoch: int, offset: int = 0) -> Iterator[tuple[Batch, ...]]:
-        """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
-        return self.feed(epoch, paired=epoch > self.switch and compares_parameters(self.config), offset=offset)
-
-    def epoch(self, state: Any, epoch: int, learned: bool) -> tuple[Any, dict[str, Any]]:
-        """Trains for one epoch; the entry of the history holds means over its steps."""
-        infos, every = [], self.config.surrogate.outer_every
-        for number, batch in enumerate(self.batches(epoch)):
-            phase = "conventional" if not learned else "surrogate" if number % every == 0 else "frozen"
-            if phase == "frozen":
-                batch = batch[:1]
-            state, info = self.program.steps[phase](state, *batch)
-            infos.append(info)
-        return state, entry_of(epoch, learned, jax.device_get(infos))
-
-    def score(self, params: Any, split: Split, entry: dict[str, Any]) -> float | list[float]:
-        """The metric of a split, exact in its last partial batch, with the thresholds of the epoch if tuned."""
-        executor = self.program.executor
-        size = -(-512 // executor.num_devices) * executor.num_devices
-        parts = batches(split, size, partial=True, process_index=jax.process_index(), process_count=jax.process_count())
-        predictions, targets = parallel.predict_all(executor, self.program.predict, params, parts)
-        if self.config.tune_threshold:
-            predictions = thresholds.shifted(self.program.metric, predictions, targets, entry)
-        return np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()
-
-    def record(self, entry: dict[str, Any], log: TensorBoard | None) -> None:
-        if log is not None and jax.process_index() == 0:
-            records.append_line(self.path / "metrics.jsonl", entry)
-            log.write(entry)
-        self.report(epoch_event(self.config, self.name, entry))
+    return decide(config, program, go)

@@ -33,6 +33,7 @@ from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
 from jaxsurr.training.loop import hold_out
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, compares_parameters
+from jaxsurr.training.stopping import Stop, Stopped, never
 from jaxsurr.types import PyTree
 
 DENSE = ("linear", "mlp")
@@ -57,6 +58,7 @@ def train_together(
     program: Program,
     *,
     report: Callable[[Event], None] = lambda event: None,
+    stop: Stop = never,
 ) -> list[dict[str, Any] | FloatingPointError]:
     """Trains runs that share a program, at most `capacity` of them, without work directories.
 
@@ -65,25 +67,26 @@ def train_together(
       datas: of each run, of the same shapes. Where `test` is None no test rows are read.
       program: from `prepare`, for any of them.
       report: called after every epoch of every run.
+      stop: called before every epoch; where it gives True `jaxsurr.training.stopping.Stopped` is raised.
 
     Returns:
       For each run what `jaxsurr.training.loop.train` gives, or the error of a run that diverged.
     """
-    outcomes = _Group(configs, datas, program, report).go()
+    outcomes = _Group(configs, datas, program, report, stop).go()
     if not falls_back(configs[0], program):
         return outcomes
-    others = _Group([staying(config) for config in configs], datas, program, report).go()
+    others = _Group([staying(config) for config in configs], datas, program, report, stop).go()
     return [choose(program.metric, *pair) for pair in zip(outcomes, others, strict=True)]
 
 
 class _Group:
     """What runs have in common; arrays have a leading axis of runs."""
 
-    def __init__(self, configs, datas, program, report):
+    def __init__(self, configs, datas, program, report, stop):
         self.names = [config.loss for config in configs]
         self.configs = [resolve(config).config for config in configs]
         self.shared = self.configs[0]  # where the runs do not differ
-        self.datas, self.program, self.report = datas, program, report
+        self.datas, self.program, self.report, self.stop = datas, program, report, stop
         self.parts = [hold_out(config, data.train) for config, data in zip(self.configs, datas, strict=True)]
         self.numbers = [_numbered(parts) for parts in self.parts]
         trained = _on_device([parts[0] for parts in self.parts])
@@ -98,6 +101,9 @@ class _Group:
         inputs = _inputs(validation)
         histories, best = [[] for _ in self.configs], [None for _ in self.configs]
         for epoch in range(1, self.shared.epochs + 1):
+            if self.stop():
+                runs = f"{len(self.configs)} runs side by side ({self.names[0]})"
+                raise Stopped(f"{runs} were ended after epoch {epoch - 1} and are made again")
             learned = epoch > self.switch
             if learned and epoch == self.switch + 1:
                 state = self.take_over(state, epoch)

@@ -14,6 +14,7 @@ from jaxsurr.training.config import as_dict, update, validate
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
 from jaxsurr.training.statistics import paired
+from jaxsurr.training.stopping import Stop, never
 
 
 def study(
@@ -22,6 +23,7 @@ def study(
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
     model: Any = None,
+    stop: Stop = never,
 ) -> dict[str, Any]:
     """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
 
@@ -33,6 +35,7 @@ def study(
       workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
       report: called after every epoch of every run.
       model: one of your own, as for `jaxsurr.training.run`.
+      stop: as for `jaxsurr.training.run`.
 
     Returns:
       `{"rows": [...], "runs": [...]}`: a row of the table for each loss, and the results of all runs.
@@ -59,7 +62,7 @@ def study(
                 records.open_workdir(path, as_dict(config))
                 if not runs:
                     held.enter_context(locks.alone(path))
-                runs.append(run(single, where, report=report, data=data, program=program))
+                runs.append(run(single, where, report=report, data=data, program=program, stop=stop))
                 if writes:
                     records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
         rows = table(runs)

@@ -1,0 +1,236 @@
+"""Processes that train together: all end at the same step, and one that is gone is named by the others.
+
+Each tells the coordination service of process 0 four times a second that it is alive, and reads what the others tell.
+jax alone waits 100 seconds for a process that was killed, and then aborts with the stack of a C++ thread.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from jax._src import distributed  # the client of the coordination service is nowhere public
+
+LOST = os.EX_TEMPFAIL  # 75, the exit code of a process that ends because another one is gone: the same command goes on
+PATIENCE = 60.0  # seconds without a sign of life after which a process is taken for gone
+HEARTBEAT = 80  # the same in seconds for jax, which is slower to say and names nobody
+_FAILED = 5.0  # the same where something that the processes do together has failed
+_PERIOD = 0.25  # seconds between signs of life
+_ROOT = "jaxsurr/"  # of the keys
+
+
+class Processes:
+    """Watches the other processes of a run: made before `jaxsurr.parallel.initialise_distributed`, begun after it.
+
+    Args:
+      address: "host:port" of process 0.
+      number: of processes.
+      index: of this one.
+      patience: seconds without a sign of life.
+
+    Attributes:
+      on_stop: called with the number of a signal that another process was sent.
+    """
+
+    def __init__(self, address: str, number: int, index: int, patience: float = PATIENCE):
+        self.address, self.number, self.index, self.patience = address, number, index, patience
+        self.on_stop: Callable[[int], object] = lambda number: None
+        self._others = [process for process in range(number) if process != index]
+        self._seen: dict[int, tuple[str | None, float]] = {}
+        self._failed_at: dict[int, float] = {}
+        self._turn = threading.Condition()
+        self._steps, self._last, self._frozen = 0, None, False
+        self._asked: int | None = None  # number of the signal
+        self._told, self._ended, self._code = False, False, 0
+        self._found: dict[str, str] = {}
+        self._closing, self._ending = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        if self._others:
+            self._abort = _on_abort(self._aborted)
+
+    def watch(self) -> None:
+        """Begins to watch, now that all have found each other."""
+        self._client = distributed.global_state.client
+        self._seen = {process: (None, time.monotonic()) for process in self._others}
+        if self._others:
+            self._thread.start()
+
+    # --- called by the run --------------------------------------------------------------------------------------------
+
+    def stop(self, number: int) -> None:
+        """Asks all processes to end at a step that they have in common, because of a signal."""
+        self._asked = number
+
+    def reached(self) -> bool:
+        """Whether this is the step at which all end; every process calls it as often as the others.
+
+        Once one was asked to end, none passes another step until all have told how far they are; the last step is the
+        one after the farthest. None waits in vain: up to there every step has been begun by one process, and each
+        process tells how far it is from a thread, while it waits for the others within a step.
+        """
+        if not self._others:
+            return self._asked is not None
+        with self._turn:
+            self._steps += 1
+            self._turn.wait_for(lambda: not self._frozen or self._last is not None)
+            return self._last is not None and self._steps >= self._last
+
+    def explain(self) -> None:
+        """Ends this process in words where another one is gone; returns where an error has some other cause."""
+        if self._seen:
+            self.patience = min(self.patience, _FAILED)
+            time.sleep(2 * self.patience + 4 * _PERIOD)
+
+    def leave(self, code: int) -> None:
+        """Says good-bye. After an error the others end too, and this process ends here, with the code."""
+        if not self._seen:
+            return
+        failed = code != 0 and self._asked is None
+        self._code = code
+        with self._turn:
+            if not self._frozen:  # for those that are asked to stop before they are as far
+                self._frozen = True
+                self._tell("at", str(self._steps))
+        self._tell("failed" if failed else "done", "1")
+        if failed:
+            until = time.monotonic() + 12 * _PERIOD
+            while time.monotonic() < until and not all(self._is_leaving(process) for process in self._others):
+                time.sleep(_PERIOD)
+            self._end(code=code)
+        self._closing.set()
+        self._thread.join(2 * _PERIOD)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        count = 0
+        while not self._closing.wait(_PERIOD):
+            count += 1
+            self._tell("alive", str(count))
+            try:
+                found = dict(self._client.key_value_dir_get(_ROOT))
+            except RuntimeError:  # process 0 cannot be reached: jax aborts, or its signs of life become old
+                found = {}
+            self._found = found
+            self._judge(found)
+            self._agree(found)
+
+    def _tell(self, what: str, value: str) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._client.key_value_set(f"{_ROOT}{what}/{self.index}", value, allow_overwrite=True)
+
+    def _is_leaving(self, process: int) -> bool:
+        return any(f"{_ROOT}{what}/{process}" in self._found for what in ("failed", "done"))
+
+    def _judge(self, found: dict[str, str]) -> None:
+        """Ends this process where another one is gone."""
+        now = time.monotonic()
+        for process in self._others:
+            sign = found.get(f"{_ROOT}alive/{process}")
+            if sign not in (None, self._seen[process][0]):
+                self._seen[process] = (sign, now)
+            age = now - self._seen[process][1]
+            if f"{_ROOT}failed/{process}" in found:
+                # The others have a moment to end with errors of their own, which say more.
+                if now - self._failed_at.setdefault(process, now) > 8 * _PERIOD:
+                    self._end(process, "ended with an error; see what it printed")
+            elif age > self.patience and f"{_ROOT}done/{process}" not in found:
+                self._end(process, f"is gone: it has given no sign of life for {age:.0f} s")
+        for key, process in found.items():
+            if key.startswith(f"{_ROOT}lost/"):
+                self._end(int(process), f"is gone, as process {key.rpartition('/')[2]} found")
+
+    def _agree(self, found: dict[str, str]) -> None:
+        """Tells of a signal, or how far this process is, or which step is the last."""
+        asked = {int(value) for key, value in found.items() if key.startswith(f"{_ROOT}stop/")}
+        if self._asked is not None and not self._told:
+            self._tell("stop", str(self._asked))
+            self._told = True
+        if not asked:
+            return
+        if self._asked is None:
+            self._asked, self._told = min(asked), True
+            self.on_stop(self._asked)
+        with self._turn:
+            if not self._frozen:
+                self._frozen = True
+                self._tell("at", str(self._steps))
+        at = [int(value) for key, value in found.items() if key.startswith(f"{_ROOT}at/")]
+        if len(at) == self.number and self._last is None:
+            with self._turn:
+                self._last = max(at) + 1
+                self._turn.notify_all()
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _end(self, process: int | None = None, what: str = "", code: int | None = None) -> None:
+        """Ends this process, without jax's own end, which would wait for those that are gone and then abort."""
+        if not self._ending.acquire(blocking=False):
+            threading.Event().wait()  # another thread is at it
+        self._ended = True
+        if process not in (None, 0):
+            self._tell("lost", str(process))
+        if self.index == 0 and self._others != [process]:
+            time.sleep(4 * _PERIOD)  # with process 0 goes the service that tells the others
+        if process is not None:
+            print(
+                f"\nProcess {process} of {self.number} {what}. Process {self.index} ends with it. The same command, "
+                "started in all of them, goes on from the last checkpoint.",
+                file=sys.stderr,
+                flush=True,
+            )
+        if code is None:
+            code = LOST if self._asked is None else 128 + self._asked
+        os._exit(code)
+
+    def _aborted(self) -> None:
+        """Called in place of an abort; returns where that has another reason than a process that is gone."""
+        if self._ended:
+            threading.Event().wait()
+        if not self._seen:
+            print(
+                f"\nThe {self.number} processes did not find each other: process 0 listens at {self.address}, this is "
+                f"process {self.index}. See that all were started, with addresses that reach process 0, and start the "
+                "same command in all of them again.",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(LOST)
+        if self.index != 0 and not _answers(self.address):
+            self._end(0, f"is gone: it no longer answers at {self.address}")
+        if self._closing.is_set():  # all is done but for the good-bye
+            os._exit(self._code)
+        now = time.monotonic()
+        silent = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
+        if silent:
+            self._end(silent[0], "is gone: it has given no sign of life")
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _on_abort(function: Callable[[], None]) -> object:
+    """Calls a function where the process is about to abort; the result has to be kept.
+
+    Where process 0 is gone a C++ thread of jax aborts within milliseconds, and a handler of Python would never run.
+    """
+    libc = ctypes.CDLL(None)
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_int)
+    def handler(number: int) -> None:
+        function()
+        libc.signal(signal.SIGABRT, None)  # the default, for which `abort` raises it again
+
+    libc.signal(signal.SIGABRT, handler)
+    return handler

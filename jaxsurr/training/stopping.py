@@ -1,0 +1,160 @@
+"""Runs that end before they are done: asked to by a signal, saved within an epoch, and made to go on from there.
+
+A scheduler ends a job by SIGTERM and kills it some seconds later. `on_signals` gives a function that is true once that
+signal (or Ctrl-C) has come; a run that is handed it as `stop` saves its state after the step under way and raises
+`Stopped`. Only the launchers install handlers.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.bilevel import StepInfo
+from jaxsurr.processes import Processes
+from jaxsurr.types import Info
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE = 5.0  # seconds from the signal to the next point at which a run can be saved; after them it ends without
+_TOGETHER = 1.0  # seconds within which further signals are the same one: timeout(1) sends it to a process and its group
+_OF_ANOTHER = 128  # marks the number of a signal that another process was sent
+
+Stop = Callable[[], bool]
+
+
+class Stopped(Exception):
+    """A run ended before it was done because it was asked to; the message says what was saved."""
+
+
+def never() -> bool:
+    """A run that is not asked to end."""
+    return False
+
+
+class Asked:
+    """Whether this process, or one that trains together with it, was sent a signal to end; called after every step.
+
+    Attributes:
+      signal: its number, None before it came.
+      reached: whether the run knows.
+    """
+
+    def __init__(self, processes: Processes | None = None):
+        self.processes, self.signal, self.reached = processes, None, False
+
+    def __call__(self) -> bool:
+        asked = self.signal is not None if self.processes is None else self.processes.reached()
+        self.reached = self.reached or asked
+        return asked
+
+    @property
+    def code(self) -> int:
+        """The exit code of a process that a signal ended."""
+        return 128 + self.signal
+
+    def sentence(self, what: str) -> str:
+        """What is printed last."""
+        return f"Ended by {signal.Signals(self.signal).name}: {what}. The same command goes on from there."
+
+
+@contextlib.contextmanager
+def on_signals(processes: Processes | None = None, grace: float = GRACE) -> Iterator[Asked]:
+    """Listens for SIGTERM and SIGINT while it is entered, in the main thread; handlers of before are put back.
+
+    Where no step ends within `grace` seconds (a long compilation, a large file that is read) the process ends at once
+    and the same command goes on from the last checkpoint. So it does on a second signal.
+
+    Args:
+      processes: those that train together, which all end at the same step.
+      grace: in seconds.
+    """
+    asked = Asked(processes)
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    # Handlers of Python wait until what is compiled or computed ends; the number of the signal is in the pipe at once.
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    found = {number: handler for number, handler in found.items() if handler not in (None, signal.SIG_IGN)}
+    for number in found:
+        signal.signal(number, lambda *_: None)
+    before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+    if processes is not None:
+        processes.on_stop = lambda number: os.write(writes, bytes([_OF_ANOTHER | number]))
+    thread = threading.Thread(target=_listen, args=(asked, reads, grace), daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        if processes is not None:
+            processes.on_stop = lambda number: None
+        signal.set_wakeup_fd(before)
+        for number, handler in found.items():
+            signal.signal(number, handler)
+        os.write(writes, b"\0")
+        thread.join()
+        os.close(reads)
+        os.close(writes)
+
+
+def _listen(asked: Asked, reads: int, grace: float) -> None:
+    """Takes signals from the pipe, and ends the process where the run does not; a 0 ends this."""
+    came = None
+    while True:
+        left = None if came is None or asked.reached else max(0.0, came + grace - time.monotonic())
+        ready, _, _ = select.select([reads], [], [], left)
+        numbers = os.read(reads, 64) if ready else b""
+        if 0 in numbers:
+            return
+        own = [number for number in numbers if number in SIGNALS]
+        others = [number - _OF_ANOTHER for number in numbers if number >= _OF_ANOTHER]
+        if came is None and (own or others):
+            came, asked.signal = time.monotonic(), (own or others)[0]
+            if own and asked.processes is not None:
+                asked.processes.stop(asked.signal)
+        elif came is not None and own and time.monotonic() - came > _TOGETHER:
+            _end(asked, "it came twice, so what is under way was not saved, and older checkpoints are untouched")
+        elif not ready and not asked.reached:
+            _end(asked, f"no step ended within {grace:g} s that could be saved, and older checkpoints are untouched")
+
+
+def _end(asked: Asked, what: str) -> None:
+    print(f"\n{asked.sentence(what)}", file=sys.stderr, flush=True)
+    os._exit(asked.code)
+
+
+# --- what the steps of an unfinished epoch have told ------------------------------------------------------------------
+
+
+def plain(infos: Sequence[StepInfo]) -> list[dict[str, Any]]:
+    """What steps reported, as JSON holds it exactly: type and values of each array.
+
+    >>> plain([StepInfo(np.float32(0.5), Info(*(np.float32(i) for i in range(len(Info._fields)))))])[0]["loss"]
+    ['float32', 0.5]
+    """
+
+    def kept(leaf: Any) -> list[Any]:
+        array = np.asarray(leaf)
+        return [array.dtype.name, array.tolist()]
+
+    return [
+        {"loss": kept(info.loss)} | {name: kept(leaf) for name, leaf in info.surrogate._asdict().items()}
+        for info in infos
+    ]
+
+
+def from_plain(steps: Sequence[dict[str, Any]]) -> list[StepInfo]:
+    """The inverse of `plain`."""
+
+    def array(name: str, values: Any) -> np.ndarray:
+        return np.asarray(values, jnp.dtype(name))
+
+    return [
+        StepInfo(array(*step["loss"]), Info(**{name: array(*step[name]) for name in Info._fields})) for step in steps
+    ]
