@@ -99,7 +99,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
     from jaxsurr import parallel
-    from jaxsurr.training.config import validate
+    from jaxsurr.training.checking import validate
     from jaxsurr.training.job import job
     from jaxsurr.training.progress import progress
 

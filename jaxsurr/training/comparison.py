@@ -29,7 +29,8 @@ import jax
 from jaxsurr.data import Data
 from jaxsurr.settings import parse_spec
 from jaxsurr.training import records, side_by_side
-from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.plan import Job, Plan
 from jaxsurr.training.program import Program, without_rates

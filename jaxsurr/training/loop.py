@@ -16,7 +16,8 @@ from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
 from jaxsurr.training import records, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
-from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import as_dict
 from jaxsurr.training.epochs import (
     Event,
     better,

@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxsurr.report import summary_table
 from jaxsurr.training import records
-from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
 from jaxsurr.training.statistics import paired
