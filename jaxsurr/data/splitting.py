@@ -62,5 +62,26 @@ def standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) 
     mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
     deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
     varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
+    if not np.all(np.isfinite(deviation) & ((deviation > 0) | ~varies)):
+        raise ValueError(
+            f"the inputs go from {np.min(parts[0]):g} to {np.max(parts[0]):g}, which is too much or too little to take "
+            "their spread; divide them by a typical value, or take logarithms"
+        )
     factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
     return [((part - mean) * factor).astype(np.float32) for part in parts]
+
+
+def constant(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
+    """Says which columns of a table `[N, D]` or of items `[N, L, D]` do not vary in training, and so count for nothing.
+
+    Args:
+      train: standardised inputs of the training rows.
+      names: of the columns; may be empty.
+    """
+    if train.dtype.kind != "f" or not train.size:
+        return []
+    columns = np.flatnonzero(~np.any(train, axis=tuple(range(train.ndim - 1))))
+    if not len(columns):
+        return []
+    named = ", ".join(names[i][:40] if names else str(i) for i in columns[:5]) + (", ..." if len(columns) > 5 else "")
+    return [f"{len(columns)} of {train.shape[-1]} input columns do not vary among the training rows and are 0 ({named})"]
