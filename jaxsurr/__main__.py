@@ -11,13 +11,16 @@ A field keeps its type: --config.epochs=10, --config.learning_rate=1e-3, --confi
 --config.model.hidden=64), --config.losses=cross_entropy,smoothed. Quote what the shell would read, as ? and ().
 
 Where the config names several `losses` the runs are compared in a table; else (--config.losses="()") one run of `loss`
-is made. Results go to --workdir: metrics.jsonl, result.json, checkpoints, TensorBoard events and figures. The same
+is made. Where rows or labels of the data are changed or left out (noise, a limit, ...) the first line says so.
+Results go to --workdir: metrics.jsonl, result.json, checkpoints, TensorBoard events and figures. The same
 command again goes on where it was interrupted. After an error, JAXSURR_TRACEBACK=1 shows where it came from.
 """
 
+import functools
 import os
 import re
 import sys
+import warnings
 from typing import Any
 
 from absl import app, flags, logging
@@ -75,14 +78,24 @@ def read_config() -> Any:
     """The config of the flags, where losses may be written with commas between them.
 
     Raises:
-      ValueError: the file returned something else, or `loss` was chosen where the config names `losses`.
+      ValueError: the file returned something else, `loss` was chosen where the config names `losses`, or there is no
+        work directory.
     """
+    from jaxsurr.data.raw import DataWarning
+    from jaxsurr.training import default
+
     config, chosen = flags.FLAGS.config, flags.FLAGS["config"].override_values
+    warnings.filterwarnings("ignore", category=DataWarning)  # the first line of output says it
     if not hasattr(config, "losses"):
         raise ValueError(
             "get_config() must return the config, as update(jaxsurr.training.default_config(), ...) does; it returned "
             f"{type(config).__name__}."
         )
+    if not WORKDIR.value.strip():
+        raise ValueError("--workdir is empty; name the directory where results are to go, as in --workdir=runs/mine.")
+    default_job = flags.FLAGS["config"].config_filename == _DEFAULT
+    if default_job and "data.label_noise" not in chosen and config.data.source != default.get_config().data.source:
+        config.data.label_noise = 0.0  # that of the default job is for its own data
     config.losses = tuple(name.strip() for entry in config.losses for name in str(entry).split(",") if name.strip())
     if "loss" in chosen and config.losses:
         raise ValueError(
@@ -92,6 +105,25 @@ def read_config() -> Any:
     if config.losses == () and "losses" in chosen and "seeds" not in chosen:
         config.seeds = 1
     return config
+
+
+def sentence(error: Exception) -> str:
+    """What a person is told of an error, without a traceback.
+
+    Raises:
+      Exception: the error itself, where the environment asks for a traceback.
+    """
+    if os.environ.get("JAXSURR_TRACEBACK"):
+        raise error
+    text = f"{type(error).__name__}: {error}".strip()
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "Out of memory" in text:
+        return (
+            f"There is not enough memory for this: {text[:300]} Make model.hidden, batch_size, surrogate.num_pairs or "
+            "the data (data.limit) smaller; the same command goes on where it stopped."
+        )
+    if isinstance(error, ValueError | TypeError | OSError | ImportError | FloatingPointError):
+        return text
+    return f"{text}\nThis was not foreseen. JAXSURR_TRACEBACK=1 before the command shows where it came from."
 
 
 def main(argv: list[str]) -> None:
@@ -111,11 +143,10 @@ def main(argv: list[str]) -> None:
         if COORDINATOR.value:
             parallel.initialise_distributed(COORDINATOR.value, PROCESSES.value, PROCESS.value)
         report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
-        text = job(config, WORKDIR.value, report=report, figures=FIGURES.value)
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
-        if os.environ.get("JAXSURR_TRACEBACK"):
-            raise
-        code, text = 1, f"{type(error).__name__}: {error}"
+        say = functools.partial(print, flush=True)
+        text = job(config, WORKDIR.value, report=report, say=say, figures=FIGURES.value)
+    except Exception as error:
+        code, text = 1, sentence(error)
     except KeyboardInterrupt:
         code, text = 130, "Interrupted; the same command goes on from the last checkpoint."
     done()

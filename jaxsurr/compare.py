@@ -12,6 +12,7 @@ table.csv and figures. The same command goes on where it was interrupted; starte
 --workdir, it shares the work. From Python: `jaxsurr.compare(config, losses, seeds, workdir=...)`.
 """
 
+import functools
 import os
 import sys
 import types
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say, and prints the table."""
     from absl import app, flags, logging
 
-    from jaxsurr.__main__ import WORKDIR, read_config
+    from jaxsurr.__main__ import WORKDIR, read_config, sentence
     from jaxsurr.training.comparison import compare
     from jaxsurr.training.progress import lines
 
@@ -53,15 +54,14 @@ def main(argv: list[str]) -> None:
             trials=chosen.trials,
             figures=chosen.figures,
             report=lines(),
+            say=functools.partial(print, flush=True),
         )
         with open(os.path.join(WORKDIR.value, "table.md")) as file:
             print(file.read())
         print(f"Results: {WORKDIR.value}")
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if os.environ.get("JAXSURR_TRACEBACK"):
-            raise
+    except Exception as error:
         code = 1
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
     except KeyboardInterrupt:
         code = 130
         print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)

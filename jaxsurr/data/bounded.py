@@ -145,7 +145,7 @@ def _description(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
     try:
         described = ast.literal_eval(text.decode("latin1" if version < (3, 0) else "utf-8").strip())
         shape, dtype = described["shape"], np.lib.format.descr_to_dtype(described["descr"])
-        sound = isinstance(shape, tuple) and all(type(axis) is int and 0 <= axis for axis in shape)
+        sound = isinstance(shape, tuple) and all(type(axis) is int and axis >= 0 for axis in shape)
         fortran = bool(described["fortran_order"])
     except Exception:  # of many kinds: thousands of brackets are a MemoryError of the parser
         sound = False
@@ -181,4 +181,3 @@ def _body(
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
-

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from jaxsurr.data.raw import EXACT, DataWarning
+from jaxsurr.data.raw import EXACT, DataWarning, Raw
 
 _MOST_LEVELS = 1000
 
@@ -26,6 +26,7 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
     if levels is None or (whole and len(values) == levels):
         coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
         return coded, len(values), tuple(str(int(value)) for value in values)
+    parts = [part.astype(np.float64) for part in parts]
     edges = np.quantile(parts[0], np.arange(1, levels) / levels)
     coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
     filled = len(np.unique(coded[0]))
@@ -94,3 +95,15 @@ def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: fl
     labels = labels.copy()
     labels[rows] = rng.integers(outputs, size=len(rows))
     return labels
+
+
+def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
+    """Two classes, divided at a target, and a note that says so."""
+    if raw.kind not in ("classes", "levels"):
+        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
+    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
+    targets = (raw.targets >= bound).astype(np.int32)
+    counts = [part for part in (targets, test) if part is not None]
+    above, rows = sum(int(part.sum()) for part in counts), sum(map(len, counts))
+    note = f"targets of at least {bound:g} are class 1 ({above} of {rows} rows), all others class 0"
+    return raw._replace(targets=targets, test_targets=test, kind="classes", levels=None, names=()), note

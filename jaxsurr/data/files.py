@@ -123,8 +123,8 @@ def _numbers(name: str, columns: list[str], line: int, cells: list[str], exact: 
     for place in exact:
         if abs(numbers[place]) > EXACT:
             raise ValueError(
-                f"{name}, line {line}, column {columns[place]!r}: {cells[place][:80]} lies beyond 2^53, where neighbours "
-                "cannot be told apart; number what it stands for from 0"
+                f"{name}, line {line}, column {columns[place]!r}: {cells[place][:80]} lies beyond 2^53, where "
+                "neighbours cannot be told apart; number what it stands for from 0"
             )
     return numbers
 
@@ -183,13 +183,15 @@ def read_npz(
             if points is None:
                 parts += [inputs, found[y]]
             else:
-                *posed, said = keypoints(
-                    path.name + suffix.replace("_", ", "), inputs, found[points], found.get(visible), found[scale], points + suffix
-                )
+                where = path.name + suffix.replace("_", ", ")
+                arguments = inputs, found[points], found.get(visible), found[scale]
+                *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
         others = [name for name in arrays.members if name.startswith(f"{x}_") and name[len(x) :] not in _PARTS]
         if others and official:
-            notes += [f"{path.name}: {', '.join(sorted(others)[:3])} is not read; rows to validate on come from {x}_train"]
+            notes += [
+                f"{path.name}: {', '.join(sorted(others)[:3])} is not read; rows to validate on come from {x}_train"
+            ]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
     return Raw(*parts, kind="classes" if points is None else "points", names=labels, notes=tuple(notes))
 

@@ -146,7 +146,7 @@ def load(
     numeric = raw.kind in ("classes", "levels")
     official = raw.test_inputs is not None
     if "at_least" in query:
-        raw, note = _above(raw, _number("at_least", query["at_least"]), source)
+        raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
     asked = kind or query.get("kind") or ("levels" if levels is not None and numeric else raw.kind)
     if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
@@ -172,8 +172,6 @@ def load(
             values = coding.equally_spaced(values, source)
         targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
         notes += coding.missing(targets, names, asked)
-    if inputs[0].ndim == 2 or asked == "lists":
-        notes += splitting.constant(inputs[0], raw.columns)
     if raw.names and levels is None and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
     if label_noise:
@@ -184,6 +182,8 @@ def load(
         )
         rng = np.random.default_rng([seed, _NOISE])
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
+    if inputs[0].ndim == 2 or asked == "lists":
+        notes += splitting.constant(inputs[0], raw.columns)
     splits = [Split(*parts) for parts in zip(inputs, targets, strict=True)]
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
@@ -248,18 +248,6 @@ def _number(name: str, text: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= EXACT:
         raise ValueError(f"{name}={text[:80]!r}: expected a number")
     return value
-
-
-def _above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
-    """Two classes, divided at a target, and a note that says so."""
-    if raw.kind not in ("classes", "levels"):
-        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
-    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
-    targets = (raw.targets >= bound).astype(np.int32)
-    counts = [part for part in (targets, test) if part is not None]
-    above, rows = sum(int(part.sum()) for part in counts), sum(map(len, counts))
-    note = f"targets of at least {bound:g} are class 1 ({above} of {rows} rows), all others class 0"
-    return raw._replace(targets=targets, test_targets=test, kind="classes", levels=None, names=()), note
 
 
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:

@@ -84,4 +84,6 @@ def constant(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
     if not len(columns):
         return []
     named = ", ".join(names[i][:40] if names else str(i) for i in columns[:5]) + (", ..." if len(columns) > 5 else "")
-    return [f"{len(columns)} of {train.shape[-1]} input columns do not vary among the training rows and are 0 ({named})"]
+    return [
+        f"{len(columns)} of {train.shape[-1]} input columns do not vary among the training rows and are 0 ({named})"
+    ]

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from jaxsurr import metrics
+from jaxsurr import checks, metrics
 from jaxsurr.data.augment import parse_augment
 from jaxsurr.training.config import check_values, default_config, flatten, update
 from jaxsurr.training.methods import resolve
-from jaxsurr import checks
 
 
 def validate(config: Any) -> None:

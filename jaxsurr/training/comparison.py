@@ -28,7 +28,7 @@ import jax
 
 from jaxsurr.data import Data
 from jaxsurr.settings import parse_spec
-from jaxsurr.training import records, side_by_side
+from jaxsurr.training import notes, records, side_by_side
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.loop import load_data, prepare, train
@@ -134,6 +134,7 @@ class _Runner:
             "metric": program.metric.name,
             "higher_is_better": program.metric.higher_is_better,
             "diverged": outcome["validation"] is None,
+            "data": list(self.data(job.seed).notes),
             **outcome,
             "seconds": seconds,
             "platform": jax.devices()[0].platform,
@@ -156,6 +157,7 @@ def compare(
     trials: int | None = None,
     figures: bool = True,
     report: Callable[[dict[str, Any]], None] | None = None,
+    say: Callable[[str], None] | None = None,
     model: Any = None,
 ) -> dict[str, Any]:
     """Compares losses on the data, the model and the metric of a config.
@@ -171,6 +173,7 @@ def compare(
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
 
     Returns:
@@ -193,6 +196,7 @@ def compare(
     path = records.check_workdir(workdir, identity(config))
     tell = report or (lambda event: None)
     first = load_data(config)
+    notes.tell(say, first.notes)
     everything = with_baselines(config.losses, first.kind, config.metric)
     for loss in everything:  # all that cannot work is said before anything runs
         prepare(_single(config, loss, config.seed), data=first, model=model)

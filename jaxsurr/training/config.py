@@ -29,8 +29,8 @@ LEAST = {
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
 POSITIVE = ("learning_rate",)
-# The greatest value of whole numbers, which are 32 bits wide on a device: JAX takes seeds modulo 2^32, so that two seeds
-# would be one, and orders of batches are told apart by the number of an epoch below 10,000,000 (`feed`).
+# The greatest value of whole numbers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
+# them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`feed`).
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
 
@@ -64,8 +64,9 @@ def default_config():
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
-      data: see `jaxsurr.data.load`, whose `notes` say what was changed or left out; with `split_seed` of -1 each seed has a test split of its own. `augment` changes
-        training images at random, "crop,flip" or "flip,rotate=20" (`jaxsurr.data.augment`).
+      data: see `jaxsurr.data.load`, whose `notes` say what was changed or left out; with `split_seed` of -1 each seed
+        has a test split of its own. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
+        (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run`, `study` or `compare`.
       surrogate: see `jaxsurr.correlated_gradients`; a `relative_scale` of 0 is matched when the learned loss takes
@@ -214,7 +215,7 @@ def check_values(config: Any) -> None:
         raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
     if not all(is_a(width, 1) and 1 <= width <= _WHOLE for width in config.model.hidden):
         raise ValueError(
-            f"model.hidden must hold whole numbers of at least 1, got {tuple(config.model.hidden)!r} (at most {_WHOLE})."
+            f"model.hidden must hold whole numbers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
         )
     if not all(is_a(weight, 1.0) and _finite(weight) for weight in config.metric_weights):
         raise ValueError(f"metric_weights must hold finite numbers, got {tuple(config.metric_weights)!r}.")

@@ -3,7 +3,8 @@
 Compares cross-entropy with the learned loss on the 8x8 digits of scikit-learn, a linear model, five seeds each; 40 % of
 the training and validation labels are redrawn at random. Cross-entropy fits the wrong labels as eagerly as the right
 ones; the error rate does not care how wrong a hopeless example is. So metric and loss disagree, and the difference
-repeats over seeds. The smoothing scale of 0.5 was chosen among 0.15, 0.3, 0.5 and 0.8 on validation, with eight other seeds (100 to 107).
+repeats over seeds. The smoothing scale of 0.5 was chosen among 0.15, 0.3, 0.5 and 0.8 on validation, with eight other
+seeds (100 to 107).
 Cost: about a minute on two CPU cores.
 """
 

@@ -14,9 +14,9 @@ from jaxsurr import parallel
 from jaxsurr.data import Data, Split, batches, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import records, thresholds
-from jaxsurr.training.checkpoint import Checkpoints
+from jaxsurr.training import notes, records, thresholds
 from jaxsurr.training.checking import validate
+from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict
 from jaxsurr.training.epochs import (
     Event,
@@ -102,6 +102,7 @@ def run(
     workdir: str | os.PathLike,
     *,
     report: Callable[[Event], None] | None = None,
+    say: Callable[[str], None] | None = None,
     data: Data | None = None,
     program: Program | None = None,
     model: Any = None,
@@ -116,6 +117,7 @@ def run(
       workdir: gets `config.json`, `metrics.jsonl` (a line an epoch), `result.json`, `checkpoints/` and TensorBoard
         events. One directory belongs to one config.
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       data, program: from `prepare`, where several runs share them.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
         `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
@@ -133,9 +135,13 @@ def run(
     validate(config)
     result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
     if result_file.exists():
-        return records.read_json(result_file, "Delete it, and the same command makes it again.")
+        result = records.read_json(result_file, "Delete it, and the same command makes it again.")
+        notes.tell(say, result.get("data", ()))
+        return result
     if data is None or program is None:
         data, program = prepare(config, model=model)
+    if jax.process_index() == 0:
+        notes.tell(say, data.notes)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     started = time.time()
 
@@ -154,6 +160,7 @@ def run(
         "seed": config.seed,
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
+        "data": list(data.notes),
         "seconds": round(time.time() - started, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxsurr.report import summary_table
-from jaxsurr.training import records
+from jaxsurr.training import notes, records
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.epochs import first_metric
@@ -21,6 +21,7 @@ def study(
     workdir: str | os.PathLike,
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
+    say: Callable[[str], None] | None = None,
     model: Any = None,
 ) -> dict[str, Any]:
     """Runs every loss of `config.losses` with every seed, and compares them with the first loss.
@@ -32,6 +33,7 @@ def study(
       config: with `losses` and `seeds`.
       workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
       report: called after every epoch of every run.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       model: one of your own, as for `jaxsurr.training.run`.
 
     Returns:
@@ -55,13 +57,15 @@ def study(
             if not (where / "result.json").exists():
                 data, program = prepare(single, program, model=model)
             records.open_workdir(path, as_dict(config))
-            runs.append(run(single, where, report=report, data=data, program=program))
+            first = None if runs else say  # what differs between seeds is in the table
+            runs.append(run(single, where, report=report, say=first, data=data, program=program))
             if writes:
                 records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
     rows = table(runs)
     if writes:
         records.write_json(path / "study.json", {"rows": rows})
-        records.write_text(path / "table.md", summary_table(rows) + "\n")
+        parts = [notes.said_of(runs), summary_table(rows)]
+        records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     return {"rows": rows, "runs": runs}
 
 
