@@ -157,7 +157,7 @@ def load(
             f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
         )
     if label_noise and asked != "classes":
-        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; leave it at 0")
+        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
     inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:

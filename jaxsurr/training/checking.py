@@ -4,6 +4,8 @@ from typing import Any
 
 from jaxsurr import checks, metrics
 from jaxsurr.data.augment import parse_augment
+from jaxsurr.decoding import DECODERS
+from jaxsurr.settings import parse_spec
 from jaxsurr.training.config import check_values, default_config, flatten, update
 from jaxsurr.training.methods import resolve
 
@@ -24,6 +26,9 @@ def validate(config: Any) -> None:
             raise ValueError(f"the config lacks the field {path!r}; start from jaxsurr.training.default_config().")
     check_values(config)
     metrics.get(config.metric)
+    name, options = parse_spec(config.metric)
+    if "decode" in options:
+        checks.one_of(options["decode"], f"decode of {name}", DECODERS)
     parse_augment(config.data.augment)
     if not all(isinstance(loss, str) for loss in config.losses):
         raise ValueError(f"losses must be a tuple of names, got {tuple(config.losses)!r}.")

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from jaxsurr import checks, losses, models, surrogates
+from jaxsurr.correlation import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
 # By name, with options of their own.
@@ -191,6 +192,7 @@ def check_values(config: Any) -> None:
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
     checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
+    checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
     for path, least in LEAST.items():
         positive = path in POSITIVE
