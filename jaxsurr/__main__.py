@@ -41,6 +41,7 @@ def parse(argv: list[str]) -> list[str]:
     """Parses the flags for `absl.app.run`; what is wrong with them or the config is said in a sentence."""
     try:
         check_overrides(argv)
+        argv = [_quoted(argument) for argument in argv]
         config_flags.DEFINE_config_file(
             "config", _DEFAULT, "A Python file with get_config(); by default the embedded job."
         )
@@ -74,6 +75,21 @@ def check_overrides(argv: list[str]) -> None:
             raise flags.Error(f"there is no config file {file[1]!r}; check the path after --config=.")
 
 
+def split_losses(text: str) -> list[str]:
+    """Losses that are written with commas between them; a comma before a number belongs to an option.
+
+    >>> split_losses("cross_entropy, embedding?hidden=64,64")
+    ['cross_entropy', 'embedding?hidden=64,64']
+    """
+    return [name.strip(" ,") for name in re.split(r",(?=\s*[^\W\d])", text) if name.strip(" ,")]
+
+
+def _quoted(argument: str) -> str:
+    """An override of `losses` as a tuple, where losses with options are written with commas between them."""
+    found = re.fullmatch(r"(--?config\.losses=)([^(\['\"].*\?.*)", argument)
+    return f"{found[1]}{tuple(split_losses(found[2]))!r}" if found else argument
+
+
 def read_config() -> Any:
     """The config of the flags, where losses may be written with commas between them.
 
@@ -96,7 +112,7 @@ def read_config() -> Any:
     default_job = flags.FLAGS["config"].config_filename == _DEFAULT
     if default_job and "data.label_noise" not in chosen and config.data.source != default.get_config().data.source:
         config.data.label_noise = 0.0  # that of the default job is for its own data
-    config.losses = tuple(name.strip() for entry in config.losses for name in str(entry).split(",") if name.strip())
+    config.losses = tuple(name for entry in config.losses for name in split_losses(str(entry)))
     if "loss" in chosen and config.losses:
         raise ValueError(
             f"--config.loss={config.loss} would not be used, as the config compares losses {config.losses}: add "

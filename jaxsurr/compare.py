@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say, and prints the table."""
     from absl import app, flags, logging
 
-    from jaxsurr.__main__ import WORKDIR, read_config, sentence
+    from jaxsurr.__main__ import WORKDIR, read_config, sentence, split_losses
     from jaxsurr.training.comparison import compare
     from jaxsurr.training.progress import lines
 
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     chosen, code = flags.FLAGS, 0
     try:
         config = read_config()
-        losses = [name.strip() for name in chosen.losses.split(",")] if chosen.losses else None
+        losses = split_losses(chosen.losses) if chosen.losses else None
         compare(
             config,
             losses,

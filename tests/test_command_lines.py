@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxsurr.training import update
+from jaxsurr.training import default_config, update
 from jaxsurr.training.checking import validate
+from jaxsurr.training.config import flatten
 from jaxsurr.training.loop import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +108,7 @@ def test_a_documented_command_begins(case, launch, tiny, monkeypatch):
     monkeypatch.setattr(job, "job", lambda config, *args, **options: begun.append(config) or "begun")
     monkeypatch.setattr(comparison, "compare", compared)
     _, module, arguments = case
-    code, out, err = launch(*on_tiny_data(arguments, tiny), "--workdir=run", module=module)
+    _, out, err = launch(*on_tiny_data(arguments, tiny), "--workdir=run", module=module)
     assert begun, out + err
     config = begun[0]
     validate(config)

@@ -124,6 +124,15 @@ LISTS = {
 }
 
 
+def test_losses_with_options_on_the_command_line(launch, monkeypatch):
+    from jaxsurr.training import job
+
+    seen = []
+    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
+    assert launch("--config.losses=focal?gamma=1,embedding?hidden=32,16")[:2] == (0, "done\n")
+    assert seen == [("focal?gamma=1", "embedding?hidden=32,16")]
+
+
 @pytest.mark.parametrize("case", LISTS)
 def test_losses_on_the_command_line(case, launch, monkeypatch):
     from jaxsurr.training import job
