@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -130,7 +131,35 @@ def test_a_documented_command_runs(module, file, launch, tiny):
     fewer = ["--seeds=2", "--trials=1"] if module == "jaxsurr.compare" else ["--config.seeds=2"]
     code, out, err = launch(*on_tiny_data(arguments, tiny), *SHORT, *fewer, "--workdir=run", module=module)
     assert code == 0, err
-    assert "| correlated_gradients" in out and Path("run/table.md").exists()
+    assert "| correlated_gradients" in out
+    said = out.splitlines()[0]
+    lines = [json.loads(line) for line in Path("run/results.jsonl").read_text().splitlines()]
+    if module == "jaxsurr":  # digits, some of whose labels the default job redraws
+        assert re.match(
+            r"Data: 539 of 1348 training and validation labels are redrawn at random .*0\.4\); \d of 64", said
+        )
+        assert all(line["data"][0] in said for line in lines)
+        assert "Data: 539 of 1348 training and" in Path("run/table.md").read_text()
+        for result in Path("run").glob("*/result.json"):
+            assert json.loads(result.read_text())["data"][0] in said
+    else:
+        assert "Data:" not in out + Path("run/table.md").read_text()
+        assert [line["data"] for line in lines] == [[]] * len(lines)
+
+
+@pytest.mark.parametrize("module", ["jaxsurr", "jaxsurr.compare"])
+def test_what_was_left_out_is_the_first_line_of_every_command(module, launch, tiny):
+    source = f"--config.data.source=csv:{tiny}/grade.csv?target=grade"
+    own = ["--config.losses=cross_entropy,squared_emd", "--config.seeds=2", "--config.metric=mean_absolute_error"]
+    code, out, err = launch(source, *own, *SHORT, "--config.data.limit=90", "--workdir=run", module=module)
+    assert code == 0, err
+    note = "30 of 120 rows to train and validate on are left out (limit=90)"
+    assert out.splitlines()[0] == f"Data: {note}."
+    assert f"Data: {note}.\n" in Path("run/table.md").read_text()
+    lines = [json.loads(line) for line in Path("run/results.jsonl").read_text().splitlines()]
+    assert [line["data"] for line in lines] == [[note]] * len(lines)
+    again = launch(source, *own, *SHORT, "--config.data.limit=90", "--workdir=run", module=module)
+    assert again[0] == 0 and again[1] == out
 
 
 @pytest.mark.parametrize("case", STUDIES, ids=[f"{file}-{number}" for number, (file, *_) in enumerate(STUDIES)])

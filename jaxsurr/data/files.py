@@ -7,6 +7,7 @@ a sound one of its size (`jaxsurr.data.bounded`).
 import array
 import csv
 import math
+import os
 import re
 from pathlib import Path
 
@@ -249,7 +250,7 @@ def read_idx(directory: str | Path) -> Raw:
         numbers of images and labels that differ.
     """
     directory = Path(directory)
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # not `directory.is_dir()`, which raises where a name is too long
         raise FileNotFoundError(f"there is no directory {str(directory)!r}; check the path after 'idx:'")
     parts = []
     for part in ("train", "t10k"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsurr.types import Keypoints, RankedLists
 
-EXACT = 2**53  # whole numbers up to here are exact in float64
+EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
 _SHOWN = 30  # names in a message
 
 

@@ -60,7 +60,8 @@ def standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) 
     parts = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in parts]
     axes = 0 if table else None
     mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
-    deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
+    with np.errstate(over="ignore"):  # refused below
+        deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
     varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
     if not np.all(np.isfinite(deviation) & ((deviation > 0) | ~varies)):
         raise ValueError(
