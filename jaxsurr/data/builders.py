@@ -68,7 +68,8 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.directory, self.size = Path(directory), size
-        self.files = sorted(p for p in self.directory.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
+        pictures = (p for p in self.directory.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
+        self.files = sorted(p for p in pictures if p.is_file())
         if not self.files:
             raise FileNotFoundError(
                 f"there are no jpg files in {str(directory)!r}; get UTKFace (aligned and cropped) from "

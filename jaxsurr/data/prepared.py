@@ -18,6 +18,7 @@ import numpy as np
 from jaxsurr.data.preparation import damage_of, prepare, told, undescribed
 from jaxsurr.data.raw import DataWarning, Raw, closest, keypoints
 from jaxsurr.data.stick_figures import JOINTS
+from jaxsurr.settings import parse_value
 
 
 class _Own(NamedTuple):
@@ -115,9 +116,10 @@ def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
 
 
 def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) < 8:
-        raise ValueError(f"size={text!r}: expected the height and width of the images in pixels, at least 8")
-    return int(text)
+    size = parse_value(str(text))
+    if not isinstance(size, int) or not 8 <= size <= 4096:
+        raise ValueError(f"size={text!r}: expected the height and width of the images in pixels, from 8 to 4096")
+    return size
 
 
 def _prepared_before(name: str, config: str, root: Path, options: dict[str, str], origin: str, homepage: str) -> Any:

@@ -26,6 +26,7 @@ from typing import Any
 
 import jax
 
+from jaxsurr import checks
 from jaxsurr.data import Data
 from jaxsurr.settings import parse_spec
 from jaxsurr.training import notes, records, side_by_side
@@ -198,6 +199,8 @@ def compare(
     first = load_data(config)
     notes.tell(say, first.notes)
     everything = with_baselines(config.losses, first.kind, config.metric)
+    if config.reference:
+        checks.one_of(config.reference, "reference", everything)
     for loss in everything:  # all that cannot work is said before anything runs
         prepare(_single(config, loss, config.seed), data=first, model=model)
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
