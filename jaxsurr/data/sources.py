@@ -136,9 +136,7 @@ def load(
     [72, 13, 15]
     """
     scheme, rest, query = _parse(source)
-    _check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
-    if split_seed is not None and split_seed < 0:
-        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
+    splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
     raw = _SCHEMES[scheme].read(rest, query, seed)
     notes = list(raw.notes)
     if levels is None and "levels" in query:
@@ -209,31 +207,6 @@ def _parse(source: str) -> tuple[str, str, dict[str, str]]:
     if len({key for key, _, _ in pairs}) < len(pairs):
         raise ValueError(f"{source!r} names a key twice; leave one of them out")
     return scheme, rest, {key: value for key, _, value in pairs}
-
-
-MOST_SEED = 2**32 - 1  # JAX takes seeds modulo 2^32, so that two seeds would be one
-
-
-def _check(
-    seed: int,
-    validation_fraction: float,
-    test_fraction: float,
-    label_noise: float,
-    limit: int | None,
-    split_seed: int | None,
-) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    for name, value in (("seed", seed), ("split_seed", split_seed)):
-        if value is not None and value > MOST_SEED:
-            raise ValueError(f"{name} must be at most 2^32 - 1 = {MOST_SEED}, got {value}")
-    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
-    if not 0 <= label_noise <= 1:
-        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
 
 
 def _whole(name: str, text: str) -> int:

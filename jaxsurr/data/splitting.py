@@ -6,10 +6,36 @@ from jaxsurr.data.raw import Raw
 
 # Of the split, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
 _STREAM = 1_000_000_001
+_MOST_SEED = 2**32 - 1  # JAX takes seeds modulo 2^32, so that two seeds would be one
 
 
 def _take(targets: np.ndarray | tuple, rows: np.ndarray) -> np.ndarray | tuple:
     return type(targets)(*(array[rows] for array in targets)) if isinstance(targets, tuple) else targets[rows]
+
+
+def check(
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    label_noise: float,
+    limit: int | None,
+    split_seed: int | None,
+) -> None:
+    """Refuses arguments of `jaxsurr.data.load` that are out of range."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    for name, value in (("seed", seed), ("split_seed", split_seed)):
+        if value is not None and value > _MOST_SEED:
+            raise ValueError(f"{name} must be at most 2^32 - 1 = {_MOST_SEED}, got {value}")
+    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
+    if not 0 <= label_noise <= 1:
+        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
+        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
+    if split_seed is not None and split_seed < 0:
+        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
 
 
 def split(

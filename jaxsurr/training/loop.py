@@ -133,6 +133,7 @@ def run(
       OSError: the directory cannot be written.
     """
     validate(config)
+    say = say if jax.process_index() == 0 else None
     result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
     if result_file.exists():
         result = records.read_json(result_file, "Delete it, and the same command makes it again.")
@@ -140,8 +141,7 @@ def run(
         return result
     if data is None or program is None:
         data, program = prepare(config, model=model)
-    if jax.process_index() == 0:
-        notes.tell(say, data.notes)
+    notes.tell(say, data.notes)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     started = time.time()
 
