@@ -12,6 +12,7 @@ table.csv and figures. The same command goes on where it was interrupted; starte
 --workdir, it shares the work. From Python: `jaxsurr.compare(config, losses, seeds, workdir=...)`.
 """
 
+import functools
 import os
 import sys
 import types
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
     """Runs what the flags say, and prints the table."""
     from absl import app, flags, logging
 
-    from jaxsurr.__main__ import WORKDIR, read_config
+    from jaxsurr.__main__ import WORKDIR, read_config, sentence, split_losses
     from jaxsurr.training import stopping
     from jaxsurr.training.comparison import compare
     from jaxsurr.training.progress import lines
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> None:
     chosen, code = flags.FLAGS, 0
     try:
         config = read_config()
-        losses = [name.strip() for name in chosen.losses.split(",")] if chosen.losses else None
+        losses = split_losses(chosen.losses) if chosen.losses else None
         with stopping.on_signals() as stop:
             compare(
                 config,
@@ -55,19 +56,18 @@ def main(argv: list[str]) -> None:
                 trials=chosen.trials,
                 figures=chosen.figures,
                 report=lines(),
+                say=functools.partial(print, flush=True),
                 stop=stop,
             )
         with open(os.path.join(WORKDIR.value, "table.md")) as file:
             print(file.read())
         print(f"Results: {WORKDIR.value}")
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if os.environ.get("JAXSURR_TRACEBACK"):
-            raise
-        code = 1
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
     except stopping.Stopped as error:
         code = stop.code
         print(stop.sentence(error), file=sys.stderr)
+    except Exception as error:
+        code = 1
+        print(sentence(error), file=sys.stderr)
     except KeyboardInterrupt:
         code = 130
         print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)

@@ -4,7 +4,8 @@ from typing import Any
 
 
 def parse_value(text: str) -> Any:
-    """A number, True, False, a tuple of such (comma between them), or the text itself.
+    """A number, True, False, a tuple of such (comma between them), or the text itself, as `1_000` and digits of other
+    scripts are, which Python would read as numbers.
 
     >>> parse_value("0.2,0.5"), parse_value("3"), parse_value("median"), parse_value("true")
     ((0.2, 0.5), 3, 'median', True)
@@ -13,11 +14,12 @@ def parse_value(text: str) -> Any:
         return tuple(parse_value(part) for part in text.split(",") if part)
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
+    if text.isascii() and "_" not in text:
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                pass
     return text
 
 
@@ -25,7 +27,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
     """Splits `name?key=value&key=value` into the name and its options.
 
     Raises:
-      ValueError: an option has no `=`.
+      ValueError: an option has no `=`, or is there twice.
 
     >>> parse_spec("pck?threshold=0.2")
     ('pck', {'threshold': 0.2})
@@ -36,5 +38,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key:
             raise ValueError(f"{spec!r}: the option {part!r} must read key=value; write NAME?key=value&key=value.")
+        if key in options:
+            raise ValueError(f"{spec!r} names the option {key!r} twice; leave one of them out.")
         options[key] = parse_value(value)
     return name, options

@@ -3,7 +3,9 @@
 import gc
 import importlib.metadata
 import os
+import runpy
 import shutil
+import sys
 import tempfile
 
 # Tests compile many small programs and run each once or twice. Optimising less halves the time of a compilation, and
@@ -22,6 +24,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
+from absl import app, flags
 
 # Tracing makes so many objects that the search for cycles takes a tenth of the time; fewer searches find the same.
 gc.set_threshold(200_000, 20, 50)
@@ -42,3 +45,34 @@ def rank_promotion_is_an_error():
     """An axis that broadcasts must be written out: silent rank promotion hides transposed batches."""
     with jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture
+def launch(monkeypatch, capsys, tmp_path):
+    """`launch(*arguments, module="jaxsurr") -> (exit code, standard output, standard error)`, in this process."""
+    monkeypatch.chdir(tmp_path)
+    own = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id")
+
+    def clean():
+        for name in list(flags.FLAGS):
+            if name in (*own, "losses", "seeds", "trials") or name.startswith("config."):
+                flags.FLAGS.__delattr__(name)
+        flags.FLAGS.unparse_flags()
+
+    def launched(*arguments, module="jaxsurr"):
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        for once in (app._run_init, app._register_and_parse_flags_with_usage):  # as in a process of its own
+            monkeypatch.setattr(once, "done", False)
+        for read in ("config_config", "jaxsurr.__main__"):  # a config file, and flags, that were read before
+            sys.modules.pop(read, None)
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+        finally:
+            clean()
+        code = ended.value.code
+        return 0 if code is None else code, *capsys.readouterr()
+
+    yield launched

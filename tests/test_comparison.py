@@ -177,6 +177,8 @@ def test_a_run_that_diverges_is_recorded_and_ranked_last(tmp_path):
         ((), 2, {}, "needs losses"),
         (("squared_wing",), 2, {}, "unknown; did you mean 'squared_emd'"),
         (("wing",), 2, {}, "wing does not fit"),
+        (LOSSES, 2, {"reference": "cross_entropi"}, "reference is 'cross_entropi', .* did you mean 'cross_entropy'"),
+        ((*LOSSES, "focal?gamma=x"), 2, {}, "focal: the option gamma must be like 2.0, its default, got 'x'"),
         (LOSSES, 2, {"metric": "pck?threshold=0.5"}, "pck.* does not fit"),
     ],
 )

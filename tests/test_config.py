@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from jaxsurr.training import default_config, update, validate
-from jaxsurr.training.config import LEAST, as_dict, flatten
+from jaxsurr.training import default, default_config, records, update, validate
+from jaxsurr.training.config import LEAST, as_dict, flatten, warm_epochs
+from jaxsurr.training.methods import resolve
 
 
 def test_the_default_is_valid():
@@ -84,6 +85,38 @@ def test_a_number_below_its_least_is_refused(field):
     if isinstance(default, int):
         with pytest.raises(ValueError, match=f"{field} must be at least {LEAST[field]}, got {LEAST[field] - 1}"):
             validate(update(default_config(), **{field: LEAST[field] - 1}))
+
+
+def test_a_warm_start_is_a_third_of_the_epochs_unless_it_is_given():
+    for epochs in (*range(1, 12), 60):
+        config = update(default_config(), epochs=epochs)
+        validate(config)
+        assert abs(warm_epochs(config) - epochs / 3) <= 0.5
+        assert as_dict(config)["warm_epochs"] == resolve(config).config.warm_epochs == warm_epochs(config)
+    assert as_dict(default_config())["warm_epochs"] == 20
+    given = update(default_config(), epochs=9, warm_epochs=0)
+    assert as_dict(given)["warm_epochs"] == resolve(given).config.warm_epochs == 0
+    own = update(default_config(), loss="smoothed?warm_epochs=4", epochs=9)
+    assert resolve(own).config.warm_epochs == 4
+
+
+def test_fields_that_follow_others_belong_to_the_directory_of_what_they_come_to(tmp_path):
+    records.open_workdir(tmp_path, as_dict(update(default_config(), epochs=60, warm_epochs=20)))
+    records.open_workdir(tmp_path, as_dict(default_config()))
+
+
+def test_the_default_job_redraws_labels_and_the_default_config_none():
+    assert default.get_config().data.label_noise == 0.4
+    assert default_config().data.label_noise == 0
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, value in flatten(default_config()).items() if type(value) in (int, float)]
+)
+def test_a_number_that_no_device_holds_is_refused(path):
+    whole = type(flatten(default_config())[path]) is int
+    with pytest.raises(ValueError, match=rf"{path} must be (at most \d+|a finite number), got"):
+        validate(update(default_config(), **{path: 2**32 if whole else 1e39}))
 
 
 def test_a_loss_twice_is_refused():

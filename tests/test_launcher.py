@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import socket
 import subprocess
 import sys
@@ -11,42 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import app, flags
 
 import jaxsurr
 
 SHORT = ["--config.epochs=2", "--config.warm_epochs=1", "--config.data.limit=160", "--config.devices=1", "--nofigures"]
 SINGLE = ["--config.losses=()", "--config.loss=cross_entropy", *SHORT]
-
-
-@pytest.fixture
-def launch(monkeypatch, capsys, tmp_path):
-    """`launch(*arguments) -> (exit code, standard output, standard error)`, in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def clean():
-        names = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id")
-        for name in list(flags.FLAGS):
-            if name in names or name.startswith("config."):
-                flags.FLAGS.__delattr__(name)
-        flags.FLAGS.unparse_flags()
-
-    def launched(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jaxsurr", *arguments])
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        for once in (app._run_init, app._register_and_parse_flags_with_usage):  # as in a process of its own
-            monkeypatch.setattr(once, "done", False)
-        sys.modules.pop("config_config", None)  # a config file that was read before
-        capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                runpy.run_module("jaxsurr", run_name="__main__", alter_sys=True)
-        finally:
-            clean()
-        code = ended.value.code
-        return 0 if code is None else code, *capsys.readouterr()
-
-    yield launched
 
 
 def config_file(text):
@@ -77,7 +45,7 @@ WRONG = {
     "loss of a study": (["--config.loss=smoothed"], "--config.loss=smoothed would not be used"),
     "seeds of one run": (["--config.losses=()", "--config.seeds=3"], "seeds is 3, but one run has one seed"),
     "noise on levels": (
-        ["--config.data.source=sklearn:diabetes", "--config.metric=mean_absolute_error"],
+        ["--config.data.source=sklearn:diabetes", "--config.data.label_noise=0.4"],
         "label_noise is for kind 'classes' only",
     ),
     "number of processes": (["--num_processes=0"], "num_processes"),
@@ -154,6 +122,15 @@ LISTS = {
     "a tuple": ["--config.losses=('cross_entropy', 'generalised_cross_entropy')"],
     "repeated": ["--config.losses=cross_entropy", "--config.losses=generalised_cross_entropy"],
 }
+
+
+def test_losses_with_options_on_the_command_line(launch, monkeypatch):
+    from jaxsurr.training import job
+
+    seen = []
+    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
+    assert launch("--config.losses=focal?gamma=1,embedding?hidden=32,16")[:2] == (0, "done\n")
+    assert seen == [("focal?gamma=1", "embedding?hidden=32,16")]
 
 
 @pytest.mark.parametrize("case", LISTS)

@@ -12,7 +12,7 @@ PACKAGE = Path(jaxsurr.__file__).parent
 LAYERS = [  # lowest first
     {"types"},
     {"checks", "advice", "files", "versions"},
-    {"reductions", "settings"},
+    {"reductions", "settings", "images"},
     {"correlation", "decoding", "geometry"},
     {"losses"},
     {"spaces"},
@@ -37,7 +37,7 @@ LAYERS = [  # lowest first
     {"compare"},
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
-ONLY = {"data": {"types", "checks", "settings"}}
+ONLY = {"data": {"types", "checks", "settings", "images"}}
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -456,7 +456,7 @@ UNFIT = {
     "model of images": ({"model.name": "cnn"}, "the model 'cnn' reads images"),
     "no such file": ({"data.source": "csv:none.csv?target=y"}, "there is no csv file 'none.csv'"),
     "noise on levels": (
-        {"data.source": "sklearn:diabetes", "metric": "mean_absolute_error"},
+        {"data.source": "sklearn:diabetes", "metric": "mean_absolute_error", "data.label_noise": 0.4},
         "label_noise is for kind 'classes' only, the kind here is 'levels'",
     ),
     "nearly all held out": (

@@ -10,6 +10,7 @@
 
 from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.pipeline import batches, num_batches
+from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.stream import stream
@@ -17,6 +18,7 @@ from jaxsurr.data.stream import stream
 __all__ = [
     "JOINTS",
     "Data",
+    "DataWarning",
     "Split",
     "batches",
     "load",

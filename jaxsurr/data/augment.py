@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.data.sources import Split
+from jaxsurr.images import refuse_channels_first
 from jaxsurr.types import Keypoints
 
 CHANCES = 4  # random numbers for a row: crop down and across, flip, rotate
@@ -85,6 +86,8 @@ def augmentation(text: str, split: Split, names: tuple[str, ...] = ()) -> Augmen
         raise ValueError(
             f"augmentation {text!r} is for images [N, H, W, C], got inputs of shape {split.inputs.shape}; leave it out"
         )
+    if steps:
+        refuse_channels_first(split.inputs.shape, f"augmentation {text!r}")
     side = min(split.inputs.shape[1:3]) if steps else 0
     crop = round(side / 8) if steps.get("crop") is None else round(steps["crop"])
     if "crop" in steps and not 1 <= crop < side:

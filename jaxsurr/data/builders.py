@@ -17,6 +17,7 @@ from etils import epath
 from PIL import Image
 
 from jaxsurr.data.files import read_csv
+from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.stick_figures import JOINTS
 
 _FACE = re.compile(r"(\d{1,3})(_\d+){1,3}\.", re.ASCII)
@@ -67,7 +68,8 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.directory, self.size = Path(directory), size
-        self.files = sorted(p for p in self.directory.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
+        pictures = (p for p in self.directory.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
+        self.files = sorted(p for p in pictures if p.is_file())
         if not self.files:
             raise FileNotFoundError(
                 f"there are no jpg files in {str(directory)!r}; get UTKFace (aligned and cropped) from "
@@ -123,11 +125,9 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
                 f"{len(damaged)} that cannot be decoded ({_some(damaged)})" if damaged else "",
                 f"{again} that repeat a picture or give it another age" if again else "",
             ]
-            warnings.warn(
-                f"utkface: {len(self.files) - count} of {len(self.files)} files were skipped: "
-                + ", ".join(filter(None, reasons)),
-                stacklevel=2,
-            )
+            note = f"utkface: {len(self.files) - count} of {len(self.files)} files were skipped: "
+            self.notes = [note + ", ".join(filter(None, reasons))]
+            warnings.warn(self.notes[0], DataWarning, stacklevel=2)
 
 
 class LspExtended(tfds.core.GeneratorBasedBuilder):
@@ -211,12 +211,18 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
                 f"none of the {len(self.files)} people of {self.files[0].parent.parent.name!r} can be used: they need "
                 f"an image that can be decoded ({len(damaged)} cannot), {_MIN_VISIBLE} visible joints and a torso"
             )
+        self.notes = []
+        if unposed := len(self.files) - count - len(damaged):
+            self.notes += [
+                f"lsp_extended: {unposed} of {len(self.files)} people were left out, since they have fewer than "
+                f"{_MIN_VISIBLE} visible joints or no torso of {_MIN_TORSO:g} pixels of 64"
+            ]
         if damaged:
-            warnings.warn(
+            self.notes += [
                 f"lsp_extended: {len(damaged)} of {len(self.files)} images were skipped, since they cannot be decoded "
-                f"({_some(damaged)})",
-                stacklevel=2,
-            )
+                f"({_some(damaged)})"
+            ]
+            warnings.warn(self.notes[-1], DataWarning, stacklevel=2)
 
 
 def _joints(path: Path) -> np.ndarray:

@@ -5,16 +5,20 @@ import warnings
 
 import numpy as np
 
+from jaxsurr.data.raw import EXACT, DataWarning, Raw
+
 _MOST_LEVELS = 1000
 
 
 def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
     """Number the targets from 0; returns them, how many numbers there are, and the names of these."""
-    parts = [part.astype(np.float64) for part in parts]
-    values = values.astype(np.float64)
+    if values.dtype.kind not in "iu":
+        parts, values = [part.astype(np.float64) for part in parts], values.astype(np.float64)
     if len(values) < 2 or len(np.unique(parts[0])) < 2:
         raise ValueError("the targets of the training rows all have the same value; expected at least 2 distinct ones")
     whole = not np.any(values % 1)
+    if levels is None and values.dtype.kind == "f":
+        refuse_inexact(values)
     if levels is None and not whole:
         raise ValueError(
             "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
@@ -22,6 +26,7 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
     if levels is None or (whole and len(values) == levels):
         coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
         return coded, len(values), tuple(str(int(value)) for value in values)
+    parts = [part.astype(np.float64) for part in parts]
     edges = np.quantile(parts[0], np.arange(1, levels) / levels)
     coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
     filled = len(np.unique(coded[0]))
@@ -35,8 +40,18 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
     return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
 
 
+def refuse_inexact(values: np.ndarray) -> None:
+    """Refuses sorted whole numbers, as ids and hashes are, that float64 cannot tell from their neighbours."""
+    if int(values[-1]) > EXACT or int(values[0]) < -EXACT:
+        raise ValueError(
+            f"the targets go from {int(values[0])} to {int(values[-1])}, beyond 2^53, where neighbours cannot be told "
+            "apart; number what they stand for from 0, y = np.unique(y, return_inverse=True)[1]"
+        )
+
+
 def equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
     """All levels from the least to the greatest value, in steps of the greatest that reaches every value."""
+    refuse_inexact(values)
     values = values.astype(np.int64)
     step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
     count = (int(values[-1]) - int(values[0])) // step + 1
@@ -48,21 +63,47 @@ def equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
     return values[0] + step * np.arange(count)
 
 
-def tell_of_missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> None:
-    """Warns of what is validated or tested and cannot be learned."""
-    missing = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
-    if len(missing):
-        named = ", ".join(names[i] for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
-        warnings.warn(
-            f"{len(missing)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
-            "so a model cannot learn them; use more rows, another seed, or fewer levels",
-            stacklevel=3,
-        )
+def missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> list[str]:
+    """Says, and warns, of what is validated or tested and cannot be learned."""
+    absent = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
+    if not len(absent):
+        return []
+    named = ", ".join(names[i] for i in absent[:5]) + (", ..." if len(absent) > 5 else "")
+    note = (
+        f"{len(absent)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
+        "so a model cannot learn them; use more rows, another seed, or fewer levels"
+    )
+    warnings.warn(note, DataWarning, stacklevel=3)
+    return [note]
+
+
+def cut(values: np.ndarray, levels: int | None) -> list[str]:
+    """Says where targets of these values are cut into so many levels."""
+    if levels is None or (len(values) == levels and not np.any(values % 1)):
+        return []
+    return [f"the {len(values)} distinct targets are cut into {levels} levels at the quantiles of the training rows"]
+
+
+def redrawn(labels: int, share: float) -> int:
+    """How many labels `redraw` draws."""
+    return round(share * labels)
 
 
 def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:
     """The labels, this share of them redrawn uniformly over all classes."""
-    rows = rng.permutation(len(labels))[: round(share * len(labels))]
+    rows = rng.permutation(len(labels))[: redrawn(len(labels), share)]
     labels = labels.copy()
     labels[rows] = rng.integers(outputs, size=len(rows))
     return labels
+
+
+def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
+    """Two classes, divided at a target, and a note that says so."""
+    if raw.kind not in ("classes", "levels"):
+        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
+    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
+    targets = (raw.targets >= bound).astype(np.int32)
+    counts = [part for part in (targets, test) if part is not None]
+    above, rows = sum(int(part.sum()) for part in counts), sum(map(len, counts))
+    note = f"targets of at least {bound:g} are class 1 ({above} of {rows} rows), all others class 0"
+    return raw._replace(targets=targets, test_targets=test, kind="classes", levels=None, names=()), note

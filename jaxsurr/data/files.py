@@ -1,18 +1,24 @@
 """Readers of csv, npz and idx files. They check what they read, and change no value.
 
-Nothing here unpickles: a file from a stranger can be wrong, but cannot run code.
+Nothing here unpickles: a file from a stranger can be wrong, but cannot run code, and takes no more time and memory than
+a sound one of its size (`jaxsurr.data.bounded`).
 """
 
+import array
 import csv
 import math
-import zipfile
-import zlib
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 
+from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacked
 from jaxsurr.data.lists import deal
-from jaxsurr.data.raw import Raw, closest, keypoints
+from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
+
+_PARTS = ("_train", "_test")  # what the names of arrays end in where the split is official
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 
 
 def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
@@ -31,58 +37,96 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, or a
-        cell that is not a finite number; the text names the line (counted from 1, the header) and the column.
+        cell that is not a finite number, or no exact one in the columns named here; the text names the line (counted
+        from 1, the header) and the column.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no csv file {str(path)!r}; check the path after 'csv:'")
+    path = regular(Path(path), "csv", "csv")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, cells) for cells in reader if cells]
+            reader = csv.reader(lines(file, path.name))
+            rows = ((reader.line_num, cells) for cells in reader if cells)
+            header = next(rows, None)
+            if header is None:
+                raise ValueError(f"{path.name} is empty; expected a line of column names and then rows of numbers")
+            columns = [cell.strip() for cell in header[1]]
+            named = _named(path.name, columns, target, lists)
+            values = array.array("d")
+            for line, cells in rows:
+                values.extend(_numbers(path.name, columns, line, cells, named))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path.name} is not a comma-separated text file in UTF-8: {error}") from error
-    if not lines:
-        raise ValueError(f"{path.name} is empty; expected a line of column names and then rows of numbers")
-    columns = [cell.strip() for cell in lines[0][1]]
-    if len(set(columns)) < len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        raise ValueError(f"{path.name} has two columns named {twice!r}; rename one of them")
+    if not values:
+        raise ValueError(f"{path.name} has column names but no rows; expected at least one row of numbers")
+    table = np.frombuffer(values).reshape(-1, len(columns))
+    inputs, (targets, *groups) = np.delete(table, named, axis=1), table[:, named].T
+    names = tuple(name for place, name in enumerate(columns) if place not in named)
+    if lists is None:
+        return Raw(inputs, targets, kind="levels", columns=names)
+    dealt, ranked = deal(groups[0] if groups else lists, inputs, targets)
+    notes = () if groups else (f"{len(inputs)} rows are dealt at random into {len(dealt)} lists of up to {lists}",)
+    return Raw(dealt, ranked, kind="lists", columns=names, notes=notes)
+
+
+def _named(name: str, columns: list[str], target: str, lists: str | int | None) -> list[int]:
+    """The places of the columns that are no inputs."""
+    places = {column: place for place, column in enumerate(columns)}
     named = [target, *([lists] if isinstance(lists, str) else [])]
-    for name in named:
-        if name not in columns:
-            raise ValueError(f"{path.name} has no column {name!r}. {closest(name, columns)}")
+    missing = next((column for column in named if column not in places), None)
+    if missing is not None:
+        _tell_of_separator(name, columns, missing)
+        raise ValueError(f"{name} has no column {missing!r}. {closest(missing, columns)}")
+    if len(places) < len(columns):
+        twice = next(column for place, column in enumerate(columns) if places[column] != place)
+        raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
     if len(set(named)) < len(named):
-        raise ValueError(f"{path.name}: {target!r} cannot be what is predicted and say which list a row belongs to")
+        raise ValueError(f"{name}: {target!r} cannot be what is predicted and say which list a row belongs to")
     if len(columns) <= len(named):
         raise ValueError(
-            f"{path.name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
+            f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
         )
-    if len(lines) < 2:
-        raise ValueError(f"{path.name} has column names but no rows; expected at least one row of numbers")
-    values = np.asarray([_numbers(path.name, columns, line, cells) for line, cells in lines[1:]], np.float64)
-    positions = [columns.index(name) for name in named]
-    inputs, (targets, *groups) = np.delete(values, positions, axis=1), values[:, positions].T
-    if lists is None:
-        return Raw(inputs, targets, kind="levels")
-    return Raw(*deal(groups[0] if groups else lists, inputs, targets), kind="lists")
+    return [places[column] for column in named]
 
 
-def _numbers(name: str, columns: list[str], line: int, cells: list[str]) -> list[float]:
+def _tell_of_separator(name: str, columns: list[str], missing: str) -> None:
+    """Refuses a header that something else than commas separates."""
+    header = ",".join(columns)
+    for mark, called in ((";", "';'"), ("\t", "tabs"), ("|", "'|'"), (" ", "spaces")):
+        parts = [part.strip().strip('"') for part in header.split(mark)]
+        if len(parts) > len(columns) and (missing in parts or (len(columns) == 1 and mark != " ")):
+            decimal = ", decimal=','" if mark == ";" else ""
+            raise ValueError(
+                f"{name}: its columns seem to be separated by {called}; jaxsurr reads commas. Convert it: "
+                f"pandas.read_csv('{name}', sep={mark!r}{decimal}).to_csv('commas.csv', index=False)"
+                + (" (leave out decimal where numbers have points)" if decimal else "")
+            )
+
+
+def _numbers(name: str, columns: list[str], line: int, cells: list[str], exact: list[int]) -> list[float]:
     if len(cells) != len(columns):
-        raise ValueError(f"{name}, line {line}: {len(cells)} cells, expected {len(columns)} as in the header")
+        comma = "; are there decimal commas? Write points" if len(cells) == 2 * len(columns) else ""
+        raise ValueError(f"{name}, line {line}: {len(cells)} cells, expected {len(columns)} as in the header{comma}")
     numbers = []
     for column, cell in zip(columns, cells, strict=True):
         try:
-            number = float(cell)
+            # Python reads 1_000, and digits of other scripts; a table that has them means something else.
+            number = float(cell) if cell.isascii() and "_" not in cell else None
         except ValueError:
             number = None
         if number is None or not math.isfinite(number):
-            raise ValueError(
-                f"{name}, line {line}, column {column!r}: {cell!r} is not a finite number; code words as numbers and "
-                "drop or fill in rows with missing values"
+            advice = (
+                "write a decimal point"
+                if _DECIMAL_COMMA.fullmatch(cell)
+                else "code words as numbers and drop or fill in rows with missing values"
             )
+            shown = cell if len(cell) <= 80 else f"{cell[:80]}..."
+            raise ValueError(f"{name}, line {line}, column {column!r}: {shown!r} is not a finite number; {advice}")
         numbers.append(number)
+    for place in exact:
+        if abs(numbers[place]) > EXACT:
+            raise ValueError(
+                f"{name}, line {line}, column {columns[place]!r}: {cells[place][:80]} lies beyond 2^53, where "
+                "neighbours cannot be told apart; number what it stands for from 0"
+            )
     return numbers
 
 
@@ -120,19 +164,15 @@ def read_npz(
       ValueError: not an npz file, a truncated one, a missing array, an array of objects, of another shape or length
         than expected, or with a value that is not finite.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no npz file {str(path)!r}; check the path after 'npz:'")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path.name} is not an npz file, or it is truncated; write it with np.savez and copy it anew")
+    path = regular(Path(path), "npz", "npz")
     if points is not None and scale is None:
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
-    with np.load(path, allow_pickle=False) as arrays:
-        parts = []
-        for suffix in ("_train", "_test") if f"{x}_train" in arrays.files else ("",):
-            inputs = _array(path.name, arrays, x + suffix)
+    with Archive(path) as arrays:
+        parts, notes, official = [], [], f"{x}_train" in arrays.members
+        for suffix in ("_train", "_test") if official else ("",):
+            inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
             shapes = {y: (y, (len(inputs),))}
@@ -140,51 +180,58 @@ def read_npz(
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
-            found = {name: _array(path.name, arrays, name + suffix, shape) for name, (_, shape) in shapes.items()}
-            parts += (
-                [inputs, found[y]]
-                if points is None
-                else keypoints(path.name, inputs, found[points], found.get(visible), found[scale])
-            )
-        labels = () if names is None else tuple(str(name) for name in _member(path.name, arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "points", names=labels)
+            found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
+            if points is None:
+                parts += [inputs, found[y]]
+            else:
+                where = path.name + suffix.replace("_", ", ")
+                arguments = inputs, found[points], found.get(visible), found[scale]
+                *posed, said = keypoints(where, *arguments, points + suffix)
+                parts, notes = parts + posed, notes + said
+        others = [name for name in arrays.members if name.startswith(f"{x}_") and name[len(x) :] not in _PARTS]
+        if others and official:
+            notes += [
+                f"{path.name}: {', '.join(sorted(others)[:3])} is not read; rows to validate on come from {x}_train"
+            ]
+        labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
+    return Raw(*parts, kind="classes" if points is None else "points", names=labels, notes=tuple(notes))
 
 
-def _member(file: str, arrays: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    if name not in arrays.files:
-        raise ValueError(f"{file} has no array {name!r}. {closest(name, arrays.files)}")
-    try:
-        array = arrays[name]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"{file}: the array {name!r} is damaged or truncated ({error}); copy the file anew") from error
-    except ValueError as error:  # NumPy says so for objects, which only unpickling could read, and for a bad header
+def _member(arrays: Archive, name: str) -> np.ndarray:
+    if name not in arrays.members:
+        raise ValueError(f"{arrays.name} has no array {name!r}. {closest(name, arrays.members)}")
+    found = arrays.read(name)
+    if found.ndim == 0:
+        raise ValueError(f"{arrays.name}: {name!r} is not an array with one row an example")
+    return found
+
+
+def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: bool = False) -> np.ndarray:
+    """An array of numbers, finite ones unless `anything` may be among them, of a shape where one is given."""
+    found, file = _member(arrays, name), arrays.name
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{file}: the array {name!r} has dtype {found.dtype}, expected numbers")
+    if found.dtype.kind == "f" and not anything and not np.isfinite(found).all():
         raise ValueError(
-            f"{file}: the array {name!r} is not a plain array of numbers or strings ({error}); objects are refused, "
-            "save it with a numeric or string dtype"
-        ) from error
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
-        raise ValueError(f"{file}: {name!r} is not an array with one row an example")
-    return array
-
-
-def _array(file: str, arrays: np.lib.npyio.NpzFile, name: str, shape: tuple | None = None) -> np.ndarray:
-    array = _member(file, arrays, name)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{file}: the array {name!r} has dtype {array.dtype}, expected numbers")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            f"{file}: the array {name!r} has {np.sum(~np.isfinite(array))} values that are NaN or infinite"
+            f"{file}: the array {name!r} has {np.sum(~np.isfinite(found))} values that are NaN or infinite"
         )
     if shape is None:
-        return array
-    if len(array) != shape[0]:
+        return found
+    if len(found) != shape[0]:
         raise ValueError(
-            f"{file}: the array {name!r} has {len(array)} rows, expected {shape[0]}, as many as the inputs"
+            f"{file}: the array {name!r} has {len(found)} rows, expected {shape[0]}, as many as the inputs"
         )
-    if array.ndim != len(shape) or any(b is not None and a != b for a, b in zip(array.shape, shape, strict=True)):
+    if found.ndim != len(shape) or any(b is not None and a != b for a, b in zip(found.shape, shape, strict=True)):
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
-        raise ValueError(f"{file}: the array {name!r} has shape {array.shape}, expected ({wanted})")
-    return array
+        one_hot = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
+        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){one_hot}")
+    return found
+
+
+def _one_hot(found: np.ndarray, shape: tuple) -> bool:
+    if len(shape) != 1 or found.ndim != 2 or found.shape[1] < 2:
+        return False
+    return bool(np.isin(found, (0, 1)).all() and (found.sum(axis=1) == 1).all())
 
 
 def read_idx(directory: str | Path) -> Raw:
@@ -203,7 +250,7 @@ def read_idx(directory: str | Path) -> Raw:
         numbers of images and labels that differ.
     """
     directory = Path(directory)
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # not `directory.is_dir()`, which raises where a name is too long
         raise FileNotFoundError(f"there is no directory {str(directory)!r}; check the path after 'idx:'")
     parts = []
     for part in ("train", "t10k"):
@@ -219,26 +266,21 @@ def _idx(directory: Path, name: str, axes: int) -> np.ndarray:
     path = next((path for path in (directory / name, directory / f"{name}.gz") if path.is_file()), None)
     if path is None:
         raise FileNotFoundError(f"{str(directory)!r} holds neither {name} nor {name}.gz")
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        # Not gzip.decompress, which tells of a truncated file but not how much of it there is.
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            content = unpacker.decompress(content)
-        except zlib.error as error:
-            raise ValueError(f"{path.name} is not a gzip file, or it is damaged: {error}") from error
     header = 4 + 4 * axes
-    if len(content) < header:
-        raise ValueError(
-            f"{path.name}: expected at least {header} bytes of header, found {len(content)}; fetch it anew"
-        )
-    magic, *shape = (int(number) for number in np.frombuffer(content, ">u4", count=1 + axes))
+    content = unpacked(path, header)
+    head = next(content)
+    if len(head) < header:
+        raise ValueError(f"{path.name}: expected at least {header} bytes of header, found {len(head)}; fetch it anew")
+    magic, *shape = (int(number) for number in np.frombuffer(head, ">u4"))
     if magic != 0x800 + axes:  # 8: unsigned bytes; then the number of axes
         raise ValueError(f"{path.name}: magic number {magic}, expected {0x800 + axes}; it is another kind of file")
-    expected = header + math.prod(shape)
-    if len(content) != expected:
-        raise ValueError(
-            f"{path.name}: expected {expected} bytes for the shape {tuple(shape)} that its header states, found "
-            f"{len(content)}; fetch it anew"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    size = math.prod(shape)
+    wanted = f"{path.name}: expected {header + size} bytes for the shape {tuple(shape)} that its header states, found "
+    if header + size > (most := most_unpacked(path)):
+        raise ValueError(f"{wanted}{'at most ' * (path.suffix == '.gz')}{most}; fetch it anew")
+    body = content.send(size)
+    if len(body) < size:
+        raise ValueError(f"{wanted}{header + len(body)}; fetch it anew")
+    if content.send(1):
+        raise ValueError(f"{wanted}{'more' if path.suffix == '.gz' else most}; fetch it anew")
+    return np.frombuffer(body, np.uint8).reshape(shape)

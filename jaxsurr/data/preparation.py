@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+NOTES = "notes.json"  # beside the files of a set of ours
+
 
 def undescribed(root: Path) -> dict[Path, str]:
     """Directories of array_record files whose description cannot be read, and what is wrong with it."""
@@ -90,4 +92,15 @@ def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
             return builder
         with contextlib.redirect_stdout(sys.stderr):  # it prints
             builder.download_and_prepare(file_format="array_record", download_config=download)
+        if notes := getattr(builder, "notes", []):
+            Path(builder.data_path, NOTES).write_text(json.dumps(notes))
     return builder
+
+
+def told(builder: Any) -> list[str]:
+    """What was left out when a set was prepared, in sentences."""
+    try:
+        notes = json.loads(Path(builder.data_path, NOTES).read_text())
+    except (OSError, ValueError):
+        return []
+    return [str(note) for note in notes] if isinstance(notes, list) else []

@@ -8,15 +8,17 @@ import difflib
 import functools
 import importlib.util
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsurr.data.preparation import damage_of, prepare, undescribed
-from jaxsurr.data.raw import Raw, closest, keypoints
+from jaxsurr.data.preparation import damage_of, prepare, told, undescribed
+from jaxsurr.data.raw import DataWarning, Raw, closest, keypoints
 from jaxsurr.data.stick_figures import JOINTS
+from jaxsurr.settings import parse_value
 
 
 class _Own(NamedTuple):
@@ -114,9 +116,10 @@ def _ours(name: str, own: _Own, root: Path, options: dict[str, str]) -> Any:
 
 
 def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) < 8:
-        raise ValueError(f"size={text!r}: expected the height and width of the images in pixels, at least 8")
-    return int(text)
+    size = parse_value(str(text))
+    if not isinstance(size, int) or not 8 <= size <= 4096:
+        raise ValueError(f"size={text!r}: expected the height and width of the images in pixels, from 8 to 4096")
+    return size
 
 
 def _prepared_before(name: str, config: str, root: Path, options: dict[str, str], origin: str, homepage: str) -> Any:
@@ -208,23 +211,44 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
     for feature in wanted:
         if feature not in features:
             raise ValueError(f"'tfds:{name}' has no feature {feature!r}. {closest(feature, features)}")
-    arrays = []
+    arrays, notes = [], told(builder)
+    if "validation" in builder.info.splits and not any("validation" in split for split in parts.values()):
+        rows = builder.info.splits["validation"].num_examples
+        notes.append(f"the split 'validation' of {name} ({rows} rows) is not read; name it, as in '&test=validation'")
     for key, source in sources.items():
-        columns = _columns(f"{name}, {key}={parts[key]}", source, wanted)
+        columns = _columns(f"{name}, {key}={parts[key]}", source, wanted, points)
         if points is None:
             if columns[y].ndim != 1:
                 raise ValueError(f"'tfds:{name}': {y!r} has shape {columns[y].shape[1:]}, expected one number a row")
+            if isinstance(features[y], tfds.features.ClassLabel):
+                columns, said = _labelled(columns, y, f"{name}, {key}={parts[key]}")
+                notes += said
             arrays += [columns[x], columns[y]]
         else:
-            arrays += keypoints(name, columns[x], columns[points], columns.get(visible), columns[scale])
+            place = f"{name}, {key}" if len(sources) > 1 else name
+            *posed, said = keypoints(place, columns[x], columns[points], columns.get(visible), columns[scale])
+            arrays, notes = arrays + posed, notes + said
+    said = {"notes": tuple(notes)}
     if points is not None:
-        return Raw(*arrays, kind="points", names=JOINTS if own else ())
+        return Raw(*arrays, kind="points", names=JOINTS if own else (), **said)
     if own is not None:
-        return Raw(*arrays, kind=own.kind)
+        return Raw(*arrays, kind=own.kind, **said)
     if isinstance(features[y], tfds.features.ClassLabel):
         values = np.unique(np.concatenate(arrays[1::2]))
-        return Raw(*arrays, names=tuple(features[y].int2str(int(value)) for value in values))
-    return Raw(*arrays, kind="levels" if arrays[1].dtype.kind == "f" else "classes")
+        return Raw(*arrays, names=tuple(features[y].int2str(int(value)) for value in values), **said)
+    return Raw(*arrays, kind="levels" if arrays[1].dtype.kind == "f" else "classes", **said)
+
+
+def _labelled(columns: dict[str, np.ndarray], y: str, where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The rows that have a label, which TFDS marks by a class of at least 0, and a note of the others."""
+    kept = columns[y] >= 0
+    if kept.all():
+        return columns, []
+    if not kept.any():
+        raise ValueError(f"'tfds:{where}' has no labels; name another split, as in '&test=validation'")
+    note = f"{where}: {np.sum(~kept)} of {len(kept)} rows have no label and are dropped"
+    warnings.warn(note, DataWarning, stacklevel=4)
+    return {name: column[kept] for name, column in columns.items()}, [note]
 
 
 def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
@@ -245,8 +269,10 @@ def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
         )
 
 
-def _columns(where: str, source: Sequence[dict[str, Any]], features: list[str]) -> dict[str, np.ndarray]:
-    """Whole columns of a set, `[N, ...]` each."""
+def _columns(
+    where: str, source: Sequence[dict[str, Any]], features: list[str], points: str | None
+) -> dict[str, np.ndarray]:
+    """Whole columns of a set, `[N, ...]` each; only those of points may hold NaN, where they are not visible."""
     columns: dict[str, np.ndarray] = {}
     for row in range(len(source)):
         example = source[row]
@@ -263,6 +289,6 @@ def _columns(where: str, source: Sequence[dict[str, Any]], features: list[str]) 
                 )
             columns[feature][row] = value
     for feature, column in columns.items():
-        if column.dtype.kind == "f" and not np.isfinite(column).all():
+        if feature != points and column.dtype.kind == "f" and not np.isfinite(column).all():
             raise ValueError(f"{where}: {feature!r} has {np.sum(~np.isfinite(column))} values that are NaN or infinite")
     return columns

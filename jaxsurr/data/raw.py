@@ -9,6 +9,9 @@ import numpy as np
 
 from jaxsurr.types import Keypoints, RankedLists
 
+EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
+_SHOWN = 30  # names in a message
+
 
 class Raw(NamedTuple):
     """What a source holds before it is split, coded and standardised.
@@ -21,6 +24,8 @@ class Raw(NamedTuple):
       kind: 'classes', 'levels', 'points' or 'lists', what the targets are unless the caller says otherwise.
       levels: how many levels the targets are cut into unless the caller says otherwise, or None.
       names: of the classes, levels or points; empty where the source has none.
+      columns: names of the inputs of a table; empty where the source has none.
+      notes: sentences that say which rows or labels the source has changed or left out.
     """
 
     inputs: np.ndarray
@@ -30,6 +35,12 @@ class Raw(NamedTuple):
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class DataWarning(UserWarning):
+    """Rows or labels of a data set were left out, which `Data.notes` says too."""
 
 
 def closest(name: str, options: Iterable[str]) -> str:
@@ -46,25 +57,33 @@ def closest(name: str, options: Iterable[str]) -> str:
     "Did you mean 'response'? There are: age, response."
     """
     options = list(options)
-    match = difflib.get_close_matches(name, options, n=1)
-    return (f"Did you mean {match[0]!r}? " if match else "") + f"There are: {', '.join(options) or 'none'}."
+    match = difflib.get_close_matches(name[:80], options, n=1)
+    listed = ", ".join(option[:80] for option in options[:_SHOWN]) or "none"
+    more = f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else ""
+    return (f"Did you mean {match[0]!r}? " if match else "") + f"There are: {listed}{more}."
 
 
 def keypoints(
-    file: str, inputs: np.ndarray, points: np.ndarray, visible: np.ndarray | None, scale: np.ndarray
-) -> tuple[np.ndarray, Keypoints]:
+    file: str,
+    inputs: np.ndarray,
+    points: np.ndarray,
+    visible: np.ndarray | None,
+    scale: np.ndarray,
+    name: str = "points",
+) -> tuple[np.ndarray, Keypoints, list[str]]:
     """Check points and take those rows that have a size.
 
     Args:
       file: for messages.
       inputs: `[N, ...]`.
-      points: `[N, J, 2]`, (x, y).
+      points: `[N, J, 2]`, (x, y); anything where they are not visible.
       visible: `[N, J]` of 0 and 1; None: all are.
       scale: `[N]`, at least 0. Rows where it is 0, as a head size is where a joint of the head cannot be seen, are
         dropped with a warning that counts them.
+      name: of the points, for messages.
 
     Returns:
-      The inputs that are left, and their `Keypoints` of float32 arrays.
+      The inputs that are left, their `Keypoints` of float32 arrays, and notes that say how many were dropped.
 
     Raises:
       ValueError: a value or a shape that is not as above, or no row has a size.
@@ -78,11 +97,15 @@ def keypoints(
         raise ValueError(f"visible must be 0 or 1, found {np.min(visible)} to {np.max(visible)}")
     if (scale < 0).any() or not (scale > 0).any():
         raise ValueError(f"scale must be above 0, found {np.min(scale)} to {np.max(scale)}")
-    sized = scale > 0
+    if not np.isfinite(wrong := points[visible > 0]).all():
+        raise ValueError(f"{file}: {name!r} has {np.sum(~np.isfinite(wrong))} values that are NaN or infinite")
+    if not np.isfinite(points).all():
+        points = np.where(visible[..., None] > 0, points, 0)
+    sized, notes = scale > 0, []
     if not sized.all():
-        warnings.warn(
-            f"{file}: {np.sum(~sized)} of {len(scale)} rows have scale 0, no size to divide errors by, and are dropped",
-            stacklevel=3,
-        )
+        notes = [
+            f"{file}: {np.sum(~sized)} of {len(scale)} rows have scale 0, no size to divide errors by, and are dropped"
+        ]
+        warnings.warn(notes[0], DataWarning, stacklevel=3)
         inputs, points, visible, scale = (array[sized] for array in (inputs, points, visible, scale))
-    return inputs, Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale)))
+    return inputs, Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale))), notes

@@ -28,8 +28,9 @@ import numpy as np
 from jaxsurr.data import coding, splitting
 from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.prepared import KEYS, read_prepared
-from jaxsurr.data.raw import Raw, closest
+from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
+from jaxsurr.settings import parse_value
 from jaxsurr.types import Keypoints, RankedLists
 
 KINDS = ("classes", "levels", "points", "lists")
@@ -63,6 +64,8 @@ class Data(NamedTuple):
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source says which rows are for testing; otherwise they are drawn.
+      notes: a sentence with counts for each thing by which rows, labels or columns of the source were changed or left
+        out; empty where it was taken as it stands.
     """
 
     train: Split
@@ -73,6 +76,7 @@ class Data(NamedTuple):
     names: tuple[str, ...]
     description: str
     official_test: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def load(
@@ -132,15 +136,16 @@ def load(
     [72, 13, 15]
     """
     scheme, rest, query = _parse(source)
-    _check(seed, validation_fraction, test_fraction, label_noise, limit)
-    if split_seed is not None and split_seed < 0:
-        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
+    splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
     raw = _SCHEMES[scheme].read(rest, query, seed)
+    notes = list(raw.notes)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
     numeric = raw.kind in ("classes", "levels")
+    official = raw.test_inputs is not None
     if "at_least" in query:
-        raw = _above(raw, _number("at_least", query["at_least"]), source)
+        raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
+        notes.append(note)
     asked = kind or query.get("kind") or ("levels" if levels is not None and numeric else raw.kind)
     if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
         wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
@@ -150,29 +155,39 @@ def load(
             f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
         )
     if label_noise and asked != "classes":
-        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; leave it at 0")
+        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
     inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
+    used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
+    if used < rows:
+        notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
     inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
     if not numeric:
         outputs, names = targets[0][0].shape[1], ()
     else:
-        official = () if raw.test_targets is None else (raw.test_targets,)
-        values = np.unique(np.concatenate([raw.targets, *official]))
+        values = np.unique(np.concatenate([raw.targets, *([raw.test_targets] if official else [])]))
+        notes += coding.cut(values, raw.levels if levels is None else levels)
         if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
             values = coding.equally_spaced(values, source)
         targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
-        coding.tell_of_missing(targets, names, asked)
+        notes += coding.missing(targets, names, asked)
     if raw.names and levels is None and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
     if label_noise:
+        changed = [coding.redrawn(len(part), label_noise) for part in targets[:2]]
+        notes.append(
+            f"{sum(changed)} of {used} training and validation labels are redrawn at random over all {outputs} classes "
+            f"(label_noise={label_noise:g})"
+        )
         rng = np.random.default_rng([seed, _NOISE])
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
+    if inputs[0].ndim == 2 or asked == "lists":
+        notes += splitting.constant(inputs[0], raw.columns)
     splits = [Split(*parts) for parts in zip(inputs, targets, strict=True)]
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
-    official = raw.test_targets is not None
-    return Data(*splits, asked, outputs, raw.names if len(raw.names) == outputs else names, description, official)
+    names = raw.names if len(raw.names) == outputs else names
+    return Data(*splits, asked, outputs, names, description, official, tuple(notes))
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
@@ -189,46 +204,23 @@ def _parse(source: str) -> tuple[str, str, dict[str, str]]:
     for key, _, value in pairs:
         if key not in keys or not value:
             raise ValueError(f"{source!r}: {key!r} is not a known key with a value. {closest(key, keys)}")
+    if len({key for key, _, _ in pairs}) < len(pairs):
+        raise ValueError(f"{source!r} names a key twice; leave one of them out")
     return scheme, rest, {key: value for key, _, value in pairs}
 
 
-def _check(seed: int, validation_fraction: float, test_fraction: float, label_noise: float, limit: int | None) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
-    if not 0 <= label_noise <= 1:
-        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
-
-
 def _whole(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{name}={text!r}: expected a whole number") from None
+    value = parse_value(text)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**31:
+        raise ValueError(f"{name}={text[:80]!r}: expected a whole number below 2^31")
+    return value
 
 
 def _number(name: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not np.isfinite(number):
-        raise ValueError(f"{name}={text!r}: expected a number")
-    return number
-
-
-def _above(raw: Raw, bound: float, source: str) -> Raw:
-    """Two classes, divided at a target."""
-    if raw.kind not in ("classes", "levels"):
-        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
-    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
-    return raw._replace(
-        targets=(raw.targets >= bound).astype(np.int32), test_targets=test, kind="classes", levels=None, names=()
-    )
+    value = parse_value(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= EXACT:
+        raise ValueError(f"{name}={text[:80]!r}: expected a number")
+    return value
 
 
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:

@@ -6,10 +6,36 @@ from jaxsurr.data.raw import Raw
 
 # Of the split, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
 _STREAM = 1_000_000_001
+_MOST_SEED = 2**32 - 1  # JAX takes seeds modulo 2^32, so that two seeds would be one
 
 
 def _take(targets: np.ndarray | tuple, rows: np.ndarray) -> np.ndarray | tuple:
     return type(targets)(*(array[rows] for array in targets)) if isinstance(targets, tuple) else targets[rows]
+
+
+def check(
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    label_noise: float,
+    limit: int | None,
+    split_seed: int | None,
+) -> None:
+    """Refuses arguments of `jaxsurr.data.load` that are out of range."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    for name, value in (("seed", seed), ("split_seed", split_seed)):
+        if value is not None and value > _MOST_SEED:
+            raise ValueError(f"{name} must be at most 2^32 - 1 = {_MOST_SEED}, got {value}")
+    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
+    if not 0 <= label_noise <= 1:
+        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
+        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
+    if split_seed is not None and split_seed < 0:
+        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
 
 
 def split(
@@ -60,7 +86,31 @@ def standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) 
     parts = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in parts]
     axes = 0 if table else None
     mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
-    deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
+    with np.errstate(over="ignore"):  # refused below
+        deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
     varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
+    if not np.all(np.isfinite(deviation) & ((deviation > 0) | ~varies)):
+        raise ValueError(
+            f"the inputs go from {np.min(parts[0]):g} to {np.max(parts[0]):g}, which is too much or too little to take "
+            "their spread; divide them by a typical value, or take logarithms"
+        )
     factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
     return [((part - mean) * factor).astype(np.float32) for part in parts]
+
+
+def constant(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
+    """Says which columns of a table `[N, D]` or of items `[N, L, D]` do not vary in training, and so count for nothing.
+
+    Args:
+      train: standardised inputs of the training rows.
+      names: of the columns; may be empty.
+    """
+    if train.dtype.kind != "f" or not train.size:
+        return []
+    columns = np.flatnonzero(~np.any(train, axis=tuple(range(train.ndim - 1))))
+    if not len(columns):
+        return []
+    named = ", ".join(names[i][:40] if names else str(i) for i in columns[:5]) + (", ..." if len(columns) > 5 else "")
+    return [
+        f"{len(columns)} of {train.shape[-1]} input columns do not vary among the training rows and are 0 ({named})"
+    ]

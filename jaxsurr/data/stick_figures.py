@@ -22,6 +22,7 @@ _SEGMENTS = (
 )  # fmt: skip
 _DISTRACTORS = 3
 _STREAM = 1_000_000_003  # keeps these random numbers apart from those of the split and of the batch order
+_MOST_PIXELS = 10**10  # 40 GB
 _CHUNK = 128  # figures that are drawn at once: the arrays stay in the processor's cache
 
 
@@ -42,7 +43,7 @@ def stick_figures(n: int, *, size: int = 32, seed: int) -> tuple[np.ndarray, Key
       distance from right shoulder to left hip in pixels.
 
     Raises:
-      ValueError: n, size or seed is out of range.
+      ValueError: n, size or seed is out of range, or all images together are too large.
 
     >>> images, people = stick_figures(3, size=32, seed=0)
     >>> images.shape, people.points.shape, people.visible.shape, people.scale.shape
@@ -50,6 +51,8 @@ def stick_figures(n: int, *, size: int = 32, seed: int) -> tuple[np.ndarray, Key
     """
     if n < 1 or size < 16 or seed < 0:
         raise ValueError(f"stick_figures needs n >= 1, size >= 16 and seed >= 0; got n={n}, size={size}, seed={seed}")
+    if n * size * size > _MOST_PIXELS:
+        raise ValueError(f"stick_figures draws up to {_MOST_PIXELS:.0e} pixels, got n={n} of {size} by {size}")
     rng = np.random.default_rng([seed, _STREAM])
     points = _place(rng, _poses(rng, n), size)
     scale = np.linalg.norm(points[:, JOINTS.index("r_shoulder")] - points[:, JOINTS.index("l_hip")], axis=-1)

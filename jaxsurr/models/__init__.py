@@ -10,6 +10,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from jaxsurr import checks
+from jaxsurr.images import refuse_channels_first
 from jaxsurr.models.bodies import BODIES, IMAGES
 from jaxsurr.models.heads import HEADS, Head
 from jaxsurr.types import Array, PyTree
@@ -93,6 +94,8 @@ def build(
                 f"the model {name!r} reads images [B, H, W, C], got inputs of shape {list(inputs.shape)}; "
                 "use 'linear' or 'mlp' for tables."
             )
+        if name in IMAGES:
+            refuse_channels_first(inputs.shape, f"the model {name!r}")
         if HEADS[head].each and inputs.ndim < 3:
             raise ValueError(
                 f"the head {head!r} scores the items of lists [B, L, ...], got inputs of shape {list(inputs.shape)}."

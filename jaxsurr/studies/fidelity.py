@@ -28,12 +28,11 @@ from jaxsurr.training.epochs import fresh_state
 from jaxsurr.types import Surrogate
 
 TASKS = {
-    "error_rate": {"metric": "error_rate"},
-    "mean_absolute_error?decode=argmax": {"data.source": "sklearn:diabetes", "data.label_noise": 0.0},
-    "mean_absolute_error?decode=median": {"data.source": "sklearn:diabetes", "data.label_noise": 0.0},
+    "error_rate": {"metric": "error_rate", "data.label_noise": 0.4},
+    "mean_absolute_error?decode=argmax": {"data.source": "sklearn:diabetes"},
+    "mean_absolute_error?decode=median": {"data.source": "sklearn:diabetes"},
     "pck?threshold=0.5": {
         "data.source": "synthetic:stick_figures?n=3000&size=32",
-        "data.label_noise": 0.0,
         "model.name": "mlp",
         "model.head": "points",
         "conventional": "l1",

@@ -1,6 +1,7 @@
 """Training runs and small studies from a config."""
 
-from jaxsurr.training.config import default_config, update, validate
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import default_config, update
 from jaxsurr.training.loop import prepare, run
 from jaxsurr.training.study import study, table
 

@@ -26,10 +26,12 @@ from typing import Any
 
 import jax
 
+from jaxsurr import checks
 from jaxsurr.data import Data
 from jaxsurr.settings import parse_spec
-from jaxsurr.training import records, side_by_side
-from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training import notes, records, side_by_side
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.lines import OPEN, Expected, read_results
 from jaxsurr.training.locks import lock
 from jaxsurr.training.loop import load_data, prepare, train
@@ -136,6 +138,7 @@ class _Runner:
             "metric": program.metric.name,
             "higher_is_better": program.metric.higher_is_better,
             "diverged": outcome["validation"] is None,
+            "data": list(self.data(job.seed).notes),
             **outcome,
             "seconds": seconds,
             "platform": jax.devices()[0].platform,
@@ -158,6 +161,7 @@ def compare(
     trials: int | None = None,
     figures: bool = True,
     report: Callable[[dict[str, Any]], None] | None = None,
+    say: Callable[[str], None] | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -174,6 +178,7 @@ def compare(
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
       stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
         are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
@@ -198,7 +203,10 @@ def compare(
     path = records.check_workdir(workdir, identity(config))
     tell = report or (lambda event: None)
     first = load_data(config)
+    notes.tell(say, first.notes)
     everything = with_baselines(config.losses, first.kind, config.metric)
+    if config.reference:
+        checks.one_of(config.reference, "reference", everything)
     measured = {}
     for loss in everything:  # all that cannot work is said before anything runs
         metric = prepare(_single(config, loss, config.seed), data=first, model=model)[1].metric

@@ -9,9 +9,10 @@ import jax
 
 from jaxsurr import report as figures_of
 from jaxsurr.training.checkpoint import Checkpoints
-from jaxsurr.training.config import update
+from jaxsurr.training.config import update, warm_epochs
 from jaxsurr.training.epochs import state_after
 from jaxsurr.training.loop import hold_out, prepare, run
+from jaxsurr.training.methods import resolve
 from jaxsurr.training.stopping import Stop, never
 from jaxsurr.training.study import study, table
 
@@ -21,6 +22,7 @@ def job(
     workdir: str | os.PathLike,
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
+    say: Callable[[str], None] | None = None,
     figures: bool = True,
     stop: Stop = never,
 ) -> str:
@@ -30,6 +32,7 @@ def job(
       config: see `jaxsurr.training.default_config`.
       workdir: where results go; `figures/*.png` among them.
       report: called after every epoch.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       figures: whether to draw.
       stop: as for `jaxsurr.training.run`.
 
@@ -38,10 +41,10 @@ def job(
     """
     path = pathlib.Path(workdir)
     if config.losses:
-        outcome = study(config, path, report=report, stop=stop)
+        outcome = study(config, path, report=report, say=say, stop=stop)
         runs, rows = outcome["runs"], outcome["rows"]
     else:
-        runs = [run(config, path, report=report, stop=stop)]
+        runs = [run(config, path, report=report, say=say, stop=stop)]
         rows = table(runs)
     if jax.process_index() != 0:
         return ""
@@ -65,7 +68,7 @@ def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pa
     """
     first = runs[0]
     learned = [result for result in runs if result["loss"] in ("correlated_gradients", "value_fit")]
-    switch = config.warm_epochs if learned and config.warm_epochs else None
+    switch = warm_epochs(config) if learned and config.warm_epochs else None
     figures = {
         "learning_curves": figures_of.learning_curves(
             runs, metric=first["metric"], higher_is_better=first["higher_is_better"], switch=switch
@@ -102,7 +105,7 @@ def last_state(config: Any, workdir: pathlib.Path, rows: int = 256) -> tuple:
     data, program = prepare(config)
     checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
     try:
-        template = state_after(config.epochs, config, program, hold_out(config, data.train)[0])
+        template = state_after(config.epochs, resolve(config).config, program, hold_out(config, data.train)[0])
         arrays, _ = checkpoints.restore({"state": template, "best": template.params})
     finally:
         checkpoints.close()

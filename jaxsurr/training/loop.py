@@ -12,9 +12,10 @@ import numpy as np
 from jaxsurr.data import Data, Split, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import locks, records, stopping
+from jaxsurr.training import locks, notes, records, stopping
+from jaxsurr.training.checking import validate
 from jaxsurr.training.checkpoint import Checkpoints
-from jaxsurr.training.config import as_dict, validate
+from jaxsurr.training.config import as_dict
 from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.epochs import Event
 from jaxsurr.training.fallback import decide
@@ -86,6 +87,7 @@ def run(
     workdir: str | os.PathLike,
     *,
     report: Callable[[Event], None] | None = None,
+    say: Callable[[str], None] | None = None,
     data: Data | None = None,
     program: Program | None = None,
     model: Any = None,
@@ -101,6 +103,7 @@ def run(
       workdir: gets `config.json`, `metrics.jsonl` (a line an epoch), `result.json`, `checkpoints/` and TensorBoard
         events. One directory belongs to one config.
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       data, program: from `prepare`, where several runs share them.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
         `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
@@ -118,11 +121,15 @@ def run(
       OSError: the directory cannot be written, or another run is at work in it (`BlockingIOError`).
     """
     validate(config)
+    say = say if jax.process_index() == 0 else None
     result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
     if result_file.exists():
-        return read_result(result_file, as_dict(config))
+        result = read_result(result_file, as_dict(config))
+        notes.tell(say, result.get("data", ()))
+        return result
     if data is None or program is None:
         data, program = prepare(config, model=model)
+    notes.tell(say, data.notes)
     path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
@@ -157,6 +164,7 @@ def _run_alone(
         "seed": config.seed,
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
+        "data": list(data.notes),
         "seconds": round(time.monotonic() - started, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,

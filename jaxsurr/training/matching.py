@@ -28,7 +28,7 @@ def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -
     for name, function in functions.items():
         try:
             result = jax.eval_shape(lambda z, y, function=function: function(z, y), predictions, targets)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(f"{name} does not fit the model's predictions and the {data.kind}: {error}") from error
         results.append(result)
     return results

@@ -10,9 +10,19 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxsurr import checks, losses, surrogates
+from jaxsurr import checks, losses, models, surrogates
 from jaxsurr.settings import parse_spec
-from jaxsurr.training.config import CONVENTIONAL, LEARNED, LIKELIHOODS, PEERS, update
+from jaxsurr.training.config import (
+    CONVENTIONAL,
+    LEARNED,
+    LIKELIHOODS,
+    PEERS,
+    check_values,
+    default_config,
+    is_a,
+    update,
+    warm_epochs,
+)
 from jaxsurr.types import Surrogate
 
 KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
@@ -25,7 +35,8 @@ class Method(NamedTuple):
 
     Attributes:
       name: of the loss.
-      config: a copy of the config with the options of the loss in it; its `loss` is the plain name.
+      config: a copy of the config with the options of the loss in it; its `loss` is the plain name, and what follows
+        from other fields is written out.
       loss: the conventional loss with its options as a `Surrogate`, or None where the loss is learned from the metric.
       peer: `metric -> Surrogate`, a peer with its options, or None.
       decode: how levels are to be decoded, "" for the way that fits metric and model.
@@ -40,22 +51,19 @@ class Method(NamedTuple):
 
 def known_options(name: str) -> list[str]:
     """Options of the loss of this name, those of its training included."""
-    from jaxsurr.training.config import default_config
-
-    if name in PEERS:
-        own = _settings(list(inspect.signature(PEERS[name]).parameters.values())[1:])
-    elif name in LIKELIHOODS:
-        own = _settings(list(inspect.signature(LIKELIHOODS[name]).parameters.values()))
-    elif name in LEARNED:
-        own = list(default_config().surrogate)
-    else:
-        own = _settings(list(inspect.signature(losses.get(name)).parameters.values())[2:])
+    own = list(default_config().surrogate) if name in LEARNED and name not in PEERS else list(_own_options(name))
     return [*own, *TRAINING, "decode"]
 
 
-def _settings(options: list[inspect.Parameter]) -> list[str]:
-    """Names of the options that are numbers, or several; not arrays, functions and names of axes."""
-    return [option.name for option in options if isinstance(option.default, int | float | tuple)]
+def _own_options(name: str) -> dict[str, Any]:
+    """Options of a conventional loss or a peer and their defaults: numbers, or several.
+
+    Arrays, functions and names of axes are none.
+    """
+    function, first = (PEERS[name], 1) if name in PEERS else (LIKELIHOODS.get(name), 0)
+    function, first = (losses.get(name), 2) if function is None else (function, first)
+    options = list(inspect.signature(function).parameters.values())[first:]
+    return {option.name: option.default for option in options if isinstance(option.default, int | float | tuple)}
 
 
 def conventional(name: str, **options: Any) -> Surrogate:
@@ -74,7 +82,7 @@ def resolve(config: Any) -> Method:
     """The loss of a config, with its options.
 
     Raises:
-      ValueError: there is no such loss, or it has no such option.
+      ValueError: there is no such loss, it has no such option, or the option cannot have this value.
     """
     name, options = parse_spec(config.loss)
     checks.one_of(name, "loss", (*LEARNED, *CONVENTIONAL))
@@ -84,16 +92,32 @@ def resolve(config: Any) -> Method:
         if option not in known_options(name):
             raise ValueError(f"the loss {name} has no option {option!r}; {checks.nearest(option, known_options(name))}")
         if option == "decode":
+            checks.one_of(value, f"decode of {name}", {way for head in models.HEADS.values() for way in head.decodes})
             decode = value
         elif option in TRAINING:
             update(out, **{option: value})
         elif name in LEARNED and name not in PEERS:
             update(out, **{f"surrogate.{option}": value})
         else:
-            own[option] = value
+            own[option] = _checked(name, option, value)
+    try:
+        check_values(out)
+    except ValueError as error:
+        raise ValueError(f"{config.loss}: {error}" if options else str(error)) from error
+    out.warm_epochs = warm_epochs(out)
     loss = None if name in LEARNED else conventional(name, **own)
     peer = functools.partial(PEERS[name], **own) if name in PEERS else None
     return Method(name, out, loss, peer, decode)
+
+
+def _checked(name: str, option: str, value: Any) -> Any:
+    """A value of an option of a loss, refused where its default is of another type, or where it is not finite."""
+    like = _own_options(name)[option]
+    several = isinstance(like, tuple)
+    numbers = value if several and isinstance(value, tuple) else (value,)
+    if not all(is_a(number, like[0] if several else like) and abs(number) < 2**31 for number in numbers):
+        raise ValueError(f"{name}: the option {option} must be like {like!r}, its default, got {value!r}.")
+    return numbers if several else value
 
 
 def spell(name: str, options: dict[str, Any]) -> str:

@@ -16,12 +16,13 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
     """
     stream = sys.stderr if stream is None else stream
     bar = None
-    if stream.isatty():
-        from tqdm import tqdm
-
-        bar = tqdm(total=total, file=stream, unit="epoch", dynamic_ncols=True)
 
     def report(event: dict[str, Any]) -> None:
+        nonlocal bar
+        if bar is None and stream.isatty():  # not before what has to be said first
+            from tqdm import tqdm
+
+            bar = tqdm(total=total, file=stream, unit="epoch", dynamic_ncols=True)
         text = describe(event)
         if bar is not None:
             bar.set_description_str(f"{event['loss_name']} seed {event['seed']}")
@@ -34,7 +35,7 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
                 flush=True,
             )
 
-    return report, bar.close if bar is not None else lambda: None
+    return report, lambda: bar.close() if bar is not None else None
 
 
 def describe(event: dict[str, Any]) -> str:

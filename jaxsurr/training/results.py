@@ -13,7 +13,7 @@ from typing import Any
 from jaxsurr import files
 from jaxsurr import report as figures_of
 from jaxsurr.settings import parse_spec
-from jaxsurr.training import records, statistics
+from jaxsurr.training import notes, records, statistics
 from jaxsurr.training.config import CONVENTIONAL
 from jaxsurr.training.entries import sealed
 from jaxsurr.training.epochs import first_metric
@@ -47,8 +47,8 @@ def summarise(path: pathlib.Path, plan: Plan, done: dict[str, Any], *, figures: 
     known = [loss for loss in plan.losses if parse_spec(loss)[0] in CONVENTIONAL]
     learned = len(known) < len(plan.losses)
     found = statistics.selection(tests, validations, higher_is_better=higher, known=known) if learned else None
-    parts = [heading(plan, runs), figures_of.summary_table(rows), *([chosen_text(found)] if found else [])]
-    records.write_text(path / "table.md", "\n\n".join(parts) + "\n")
+    parts = [heading(plan, runs), notes.said_of(runs), figures_of.summary_table(rows), found and chosen_text(found)]
+    records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
     if figures:
         draw(path, plan, runs, rows)

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from jaxsurr.report import summary_table
-from jaxsurr.training import locks, records
-from jaxsurr.training.config import as_dict, update, validate
+from jaxsurr.training import locks, notes, records
+from jaxsurr.training.checking import validate
+from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
 from jaxsurr.training.statistics import paired
@@ -22,6 +23,7 @@ def study(
     workdir: str | os.PathLike,
     *,
     report: Callable[[dict[str, Any]], None] | None = None,
+    say: Callable[[str], None] | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def study(
       config: with `losses` and `seeds`.
       workdir: gets a directory for each run, `results.jsonl` (a line a run), `table.md` and `study.json`.
       report: called after every epoch of every run.
+      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
       model: one of your own, as for `jaxsurr.training.run`.
       stop: as for `jaxsurr.training.run`.
 
@@ -62,13 +65,16 @@ def study(
                 records.open_workdir(path, as_dict(config))
                 if not runs:
                     held.enter_context(locks.alone(path))
-                runs.append(run(single, where, report=report, data=data, program=program, stop=stop))
+                first = None if runs else say  # what differs between seeds is in the table
+                shared = dict(report=report, data=data, program=program, stop=stop)
+                runs.append(run(single, where, say=first, **shared))
                 if writes:
                     records.write_lines(path / "results.jsonl", [_line(result) for result in runs])
         rows = table(runs)
         if writes:
             records.write_json(path / "study.json", {"rows": rows})
-            records.write_text(path / "table.md", summary_table(rows) + "\n")
+            parts = [notes.said_of(runs), summary_table(rows)]
+            records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     return {"rows": rows, "runs": runs}
 
 

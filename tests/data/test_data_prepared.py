@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from jaxsurr.data import JOINTS, load, read_idx
+from jaxsurr.data import JOINTS, DataWarning, load, read_idx
 from jaxsurr.data.prepared import read_prepared
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datasets")
@@ -102,6 +102,8 @@ def test_faces_that_cannot_be_used_are_counted(tmp_path, faces):
     assert "2 that cannot be decoded (33_0_0_20170101.jpg, 34_0_0_20170101.jpg)" in sentence
     assert "3 that repeat a picture or give it another age" in sentence
     assert raw.targets.tolist() == list(range(20, 31))  # 31 is the one of two ages
+    assert raw.notes == (sentence,)
+    assert read_prepared("utkface", **options(tmp_path, manual_dir=faces)).notes == (sentence,)  # now it is prepared
 
 
 def test_no_face_at_all(tmp_path, faces):
@@ -170,7 +172,9 @@ def test_head_as_scale_drops_people_without_one(tmp_path, poses):
 def test_people_that_cannot_be_read(tmp_path, poses):
     (poses / "images" / "im00002.jpg").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match=r"1 of 5 images were skipped, since they cannot be decoded \(im00002.jpg\)"):
-        assert len(read_prepared("lsp_extended", **options(tmp_path, manual_dir=poses)).inputs) == 2
+        raw = read_prepared("lsp_extended", **options(tmp_path, manual_dir=poses))
+    assert len(raw.inputs) == 2 and len(raw.notes) == 2
+    assert raw.notes[0].startswith("lsp_extended: 2 of 5 people were left out, since they have fewer than 11 visible")
     (poses / "images" / "im00003.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of the 5 images .* missing .*im00003.jpg.* from http"):
         read_prepared("lsp_extended", **options(tmp_path, manual_dir=poses))
@@ -317,6 +321,34 @@ class Animals(tfds.core.GeneratorBasedBuilder):
         for i in range(first, end):
             image = Image.fromarray(np.full((6, 5), i, np.uint8))
             yield i, {"image": image, "label": i % 3, "price": i / 2, "name": str(i)}
+
+
+class Wild(Animals):
+    """A validation split, and rows without a label: all of the test split, and every fifth of the others."""
+
+    def _split_generators(self, dl_manager):
+        parts = {"train": (0, 30), "validation": (30, 40), "test": (40, 45)}
+        return {name: self._generate_examples(*rows) for name, rows in parts.items()}
+
+    def _generate_examples(self, first, end):
+        for i, row in super()._generate_examples(first, end):
+            yield i, row | {"label": -1 if i >= 40 or i % 5 == 0 else row["label"]}
+
+
+def test_rows_without_a_label_and_splits_that_are_not_read_are_said(tmp_path):
+    Wild(data_dir=tmp_path / "prepared").download_and_prepare(file_format="array_record")
+    with pytest.raises(ValueError, match=r"'tfds:wild, test=test' has no labels; name another split, as in '&test="):
+        read_prepared("wild", **options(tmp_path, y="label"))
+    with pytest.warns(DataWarning, match="6 of 30 rows have no label"):
+        data = load(source("wild", **options(tmp_path, y="label", test="validation")), seed=0)
+    assert data.names == ("cat", "dog", "eel")
+    assert len(data.test.inputs) == 8 and len(data.train.inputs) + len(data.validation.inputs) == 24
+    assert data.notes == (
+        "wild, train=train: 6 of 30 rows have no label and are dropped",
+        "wild, test=validation: 2 of 10 rows have no label and are dropped",
+    )
+    part = read_prepared("wild", **options(tmp_path, y="price", test="test"))
+    assert part.notes == ("the split 'validation' of wild (10 rows) is not read; name it, as in '&test=validation'",)
 
 
 @pytest.fixture

@@ -1,0 +1,43 @@
+"""The checks that a whole config must pass before anything runs: its fields, its metric, and every loss in it."""
+
+from typing import Any
+
+from jaxsurr import checks, metrics
+from jaxsurr.data.augment import parse_augment
+from jaxsurr.decoding import DECODERS
+from jaxsurr.settings import parse_spec
+from jaxsurr.training.config import check_values, default_config, flatten, update
+from jaxsurr.training.methods import resolve
+
+
+def validate(config: Any) -> None:
+    """Refuses a config that cannot run, naming the field.
+
+    Raises:
+      ValueError: an unknown or missing field, an unknown name, a number out of range, an option that a loss or the
+        metric does not have.
+    """
+    expected, got = flatten(default_config()), flatten(config)
+    for path in got:
+        if path not in expected:
+            raise ValueError(f"the config has an unknown field {path!r}; {checks.nearest(path, expected)}")
+    for path in expected:
+        if path not in got:
+            raise ValueError(f"the config lacks the field {path!r}; start from jaxsurr.training.default_config().")
+    check_values(config)
+    metrics.get(config.metric)
+    name, options = parse_spec(config.metric)
+    if "decode" in options:
+        checks.one_of(options["decode"], f"decode of {name}", DECODERS)
+    parse_augment(config.data.augment)
+    if not all(isinstance(loss, str) for loss in config.losses):
+        raise ValueError(f"losses must be a tuple of names, got {tuple(config.losses)!r}.")
+    for loss in (config.loss, *config.losses):
+        resolve(update(config.copy_and_resolve_references(), loss=loss))
+    if len(set(config.losses)) < len(config.losses):
+        raise ValueError(f"losses must name each loss once, got {tuple(config.losses)!r}.")
+    if config.seeds > 1 and not config.losses:
+        raise ValueError(
+            f"seeds is {config.seeds}, but one run has one seed: name the losses of a study, as in "
+            f"losses=({config.loss!r},), or leave seeds at 1 and choose seed."
+        )

@@ -1,0 +1,111 @@
+"""A data set says, with counts, what of its source was changed or left out, and nothing where it was taken as it is."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from jaxsurr.data import load
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Sources of 100 rows by a short name."""
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},7.5,{k % 4},{k // 5},{c:.4f}" for k, (a, b, c) in enumerate(rng.normal(size=(100, 3)))]
+    (tmp_path / "t.csv").write_text("a,b,same,grade,list,price\n" + "\n".join(rows))
+    (tmp_path / "rare.csv").write_text("a,y\n" + "".join(f"{k},{5 if k == 41 else k % 2}\n" for k in range(100)))
+    points = rng.uniform(1, 9, (100, 3, 2))
+    size = np.where(np.arange(100) % 4, 2.0, 0.0)
+    x, y = rng.normal(size=(100, 2)), np.arange(100) % 3
+    np.savez(tmp_path / "p.npz", x=x, kp=points, size=size)
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    np.savez(tmp_path / "v.npz", x_train=x, y_train=y, x_test=x, y_test=y, x_val=x, y_val=y)
+    return {
+        "table": f"csv:{tmp_path}/t.csv?target=grade",
+        "price": f"csv:{tmp_path}/t.csv?target=price",
+        "rare": f"csv:{tmp_path}/rare.csv?target=y",
+        "points": f"npz:{tmp_path}/p.npz?points=kp&scale=size",
+        "arrays": f"npz:{tmp_path}/a.npz",
+        "validated": f"npz:{tmp_path}/v.npz",
+    }
+
+
+CONSTANT = "1 of 4 input columns do not vary among the training rows and are 0 (same)"
+CASES = {
+    "nothing": ("arrays", {}, []),
+    "a limit that does nothing": ("arrays", {"limit": 85}, []),
+    "a limit": ("arrays", {"limit": 60}, ["25 of 85 rows to train and validate on are left out (limit=60)"]),
+    "noise": (
+        "arrays",
+        {"label_noise": 0.4},  # 13 rows to validate, 72 to train on
+        ["34 of 85 training and validation labels are redrawn at random over all 3 classes (label_noise=0.4)"],
+    ),
+    "a column that does not vary": ("table", {}, [CONSTANT.replace("of 4", "of 5")]),
+    "two classes of levels": (
+        "table&at_least=3",
+        {},
+        ["targets of at least 3 are class 1 (25 of 100 rows), all others class 0", CONSTANT.replace("of 4", "of 5")],
+    ),
+    "levels": (
+        "price&levels=5",
+        {},
+        [
+            "the 99 distinct targets are cut into 5 levels at the quantiles of the training rows",
+            CONSTANT.replace("of 4", "of 5"),
+        ],
+    ),
+    "lists": ("table&list=list", {}, [CONSTANT]),
+    "dealt lists": (
+        "table&list_size=8",
+        {},
+        ["100 rows are dealt at random into 13 lists of up to 8", CONSTANT.replace("of 4", "of 5")],
+    ),
+    "points without a size": (
+        "points",
+        {},
+        ["p.npz: 25 of 100 rows have scale 0, no size to divide errors by, and are dropped"],
+    ),
+    "rows that nobody reads": ("validated", {}, ["v.npz: x_val is not read; rows to validate on come from x_train"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_changed_or_left_out_is_said(case, places):
+    place, options, notes = CASES[case]
+    name, _, query = place.partition("&")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = load(places[name] + (f"&{query}" if query else ""), seed=0, **options)
+    assert list(data.notes) == notes
+
+
+def test_classes_without_a_training_row_are_said(places):
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for seed in range(20):
+            data = load(places["rare"], seed=seed, kind="classes")
+            learned = set(data.train.targets.tolist())
+            found.append(2 not in learned)
+            said = [note for note in data.notes if "1 of 3 classes have rows to validate or test on" in note]
+            assert bool(said) == found[-1]
+    assert 0 < sum(found) < 20
+
+
+def test_counts_are_those_of_the_rows(places):
+    clean, noisy = (load(places["arrays"], seed=3, label_noise=share) for share in (0.0, 1.0))
+    assert "85 of 85 training and validation labels" in noisy.notes[0]
+    np.testing.assert_array_equal(clean.test.targets, noisy.test.targets)
+
+
+def test_a_source_of_a_stranger_is_taken_as_it_is(places):
+    """The default config redraws, drops and cuts nothing."""
+    from jaxsurr.training import default_config, update
+    from jaxsurr.training.loop import load_data
+
+    mine = load(places["arrays"], seed=0, test_fraction=0.3)
+    found = load_data(update(default_config(), **{"data.source": places["arrays"]}))
+    assert found.notes == ()
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(found, part).targets, getattr(mine, part).targets)
