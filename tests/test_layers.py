@@ -11,9 +11,9 @@ PACKAGE = Path(jaxsurr.__file__).parent
 
 LAYERS = [  # lowest first
     {"types"},
-    {"checks", "advice", "versions"},
+    {"checks", "options", "advice", "versions"},
     {"reductions", "settings"},
-    {"correlation", "decoding", "geometry"},
+    {"correlation", "decoding", "gains", "geometry", "reading"},
     {"losses"},
     {"spaces"},
     {"metrics"},

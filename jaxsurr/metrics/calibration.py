@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxsurr import checks
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reductions import masked
+from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
@@ -45,16 +45,16 @@ def expected_calibration_error(
     0.4
     """
     checks.positive_integer(bins, "bins")
-    class_logits.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
-    predictions = masked(predictions, where)  # what does not count has no gradient either, whatever it holds
+    predictions, targets, wrong = checked(class_logits.check, predictions, targets)
 
     def statistics(z):
         confidence = jnp.max(jax.nn.softmax(z.astype(jnp.float32)), axis=-1)
         right = (jnp.argmax(z, axis=-1) == targets).astype(jnp.float32)
         place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
-        return jax.nn.one_hot(place, bins) * (confidence - right)[:, None], jnp.ones_like(confidence)
+        gap = jax.nn.one_hot(place, bins, dtype=jnp.float32) * (confidence - right)[:, None]
+        return gap, jnp.ones_like(confidence)
 
-    return of_sums(
-        statistics, lambda sums: ratio(jnp.sum(jnp.abs(sums[0])), sums[1]), predictions, where, weights, replacements
-    )
+    def value(sums):
+        return ratio(jnp.sum(jnp.abs(sums[0])), sums[1])
+
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import options
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.confusion import Counts
 from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.reading import checked, of_examples, of_set
 from jaxsurr.reductions import masked
 from jaxsurr.spaces import pixel_logits, sequence_logits
 from jaxsurr.types import Array, Sequences
@@ -44,13 +45,15 @@ def mean_iou(
     >>> float(mean_iou(logits, jnp.array([[[0, 1, 0]]])))  # 1/2 of each class
     0.5
     """
-    pixel_logits.check(predictions, targets)
-    classes = predictions.shape[-1]
+    predictions, targets, wrong = checked(pixel_logits.check, predictions, targets)
+    classes, counts = predictions.shape[-1], targets >= 0
+    predictions = masked(predictions, counts)
+    replacements = None if replacements is None else masked(jnp.asarray(replacements), counts)
 
     def statistics(z):
-        counted = (targets >= 0)[..., None]
         predicted, true = (
-            jnp.where(counted, jax.nn.one_hot(labels, classes), 0) for labels in (jnp.argmax(z, axis=-1), targets)
+            masked(jax.nn.one_hot(labels, classes, dtype=jnp.float32), counts)
+            for labels in (jnp.argmax(z, axis=-1), targets)
         )
         return Counts(*(jnp.sum(pixels, axis=(1, 2)) for pixels in (predicted * true, predicted, true)))
 
@@ -58,7 +61,7 @@ def mean_iou(
         union = counts.true + counts.predicted - counts.both
         return ratio(jnp.sum(ratio(counts.both, union)), jnp.sum(union > 0, dtype=jnp.float32))
 
-    return of_sums(statistics, value, predictions, where, weights, replacements)
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
 
 
 def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
@@ -118,11 +121,14 @@ def edit_distance(
     >>> edit_distance(logits, Sequences(jnp.array([[1, 3]]), jnp.array([2]))).tolist()  # one deletion, length 2
     [0.5]
     """
-    sequence_logits.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
+    options.truth(relative, "relative")
+    predictions, targets, wrong = checked(sequence_logits.check, predictions, targets)
     if blank is not None and end is not None:
         raise ValueError("blank and end are two ways to decode; give one of them.")
     steps = predictions.shape[1]
+    for token, name in ((blank, "blank"), (end, "end")):
+        if token is not None:
+            options.number(token, name, least=0, most=predictions.shape[2] - 1, whole=True)
 
     def one(logits, tokens, length):
         decoded, number = jnp.argmax(logits, axis=-1), jnp.int32(steps)
@@ -134,5 +140,5 @@ def edit_distance(
 
     distance = jax.vmap(one)(predictions, targets.tokens, targets.lengths).astype(jnp.float32)
     if relative:
-        distance = distance / jnp.maximum(targets.lengths, 1)
-    return masked(jnp.where(jnp.any(jnp.isnan(predictions), axis=(1, 2)), jnp.nan, distance), where)
+        distance = distance / jnp.maximum(targets.lengths, 1).astype(jnp.float32)
+    return of_examples(jnp.where(jnp.any(jnp.isnan(predictions), axis=(1, 2)), jnp.nan, distance), where, wrong)
