@@ -103,8 +103,7 @@ def read(check: Check, predictions: Array, targets: PyTree, where: Array | None)
 def of_examples(values: Array, where: Array | None, wrong: Array | None) -> Array:
     """Values `[B, ...]` of examples: 0 where one is masked, NaN, with its gradient, where its targets are wrong."""
     if wrong is not None:
-        poison = jnp.where(wrong, jnp.nan, 1).astype(values.dtype)
-        values = values * poison.reshape(poison.shape + (1,) * (values.ndim - 1))
+        values = _spoilt(values, wrong.reshape(wrong.shape + (1,) * (values.ndim - 1)))
     return masked(values, where)
 
 
@@ -113,4 +112,13 @@ def of_set(value: Array, wrong: Array | None, axis_name: str | None = None) -> A
     if wrong is None:
         return value
     spoilt = total(jnp.sum(wrong, dtype=jnp.float32), axis_name) > 0
-    return value * jnp.where(spoilt, jnp.nan, 1).astype(value.dtype)
+    return _spoilt(value, spoilt)
+
+
+def _spoilt(values: Array, wrong: Array) -> Array:
+    """Values that are NaN where they are wrong, and so are their gradients, by the factor.
+
+    The factor alone would not do for the values: XLA takes 0 times NaN for 0 where the 0 is a comparison's.
+    """
+    factor, term = (jnp.where(wrong, jnp.nan, sound).astype(values.dtype) for sound in (1, 0))
+    return values * factor + term
