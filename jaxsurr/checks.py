@@ -24,9 +24,9 @@ def is_concrete(tree: Any) -> bool:
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """A clause that names the known word nearest to `name`, by what is `meant` by it or by its letters, and all."""
     known = sorted(known)
-    plain = "".join(letter for letter in name.lower() if letter.isalnum())
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
     if meant and plain in meant:
         hint = f"{meant[plain]}. "
     return f"{hint}Known: {', '.join(known)}."

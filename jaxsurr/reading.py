@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import checks
+from jaxsurr.absent import cleared
 from jaxsurr.reductions import masked, total, wide
-from jaxsurr.types import Array, Keypoints, PyTree, RankedLists, Sequences
+from jaxsurr.types import Array, Keypoints, PyTree, RankedLists
 
 Check = Callable[[Array, PyTree], Array | None]
 """Refuses what does not fit, and returns which rows of traced targets are out of range, or None."""
@@ -44,25 +45,7 @@ def counted(predictions: Array, targets: PyTree, where: Array | None) -> tuple[A
     if where is not None:
         predictions = masked(jnp.asarray(predictions), where)
         targets = jax.tree.map(lambda leaf: _of_row(leaf, where, batch), targets)
-    if isinstance(targets, Keypoints) and np.shape(targets.visible) == np.shape(predictions)[:2]:
-        visible = jnp.asarray(targets.visible) > 0
-        points, scale = targets.points, targets.scale
-        if np.shape(points) == (*visible.shape, 2):
-            points = masked(jnp.asarray(points), visible)
-        if np.shape(scale) == (batch,):
-            scale = jnp.asarray(scale)
-            scale = jnp.where(jnp.any(visible, axis=1), scale, jnp.ones((), scale.dtype))
-        return masked(jnp.asarray(predictions), visible), targets._replace(points=points, scale=scale)
-    if isinstance(targets, RankedLists) and np.shape(targets.items) == np.shape(predictions):
-        present, relevance = jnp.asarray(targets.items) > 0, targets.relevance
-        if np.shape(relevance) == present.shape:
-            relevance = masked(jnp.asarray(relevance), present)
-        return masked(jnp.asarray(predictions), present), targets._replace(relevance=relevance)
-    if isinstance(targets, Sequences) and np.ndim(targets.tokens) == 2 and np.shape(targets.lengths) == (batch,):
-        lengths = jnp.asarray(targets.lengths).astype(jnp.int32)
-        within = jnp.arange(np.shape(targets.tokens)[1], dtype=jnp.int32)[None] < lengths[:, None]
-        return predictions, targets._replace(tokens=masked(jnp.asarray(targets.tokens), within))
-    return predictions, targets
+    return cleared(predictions, targets)
 
 
 def _of_row(leaf, where: Array, batch: int):

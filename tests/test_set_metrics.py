@@ -252,5 +252,7 @@ def test_bad_input_is_named(call, kind, sentence):
 def test_arrays_are_no_options_that_can_be_bound():
     assert metrics.f_beta.known_options == ["beta", "average"]
     assert metrics.f_beta.replaces and not metrics.error_rate.replaces
-    with pytest.raises(TypeError, match="weights is an array with a row for each example, and cannot be bound to f_beta"):
+    with pytest.raises(
+        TypeError, match="weights is an array with a row for each example, and cannot be bound to f_beta"
+    ):
         metrics.f_beta.bind(weights=1)
