@@ -11,7 +11,6 @@ _WORDS = {
     ),
     "of points it is smooth_l1": "huber huberloss",
     "that is generalised_cross_entropy": "gce generalizedcrossentropy",
-    "that is expected_error": "mae01 unhinged",
     "that is squared_emd": "emd wasserstein earthmover",
     "that is quadratic_weighted_kappa": "qwk kappa weightedkappa",
     "that is soft_f_beta": "dice softdice diceloss f1 fbeta softf1",

@@ -71,4 +71,4 @@ def top_k_error(predictions: Array, targets: Array, *, where: Array | None = Non
     [0.0]
     """
     checks.positive_integer(k, "k")
-    return _missed(predictions, targets, where, k)
+    return _missed(predictions, targets, where, min(k, 2**30))

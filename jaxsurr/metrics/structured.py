@@ -68,22 +68,22 @@ def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
     """Greedy CTC decoding of the tokens of one sequence: repeats are merged, then blanks removed; and what is left."""
     new = jnp.concatenate([jnp.ones((1,), bool), tokens[1:] != tokens[:-1]])
     keep = new & (tokens != blank)
-    return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep)
+    return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep, dtype=jnp.int32)
 
 
 def _levenshtein(first: Array, first_length: Array, second: Array, second_length: Array) -> Array:
     """Insertions, deletions and substitutions that turn one sequence of tokens into another."""
-    places = jnp.arange(len(second) + 1)
+    places = jnp.arange(len(second) + 1, dtype=jnp.int32)
 
     def row(before, step):
         index, token = step
-        changed = before[:-1] + (second != token)
+        changed = before[:-1] + (second != token).astype(jnp.int32)
         best = jnp.minimum(before + 1, jnp.concatenate([index[None] + 1, changed]))
         # Insertions: min over k <= j of best_k + (j - k).
         after = jax.lax.cummin(best - places) + places
         return jnp.where(index < first_length, after, before), None
 
-    last, _ = jax.lax.scan(row, places, (jnp.arange(len(first)), first))
+    last, _ = jax.lax.scan(row, places, (jnp.arange(len(first), dtype=jnp.int32), first))
     return last[second_length]
 
 
@@ -131,11 +131,11 @@ def edit_distance(
             options.number(token, name, least=0, most=predictions.shape[2] - 1, whole=True)
 
     def one(logits, tokens, length):
-        decoded, number = jnp.argmax(logits, axis=-1), jnp.int32(steps)
+        decoded, number = jnp.argmax(logits, axis=-1).astype(jnp.int32), jnp.int32(steps)
         if blank is not None:
             decoded, number = _collapsed(decoded, blank)
         if end is not None:
-            number = jnp.sum(jnp.cumsum(decoded == end) == 0)
+            number = jnp.sum(jnp.cumsum(decoded == end) == 0, dtype=jnp.int32)
         return _levenshtein(decoded, number, tokens, length)
 
     distance = jax.vmap(one)(predictions, targets.tokens, targets.lengths).astype(jnp.float32)
