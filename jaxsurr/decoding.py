@@ -1,7 +1,8 @@
 """Decoding: from what a model predicts to what a metric scores.
 
 Decoding belongs to the metric. For ordinal levels, the median of the predicted distribution is what minimises the
-expected absolute error, and scores better than the mode whichever loss was trained on.
+expected absolute error, and scores better than the mode whichever loss was trained on. Levels, and places on heat-maps,
+come in at least single precision: half precision cannot count beyond 256.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import checks, options
+from jaxsurr.reductions import wide
 from jaxsurr.types import Array
 
 
@@ -20,7 +22,7 @@ def argmax_level(logits: Array) -> Array:
     >>> argmax_level(jnp.array([[0.0, 2.0, 1.0]])).tolist()
     [1.0]
     """
-    return jnp.argmax(logits, axis=-1).astype(logits.dtype)
+    return jnp.argmax(logits, axis=-1).astype(wide(logits.dtype))
 
 
 def median_level(logits: Array) -> Array:
@@ -38,7 +40,9 @@ def median_level(logits: Array) -> Array:
     >>> median_level(jnp.log(jnp.array([[0.3, 0.15, 0.15, 0.4]]))).tolist()
     [2.0]
     """
-    odds = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)))
+    logits = logits.astype(wide(logits.dtype))
+    highest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    odds = jnp.where(logits == highest, 1, jnp.exp(logits - highest))  # of the infinite ones too
     cumulative = jnp.cumsum(odds[..., :-1], axis=-1)
     below = 2 * cumulative < jnp.sum(odds, axis=-1, keepdims=True)
     return jnp.sum(below, axis=-1).astype(logits.dtype)
@@ -51,6 +55,7 @@ def expected_level(logits: Array) -> Array:
     >>> expected_level(jnp.log(jnp.array([[0.5, 0.0, 0.5]]) + 1e-9)).round(3).tolist()
     [1.0]
     """
+    logits = logits.astype(wide(logits.dtype))
     return jax.nn.softmax(logits, axis=-1) @ jnp.arange(logits.shape[-1], dtype=logits.dtype)
 
 
@@ -70,7 +75,7 @@ def threshold_count(cumulative_logits: Array) -> Array:
     >>> threshold_count(jnp.array([[3.0, 0.5, -2.0]])).tolist()
     [2.0]
     """
-    return jnp.sum(cumulative_logits > 0, axis=-1).astype(cumulative_logits.dtype)
+    return jnp.sum(cumulative_logits > 0, axis=-1).astype(wide(cumulative_logits.dtype))
 
 
 def cumulative_logits(conditional_logits: Array) -> Array:
@@ -89,6 +94,7 @@ def cumulative_logits(conditional_logits: Array) -> Array:
     >>> jax.nn.sigmoid(cumulative_logits(jnp.array([[0.0, 0.0]]))).round(6).tolist()
     [[0.5, 0.25]]
     """
+    conditional_logits = conditional_logits.astype(wide(conditional_logits.dtype))
     log_passed = jax.nn.log_sigmoid(conditional_logits)
     log_reached = jnp.cumsum(log_passed, axis=-1)
     log_stopped = log_reached - log_passed + jax.nn.log_sigmoid(-conditional_logits)
@@ -114,6 +120,7 @@ def rounded_level(score: Array, *, levels: int | None = None) -> Array:
     """
     if score.shape[-1] != 1:
         raise ValueError(f"decode='rounded' reads one score for each example, [B, 1], got shape {list(score.shape)}.")
+    score = score.astype(wide(score.dtype))
     return jnp.clip(jnp.floor(score[..., 0] + 0.5), 0, None if levels is None else levels - 1)
 
 
@@ -136,8 +143,8 @@ def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
     >>> soft_argmax(jnp.zeros((1, 3, 5)).at[0, 2, 3].set(1.0), temperature=0.01).tolist()
     [[3.0, 2.0]]
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature!r}.")
+    options.number(temperature, "temperature", above=0, meaning="in the unit of the maps")
+    heatmaps = heatmaps.astype(wide(heatmaps.dtype))
     *lead, height, width = heatmaps.shape
     shares = jax.nn.softmax(heatmaps.reshape(*lead, height * width) / temperature).reshape(heatmaps.shape)
     x = jnp.sum(shares, axis=-2) @ jnp.arange(width, dtype=heatmaps.dtype)

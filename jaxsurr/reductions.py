@@ -15,7 +15,14 @@ def masked(values: Array, where: Array | None) -> Array:
     """
     if where is None:
         return values
-    return jnp.where(jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, 0)
+    return jnp.where(
+        jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, jnp.zeros((), values.dtype)
+    )
+
+
+def wide(dtype) -> type:
+    """The dtype in which numbers of a dtype are computed with: single precision, or double where they have it."""
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def widened(values: Array) -> Array:
@@ -23,14 +30,13 @@ def widened(values: Array) -> Array:
 
     The gradient of a metric that is smoothed on a tiny scale is large, and would be infinite as a float16.
     """
-    wide = jnp.promote_types(values.dtype, jnp.float32)
     if values.dtype != jnp.float16:  # bfloat16 has the range of float32
-        return values.astype(wide)
+        return values.astype(wide(values.dtype))
     largest = jnp.finfo(jnp.float16).max
 
     @jax.custom_vjp
     def cast(halves):
-        return halves.astype(wide)
+        return halves.astype(jnp.float32)
 
     def back(_, cotangent):
         return (jnp.clip(cotangent, -largest, largest).astype(jnp.float16),)
@@ -79,5 +85,5 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     2.0
     """
     number = count(where, values.shape[0], axis_name)
-    dtype = jnp.promote_types(values.dtype, jnp.float32)  # half precision cannot count to a thousand
-    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1)
+    dtype = wide(values.dtype)  # half precision cannot count to a thousand
+    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)

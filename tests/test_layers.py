@@ -11,9 +11,10 @@ PACKAGE = Path(jaxsurr.__file__).parent
 
 LAYERS = [  # lowest first
     {"types"},
-    {"checks", "advice", "files", "versions"},
+    {"checks", "options", "advice", "files", "versions"},
     {"reductions", "settings", "images"},
-    {"correlation", "decoding", "geometry"},
+    {"absent", "correlation", "decoding", "gains", "geometry"},
+    {"reading"},
     {"losses"},
     {"spaces"},
     {"metrics"},

@@ -30,6 +30,7 @@ from jaxsurr.losses.sets import (
     smooth_average_precision,
     soft_f_beta,
 )
+from jaxsurr.losses.words import MEANT
 
 _CLASSIFICATION = (cross_entropy, expected_error, focal, generalised_cross_entropy, label_smoothing)
 _BINARY = (auc_margin, pairwise_auc, smooth_average_precision, soft_f_beta)
@@ -79,7 +80,7 @@ def get(name: str) -> Callable:
     Raises:
       ValueError: there is none.
     """
-    checks.one_of(name, "loss", LOSSES)
+    checks.one_of(name, "loss", LOSSES, MEANT)
     return LOSSES[name]
 
 

@@ -3,22 +3,22 @@
 Dividing by the scale is what the metrics do; with it the losses weigh large and small figures alike.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import checks
+from jaxsurr import checks, options
 from jaxsurr.geometry import mean_over_visible, relative_distance
-from jaxsurr.reductions import masked
+from jaxsurr.reading import of_examples, read
 from jaxsurr.types import Array, Keypoints
 
 
-def _mean(per_coordinate: Array, targets: Keypoints, where: Array | None) -> Array:
-    return masked(mean_over_visible(jnp.sum(per_coordinate, axis=-1), targets), where)
-
-
-def _residual(predictions: Array, targets: Keypoints) -> Array:
-    checks.pointed(predictions, targets)
-    return (predictions - targets.points) / targets.scale[:, None, None]
+def _mean(of_residual: Callable[[Array], Array], predictions: Array, targets: Keypoints, where: Array | None) -> Array:
+    """Mean over visible points of the sum over coordinates of a function of their errors, in scales."""
+    z, targets, wrong = read(checks.pointed, predictions, targets, where)
+    per_coordinate = of_residual((z - targets.points) / targets.scale[:, None, None])
+    return of_examples(mean_over_visible(jnp.sum(per_coordinate, axis=-1), targets), where, wrong)
 
 
 def l1(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
@@ -29,18 +29,19 @@ def l1(predictions: Array, targets: Keypoints, *, where: Array | None = None) ->
     >>> l1(jnp.array([[[3.0, -1.0]]]), target).tolist()
     [2.0]
     """
-    return _mean(jnp.abs(_residual(predictions, targets)), targets, where)
+    return _mean(jnp.abs, predictions, targets, where)
 
 
 def smooth_l1(predictions: Array, targets: Keypoints, *, where: Array | None = None, delta: float = 0.1) -> Array:
     """Huber loss of the coordinate errors over `delta`: quadratic below `delta` scales, linear above; to `[B]`."""
-    return _mean(optax.losses.huber_loss(_residual(predictions, targets), delta=delta) / delta, targets, where)
+    options.number(delta, "delta", above=0, meaning="in scales")
+    return _mean(lambda error: optax.losses.huber_loss(error, delta=delta) / delta, predictions, targets, where)
 
 
 def euclidean(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Euclidean distance of a point from its target, in scales; `[B, J, 2]` and `Keypoints` to `[B]`."""
-    checks.pointed(predictions, targets)
-    return masked(mean_over_visible(relative_distance(predictions, targets), targets), where)
+    z, targets, wrong = read(checks.pointed, predictions, targets, where)
+    return of_examples(mean_over_visible(relative_distance(z, targets), targets), where, wrong)
 
 
 def wing(
@@ -54,11 +55,17 @@ def wing(
     """Wing loss of the coordinate errors: `w ln(1 + |x| / e)` where `|x| < w`, else `|x| - w + w ln(1 + w / e)`.
 
     Source: Feng et al., Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural Networks, CVPR
-    2018; its `w = 10, e = 2` are pixels of a 256-pixel face, ours are scales in the same ratio.
+    2018; its `w = 10, e = 2` are pixels of a 256-pixel face, ours are scales in the same ratio. Both are positive.
     """
-    size = jnp.abs(_residual(predictions, targets))
+    options.number(width, "width", above=0, meaning="in scales")
+    options.number(curvature, "curvature", above=0, meaning="in scales")
     offset = width * jnp.log1p(width / curvature) - width
-    return _mean(jnp.where(size < width, width * jnp.log1p(size / curvature), size + offset), targets, where)
+
+    def bent(error: Array) -> Array:
+        size = jnp.abs(error)
+        return jnp.where(size < width, width * jnp.log1p(size / curvature), size + offset)
+
+    return _mean(bent, predictions, targets, where)
 
 
 def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None = None, sigma: float = 1 / 32) -> Array:
@@ -86,23 +93,19 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     >>> heatmap_mse(jnp.array([[[[0.0, 1.0], [0.0, 0.0]]]]), target, sigma=0.01).tolist()
     [0.0]
     """
-    checks.floating(predictions, 4, "[B, J, H, W], a heat-map of each of J points")
-    checks.keypoints(predictions, targets)
-    if not sigma > 0:
-        raise ValueError(f"sigma must be positive (a share of the image's height), got {sigma!r}.")
-    height, width = predictions.shape[2:]
-    visible = (jnp.asarray(targets.visible) > 0)[..., None]
-    place = jnp.where(visible, targets.points, 0).astype(predictions.dtype)
+    options.number(sigma, "sigma", above=0, meaning="a share of the image's height")
+    z, targets, wrong = read(checks.heatmaps, predictions, targets, where)
+    (height, width), place = z.shape[2:], targets.points
 
     def bump(of_point: Array, pixels: int) -> Array:
-        offset = jnp.arange(pixels, dtype=predictions.dtype)[None, None] - of_point[..., None]
+        offset = jnp.arange(pixels, dtype=z.dtype)[None, None] - of_point[..., None]
         return jnp.exp(-((offset / (sigma * height)) ** 2) / 2)
 
     wanted = bump(place[..., 1], height)[..., None] * bump(place[..., 0], width)[..., None, :]
-    of_point = jnp.mean((predictions - wanted) ** 2, axis=(2, 3))
-    return masked(mean_over_visible(of_point, targets), where)
+    of_point = jnp.mean((z - wanted) ** 2, axis=(2, 3))
+    return of_examples(mean_over_visible(of_point, targets), where, wrong)
 
 
 def mse(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Squared distance of a point from its target, in scales squared; `[B, J, 2]` and `Keypoints` to `[B]`."""
-    return _mean(_residual(predictions, targets) ** 2, targets, where)
+    return _mean(jnp.square, predictions, targets, where)

@@ -1,12 +1,28 @@
 """Conventional losses on ordinal levels: on their logits, on logits of thresholds, or on one score."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxsurr import checks
-from jaxsurr.reductions import masked, masked_mean
+from jaxsurr import checks, options
+from jaxsurr.losses.classification import soft_cross_entropy
+from jaxsurr.reading import of_examples, of_set, read
+from jaxsurr.reductions import masked_mean
 from jaxsurr.types import Array
+
+_LEVELS = functools.partial(checks.labelled, what="levels")
+_THRESHOLDS = functools.partial(checks.labelled, what="levels", cumulative=True)
+
+
+def _distances(levels: Array, count: int, dtype) -> Array:
+    """`|k - y|` of each level k, `[B, K]`."""
+    return jnp.abs(jnp.arange(count, dtype=dtype)[None] - levels[:, None].astype(dtype))
+
+
+def _threshold_terms(logits: Array, above: Array) -> Array:
+    """Binary cross-entropy of each threshold, `log(1 + exp(-z))` where the level is above it; 0 at its own infinity."""
+    return jax.nn.softplus(jnp.where(above, -logits, logits))
 
 
 def squared_emd(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -27,30 +43,30 @@ def squared_emd(predictions: Array, targets: Array, *, where: Array | None = Non
     >>> squared_emd(jnp.log(jnp.array([[0.5, 0.5, 1e-9]])), jnp.array([0])).round(3).tolist()
     [0.25]
     """
-    checks.labelled(predictions, targets, "levels")
-    cumulative = jnp.cumsum(jax.nn.softmax(predictions), axis=-1)[:, :-1]
-    truth = (targets[:, None] <= jnp.arange(predictions.shape[-1] - 1)[None]).astype(predictions.dtype)
-    return masked(jnp.sum((cumulative - truth) ** 2, axis=-1), where)
+    z, levels, wrong = read(_LEVELS, predictions, targets, where)
+    cumulative = jnp.cumsum(jax.nn.softmax(z), axis=-1)[:, :-1]
+    truth = (levels[:, None] <= jnp.arange(z.shape[-1] - 1, dtype=levels.dtype)[None]).astype(z.dtype)
+    return of_examples(jnp.sum((cumulative - truth) ** 2, axis=-1), where, wrong)
 
 
 def expected_absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Expected absolute error `sum_k softmax(z)_k |k - y|`, in levels; `[B, K]` and `[B]` to `[B]` in [0, K - 1]."""
-    checks.labelled(predictions, targets, "levels")
-    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
-    distance = jnp.abs(levels[None] - targets[:, None].astype(predictions.dtype))
-    return masked(jnp.sum(jax.nn.softmax(predictions) * distance, axis=-1), where)
+    z, levels, wrong = read(_LEVELS, predictions, targets, where)
+    distance = _distances(levels, z.shape[-1], z.dtype)
+    return of_examples(jnp.sum(jax.nn.softmax(z) * distance, axis=-1), where, wrong)
 
 
 def sord(predictions: Array, targets: Array, *, where: Array | None = None, alpha: float = 1.0) -> Array:
     """Cross-entropy with the soft target `softmax_i(-alpha |i - y|)`; `[B, K]` and `[B]` to `[B]`, at least 0.
 
     Source: Diaz and Marathe, Soft Labels for Ordinal Regression, CVPR 2019. Their distance is a choice of the task;
-    ours is the absolute one, that of the mean absolute error.
+    ours is the absolute one, that of the mean absolute error. alpha is positive. It is infinite where a level is ruled
+    out by a logit of minus infinity, and refused outside `jit`.
     """
-    checks.labelled(predictions, targets, "levels")
-    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
-    soft = jax.nn.softmax(-alpha * jnp.abs(levels[None] - targets[:, None].astype(predictions.dtype)))
-    return masked(optax.softmax_cross_entropy(predictions, soft), where)
+    options.number(alpha, "alpha", above=0)
+    z, levels, wrong = read(_LEVELS, predictions, targets, where)
+    soft = jax.nn.softmax(-alpha * _distances(levels, z.shape[-1], z.dtype))
+    return of_examples(soft_cross_entropy(z, soft), where, wrong)
 
 
 def or_cnn(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -70,9 +86,9 @@ def or_cnn(predictions: Array, targets: Array, *, where: Array | None = None) ->
     >>> round(float(or_cnn(jnp.zeros((1, 2)), jnp.array([1]))[0]), 4)  # 2 log 2
     1.3863
     """
-    checks.labelled(predictions, targets, "levels", cumulative=True)
-    above = (targets[:, None] > jnp.arange(predictions.shape[-1])[None]).astype(predictions.dtype)
-    return masked(jnp.sum(optax.sigmoid_binary_cross_entropy(predictions, above), axis=-1), where)
+    z, levels, wrong = read(_THRESHOLDS, predictions, targets, where)
+    above = levels[:, None] > jnp.arange(z.shape[-1], dtype=levels.dtype)[None]
+    return of_examples(jnp.sum(_threshold_terms(z, above), axis=-1), where, wrong)
 
 
 def coral(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -107,11 +123,10 @@ def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> A
     >>> [round(float(value), 4) for value in corn(jnp.zeros((2, 3)), jnp.array([0, 3]))]  # log 2 and 3 log 2
     [0.6931, 2.0794]
     """
-    checks.labelled(predictions, targets, "levels", cumulative=True)
-    threshold = jnp.arange(predictions.shape[-1])[None]
-    above = (targets[:, None] > threshold).astype(predictions.dtype)
-    terms = optax.sigmoid_binary_cross_entropy(predictions, above)
-    return masked(jnp.sum(jnp.where(targets[:, None] >= threshold, terms, 0), axis=-1), where)
+    z, levels, wrong = read(_THRESHOLDS, predictions, targets, where)
+    threshold = jnp.arange(z.shape[-1], dtype=levels.dtype)[None]
+    terms = _threshold_terms(jnp.where(levels[:, None] >= threshold, z, 0), levels[:, None] > threshold)
+    return of_examples(jnp.sum(jnp.where(levels[:, None] >= threshold, terms, 0), axis=-1), where, wrong)
 
 
 def absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -125,8 +140,8 @@ def squared_error(predictions: Array, targets: Array, *, where: Array | None = N
 
 
 def _score_error(predictions: Array, targets: Array, where: Array | None) -> Array:
-    checks.scored(predictions, targets)
-    return masked(predictions[:, 0] - targets.astype(predictions.dtype), where)
+    z, levels, wrong = read(checks.scored, predictions, targets, where)
+    return of_examples(z[:, 0] - levels.astype(z.dtype), where, wrong)
 
 
 def quadratic_weighted_kappa(
@@ -160,15 +175,15 @@ def quadratic_weighted_kappa(
     >>> quadratic_weighted_kappa(jnp.zeros((4, 2)), jnp.array([0, 1, 0, 1])).tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    checks.labelled(predictions, targets, "levels")
-    levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
+    z, targets, wrong = read(_LEVELS, predictions, targets, where)
+    levels = jnp.arange(z.shape[-1], dtype=z.dtype)
     weights = (levels[:, None] - levels[None]) ** 2 / (len(levels) - 1) ** 2
-    truth = jax.nn.one_hot(targets, len(levels), dtype=predictions.dtype)
-    shares = jax.nn.softmax(masked(predictions, where))
-    of_chance = shares @ (weights @ masked_mean(truth, where, axis_name=axis_name).astype(predictions.dtype))
+    truth = jax.nn.one_hot(targets, len(levels), dtype=z.dtype)
+    shares = jax.nn.softmax(z)
+    of_chance = shares @ (weights @ masked_mean(truth, where, axis_name=axis_name))
     observed = jnp.sum(shares * (truth @ weights), axis=-1)
     means = [jax.lax.stop_gradient(masked_mean(a, where, axis_name=axis_name)) for a in (observed, of_chance)]
     chance = jnp.where(means[1] > 0, means[1], 1)
     # The last term is 0 and carries the gradient of the denominator, each example its own part.
     through_chance = means[0] / chance**2 * (of_chance - jax.lax.stop_gradient(of_chance))
-    return masked((observed / chance - through_chance).astype(predictions.dtype), where)
+    return of_examples(of_set(observed / chance - through_chance, wrong, axis_name), where, None)

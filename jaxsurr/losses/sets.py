@@ -6,33 +6,23 @@ its gradient that of the set. The set is the batch: under `jax.pmap` each device
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxsurr import checks
+from jaxsurr import checks, options
+from jaxsurr.gains import gains
+from jaxsurr.reading import of_examples, of_set, read
 from jaxsurr.reductions import masked
 from jaxsurr.types import Array, RankedLists
 
 
-def _spread(value: Array, predictions: Array, where: Array | None) -> Array:
+def _spread(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
     """A value of the set as one for each example."""
-    return masked(jnp.broadcast_to(value, predictions.shape[:1]).astype(predictions.dtype), where)
+    return of_examples(jnp.broadcast_to(of_set(value, wrong), predictions.shape[:1]), where, None)
 
 
-def _score(predictions: Array, targets: Array) -> Array:
-    """Scores of class 1: `[B]` as they are, of `[B, 2]` logits their difference."""
-    if getattr(predictions, "ndim", None) == 1:
-        checks.floating(predictions)
-        checks.integer_labels(predictions, targets, "classes")
-        checks.labels_in_range(targets, 2, "classes")
-        scores = predictions
-    else:
-        checks.labelled(predictions, targets, "classes")
-        if predictions.shape[1] != 2:
-            raise ValueError(
-                f"this loss is of two classes, scores [B] or logits [B, 2], got {list(predictions.shape)}."
-            )
-        scores = predictions[:, 1] - predictions[:, 0]
-    return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+def _apart(scores: Array) -> Array:
+    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; equal ones are 0 apart, if infinite too."""
+    one, other = scores[..., :, None], scores[..., None, :]
+    return jnp.where(jnp.isinf(one) & (one == other), 0, one - other)
 
 
 def soft_f_beta(
@@ -59,19 +49,13 @@ def soft_f_beta(
     [0.5, 0.5]
     """
     checks.one_of(average, "average", ("auto", "binary", "macro"))
-    if not beta > 0:
-        raise ValueError(f"beta must be positive, got {beta!r}.")
-    if getattr(predictions, "ndim", None) == 1:
-        scores = _score(predictions, targets)
-        logits = jnp.stack([jnp.zeros_like(scores), scores], axis=-1)
-    else:
-        checks.labelled(predictions, targets, "classes")
-        logits = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
+    options.number(beta, "beta", above=0)
+    z, targets, wrong = read(checks.decided, predictions, targets, where)
+    logits = jnp.stack([jnp.zeros_like(z), z], axis=-1) if z.ndim == 1 else z
     classes = logits.shape[-1]
     if average == "binary" and classes != 2:
         raise ValueError(f"average='binary' needs two classes, predictions have {classes}; use 'macro'.")
-    checks.mask(where, len(logits))
-    probability = masked(jax.nn.softmax(masked(logits, where)), where)
+    probability = masked(jax.nn.softmax(logits), where)
     true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
     both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
     denominator = beta**2 * of_class + predicted
@@ -81,7 +65,7 @@ def soft_f_beta(
     else:
         present = (of_class > 0).astype(score.dtype)
         value = jnp.sum(present * score) / jnp.maximum(jnp.sum(present), 1)
-    return _spread(1 - value, predictions, where)
+    return _spread(1 - value, predictions, where, wrong)
 
 
 def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
@@ -103,20 +87,20 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     >>> pairwise_auc(jnp.array([0.5, 0.0]), jnp.array([1, 0])).tolist()  # (1 - 1/2)^2
     [0.25, 0.25]
     """
-    scores, positive, negative, pairs = _sides(predictions, targets, where)
-    hinge = jnp.maximum(margin - (scores[:, None] - scores[None]), 0)
-    total = jnp.sum(jnp.where(positive[:, None] & negative[None], hinge**2, 0))
-    return _spread(total / pairs, predictions, where)
+    options.number(margin, "margin", above=0, meaning="in the unit of the scores")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
+    pairs = jnp.maximum(jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype), 1)
+    # Other pairs are out of the way before they are squared: what is infinite there would have no gradient.
+    ahead = jnp.where(positive[:, None] & negative[None], _apart(scores), margin)
+    return _spread(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
 
 
-def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array]:
-    """Scores, who is a positive, who a negative, and how many pairs there are (1 where none)."""
-    scores = _score(predictions, targets)
-    checks.mask(where, len(scores))
+def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
+    """Scores of class 1, of `[B, 2]` logits their difference, who is a positive, who a negative, who out of range."""
+    z, targets, wrong = read(checks.of_two_classes, predictions, targets, where)
+    scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
     counts = jnp.ones(scores.shape, bool) if where is None else where
-    positive, negative = counts & (targets == 1), counts & (targets == 0)
-    pairs = jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype)
-    return masked(scores, where), positive, negative, jnp.maximum(pairs, 1)
+    return scores, counts & (targets == 1), counts & (targets == 0), wrong
 
 
 def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
@@ -130,7 +114,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
       where: `[B]` bool; rows where it is False count nowhere and are 0.
-      margin: positive.
+      margin: positive, of probabilities.
 
     Returns:
       `[B]`, the value of the set in each entry; the mean of an absent class is 0.
@@ -139,14 +123,15 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     >>> auc_margin(jnp.array([0.0, 0.0]), jnp.array([1, 0])).tolist()
     [1.0, 1.0]
     """
-    scores, positive, negative, _ = _sides(predictions, targets, where)
+    options.number(margin, "margin", above=0, meaning="of probabilities")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
     chance = jax.nn.sigmoid(scores)
     means, spread = [], 0.0
     for side in (positive, negative):
-        weights = side / jnp.maximum(jnp.sum(side, dtype=scores.dtype), 1)
+        weights = side.astype(scores.dtype) / jnp.maximum(jnp.sum(side, dtype=scores.dtype), 1)
         means.append(jnp.sum(weights * chance))
         spread += jnp.sum(weights * (chance - means[-1]) ** 2)
-    return _spread(spread + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where)
+    return _spread(spread + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
 
 
 def smooth_average_precision(
@@ -171,28 +156,19 @@ def smooth_average_precision(
     >>> smooth_average_precision(jnp.array([9.0, 0.0]), jnp.array([1, 0])).round(3).tolist()
     [0.0, 0.0]
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature!r}.")
-    scores, positive, negative, _ = _sides(predictions, targets, where)
+    options.number(temperature, "temperature", above=0, meaning="in the unit of the scores")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
     other = ~jnp.eye(len(scores), dtype=bool)
-    ahead = jax.nn.sigmoid((scores[None] - scores[:, None]) / temperature)
+    ahead = jax.nn.sigmoid(_apart(scores).T / temperature)
     true = 1 + jnp.sum(jnp.where(other & positive[None], ahead, 0), axis=1)
     false = jnp.sum(jnp.where(negative[None], ahead, 0), axis=1)
     precision = jnp.where(positive, true / (true + false), 0)
     value = jnp.sum(precision) / jnp.maximum(jnp.sum(positive, dtype=scores.dtype), 1)
-    return _spread(1 - value, predictions, where)
-
-
-def _items(predictions: Array, targets: RankedLists) -> tuple[Array, Array, Array]:
-    """Scores in at least single precision, relevance, and which items there are."""
-    checks.lists(predictions, targets)
-    present = jnp.asarray(targets.items) > 0
-    scores = jnp.where(present, predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32)), 0)
-    return scores, jnp.where(present, jnp.asarray(targets.relevance, scores.dtype), 0), present
+    return _spread(1 - value, predictions, where, wrong)
 
 
 def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
-    """Softmax cross-entropy of a list, `-sum_j g_j log softmax(s)_j / sum_j g_j`, gains `g = 2^relevance - 1` (optax).
+    """Softmax cross-entropy of a list, `-sum_j g_j log softmax(s)_j / sum_j g_j`, gains `g = 2^relevance - 1`.
 
     Sources: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, ICML 2007; Bruch et al., An
     Analysis of the Softmax Cost Function for Learning to Rank, ICTIR 2019, which relates it to NDCG.
@@ -210,12 +186,14 @@ def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | Non
     >>> round(float(list_softmax(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
     0.6931
     """
-    scores, relevance, present = _items(predictions, targets)
-    gains = jnp.exp2(relevance) - 1
-    total = jnp.sum(gains, axis=1, keepdims=True)
-    shares = gains / jnp.where(total > 0, total, 1)
-    losses = optax.losses.ranking_softmax_loss(scores, shares, where=present, reduce_fn=None)
-    return masked(jnp.where(jnp.any(present, axis=1), losses, 0), where)
+    scores, targets, wrong = read(checks.lists, predictions, targets, where)
+    gained = gains(targets.relevance)
+    total = jnp.sum(gained, axis=1, keepdims=True)
+    shares = gained / jnp.where(total > 0, total, 1)
+    # A list without items would be nothing but infinities.
+    counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
+    log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))
+    return of_examples(-jnp.sum(shares * jnp.where(shares > 0, log_share, 0), axis=1), where, wrong)
 
 
 def list_logistic(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
@@ -229,8 +207,10 @@ def list_logistic(predictions: Array, targets: RankedLists, *, where: Array | No
     >>> round(float(list_logistic(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
     0.6931
     """
-    scores, relevance, present = _items(predictions, targets)
+    scores, (relevance, items), wrong = read(checks.lists, predictions, targets, where)
+    present = items > 0
     better = (relevance[:, :, None] > relevance[:, None, :]) & present[:, :, None] & present[:, None, :]
-    losses = jnp.where(better, jax.nn.softplus(scores[:, None, :] - scores[:, :, None]), 0)
+    behind = jnp.where(better, jnp.swapaxes(_apart(scores), 1, 2), 0)
+    losses = jnp.where(better, jax.nn.softplus(behind), 0)
     number = jnp.maximum(jnp.sum(better, axis=(1, 2), dtype=scores.dtype), 1)
-    return masked(jnp.sum(losses, axis=(1, 2)) / number, where)
+    return of_examples(jnp.sum(losses, axis=(1, 2)) / number, where, wrong)

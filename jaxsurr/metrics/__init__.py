@@ -14,6 +14,7 @@ from jaxsurr.metrics.ordering import average_precision, roc_auc
 from jaxsurr.metrics.ordinal import mean_absolute_error, within_one_level
 from jaxsurr.metrics.several import stack
 from jaxsurr.metrics.structured import edit_distance, mean_iou
+from jaxsurr.metrics.words import MEANT
 from jaxsurr.settings import parse_spec
 
 METRICS = {
@@ -59,7 +60,7 @@ def get(spec: str) -> Metric:
     from jaxsurr import spaces
 
     name, options = parse_spec(spec)
-    checks.one_of(name, "metric", METRICS)
+    checks.one_of(name, "metric", METRICS, MEANT)
     by_decoding = {"thresholds": spaces.cumulative_logits, "rounded": spaces.scores}
     if options.get("decode") in by_decoding:
         options["space"] = by_decoding[options["decode"]]

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from jaxsurr import checks, decoding
+from jaxsurr import decoding
 from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.ordinal import decoded_levels
 from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import level_logits
 from jaxsurr.types import Array
 
@@ -48,15 +50,13 @@ def quadratic_weighted_kappa(
     >>> round(float(quadratic_weighted_kappa(logits, jnp.array([0, 1, 2, 1]))), 4)
     0.8
     """
-    checks.floating(predictions, 2, "[B, K] (or [B, K - 1] cumulative logits)")
-    checks.integer_labels(predictions, targets, "levels")
-    decoder = decoding.get(decode)
+    check, decoder = decoded_levels(decode)
+    predictions, targets, wrong = checked(check, predictions, targets)
     levels = predictions.shape[1] + (decoder is decoding.threshold_count)
-    checks.labels_in_range(targets, levels, "levels")
     middle = (levels - 1) / 2  # squares about the middle lose the least to rounding
 
     def statistics(z):
-        a, b = decoder(z.astype(jnp.float32)) - middle, targets.astype(jnp.float32) - middle
+        a, b = (side.astype(jnp.float32) - middle for side in (decoder(z.astype(jnp.float32)), targets))
         return jnp.ones_like(a), a, b, a * a, b * b, (a - b) ** 2
 
     def value(sums):
@@ -65,4 +65,4 @@ def quadratic_weighted_kappa(
         chance, several = aa + bb - 2 * a * b, bb - b * b > 1e-6 * bb  # with one true level all agreement is chance
         return jnp.where(several & (chance > 1e-6 * (aa + bb)), 1 - ratio(apart, chance), 0)
 
-    return of_sums(statistics, value, predictions, where, weights, replacements)
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)

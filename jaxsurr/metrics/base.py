@@ -8,8 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsurr import checks
+from jaxsurr.reading import counted
+from jaxsurr.reductions import masked, masked_mean
 from jaxsurr.spaces import generic
 from jaxsurr.types import Array, PyTree, Space
 
@@ -39,8 +42,28 @@ class Metric:
     options: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
-        """Values of the metric; rows where `where` is False are 0 in a per-example metric and absent from a set's."""
-        return self.function(predictions, targets, where=where, **(dict(self.options) | options))
+        """Values of the metric; rows where `where` is False are 0 in a per-example metric and absent from a set's.
+
+        The function finds zeros where nothing counts: in such rows, and in what `Keypoints`, `RankedLists` and
+        `Sequences` say is not there. So neither values nor gradients depend on what stands there.
+
+        Raises:
+          TypeError: the function reads the values of arrays that are traced, as NumPy does.
+        """
+        predictions, targets = counted(predictions, targets, where)
+        options = dict(self.options) | options
+        if where is not None:
+            for name in ("weights", "replacements"):
+                if options.get(name) is not None and np.shape(options[name])[:1] == np.shape(where):
+                    options[name] = masked(jnp.asarray(options[name]), where)
+        try:
+            return self.function(predictions, targets, where=where, **options)
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+            raise TypeError(
+                f"{self.name} reads the values of its arguments, as NumPy and Python's if do, and jax passes arrays "
+                "without values to what it compiles, maps or differentiates. Write it in jax.numpy, or make it a black "
+                "box, jaxsurr.metrics.black_box(function, higher_is_better=...), of a function (targets, predictions)."
+            ) from error
 
     def bind(self, **options: Any) -> "Metric":
         """The same metric with options fixed, and named for them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
@@ -49,8 +72,14 @@ class Metric:
         cumulative logits. (An option of the metric itself may not have that name.)
 
         Raises:
-          TypeError: the metric has no option of this name.
+          TypeError: the metric has no option of this name, or it is an array of the examples.
         """
+        for name in set(options) & set(ARRAYS):
+            raise TypeError(
+                f"{name} is an array with a row for each example, and cannot be bound to {self.name}: pass it with the "
+                f"predictions, metric(predictions, targets, {name}=...), if the metric knows it. Where a surrogate or "
+                "training calls the metric, put such an array into the targets, and read it in a metric of your own."
+            )
         space = options.pop("space", self.space)
         if not options:
             return dataclasses.replace(self, space=space)
@@ -82,8 +111,6 @@ class Metric:
 
     def mean(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
         """The metric of the whole set: `[]`, or `[M]`."""
-        from jaxsurr.reductions import masked_mean
-
         values = self(predictions, targets, where=where)
         return masked_mean(values, where) if self.per_example else values
 
@@ -100,7 +127,8 @@ def metric(
 
     Args:
       function: `(predictions, targets, *, where=None, **options) -> values`; for a per-example metric `where` may be
-        left out of the signature, and masked rows are then set to 0 for it.
+        left out of the signature, and values of masked rows are then set to 0 for it. Its arguments hold zeros wherever
+        nothing counts.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
       name: by default the function's own.
       space: the prediction space, `jaxsurr.spaces.generic` unless something is known about the predictions.
@@ -135,11 +163,9 @@ def metric(
 
 def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
     """The per-example `function` with a `where` that sets masked rows to 0."""
-    from jaxsurr.reductions import masked
 
     @functools.wraps(function)
     def masked_function(predictions, targets, *, where=None, **options):
-        checks.mask(where, jnp.shape(predictions)[0])
         return masked(function(predictions, targets, **options), where)
 
     keyword = inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -153,13 +179,18 @@ def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def as_metric(function: Any) -> Metric:
-    """`function` as a `Metric`: itself, or made of a function that has `name` and `higher_is_better`.
+    """`function` as a `Metric`: itself, the one of this name, or made of a function that has `higher_is_better`.
 
     Raises:
       TypeError: the function does not say which direction is better.
+      ValueError: no metric has this name.
     """
     if isinstance(function, Metric):
         return function
+    if isinstance(function, str):
+        from jaxsurr.metrics import get
+
+        return get(function)
     if not hasattr(function, "higher_is_better"):
         raise TypeError(
             f"{getattr(function, '__name__', function)!r} does not say which direction is better: "

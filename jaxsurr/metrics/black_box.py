@@ -11,6 +11,7 @@ import numpy as np
 from jaxsurr import checks, decoding, spaces
 from jaxsurr.metrics.base import Metric
 from jaxsurr.metrics.host import Host
+from jaxsurr.reductions import wide
 from jaxsurr.types import Array, PyTree, Space
 
 _SPACES = {
@@ -48,8 +49,8 @@ def black_box(
     Args:
       function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets NumPy arrays of the examples
         that count, copies of its own, so that writing into them changes nothing else: targets as they are (a pytree
-        of arrays where they are one), predictions decoded, in at least single precision. It must depend on nothing but
-        its arguments; `bind` fixes options of it.
+        of arrays where they are one; zeros for points that are not visible and items that are absent), predictions
+        decoded, in at least single precision. It must depend on nothing but its arguments; `bind` fixes options of it.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
       per_example: True where the function returns one value for each example that depends on this example alone, `[N]`;
         the examples of several sets are then handed over as one. False where it returns one number for the set.
@@ -143,11 +144,7 @@ def black_box(
 
 def _readable(array: Array) -> Array:
     """Half precision as single: NumPy knows no bfloat16."""
-    return (
-        array.astype(jnp.promote_types(array.dtype, jnp.float32))
-        if jnp.issubdtype(array.dtype, jnp.floating)
-        else array
-    )
+    return array.astype(wide(array.dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _signature(function: Callable) -> inspect.Signature:

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import options
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reductions import masked
+from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
@@ -32,7 +32,7 @@ def expected_calibration_error(
       where: `[B]` bool; other rows count nowhere.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, K]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
-      bins: how many, at least 1.
+      bins: how many, from 1 to a million.
 
     Returns:
       `[]` in [0, 1]; 0 for the empty set.
@@ -44,17 +44,17 @@ def expected_calibration_error(
     >>> round(float(expected_calibration_error(jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([0, 0]))), 4)
     0.4
     """
-    checks.positive_integer(bins, "bins")
-    class_logits.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
-    predictions = masked(predictions, where)  # what does not count has no gradient either, whatever it holds
+    options.number(bins, "bins", least=1, most=10**6, whole=True)
+    predictions, targets, wrong = checked(class_logits.check, predictions, targets)
 
     def statistics(z):
         confidence = jnp.max(jax.nn.softmax(z.astype(jnp.float32)), axis=-1)
-        right = (jnp.argmax(z, axis=-1) == targets).astype(jnp.float32)
+        right = (jnp.argmax(z, axis=-1).astype(jnp.int32) == targets).astype(jnp.float32)
         place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
-        return jax.nn.one_hot(place, bins) * (confidence - right)[:, None], jnp.ones_like(confidence)
+        gap = jax.nn.one_hot(place, bins, dtype=jnp.float32) * (confidence - right)[:, None]
+        return gap, jnp.ones_like(confidence)
 
-    return of_sums(
-        statistics, lambda sums: ratio(jnp.sum(jnp.abs(sums[0])), sums[1]), predictions, where, weights, replacements
-    )
+    def value(sums):
+        return ratio(jnp.sum(jnp.abs(sums[0])), sums[1])
+
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)

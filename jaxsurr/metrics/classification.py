@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import metric
-from jaxsurr.reductions import masked
+from jaxsurr.reading import checked, of_examples
 from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
@@ -18,6 +18,12 @@ def _beaten_by(logits: Array, labels: Array) -> Array:
     classes = jnp.arange(logits.shape[-1], dtype=labels.dtype)[None]
     earlier, other = classes < labels[:, None], classes != labels[:, None]
     return jnp.sum(other & jnp.where(earlier, ~(logits < of_label), ~(logits <= of_label)), axis=-1)
+
+
+def _missed(predictions: Array, targets: Array, where: Array | None, k: int) -> Array:
+    """1 where k or more classes are predicted before the true one."""
+    z, labels, wrong = checked(class_logits.check, predictions, targets)
+    return of_examples((_beaten_by(z, labels) >= k).astype(z.dtype), where, wrong)
 
 
 @metric(higher_is_better=False, space=class_logits)
@@ -41,7 +47,7 @@ def error_rate(predictions: Array, targets: Array, *, where: Array | None = None
     >>> error_rate(jnp.array([[0.1, 2.0], [3.0, 0.0]]), jnp.array([1, 1])).tolist()
     [0.0, 1.0]
     """
-    return top_k_error(predictions, targets, where=where, k=1)
+    return _missed(predictions, targets, where, 1)
 
 
 @metric(higher_is_better=False, space=class_logits)
@@ -65,6 +71,4 @@ def top_k_error(predictions: Array, targets: Array, *, where: Array | None = Non
     [0.0]
     """
     checks.positive_integer(k, "k")
-    class_logits.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
-    return masked((_beaten_by(predictions, targets) >= k).astype(predictions.dtype), where)
+    return _missed(predictions, targets, where, min(k, 2**30))

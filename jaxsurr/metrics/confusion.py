@@ -11,10 +11,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import checks, options
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.spaces import binary_scores, class_logits
+from jaxsurr.reading import checked, of_set
+from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
 AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
@@ -35,15 +36,6 @@ def _decided(predictions: Array) -> tuple[Array, int]:
     return jnp.argmax(predictions, axis=-1), predictions.shape[-1]
 
 
-def check_classes(predictions: Array, targets: Array) -> int:
-    """Refuses what is neither `[B, K]` logits nor `[B]` scores with labels that fit; returns the number of classes."""
-    if getattr(predictions, "ndim", None) == 1:
-        binary_scores.check(predictions, targets)
-        return 2
-    class_logits.check(predictions, targets)
-    return predictions.shape[1]
-
-
 def from_counts(
     value: Callable[[Counts], Array],
     predictions: Array,
@@ -53,14 +45,14 @@ def from_counts(
     replacements: Array | None,
 ) -> Array:
     """`value` of the confusion counts of a set (or, with `replacements`, of each set with one example replaced)."""
-    check_classes(predictions, targets)
+    predictions, targets, wrong = checked(checks.decided, predictions, targets)
 
     def statistics(z):
         decided, classes = _decided(z)
         predicted, true = (jax.nn.one_hot(labels, classes, dtype=jnp.float32) for labels in (decided, targets))
         return Counts(predicted * true, predicted, true)
 
-    return of_sums(statistics, value, predictions, where, weights, replacements)
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
 
 
 def averaged(counts: Counts, numerator: Array, denominator: Array, average: str) -> Array:
@@ -78,9 +70,11 @@ def averaged(counts: Counts, numerator: Array, denominator: Array, average: str)
     return ratio(jnp.sum(weight * each), jnp.sum(weight))
 
 
-def chosen_average(average: str, classes: int) -> str:
+def chosen_average(average: str, predictions: Array, targets: Array) -> str:
     """The average that is meant: of "auto", class 1 where there are two classes, the mean over classes elsewhere."""
     checks.one_of(average, "average", AVERAGES)
+    checks.decided(predictions, targets)
+    classes = 2 if predictions.ndim == 1 else predictions.shape[1]
     if average == "auto":
         return "binary" if classes == 2 else "macro"
     if average == "binary" and classes != 2:
@@ -124,9 +118,8 @@ def f_beta(
     >>> round(float(f_beta(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)  # precision 1/2, recall 1
     0.6667
     """
-    if not beta > 0:
-        raise ValueError(f"beta must be positive, got {beta!r}.")
-    average = chosen_average(average, check_classes(predictions, targets))
+    options.number(beta, "beta", above=0)
+    average = chosen_average(average, predictions, targets)
 
     def value(counts):
         return averaged(counts, (1 + beta**2) * counts.both, beta**2 * counts.true + counts.predicted, average)
@@ -153,7 +146,7 @@ def jaccard(
     >>> float(jaccard(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0])))
     0.5
     """
-    average = chosen_average(average, check_classes(predictions, targets))
+    average = chosen_average(average, predictions, targets)
 
     def value(counts):
         return averaged(counts, counts.both, counts.true + counts.predicted - counts.both, average)

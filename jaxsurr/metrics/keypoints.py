@@ -2,17 +2,12 @@
 
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import options
 from jaxsurr.geometry import mean_over_visible, relative_distance
 from jaxsurr.metrics.base import metric
-from jaxsurr.reductions import masked
+from jaxsurr.reading import checked, of_examples
 from jaxsurr.spaces import points_in_plane
 from jaxsurr.types import Array, Keypoints
-
-
-def _check(predictions: Array, targets: Keypoints, where: Array | None) -> None:
-    points_in_plane.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
 
 
 @metric(higher_is_better=True, space=points_in_plane)
@@ -45,14 +40,15 @@ def pck(
     >>> pck(jnp.array([[[3.0, 4.0], [0.0, 6.0]]]), targets, threshold=0.5).tolist()
     [0.5]
     """
-    _check(predictions, targets, where)
     levels = threshold if isinstance(threshold, tuple | list) else (threshold,)
-    if not levels or not all(level > 0 for level in levels):
-        raise ValueError(f"threshold must be positive (a share of the scale), got {threshold!r}.")
-    distance = relative_distance(predictions, targets)
-    close = distance[..., None] <= jnp.asarray(levels, predictions.dtype)[None, None]
-    values = mean_over_visible(close.astype(predictions.dtype), targets)
-    return masked(values if isinstance(threshold, tuple | list) else values[..., 0], where)
+    if not levels:
+        raise ValueError("threshold must be positive (a share of the scale), one number or several, got none.")
+    for level in levels:
+        options.number(level, "threshold", above=0, meaning="a share of the scale")
+    z, targets, wrong = checked(points_in_plane.check, predictions, targets)
+    close = relative_distance(z, targets)[..., None] <= jnp.asarray(levels, z.dtype)[None, None]
+    values = mean_over_visible(close.astype(z.dtype), targets)
+    return of_examples(values if isinstance(threshold, tuple | list) else values[..., 0], where, wrong)
 
 
 @metric(higher_is_better=False, space=points_in_plane)
@@ -77,6 +73,5 @@ def normalised_mean_error(predictions: Array, targets: Keypoints, *, where: Arra
     >>> normalised_mean_error(jnp.array([[[3.0, 4.0], [9.0, 9.0]]]), targets).tolist()
     [0.5]
     """
-    _check(predictions, targets, where)
-    predictions = masked(predictions, where)  # first too: a NaN there has no part in the gradient of the others
-    return masked(mean_over_visible(relative_distance(predictions, targets), targets), where)
+    z, targets, wrong = checked(points_in_plane.check, predictions, targets)
+    return of_examples(mean_over_visible(relative_distance(z, targets), targets), where, wrong)

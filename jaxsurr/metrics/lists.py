@@ -2,32 +2,31 @@
 
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import checks, options
+from jaxsurr.gains import gains
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import ratio
-from jaxsurr.reductions import masked
+from jaxsurr.reading import checked, of_examples
 from jaxsurr.spaces import ranked_lists
 from jaxsurr.types import Array, RankedLists
 
 
 def _ranks(scores: Array, present: Array) -> Array:
-    """The place of each item in its list, from 0; what is not there comes last."""
-    order = jnp.argsort(jnp.where(present, -scores, jnp.inf), axis=1, stable=True)
+    """The place of each item in its list, from 0; places without an item come last, behind scores of minus infinity."""
+    finite = jnp.minimum(-scores, jnp.finfo(scores.dtype).max)
+    order = jnp.argsort(jnp.where(present, finite, jnp.inf), axis=1, stable=True)
     return jnp.argsort(order, axis=1)
 
 
-def _prepared(predictions: Array, targets: RankedLists, where: Array | None, k: int) -> tuple[Array, Array, int]:
+def _prepared(predictions: Array, targets: RankedLists, k: int) -> tuple[Array, Array, Array, Array | None, int]:
+    """Scores, which items there are, their relevance, and which lists are out of range; how many items count."""
     checks.positive_integer(k, "k")
-    ranked_lists.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
-    present = jnp.asarray(targets.items) > 0
-    relevance = jnp.where(present, jnp.asarray(targets.relevance, jnp.float32), 0)
-    return present, relevance, min(k, predictions.shape[1])
+    scores, targets, wrong = checked(ranked_lists.check, predictions, targets)
+    return scores, targets.items > 0, targets.relevance.astype(jnp.float32), wrong, min(k, scores.shape[1])
 
 
-def _finish(values: Array, predictions: Array, present: Array, where: Array | None) -> Array:
-    broken = jnp.any(present & jnp.isnan(predictions), axis=1)
-    return masked(jnp.where(broken, jnp.nan, values), where)
+def _finish(values: Array, scores: Array, where: Array | None, wrong: Array | None) -> Array:
+    return of_examples(jnp.where(jnp.any(jnp.isnan(scores), axis=1), jnp.nan, values), where, wrong)
 
 
 @metric(higher_is_better=True, space=ranked_lists)
@@ -65,16 +64,18 @@ def ndcg(
     >>> ndcg(jnp.array([[3.0, 2.0, 1.0]]), targets).round(4).tolist()  # second of three: 1 / log2(3)
     [0.6309]
     """
-    present, relevance, k = _prepared(predictions, targets, where, k)
-    gains = jnp.exp2(relevance) - 1 if exponential else relevance
-    length = predictions.shape[1]
+    options.truth(exponential, "exponential")
+    options.truth(average_ties, "average_ties")
+    scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
+    gained = gains(relevance) if exponential else relevance
+    length = scores.shape[1]
     discounts = jnp.where(jnp.arange(length) < k, 1 / jnp.log2(jnp.arange(length, dtype=jnp.float32) + 2), 0)
-    of_rank = discounts[_ranks(predictions, present)]
+    of_rank = discounts[_ranks(scores, present)]
     if average_ties:
-        same = ((predictions[:, :, None] == predictions[:, None, :]) & present[:, None, :]).astype(jnp.float32)
+        same = ((scores[:, :, None] == scores[:, None, :]) & present[:, None, :]).astype(jnp.float32)
         of_rank = ratio(jnp.einsum("bij,bj->bi", same, of_rank), jnp.sum(same, axis=2))
-    ideal = jnp.sum(-jnp.sort(-gains, axis=1) * discounts[None], axis=1)
-    return _finish(ratio(jnp.sum(gains * of_rank, axis=1), ideal), predictions, present, where)
+    ideal = jnp.sum(-jnp.sort(-gained, axis=1) * discounts[None], axis=1)
+    return _finish(ratio(jnp.sum(gained * of_rank, axis=1), ideal), scores, where, wrong)
 
 
 @metric(higher_is_better=True, space=ranked_lists)
@@ -101,7 +102,8 @@ def recall_at_k(
     >>> recall_at_k(jnp.array([[3.0, 2.0, 1.0]]), targets, k=2).tolist()
     [0.5]
     """
-    present, relevance, k = _prepared(predictions, targets, where, k)
+    options.number(relevant, "relevant", least=0)
+    scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
     wanted = (present & (relevance >= relevant)).astype(jnp.float32)
-    found = wanted * (_ranks(predictions, present) < k)
-    return _finish(ratio(jnp.sum(found, axis=1), jnp.sum(wanted, axis=1)), predictions, present, where)
+    found = wanted * (_ranks(scores, present) < k).astype(jnp.float32)
+    return _finish(ratio(jnp.sum(found, axis=1), jnp.sum(wanted, axis=1)), scores, where, wrong)

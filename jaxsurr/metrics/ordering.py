@@ -4,26 +4,19 @@ import jax.numpy as jnp
 
 from jaxsurr import checks
 from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.confusion import check_classes
 from jaxsurr.metrics.sums import ratio
+from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import class_logits
 from jaxsurr.types import Array
 
 
-def _scores(predictions: Array, targets: Array) -> Array:
-    """Scores of class 1, in at least single precision: `[B]` as they are, of `[B, 2]` logits their difference."""
-    classes = check_classes(predictions, targets)
-    if classes != 2:
-        raise ValueError(
-            f"this metric orders the examples of two classes, and predictions have {classes}: pass scores [B] or "
-            "logits [B, 2]."
-        )
-    wide = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
-    return wide if wide.ndim == 1 else wide[:, 1] - wide[:, 0]
+def _scores(predictions: Array, targets: Array) -> tuple[Array, Array, Array | None]:
+    """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which are out of range."""
+    z, labels, wrong = checked(checks.of_two_classes, predictions, targets)
+    return z if z.ndim == 1 else z[:, 1] - z[:, 0], labels, wrong
 
 
 def _weights(targets: Array, where: Array | None, weights: Array | None) -> Array:
-    checks.mask(where, targets.shape[0])
     checks.weights(weights, targets.shape[0])
     weight = jnp.ones(targets.shape, jnp.float32) if weights is None else jnp.asarray(weights, jnp.float32)
     return weight if where is None else jnp.where(where, weight, 0)
@@ -72,7 +65,7 @@ def roc_auc(
     >>> float(roc_auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))  # 3 1/2 of 4 pairs
     0.875
     """
-    scores, weight = _scores(predictions, targets), _weights(targets, where, weights)
+    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
     scores = jnp.where(weight > 0, scores, 0)
     positive = targets == 1
     order = jnp.argsort(scores)
@@ -91,9 +84,9 @@ def roc_auc(
     share = weight * won(scores)
     value = ratio(jnp.sum(jnp.where(positive, share, 0)), pairs, 0.5)
     if replacements is None:
-        return _unbroken(value, scores, scores, weight)
-    moved = _scores(replacements, targets)
-    return _unbroken(value[None] + ratio(weight * won(moved) - share, pairs), scores, moved, weight)
+        return of_set(_unbroken(value, scores, scores, weight), wrong)
+    moved, *_ = _scores(replacements, targets)
+    return of_set(_unbroken(value[None] + ratio(weight * won(moved) - share, pairs), scores, moved, weight), wrong)
 
 
 @metric(higher_is_better=True, space=class_logits, per_example=False)
@@ -130,7 +123,7 @@ def average_precision(
     """
     if weights is not None and replacements is not None:
         raise ValueError("average_precision knows replacements for unweighted examples only: leave weights out.")
-    scores, weight = _scores(predictions, targets), _weights(targets, where, weights)
+    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
     negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first
     positive = (targets == 1).astype(jnp.float32)
     order = jnp.argsort(negated)
@@ -142,11 +135,11 @@ def average_precision(
     positives = hits_before[-1]
     value = ratio(jnp.sum(hits * precision), positives)
     if replacements is None:
-        return _unbroken(value, scores, scores, weight)
+        return of_set(_unbroken(value, scores, scores, weight), wrong)
 
     # Moving an example from one place to another changes the precision of the positives between, by one example and,
     # where it is a positive, by one hit; sums over the places before tell how much, for all examples at once.
-    moved_scores = _scores(replacements, targets)
+    moved_scores, *_ = _scores(replacements, targets)
     moved = -moved_scores
     place = jnp.argsort(order)
     joined, left = (
@@ -165,4 +158,4 @@ def average_precision(
     without = (negated <= moved).astype(jnp.float32)
     own = ratio(hits_before[here] - without + 1, all_before[here] - without + 1) - precision[place]
     change = jnp.where(weight > 0, between + positive * own, 0)
-    return _unbroken(value[None] + ratio(change, positives), scores, moved_scores, weight)
+    return of_set(_unbroken(value[None] + ratio(change, positives), scores, moved_scores, weight), wrong)

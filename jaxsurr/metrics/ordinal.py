@@ -7,30 +7,39 @@ import jax.numpy as jnp
 
 from jaxsurr import checks, decoding
 from jaxsurr.metrics.base import metric
-from jaxsurr.reductions import masked
+from jaxsurr.reading import Check, checked, of_examples
 from jaxsurr.spaces import level_logits
 from jaxsurr.types import Array
 
 
-def _distance(
-    predictions: Array, targets: Array, where: Array | None, decode: str | Callable, levels: int | None
-) -> Array:
-    """Levels between the decoded and the true one, `[B]`; NaN where a prediction holds a NaN."""
-    checks.floating(predictions, 2, "[B, K] (or [B, K - 1] cumulative logits, or a score [B, 1])")
-    checks.integer_labels(predictions, targets, "levels")
+def decoded_levels(decode: str | Callable, levels: int | None = None) -> tuple[Check, Callable[[Array], Array]]:
+    """The check of predictions that are decoded so, and of their targets, and the decoder."""
     decoder = decoding.get(decode)
-    if decoder is decoding.rounded_level:
-        checks.positive_integer(levels, "levels (which decode='rounded' needs, as a score does not show their number)")
-        decoder = functools.partial(decoder, levels=levels)
-    elif levels is not None:
-        raise ValueError(f"levels is {levels!r}, which only decode='rounded' reads; leave it out.")
-    else:
-        levels = predictions.shape[1] + (decoder is decoding.threshold_count)
-    checks.labels_in_range(targets, levels, "levels")
-    checks.mask(where, predictions.shape[0])
-    predictions = masked(predictions, where)  # first too: a NaN there has no part in the gradient of the others
-    distance = jnp.abs(decoder(predictions) - targets.astype(predictions.dtype))
-    return jnp.where(jnp.any(jnp.isnan(predictions), axis=-1), jnp.nan, distance)
+    if decoder is not decoding.rounded_level:
+        if levels is not None:
+            raise ValueError(f"levels is {levels!r}, which only decode='rounded' reads; leave it out.")
+        cumulative = decoder is decoding.threshold_count
+        return functools.partial(checks.labelled, what="levels", cumulative=cumulative), decoder
+    checks.positive_integer(levels, "levels (which decode='rounded' needs, as a score does not show their number)")
+
+    def check(predictions: Array, targets: Array) -> Array | None:
+        checks.scored(predictions, targets)
+        return checks.labels_in_range(targets, levels, "levels")
+
+    return check, functools.partial(decoder, levels=levels)
+
+
+def _distance(
+    predictions: Array, targets: Array, decode: str | Callable, levels: int | None
+) -> tuple[Array, Array | None]:
+    """Levels between the decoded and the true one, `[B]`, NaN where a prediction holds a NaN; and who is out of range.
+
+    Levels are counted in single precision whatever the predictions are: half precision knows no 257.
+    """
+    check, decoder = decoded_levels(decode, levels)
+    z, truth, wrong = checked(check, predictions, targets)
+    distance = jnp.abs(decoder(z).astype(z.dtype) - truth.astype(z.dtype))
+    return jnp.where(jnp.any(jnp.isnan(z), axis=-1), jnp.nan, distance), wrong
 
 
 @metric(higher_is_better=False, space=level_logits)
@@ -66,7 +75,8 @@ def mean_absolute_error(
     >>> mean_absolute_error(jnp.array([[5.0, 0.0, 0.0]]), jnp.array([2])).tolist()
     [2.0]
     """
-    return masked(_distance(predictions, targets, where, decode, levels), where)
+    distance, wrong = _distance(predictions, targets, decode, levels)
+    return of_examples(distance, where, wrong)
 
 
 @metric(higher_is_better=True, space=level_logits)
@@ -89,5 +99,5 @@ def within_one_level(
     >>> within_one_level(jnp.array([[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]), jnp.array([2, 2])).tolist()
     [0.0, 1.0]
     """
-    distance = _distance(predictions, targets, where, decode, levels)
-    return masked((distance <= 1).astype(predictions.dtype), where)
+    distance, wrong = _distance(predictions, targets, decode, levels)
+    return of_examples((distance <= 1).astype(distance.dtype), where, wrong)

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr import options
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.confusion import Counts
 from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.reading import checked, of_examples, of_set
 from jaxsurr.reductions import masked
 from jaxsurr.spaces import pixel_logits, sequence_logits
 from jaxsurr.types import Array, Sequences
@@ -44,13 +45,15 @@ def mean_iou(
     >>> float(mean_iou(logits, jnp.array([[[0, 1, 0]]])))  # 1/2 of each class
     0.5
     """
-    pixel_logits.check(predictions, targets)
-    classes = predictions.shape[-1]
+    predictions, targets, wrong = checked(pixel_logits.check, predictions, targets)
+    classes, counts = predictions.shape[-1], targets >= 0
+    predictions = masked(predictions, counts)
+    replacements = None if replacements is None else masked(jnp.asarray(replacements), counts)
 
     def statistics(z):
-        counted = (targets >= 0)[..., None]
         predicted, true = (
-            jnp.where(counted, jax.nn.one_hot(labels, classes), 0) for labels in (jnp.argmax(z, axis=-1), targets)
+            masked(jax.nn.one_hot(labels, classes, dtype=jnp.float32), counts)
+            for labels in (jnp.argmax(z, axis=-1), targets)
         )
         return Counts(*(jnp.sum(pixels, axis=(1, 2)) for pixels in (predicted * true, predicted, true)))
 
@@ -58,29 +61,29 @@ def mean_iou(
         union = counts.true + counts.predicted - counts.both
         return ratio(jnp.sum(ratio(counts.both, union)), jnp.sum(union > 0, dtype=jnp.float32))
 
-    return of_sums(statistics, value, predictions, where, weights, replacements)
+    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
 
 
 def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
     """Greedy CTC decoding of the tokens of one sequence: repeats are merged, then blanks removed; and what is left."""
     new = jnp.concatenate([jnp.ones((1,), bool), tokens[1:] != tokens[:-1]])
     keep = new & (tokens != blank)
-    return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep)
+    return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep, dtype=jnp.int32)
 
 
 def _levenshtein(first: Array, first_length: Array, second: Array, second_length: Array) -> Array:
     """Insertions, deletions and substitutions that turn one sequence of tokens into another."""
-    places = jnp.arange(len(second) + 1)
+    places = jnp.arange(len(second) + 1, dtype=jnp.int32)
 
     def row(before, step):
         index, token = step
-        changed = before[:-1] + (second != token)
+        changed = before[:-1] + (second != token).astype(jnp.int32)
         best = jnp.minimum(before + 1, jnp.concatenate([index[None] + 1, changed]))
         # Insertions: min over k <= j of best_k + (j - k).
         after = jax.lax.cummin(best - places) + places
         return jnp.where(index < first_length, after, before), None
 
-    last, _ = jax.lax.scan(row, places, (jnp.arange(len(first)), first))
+    last, _ = jax.lax.scan(row, places, (jnp.arange(len(first), dtype=jnp.int32), first))
     return last[second_length]
 
 
@@ -118,21 +121,24 @@ def edit_distance(
     >>> edit_distance(logits, Sequences(jnp.array([[1, 3]]), jnp.array([2]))).tolist()  # one deletion, length 2
     [0.5]
     """
-    sequence_logits.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
+    options.truth(relative, "relative")
+    predictions, targets, wrong = checked(sequence_logits.check, predictions, targets)
     if blank is not None and end is not None:
         raise ValueError("blank and end are two ways to decode; give one of them.")
     steps = predictions.shape[1]
+    for token, name in ((blank, "blank"), (end, "end")):
+        if token is not None:
+            options.number(token, name, least=0, most=predictions.shape[2] - 1, whole=True)
 
     def one(logits, tokens, length):
-        decoded, number = jnp.argmax(logits, axis=-1), jnp.int32(steps)
+        decoded, number = jnp.argmax(logits, axis=-1).astype(jnp.int32), jnp.int32(steps)
         if blank is not None:
             decoded, number = _collapsed(decoded, blank)
         if end is not None:
-            number = jnp.sum(jnp.cumsum(decoded == end) == 0)
+            number = jnp.sum(jnp.cumsum(decoded == end) == 0, dtype=jnp.int32)
         return _levenshtein(decoded, number, tokens, length)
 
     distance = jax.vmap(one)(predictions, targets.tokens, targets.lengths).astype(jnp.float32)
     if relative:
-        distance = distance / jnp.maximum(targets.lengths, 1)
-    return masked(jnp.where(jnp.any(jnp.isnan(predictions), axis=(1, 2)), jnp.nan, distance), where)
+        distance = distance / jnp.maximum(targets.lengths, 1).astype(jnp.float32)
+    return of_examples(jnp.where(jnp.any(jnp.isnan(predictions), axis=(1, 2)), jnp.nan, distance), where, wrong)

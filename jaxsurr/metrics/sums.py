@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks
-from jaxsurr.reductions import masked
+from jaxsurr.reductions import masked, wide
 from jaxsurr.types import Array, PyTree
 
 
@@ -41,15 +41,14 @@ def of_sums(
     (2.0, [4.0, 4.0])
     """
     batch = predictions.shape[0]
-    checks.mask(where, batch)
     checks.weights(weights, batch)
 
     def parts(z):
         broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
         each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
-        each = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)), each)
+        each = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), each)
         if weights is not None:
-            each = jax.tree.map(lambda leaf: leaf * weights.reshape((batch,) + (1,) * (leaf.ndim - 1)), each)
+            each = jax.tree.map(lambda leaf: leaf * _like(weights, leaf), each)
         return jax.tree.map(lambda leaf: masked(leaf, where), each)
 
     def finish(sums):
@@ -61,6 +60,11 @@ def of_sums(
         return finish(sums)
     changes = jax.tree.map(jnp.subtract, parts(replacements), each)
     return jax.vmap(lambda change: finish(jax.tree.map(jnp.add, sums, change)))(changes)
+
+
+def _like(weights: Array, leaf: Array) -> Array:
+    """Weights of examples as numbers that multiply `leaf`, `[B, ...]`."""
+    return jnp.asarray(weights, leaf.dtype).reshape((-1,) + (1,) * (leaf.ndim - 1))
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float = 0.0) -> Array:

@@ -1,0 +1,25 @@
+"""Other words for the losses that there are, for messages."""
+
+_WORDS = {
+    "that is cross_entropy": "ce nll nllloss logloss softmax softmaxcrossentropy categoricalcrossentropy",
+    "of one logit z it is cross_entropy of the logits [0, z] of two classes, of logits of P(level > k) it is or_cnn": (
+        "bce bcewithlogits bcewithlogitsloss binarycrossentropy sigmoidbinarycrossentropy sigmoid logistic"
+    ),
+    "of points it is mse, of one score in levels squared_error": "l2 meansquarederror",
+    "of points it is l1, of one score in levels absolute_error, of logits of levels expected_absolute_error": (
+        "mae meanabsoluteerror"
+    ),
+    "of points it is smooth_l1": "huber huberloss",
+    "that is generalised_cross_entropy": "gce generalizedcrossentropy",
+    "that is squared_emd": "emd wasserstein earthmover",
+    "that is quadratic_weighted_kappa": "qwk kappa weightedkappa",
+    "that is soft_f_beta": "dice softdice diceloss f1 fbeta softf1",
+    "auc_margin and pairwise_auc approach it": "auc rocauc aucroc",
+    "that is smooth_average_precision": "ap map averageprecision smoothap",
+    "that is list_logistic": "ranknet pairwiselogistic",
+    "the nearest are list_softmax and list_logistic": "listnet ndcg lambdarank lambdaloss listmle",
+    "of ordered levels there are coral, corn, or_cnn and sord": "ordinal ordinalregression",
+}
+
+MEANT = {word: sentence for sentence, words in _WORDS.items() for word in words.split()}
+"""What a word means, in lower case and without signs."""

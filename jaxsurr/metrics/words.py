@@ -1,0 +1,34 @@
+"""Other words for the metrics that there are, for messages."""
+
+_WORDS = {
+    "1 - accuracy is error_rate": "accuracy acc top1 top1accuracy classificationaccuracy",
+    "that is error_rate": "error zeroone zerooneloss 01loss misclassification top1error",
+    "1 - top-k accuracy is top_k_error, as 'top_k_error?k=5'": "topk topkaccuracy top5 top5accuracy top5error",
+    "1 - balanced accuracy is balanced_error": "balancedaccuracy uar meanrecall macrorecall balancederrorrate ber",
+    "that is f_beta, as 'f_beta?beta=1'": "f1 f1score fscore fmeasure fbetascore",
+    "that is f_beta, as 'f_beta?average=macro' (micro, weighted)": "macrof1 microf1 f1macro f1micro f1weighted",
+    "neither is there alone; f_beta with a small or a large beta comes near them": "precision recall sensitivity tpr",
+    "of pixels it is mean_iou, of examples jaccard": "iou miou intersectionoverunion jaccardindex jaccardscore",
+    "that is f_beta of the pixels as examples; of whole images there is mean_iou": "dice dicescore dicecoefficient",
+    "that is roc_auc": "auc auroc rocaucscore aucroc rocauc areaunderroc areaunderthecurve",
+    "that is average_precision": "ap map auprc prauc aucpr averageprecisionscore meanaverageprecision",
+    "that is mean_absolute_error, of ordered levels": "mae l1 absoluteerror",
+    "of ordered levels there are mean_absolute_error and quadratic_weighted_kappa; of points normalised_mean_error": (
+        "mse rmse meansquarederror rootmeansquarederror"
+    ),
+    "that is matthews_correlation": "mcc matthewscorrcoef matthews phi phicoefficient",
+    "of classes it is cohen_kappa, of ordered levels quadratic_weighted_kappa": "kappa cohenkappascore cohenskappa",
+    "that is quadratic_weighted_kappa": "qwk weightedkappa quadratickappa",
+    "that is expected_calibration_error": "ece calibration calibrationerror",
+    "that is g_mean": "gmean geometricmean gmeanscore",
+    "that is ndcg": "dcg ndcgscore ndcgatk normaliseddiscountedcumulativegain normalizeddiscountedcumulativegain",
+    "that is recall_at_k, as 'recall_at_k?k=10'": "recallk hitrate hitratio hitsatk hitsk recallatk",
+    "that is normalised_mean_error": "nme normalizedmeanerror mpjpe meanpointerror",
+    "that is pck, with the head as scale": "pckh pckh05",
+    "that is edit_distance": "levenshtein editdistance cer wer charactererrorrate worderrorrate tokenerrorrate",
+    "that is within_one_level": "offbyone accuracyoffbyone withinone oneoff 1off accuracy1",
+    "that is a loss: jaxsurr.losses.cross_entropy": "crossentropy nll logloss ce bce negativeloglikelihood",
+}
+
+MEANT = {word: sentence for sentence, words in _WORDS.items() for word in words.split()}
+"""What a word means, in lower case and without signs."""
