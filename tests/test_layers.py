@@ -13,7 +13,7 @@ LAYERS = [  # lowest first
     {"types"},
     {"checks", "advice", "versions"},
     {"reductions", "settings"},
-    {"correlation", "decoding", "geometry"},
+    {"absent", "correlation", "decoding", "geometry"},
     {"losses"},
     {"spaces"},
     {"metrics"},
