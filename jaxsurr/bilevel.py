@@ -93,6 +93,7 @@ def init_state(
 
     `metric_weights` are those of several metrics at once, `[M]`, which may be changed in the state later.
     """
+    checks.typed_key(key)
     surrogate_key, step_key = jax.random.split(key)
     state = surrogate.init(surrogate_key, apply(params, batch.inputs), batch.targets, batch.where)
     weights = None if metric_weights is None else jnp.asarray(metric_weights, jnp.float32)

@@ -308,6 +308,25 @@ def positive_integer(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
 
 
+def typed_key(key: Any, name: str = "key") -> None:
+    """Refuses anything but one typed key, as `jax.random.key(0)` makes it."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+        if number:
+            got = f"the number {key}: pass jax.random.key({key})"
+        elif dtype is not None and np.issubdtype(dtype, np.integer):
+            got = (
+                f"an array of {dtype} of shape {list(np.shape(key))}: make it by jax.random.key(0) in place of "
+                "jax.random.PRNGKey(0), or pass jax.random.wrap_key_data(key)"
+            )
+        else:
+            got = f"{type(key).__name__}: pass jax.random.key(0)"
+        raise TypeError(f"{name} must be a typed random key, got {got}.")
+    if jnp.shape(key) != ():
+        raise ValueError(f"{name} must be one key, got an array of keys of shape {list(jnp.shape(key))}: pass key[0].")
+
+
 def one_of(value: Any, name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> None:
     """Refuses a word that is not among the known ones; of other words for them it says which are `meant`."""
     known = tuple(known)

@@ -197,6 +197,7 @@ def diagnose(
     Nothing stands out.
     """
     metric, space = _subject(surrogate, metric)
+    checks.typed_key(key)
     checks.positive_integer(pairs, "pairs")
     checks.positive_integer(regions, "regions")
     if pairs < 2:

@@ -57,7 +57,7 @@ def scale_of(metric: Metric, state: PyTree, predictions: Array, targets: PyTree,
     relative, spread = getattr(state, "relative_scale", 0.15), None if follow else getattr(state, "spread", None)
     if spread is None:
         spread = masked_mean(metric.space.spread(predictions, targets), where)
-    return smoothing_scale(relative, spread)
+    return smoothing_scale(relative, spread, metric.space.least)
 
 
 def _rows(tree: PyTree, index: np.ndarray) -> PyTree:
@@ -113,6 +113,7 @@ def fit(
     (10, True)
     """
     metric = as_metric(metric)
+    checks.typed_key(key)
     sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
     for name, number in dict(steps=steps, batch_size=batch_size, pairs=pairs).items():
         checks.positive_integer(number, name)

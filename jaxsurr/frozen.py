@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxsurr import artefact, checks
 from jaxsurr.reductions import count, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import SPACES, class_logits, cumulative_logits, level_logits
+from jaxsurr.surrogates.sound import kept
 from jaxsurr.types import Array, Info, PyTree, Surrogate
 
 FOLLOWING = (class_logits.name, level_logits.name, cumulative_logits.name)
@@ -44,16 +46,17 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
             return state
         predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         spread = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
-        some = count(where, len(predictions), axis_name) > 0
-        return state._replace(spread=jax.numpy.where(some, spread, state.spread))
+        known = (count(where, len(predictions), axis_name) > 0) & jnp.isfinite(spread)
+        return state._replace(spread=jnp.where(known, spread, state.spread))
 
     def loss(state, predictions, targets, where=None, *, axis_name=None) -> Array:
         state = at_scale(state, predictions, targets, where, axis_name)
         return surrogate.loss(state, predictions, targets, where, axis_name=axis_name)
 
     def update(state, key, predictions, targets, where=None, *, axis_name=None, **more: Any) -> tuple[PyTree, Info]:
-        state = at_scale(state, predictions, targets, where, axis_name)
-        return surrogate.update(state, key, predictions, targets, where, axis_name=axis_name, **more)
+        now = at_scale(state, predictions, targets, where, axis_name)
+        after, info = surrogate.update(now, key, predictions, targets, where, axis_name=axis_name, **more)
+        return kept(jnp.any(jnp.asarray(info.skipped) > 0), state, after), info
 
     return surrogate._replace(loss=loss, update=update)
 

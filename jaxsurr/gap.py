@@ -61,6 +61,7 @@ def matched_scale(
     """
     metric = as_metric(metric)
     space = metric.space if space is None else space
+    checks.typed_key(key)
     if not 0 < low < high:
         raise ValueError(f"low and high must be positive and in this order, got {low!r} and {high!r}.")
     if checks.is_concrete(value) and not np.all(np.isfinite(value)):
@@ -72,7 +73,8 @@ def matched_scale(
     def halve(_, bounds):
         below, above = bounds
         middle = (below + above) / 2
-        options = dict(key=key, scale=smoothing_scale(jnp.exp(middle), spread), num_pairs=num_pairs, space=space)
+        options = dict(key=key, num_pairs=num_pairs, space=space)
+        options["scale"] = smoothing_scale(jnp.exp(middle), spread, space.least)
         found = smoothed_metric(metric, predictions, targets, **options).value
         found = jnp.mean(found, axis=0) if metric.per_example else found
         better = metric.sign * (jnp.ravel(found)[0] - value) < 0

@@ -46,14 +46,26 @@ def widened(values: Array) -> Array:
 
 
 def filled(tree: PyTree, where: Array | None) -> PyTree:
-    """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held."""
+    """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held.
+
+    Where no row counts all are 0. Leaves that have other rows than `where` are left as they are.
+    """
     if where is None:
         return tree
-    first = jnp.argmax(where)
+    where = jnp.asarray(where)
+    first = where & (jnp.arange(len(where)) == jnp.argmax(where))
+
+    def rows(mask, leaf):
+        return jnp.reshape(mask, mask.shape + (1,) * (leaf.ndim - 1))
 
     def one(leaf):
+        if jnp.shape(leaf)[:1] != where.shape:
+            return leaf
         leaf = jnp.asarray(leaf)
-        return jnp.where(jnp.reshape(where, where.shape + (1,) * (leaf.ndim - 1)), leaf, leaf[first][None])
+        # A sum, as an index would have to be gathered from whichever device has the row.
+        chosen = jnp.where(rows(first, leaf), leaf, jnp.zeros((), leaf.dtype))
+        chosen = jnp.any(chosen, axis=0) if leaf.dtype == jnp.bool_ else jnp.sum(chosen, axis=0, dtype=leaf.dtype)
+        return jnp.where(rows(where, leaf), leaf, chosen[None])
 
     return jax.tree.map(one, tree)
 

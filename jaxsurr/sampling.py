@@ -120,6 +120,7 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
     >>> logits.shape, labels.shape
     ((8, 1000), (8,))
     """
+    checks.typed_key(key)
     checks.positive_integer(rows, "rows")
     checks.positive_integer(size, "size")
     if space.name not in SAMPLERS:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import checks
+from jaxsurr.absent import cleared
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.reductions import filled, masked, widened
 from jaxsurr.set_differences import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
@@ -82,16 +83,26 @@ def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
 def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
     """Predictions that fit their space and are finite, in at least single precision, and their targets.
 
-    Rows that do not count hold sound numbers afterwards, whatever they held.
+    Whatever does not count holds sound numbers afterwards, whatever it held: rows where `where` is False, and within
+    rows what the space says is absent, or else `jaxsurr.absent`. Values are checked after that. Predictions of minus
+    infinity that only rule a class or an item out are finite afterwards.
 
     Raises:
       ValueError, TypeError: shapes or dtypes do not fit, or (outside `jit`) a value is NaN or infinite.
     """
-    space.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
-    predictions = masked(jnp.asarray(predictions), where)
+    predictions, targets = fitting(space, predictions, targets, where)
     checks.finite(predictions)
-    return widened(predictions), filled(targets, where)
+    return predictions, targets
+
+
+def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
+    """As `prepared`, without a look at whether predictions are finite."""
+    checks.floating(predictions)
+    checks.mask(where, predictions.shape[0])
+    predictions, targets = widened(masked(jnp.asarray(predictions), where)), filled(targets, where)
+    predictions, targets = (space.clear or cleared)(predictions, targets)
+    space.check(predictions, targets)
+    return predictions, targets
 
 
 def check_options(*, relative_scale: float, decay: float, **counts: int) -> None:
@@ -104,12 +115,15 @@ def check_options(*, relative_scale: float, decay: float, **counts: int) -> None
         raise ValueError(f"decay must be in [0, 1), got {decay!r}.")
 
 
-def smoothing_scale(relative: Array | float, spread: Array) -> Array:
+def smoothing_scale(relative: Array | float, spread: Array, least: float = 1e-4) -> Array:
     """`relative sqrt(spread)`, of a mean squared size of predictions in units of their space.
 
-    Predictions that are all alike have no spread; they count as spread by 1e-4, which bounds the gradient.
+    Args:
+      relative: the scale over the spread.
+      spread: the mean square. Predictions that are all equal have none, and count as spread by one unit.
+      least: `Space.least`; a smaller spread counts as this, which bounds the gradient.
     """
-    return relative * jnp.sqrt(jnp.maximum(spread, 1e-8))
+    return relative * jnp.sqrt(jnp.where(spread == 0, 1, jnp.maximum(spread, least**2)))
 
 
 def smoothed_metric(
@@ -167,13 +181,12 @@ def smoothed_metric(
     """
     metric = as_metric(metric)
     space = metric.space if space is None else space
+    checks.typed_key(key)
     checks.positive_integer(num_pairs, "num_pairs")
     checks.positive_integer(chunk_size, "chunk_size")
-    space.check(predictions, targets)
-    checks.mask(where, predictions.shape[0])
+    predictions, targets = fitting(space, predictions, targets, where)
     if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
         raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
-    predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))  # 8 bits do not add up
     outputs = output_shape(metric, predictions, targets)
     batch, event = predictions.shape[0], predictions.shape[1:]
     dtype = predictions.dtype

@@ -124,6 +124,11 @@ class Space(NamedTuple):
       check: `(predictions, targets) -> None`, raises a `ValueError` or `TypeError` in words where shapes or dtypes do
         not fit; it looks at shapes only and so works while tracing.
       pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
+      clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
+        called before `check`, and leaves alone what does not fit. None: `jaxsurr.absent.cleared`.
+      ruled_out: `(predictions, targets) -> bool`, like predictions: what a mask as -1e9 rules out (a class, an item).
+        Such entries have no unit and no part in the spread. None: nothing is.
+      least: the root of the least spread that the smoothing scale is a share of.
     """
 
     name: str
@@ -136,6 +141,9 @@ class Space(NamedTuple):
     losses: Callable[[Array, PyTree, Array], Array]
     check: Callable[[Array, PyTree], None]
     pooled: Callable[[Array, PyTree, Array, Array | None], Pooled] | None = None
+    clear: Callable[[Array, PyTree], tuple[Array, PyTree]] | None = None
+    ruled_out: Callable[[Array, PyTree], Array] | None = None
+    least: float = 1e-4
 
 
 class Info(NamedTuple):
@@ -153,6 +161,8 @@ class Info(NamedTuple):
       flat: share of the examples whose estimated gradient is exactly zero, in [0, 1].
       scale: the smoothing scale in use.
       calibration: the factor that gives the surrogate's gradient the metric's size.
+      skipped: 1 where the update left the surrogate as it was, since a number of the batch, of the metric, or of what
+        was learned from them was NaN or infinite (the rest of the info is NaN then), else 0.
     """
 
     value_error: Array
@@ -162,6 +172,7 @@ class Info(NamedTuple):
     flat: Array
     scale: Array
     calibration: Array
+    skipped: Array | float = 0.0
 
 
 class Surrogate(NamedTuple):

@@ -11,13 +11,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks, losses
-from jaxsurr.spaces.invariance import FAR, centred, unit_one
+from jaxsurr.spaces.invariance import FAR, LEAST, centred
+from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
 from jaxsurr.spaces.scores import pooled_scores
 from jaxsurr.types import Array, Pooled, PyTree, Space
 
 
+def class_unit(predictions: Array, targets: PyTree) -> Array:
+    """A step of 1 for each logit, 0 for those that are ruled out: noise does not bring them back."""
+    return jnp.where(ruled_out(predictions), 0, 1).astype(predictions.dtype)
+
+
 def _spread_centred(predictions: Array, targets: PyTree) -> Array:
-    return jnp.mean(centred(predictions) ** 2, axis=-1)
+    free = ~ruled_out(predictions)
+    about = predictions - mean_over(predictions, free)
+    return mean_over(about**2, free)[..., 0]
 
 
 def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -77,7 +85,8 @@ def _class_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     """Groups are the classes, one against all others; two classes are one score."""
     classes = predictions.shape[-1]
     if classes == 2:
-        return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where)
+        decided = jnp.any(ruled_out(predictions), axis=-1)
+        return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where, decided)
     scaled = predictions / scale
     features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
     marks = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
@@ -88,7 +97,7 @@ def _class_pooled(predictions: Array, targets: Array, scale: Array, where: Array
 
 class_logits = Space(
     name="class_logits",
-    unit=unit_one,
+    unit=class_unit,
     spread=_spread_centred,
     project=centred,
     features=_class_features,
@@ -97,8 +106,15 @@ class_logits = Space(
     losses=_class_losses,
     check=functools.partial(checks.labelled, what="classes"),
     pooled=_class_pooled,
+    clear=lambda predictions, targets: (finite_below(predictions), targets),
+    ruled_out=lambda predictions, targets: ruled_out(predictions),
+    least=LEAST,
 )
-"""Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes."""
+"""Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes.
+
+A class whose logit is minus infinity, or lies as far below the others as a mask puts it (500 and more, see
+`jaxsurr.spaces.ruling_out`), is ruled out: it is not perturbed and has no part in the spread.
+"""
 
 
 def _named_class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:

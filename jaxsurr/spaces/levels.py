@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks, losses
-from jaxsurr.spaces.invariance import FAR, centred, unit_one
+from jaxsurr.spaces.classes import class_logits, class_unit
+from jaxsurr.spaces.invariance import FAR, LEAST, centred, unit_one
+from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 from jaxsurr.types import Array, Pooled, Space
 
 
@@ -56,13 +58,23 @@ def _level_spread(predictions: Array, targets: Array) -> Array:
     """
     margins, deviations = _level_margins(predictions, targets, jnp.ones((), predictions.dtype))
     size = (margins / deviations)[..., 1] ** 2
-    return _least_beside(size, targets)
+    return _least_beside(size, targets, _certain(ruled_out(predictions)))
 
 
-def _least_beside(sizes: Array, targets: Array) -> Array:
-    """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end."""
+def _certain(out: Array) -> Array:
+    """Thresholds on one side of which all levels are ruled out; `[B, K]` to `[B, K - 1]`."""
+    below = jnp.cumsum(~out, axis=-1)
+    return (below[..., :-1] == 0) | (below[..., :-1] == below[..., -1:])
+
+
+def _least_beside(sizes: Array, targets: Array, certain: Array) -> Array:
+    """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end.
+
+    Thresholds that are certain tell nothing; where both are, the size is 0.
+    """
     beside = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, sizes.shape[-1] - 1)
-    return jnp.min(jnp.take_along_axis(sizes, beside, axis=-1), axis=-1)
+    least = jnp.min(jnp.take_along_axis(jnp.where(certain, jnp.inf, sizes), beside, axis=-1), axis=-1)
+    return jnp.where(least == jnp.inf, 0, least)
 
 
 def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -103,7 +115,7 @@ def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array
 
 level_logits = Space(
     name="level_logits",
-    unit=unit_one,
+    unit=class_unit,
     spread=_level_spread,
     project=centred,
     features=_level_features,
@@ -112,8 +124,13 @@ level_logits = Space(
     losses=_level_losses,
     check=functools.partial(checks.labelled, what="levels"),
     pooled=_level_pooled,
+    clear=class_logits.clear,
+    ruled_out=class_logits.ruled_out,
+    least=LEAST,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
+
+Levels are ruled out as classes are (`class_logits`).
 
 The items that a surrogate reads are the K - 1 thresholds between levels: an error of three levels is three thresholds
 on the wrong side.
@@ -130,10 +147,25 @@ def _cumulative_losses(predictions: Array, targets: Array, scale: Array) -> Arra
     return jnp.sum(jax.nn.softplus(-margins), axis=-1)[:, None]
 
 
+def _beside_zero(values: Array) -> Array:
+    """The log odds of a threshold beside 0, as the logits of two classes are."""
+    return jnp.concatenate([jnp.zeros_like(values[..., :1]), values], axis=-1)
+
+
+def _certain_thresholds(predictions: Array, targets: Array) -> Array:
+    return ruled_out(_beside_zero(-jnp.abs(predictions)))[..., 1:]
+
+
+def _cumulative_unit(predictions: Array, targets: Array) -> Array:
+    return jnp.where(_certain_thresholds(predictions, targets), 0, 1).astype(predictions.dtype)
+
+
 cumulative_logits = Space(
     name="cumulative_logits",
-    unit=unit_one,
-    spread=lambda predictions, targets: _least_beside(predictions**2, targets),
+    unit=_cumulative_unit,
+    spread=lambda predictions, targets: _least_beside(
+        predictions**2, targets, _certain_thresholds(predictions, targets)
+    ),
     project=lambda noise: noise,
     features=_cumulative_features,
     ramps=_cumulative_features,
@@ -141,8 +173,14 @@ cumulative_logits = Space(
     losses=_cumulative_losses,
     check=functools.partial(checks.labelled, what="levels", cumulative=True),
     pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
+    clear=lambda predictions, targets: (finite_below(_beside_zero(predictions))[..., 1:], targets),
+    ruled_out=_certain_thresholds,
+    least=LEAST,
 )
-"""Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds."""
+"""Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
+
+A threshold is ruled out as a class is (`class_logits`), whichever side is impossible.
+"""
 
 # --- one score -------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import checks, losses
+from jaxsurr.absent import cleared
+from jaxsurr.spaces.invariance import LEAST
+from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 from jaxsurr.types import Array, RankedLists, Space
 
 
@@ -11,22 +14,38 @@ def _present(targets: RankedLists, dtype) -> Array:
     return (jnp.asarray(targets.items) > 0).astype(dtype)
 
 
+def _ruled_out(predictions: Array, targets: RankedLists) -> Array:
+    return ruled_out(predictions, jnp.asarray(targets.items) > 0)
+
+
+def _unit(predictions: Array, targets: RankedLists) -> Array:
+    return jnp.where(_ruled_out(predictions, targets), 0, _present(targets, predictions.dtype))
+
+
+def _weights(present: Array) -> Array:
+    return present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
+
+
 def _centred(predictions: Array, targets: RankedLists) -> tuple[Array, Array]:
-    """Scores about the mean of their list, 0 where there is no item, and the items' weights."""
+    """Scores about the mean of their list, 0 where there is no item, and the weights of those that are in the mean.
+
+    Items that are ruled out have their scores and are not in the mean.
+    """
     present = _present(targets, predictions.dtype)
-    weights = present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
+    weights = _weights(_unit(predictions, targets))
     scores = jnp.where(present > 0, predictions, 0)
-    return present * (scores - jnp.sum(weights * scores, axis=1, keepdims=True)), weights
+    mean = jnp.sum(jnp.where(weights > 0, weights * scores, 0), axis=1, keepdims=True)
+    return present * (scores - mean), weights
 
 
 def _spread(predictions: Array, targets: RankedLists) -> Array:
     centred, weights = _centred(predictions, targets)
-    return jnp.sum(weights * centred**2, axis=1)
+    return jnp.sum(jnp.where(weights > 0, weights * centred**2, 0), axis=1)
 
 
 def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
     """Of each item: its score, about how many items are ahead of it, how good those are, and how good it is itself."""
-    scores, weights = _centred(predictions, targets)
+    scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
     gains = present * (jnp.exp2(jnp.asarray(targets.relevance, predictions.dtype) * present) - 1)
     gains = gains / jnp.maximum(jnp.max(gains, axis=1, keepdims=True), 1e-6)
@@ -37,7 +56,7 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
         [scores / scale, 1 / jnp.log2(2 + rank), jnp.log1p(rank), gains, gains / jnp.log2(2 + rank), jnp.log1p(better)],
         axis=-1,
     )
-    return features, weights
+    return features, _weights(present)
 
 
 def _ramps(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
@@ -55,9 +74,16 @@ def _losses(predictions: Array, targets: RankedLists, scale: Array) -> Array:
     return jnp.stack([losses.list_softmax(predictions, targets), losses.list_logistic(predictions, targets)], axis=-1)
 
 
+def _clear(predictions: Array, targets: RankedLists) -> tuple[Array, RankedLists]:
+    predictions, targets = cleared(predictions, targets)
+    if not isinstance(targets, RankedLists) or jnp.shape(targets.items) != predictions.shape:
+        return predictions, targets
+    return finite_below(predictions, jnp.asarray(targets.items) > 0), targets
+
+
 ranked_lists = Space(
     name="ranked_lists",
-    unit=lambda predictions, targets: _present(targets, predictions.dtype),
+    unit=_unit,
     spread=_spread,
     project=lambda noise: noise,
     features=_features,
@@ -65,5 +91,11 @@ ranked_lists = Space(
     reach=(-4.0, 4.0),
     losses=_losses,
     check=checks.lists,
+    clear=_clear,
+    ruled_out=_ruled_out,
+    least=LEAST,
 )
-"""Scores `[B, L]` of the items of B lists, targets `RankedLists`; unchanged by a shift and by the order of items."""
+"""Scores `[B, L]` of the items of B lists, targets `RankedLists`; unchanged by a shift and by the order of items.
+
+An item is ruled out as a class is (`class_logits`): it comes last, is not perturbed, and has no part in the spread.
+"""

@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxsurr import checks
 from jaxsurr.reductions import masked, masked_mean
+from jaxsurr.spaces.invariance import LEAST
 from jaxsurr.types import Array, Pooled, Space
 
 # Places on the scale of scores, in standard deviations about the mean: close together where scores are dense, and far
@@ -33,13 +34,19 @@ def _losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jax.nn.softplus(-_signed(predictions, targets))[:, None]
 
 
-def pooled_scores(scores: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+def pooled_scores(
+    scores: Array, targets: Array, scale: Array, where: Array | None, decided: Array | None = None
+) -> Pooled:
     """What a set network reads of scores `[B]`: margins to 0, and to places on the scale of the set's scores.
 
-    The first serve metrics that decide by a threshold, the others those that order examples.
+    The first serve metrics that decide by a threshold, the others those that order examples. Scores that are `decided`
+    `[B]`, as one of two classes is ruled out, have no part in mean and deviation.
     """
-    mean = masked_mean(scores, where)
-    variance = masked_mean((scores - mean[None]) ** 2, where)
+    open_ = where
+    if decided is not None:
+        open_ = ~decided if where is None else where & ~decided
+    mean = masked_mean(scores, open_)
+    variance = masked_mean((scores - mean[None]) ** 2, open_)
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-12))
     places = jnp.asarray(_PLACES, scores.dtype)
     margins = jnp.concatenate([scores[:, None], scores[:, None] - mean - deviation * places[None]], axis=-1) / scale
@@ -68,6 +75,7 @@ binary_scores = Space(
     losses=_losses,
     check=_check,
     pooled=pooled_scores,
+    least=LEAST,
 )
 """Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
 

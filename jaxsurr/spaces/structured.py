@@ -3,7 +3,9 @@
 import jax.numpy as jnp
 
 from jaxsurr import checks, losses
-from jaxsurr.spaces.classes import class_logits
+from jaxsurr.absent import cleared
+from jaxsurr.spaces.classes import class_logits, class_unit
+from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 from jaxsurr.types import Array, Pooled, Sequences, Space
 
 # --- pixels -----------------------------------------------------------------------------------------------------------
@@ -47,12 +49,24 @@ def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     return each._replace(features=features, marks=marks, weights=weights)
 
 
+def _pixel_spread(predictions: Array, targets: Array) -> Array:
+    """The mean over the pixels that count."""
+    counted = (targets >= 0).reshape(len(predictions), -1)
+    sizes = jnp.where(counted, class_logits.spread(predictions, targets).reshape(counted.shape), 0)
+    return jnp.sum(sizes, axis=1) / jnp.maximum(jnp.sum(counted, axis=1), 1).astype(sizes.dtype)
+
+
+def _without_ignored(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """Zeros where a pixel is ignored, whatever was predicted there."""
+    if jnp.shape(targets) != predictions.shape[:-1]:
+        return predictions, targets
+    return finite_below(jnp.where((jnp.asarray(targets) >= 0)[..., None], predictions, 0)), targets
+
+
 pixel_logits = Space(
     name="pixel_logits",
-    unit=lambda predictions, targets: (targets >= 0).astype(predictions.dtype)[..., None],
-    spread=lambda predictions, targets: jnp.mean(
-        class_logits.spread(predictions, targets).reshape(len(predictions), -1), axis=1
-    ),
+    unit=lambda predictions, targets: jnp.where((targets >= 0)[..., None], class_unit(predictions, targets), 0),
+    spread=_pixel_spread,
     project=class_logits.project,
     features=_pixel_features,
     ramps=_pixel_ramps,
@@ -60,6 +74,9 @@ pixel_logits = Space(
     losses=_pixel_losses,
     check=checks.pixels,
     pooled=_pixel_pooled,
+    clear=_without_ignored,
+    ruled_out=lambda predictions, targets: ruled_out(predictions) & (targets >= 0)[..., None],
+    least=class_logits.least,
 )
 """Logits `[B, H, W, K]` of K classes for each pixel, targets `[B, H, W]` integers, negative where ignored."""
 
@@ -99,7 +116,7 @@ def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Ar
 
 sequence_logits = Space(
     name="sequence_logits",
-    unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
+    unit=class_unit,
     spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
     project=class_logits.project,
     features=_sequence_features,
@@ -107,6 +124,9 @@ sequence_logits = Space(
     reach=class_logits.reach,
     losses=_sequence_losses,
     check=checks.sequences,
+    clear=lambda predictions, targets: (finite_below(predictions), cleared(predictions, targets)[1]),
+    ruled_out=class_logits.ruled_out,
+    least=class_logits.least,
 )
 """Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.
 

@@ -1,5 +1,6 @@
 """What a learned surrogate is compared with, as the same triple: conventional loss, value fit, smoothed metric."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.absent import cleared
 from jaxsurr.metrics.base import as_metric, output_shape
-from jaxsurr.reductions import masked_mean
+from jaxsurr.reductions import filled, masked, masked_mean
 from jaxsurr.smoothing import (
     check_options,
     normal_directions,
@@ -19,10 +21,18 @@ from jaxsurr.smoothing import (
 )
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
 from jaxsurr.surrogates.described import described
-from jaxsurr.surrogates.state import settling
-from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.state import first_spread, settling
+from jaxsurr.types import Array, PyTree, Space, Surrogate
 
-_NOTHING = Info(*(jnp.nan,) * len(Info._fields))
+
+def _without_what_is_absent(predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
+    """A batch for a loss of whose space nothing is known; what does not fit is left for the loss to refuse."""
+    if not hasattr(predictions, "dtype"):
+        return predictions, targets
+    if where is not None and jnp.shape(where) == predictions.shape[:1] and jnp.asarray(where).dtype == jnp.bool_:
+        predictions, targets = masked(predictions, where), filled(targets, where)
+    return cleared(predictions, targets)
 
 
 @described
@@ -55,9 +65,9 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
         return loss(predictions, targets, where=where, **({"axis_name": axis_name} if reads_axis else {}))
 
     def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any):
-        return state, _NOTHING
+        return state, NOTHING
 
-    return Surrogate(init, value, update)
+    return of_sound_batches(_without_what_is_absent, init, value, update)
 
 
 def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
@@ -118,8 +128,7 @@ def smoothed(
     directions = normal_directions if exact_noise else table_directions()
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
-        predictions, targets = prepared(space, predictions, targets, where)
-        size = masked_mean(space.spread(predictions, targets), where)
+        size = first_spread(space.spread(predictions, targets), where)
         return SmoothedState(key, size, jnp.int32(0), jnp.float32(relative_scale))
 
     def estimate(state, predictions, targets, where, axis_name=None):
@@ -129,7 +138,7 @@ def smoothed(
             predictions,
             targets,
             key=state.key,
-            scale=smoothing_scale(state.relative_scale, state.spread),
+            scale=smoothing_scale(state.relative_scale, state.spread, space.least),
             num_pairs=num_pairs,
             where=where,
             space=space,
@@ -146,7 +155,6 @@ def smoothed(
         *,
         axis_name: str | None = None,
     ) -> Array:
-        predictions, targets = prepared(space, predictions, targets, where)
         fixed = jax.lax.stop_gradient(predictions)
         out = estimate(state, fixed, targets, where, axis_name)
         several = bool(output_shape(metric, predictions, targets))
@@ -167,9 +175,8 @@ def smoothed(
         axis_name: str | None = None,
         **_: Any,
     ):
-        predictions, targets = prepared(space, predictions, targets, where)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
         size = settling(state.spread, size, state.step, decay, scale_updates)
-        return state._replace(key=key, spread=size, step=state.step + 1), _NOTHING
+        return state._replace(key=key, spread=size, step=state.step + 1), NOTHING
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, space), init, loss, update)

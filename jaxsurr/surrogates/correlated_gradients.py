@@ -1,5 +1,6 @@
 """Surrogate losses whose gradients correlate with the metric's."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -26,7 +27,8 @@ from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.family import Family, Problem, to_parameters
 from jaxsurr.surrogates.network import network_family
 from jaxsurr.surrogates.set_network import set_network_family
-from jaxsurr.surrogates.state import SurrogateState, calibration, running, settling
+from jaxsurr.surrogates.sound import of_sound_batches
+from jaxsurr.surrogates.state import SurrogateState, calibration, first_spread, running, settling
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
 
 FAMILIES = ("network", "additive", "basis", "kernel")
@@ -148,7 +150,7 @@ def correlated_gradients(
     check_estimator(estimator, GROUP_SIZE)
 
     def scale_of(state: SurrogateState) -> Array:
-        return smoothing_scale(state.relative_scale, state.spread)
+        return smoothing_scale(state.relative_scale, state.spread, space.least)
 
     def calibration_of(state: SurrogateState) -> Array:
         return calibration(state) if calibrate else jnp.ones_like(state.along)
@@ -162,10 +164,9 @@ def correlated_gradients(
           targets: what the metric reads.
           where: `[B]` bool, or None.
         """
-        predictions, targets = prepared(space, predictions, targets, where)
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
-        size = masked_mean(space.spread(predictions, targets), where)
+        size = first_spread(space.spread(predictions, targets), where)
         zeros = [jnp.zeros((metrics,)) for _ in range(3)]  # three arrays: a buffer can be donated only once
         state = SurrogateState(None, size, *zeros, jnp.int32(0), jnp.float32(relative_scale))
         return state._replace(family=family.init(key, View(predictions, targets, where), scale_of(state), metrics))
@@ -179,7 +180,6 @@ def correlated_gradients(
         axis_name: str | None = None,
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        predictions, targets = prepared(space, predictions, targets, where)
         values = family.values(state.family, predictions, targets, scale_of(state), len(state.along), where)
         values = calibration_of(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
@@ -249,7 +249,6 @@ def correlated_gradients(
         Returns:
           The new state, and `Info` about the surrogate as it was before the step.
         """
-        predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         slope = View(predictions, targets, where)
         number = count(where, predictions.shape[0], axis_name)
         size = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
@@ -310,9 +309,10 @@ def correlated_gradients(
             flat=flat,
             scale=scale,
             calibration=before,
+            skipped=jnp.zeros_like(before),
         )
         if not output_shape(metric, predictions, targets):
             info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
         return state, info
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, space), init, loss, update)

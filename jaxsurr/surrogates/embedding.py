@@ -1,5 +1,6 @@
 """LS-ED: an embedding of predictions and targets in which their distance is the metric."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,9 @@ from jaxsurr.networks import mlp
 from jaxsurr.reductions import count, masked, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logits, points_in_plane
-from jaxsurr.surrogates.baselines import _NOTHING
 from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.relational import LearnedState, costs
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.types import Array, Info, Keypoints, PyTree, Surrogate
 
 Reader = Callable[[Array, PyTree], tuple[Array, Array]]
@@ -132,13 +133,11 @@ def embedding(
         return jnp.where(squared == 0, 0, jnp.sqrt(jnp.where(squared == 0, 1, squared)))  # a NaN is not 0 and stays
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> LearnedState:
-        predictions, targets = prepared(metric.space, predictions, targets, where)
         costs(metric, predictions, targets)
         params = network.init(key, read(predictions, targets)[0])
         return LearnedState(params, optimizer.init(params))
 
     def loss(state: LearnedState, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any) -> Array:
-        predictions, targets = prepared(metric.space, predictions, targets, where)
         return masked(distance(state.params, *read(predictions, targets)), where)
 
     def update(
@@ -151,7 +150,6 @@ def embedding(
         axis_name: str | None = None,
         **_: Any,
     ) -> tuple[LearnedState, Info]:
-        predictions, targets = jax.lax.stop_gradient(prepared(metric.space, predictions, targets, where))
         here, there = read(predictions, targets)
         goal = costs(metric, predictions, targets) - metric.sign * best
 
@@ -167,10 +165,10 @@ def embedding(
 
         (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        info = _NOTHING._replace(
+        info = NOTHING._replace(
             value_error=objectives.value_fit(fit),
             metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name),
         )
         return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), info
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

@@ -1,5 +1,6 @@
 """UniLoss: a metric rewritten through binary comparisons, and interpolated between anchors; nothing is learned."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,8 +12,8 @@ from jaxsurr.geometry import mean_over_visible, relative_distance
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.reductions import masked, masked_mean
 from jaxsurr.smoothing import prepared
-from jaxsurr.surrogates.baselines import _NOTHING
 from jaxsurr.surrogates.described import described
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.types import Array, Keypoints, PyTree, Surrogate
 
 _SAFE = 1e-12  # added to squared distances: an anchor's own value is off by about 1e-6 of the others', never NaN
@@ -250,7 +251,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
     checks.positive_integer(anchors_of_a_kind, "anchors_of_a_kind")
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> InterpolationState:
-        prepared(metric.space, predictions, targets, where)
         return InterpolationState(key)
 
     def loss(
@@ -261,7 +261,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
         *,
         axis_name: str | None = None,
     ) -> Array:
-        predictions, targets = prepared(metric.space, predictions, targets, where)
         differences = rewritten.differences(predictions, targets)
         counts = masked(rewritten.counts(differences, targets), where).astype(bool).ravel()
         fixed = jax.lax.stop_gradient(differences)
@@ -278,6 +277,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
     def update(
         state: InterpolationState, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any
     ):
-        return InterpolationState(key), _NOTHING
+        return InterpolationState(key), NOTHING
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

@@ -1,5 +1,6 @@
 """ReLoss: a surrogate that keeps the metric's rank, not its value."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ from jaxsurr.networks import mlp
 from jaxsurr.reductions import count, masked, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import class_logits, cumulative_logits, level_logits, points_in_plane
-from jaxsurr.surrogates.baselines import _NOTHING
 from jaxsurr.surrogates.described import described
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.types import Array, Info, Keypoints, PyTree, Surrogate
 
 
@@ -229,7 +230,6 @@ def relational(
         return jnp.sum(weights * jnp.abs(network.apply(params, features)[..., 0]), axis=1)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> RelationalState:
-        predictions, targets = prepared(metric.space, predictions, targets, where)
         costs(metric, predictions, targets)
         params = network.init(key, _features(metric, predictions, targets)[0])
         return RelationalState(params, optimizer.init(params), jnp.float32(0))
@@ -237,7 +237,6 @@ def relational(
     def loss(
         state: RelationalState, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any
     ) -> Array:
-        predictions, targets = prepared(metric.space, predictions, targets, where)
         turn = jnp.where(state.correlation < 0, -1, 1)
         return masked(turn * apply(state.params, predictions, targets), where)
 
@@ -251,9 +250,8 @@ def relational(
         axis_name: str | None = None,
         **_: Any,
     ) -> tuple[RelationalState, Info]:
-        predictions, targets = jax.lax.stop_gradient(prepared(metric.space, predictions, targets, where))
         batch = len(predictions)
-        info = _NOTHING._replace(
+        info = NOTHING._replace(
             metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name)
         )
         share_key, own = jax.random.split(key)  # groups span the devices: they share the share, not the noise
@@ -268,7 +266,9 @@ def relational(
         def by_group(values):
             return jnp.sum(masked(values, counts).reshape(groups, group_size), axis=1)
 
-        cost = by_group(costs(metric, z, y))
+        each = costs(metric, z, y)
+        info = info._replace(skipped=jnp.any(~jnp.isfinite(each)))  # a rank would hide it
+        cost = by_group(each)
 
         def sums(params):
             values, gradients = objectives.values_and_gradients(lambda z: apply(params, z, y), z)
@@ -287,4 +287,4 @@ def relational(
         params = optax.apply_updates(state.params, updates)
         return RelationalState(params, optimizer_state, 0.9 * state.correlation + 0.1 * correlation), info
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

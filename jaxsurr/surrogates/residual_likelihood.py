@@ -3,15 +3,15 @@
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsurr import checks, objectives
+from jaxsurr.absent import cleared
 from jaxsurr.geometry import mean_over_visible
 from jaxsurr.reductions import count, filled, masked
-from jaxsurr.surrogates.baselines import _NOTHING
 from jaxsurr.surrogates.relational import LearnedState
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.types import Array, Info, Keypoints, Surrogate
 
 
@@ -87,11 +87,13 @@ def residual_likelihood(
                 "predictions must have shape [B, J, 4], (x, y, log sigma_x, log sigma_y) of J points, "
                 f"got {list(predictions.shape)}."
             )
-        checks.keypoints(predictions, targets)
         checks.mask(where, predictions.shape[0])
         predictions = masked(predictions, where)
+        predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
+        predictions, targets = cleared(predictions, filled(targets, where))
+        checks.keypoints(predictions, targets)
         checks.finite(predictions)
-        return predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32)), filled(targets, where)
+        return predictions, targets
 
     def residual(predictions: Array, targets: Keypoints) -> Array:
         """`[B, J, 2]`, 0 for points that are not visible, whose targets may hold anything."""
@@ -101,14 +103,12 @@ def residual_likelihood(
         )
 
     def init(key: Array, predictions: Array, targets: Keypoints, where: Array | None = None) -> LearnedState:
-        predictions, targets = prepared(predictions, targets, where)
         params = flow.init(key, predictions[..., :2])
         return LearnedState(params, optimizer.init(params))
 
     def loss(
         state: LearnedState, predictions: Array, targets: Keypoints, where: Array | None = None, **_: Any
     ) -> Array:
-        predictions, targets = prepared(predictions, targets, where)
         standard, log_sigma = residual(predictions, targets), predictions[..., 2:]
         laplace = jnp.sum(log_sigma + jnp.log(2.0) + jnp.abs(standard), axis=-1)
         by_point = jnp.sum(log_sigma, axis=-1) - flow.apply(state.params, standard) + laplace
@@ -124,7 +124,6 @@ def residual_likelihood(
         axis_name: str | None = None,
         **_: Any,
     ) -> tuple[LearnedState, Info]:
-        predictions, targets = jax.lax.stop_gradient(prepared(predictions, targets, where))
         standard = residual(predictions, targets)
 
         def sums(params):
@@ -136,6 +135,6 @@ def residual_likelihood(
 
         _, gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), _NOTHING
+        return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), NOTHING
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(prepared, init, loss, update)

@@ -1,5 +1,6 @@
 """A set network that is fitted to the metric of the whole batch (Grabocka et al.)."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,9 @@ from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.networks import mlp
 from jaxsurr.reductions import masked, masked_mean, total
 from jaxsurr.smoothing import prepared
-from jaxsurr.surrogates.baselines import _NOTHING
 from jaxsurr.surrogates.described import described
 from jaxsurr.surrogates.relational import LearnedState
+from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.types import Array, Info, PyTree, Space, Surrogate
 
 
@@ -78,7 +79,6 @@ def set_value_fit(
         return of_set.apply(params["of_set"], mean_code)[..., 0]
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> LearnedState:
-        predictions, targets = prepared(space, predictions, targets, where)
         if output_shape(metric, predictions, targets):
             raise ValueError(f"set_value_fit learns one value, and {metric.name} has several. Fit one at a time.")
         first, second = jax.random.split(key)
@@ -87,7 +87,6 @@ def set_value_fit(
         return LearnedState(params, optimizer.init(params))
 
     def loss(state: LearnedState, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any) -> Array:
-        predictions, targets = prepared(space, predictions, targets, where)
         of_batch = value(state.params, masked_mean(codes(state.params, predictions, targets), where))
         if not metric.per_example:
             return of_batch
@@ -103,7 +102,6 @@ def set_value_fit(
         axis_name: str | None = None,
         **_: Any,
     ) -> tuple[LearnedState, Info]:
-        predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         key = key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         batch = len(predictions)
         allowed = jnp.ones(batch, bool) if where is None else where
@@ -128,9 +126,9 @@ def set_value_fit(
         (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         devices = jnp.maximum(total(filled[0].astype(jnp.float32), axis_name), 1)
-        info = _NOTHING._replace(
+        info = NOTHING._replace(
             value_error=objectives.value_fit(fit), metric=metric.sign * total(goal[0], axis_name) / devices
         )
         return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), info
 
-    return Surrogate(init, loss, update)
+    return of_sound_batches(functools.partial(prepared, space), init, loss, update)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jaxsurr.reductions import masked_mean
 from jaxsurr.types import Array, PyTree
 
 
@@ -28,6 +29,12 @@ class SurrogateState(NamedTuple):
     offset: Array
     step: Array
     relative_scale: Array
+
+
+def first_spread(sizes: Array, where: Array | None) -> Array:
+    """The mean squared size `[]` to begin with; 0, as if no row counted, where a size is not finite."""
+    mean = masked_mean(sizes, where)
+    return jnp.where(jnp.isfinite(mean), mean, 0)
 
 
 def running(old: Array, new: Array, step: Array, decay: float) -> Array:

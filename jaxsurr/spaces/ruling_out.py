@@ -1,0 +1,71 @@
+"""Classes, levels and items that a mask rules out: a logit of -1e4, -1e9 or minus infinity.
+
+Such a logit says that a class is impossible, and tells nothing of the size of the others. A finite one is told from an
+ordinary low one by two signs: it lies `BEYOND` below the largest of its row, where a softmax is 0 in any precision,
+and the gap above it is `APART` times as wide as all that lies above the gap. So logits of a few hundred are never
+taken for a mask, nor are rows of large logits at all distances from each other. (Where only one class is left in a
+row the gap has to be as wide in comparison with what lies below it.) Minus infinity rules out beside any finite logit.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.types import Array
+
+BEYOND = 500.0
+APART = 20.0
+_FAR_BELOW = 1e6  # where minus infinity is put, below the largest of the row
+
+
+def _extremes(scores: Array, chosen: Array) -> tuple[Array, Array]:
+    """The largest and the smallest of the chosen ones, `[..., 1]`; infinities where there are none."""
+    largest = jnp.max(jnp.where(chosen, scores, -jnp.inf), axis=-1, keepdims=True)
+    smallest = jnp.min(jnp.where(chosen, scores, jnp.inf), axis=-1, keepdims=True)
+    return largest, smallest
+
+
+def ruled_out(scores: Array, present: Array | None = None) -> Array:
+    """Which scores of each row are ruled out; `[..., K]` float to `[..., K]` bool.
+
+    Args:
+      scores: logits. Nothing is ruled out in a row that has no finite largest one.
+      present: as `scores`, bool, which count at all, or None for all.
+
+    >>> import jax.numpy as jnp
+    >>> ruled_out(jnp.array([[0.3, -1.0, -1e4], [200.0, -200.0, 0.0]])).tolist()
+    [[False, False, True], [False, False, False]]
+    """
+    scores = jax.lax.stop_gradient(scores)
+    present = jnp.ones(scores.shape, bool) if present is None else present
+    top, _ = _extremes(scores, present)
+    infinite = present & (scores == -jnp.inf) & jnp.isfinite(top)
+    low = present & ~infinite & (scores < top - BEYOND)
+    near = present & ~infinite & ~low
+    _, least = _extremes(scores, near)
+    highest, lowest = _extremes(scores, low)
+    gap = least - highest
+    several = jnp.sum(near, axis=-1, keepdims=True) > 1
+    apart = (gap > APART * (top - least)) & (several | (gap > APART * (highest - lowest)))
+    return infinite | (low & apart)
+
+
+def finite_below(scores: Array, present: Array | None = None) -> Array:
+    """Minus infinity that rules out replaced by a number far below the row; the rest as it is.
+
+    >>> import jax.numpy as jnp
+    >>> bool(jnp.isfinite(finite_below(jnp.array([[0.0, -jnp.inf]]))).all())
+    True
+    """
+    fixed = jax.lax.stop_gradient(scores)
+    present = jnp.ones(scores.shape, bool) if present is None else present
+    infinite = present & (fixed == -jnp.inf)
+    top, lowest = _extremes(fixed, present & ~infinite)
+    masked = jnp.any(ruled_out(fixed, present & ~infinite), axis=-1, keepdims=True)
+    below = jnp.where(masked, lowest, top - jnp.maximum(_FAR_BELOW, 1e3 * (top - lowest)))
+    return jnp.where(infinite & jnp.isfinite(top), below, scores)
+
+
+def mean_over(values: Array, chosen: Array) -> Array:
+    """Mean over the chosen ones of the last axis, 0 where there is none; `[..., K]` to `[..., 1]`."""
+    number = jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True), 1).astype(values.dtype)
+    return jnp.sum(jnp.where(chosen, values, 0), axis=-1, keepdims=True) / number

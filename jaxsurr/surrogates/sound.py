@@ -1,0 +1,80 @@
+"""What every surrogate does with a batch before it reads it, and with a state after it has learned."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import checks
+from jaxsurr.reductions import total
+from jaxsurr.types import Array, Info, PyTree, Surrogate
+
+NOTHING = Info(*(jnp.nan,) * (len(Info._fields) - 1))
+"""The `Info` of an update that tells nothing, and skips nothing."""
+
+Prepare = Callable[[Array, PyTree, Array | None], tuple[Array, PyTree]]
+"""`(predictions, targets, where) -> (predictions, targets)`, sound wherever they count for nothing."""
+
+
+def _spoilt(before: PyTree, after: PyTree) -> Array:
+    """How many numbers of a state are NaN or infinite after an update, and were not before; `[]` float32."""
+
+    def one(old: Array, new: Array) -> Array | float:
+        if not jnp.issubdtype(new.dtype, jnp.inexact):
+            return 0.0
+        return jnp.sum(~jnp.isfinite(new) & jnp.isfinite(old), dtype=jnp.float32)
+
+    return sum(map(one, jax.tree.leaves(before), jax.tree.leaves(after)), jnp.float32(0))
+
+
+def kept(skipped: Array, before: PyTree, after: PyTree) -> PyTree:
+    """Each leaf of `before` where an update is skipped, else of `after`; `[]` bool and two pytrees of one form."""
+    return jax.tree.map(lambda old, new: jnp.where(skipped, old, new), before, after)
+
+
+def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: Callable) -> Surrogate:
+    """The surrogate of three functions that are called with prepared batches, and whose state stays finite.
+
+    What counts for nothing is filled in before any of the functions reads it. An update in which a NaN or an infinity
+    turns up, in the batch, or in what is learned from it and from the metric, leaves the state as it was, on all
+    devices alike, and says so in `Info.skipped`. (An update may set it itself, where it sees what the state would not
+    show.) So one bad batch costs one update, as it costs a model one step under `optax.apply_if_finite`.
+
+    Args:
+      prepare: as `jaxsurr.smoothing.prepared` with its space.
+      init, loss, update: of a `Surrogate`.
+    """
+
+    @functools.wraps(init)
+    def start(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> PyTree:
+        checks.typed_key(key)
+        return init(key, *jax.lax.stop_gradient(prepare(predictions, targets, where)), where)
+
+    @functools.wraps(loss)
+    def value(state: PyTree, predictions: Array, targets: PyTree, where: Array | None = None, **more: Any) -> Array:
+        return loss(state, *prepare(predictions, targets, where), where, **more)
+
+    @functools.wraps(update)
+    def learn(
+        state: PyTree,
+        key: Array,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+        **more: Any,
+    ) -> tuple[PyTree, Info]:
+        checks.typed_key(key)
+        batch = jax.lax.stop_gradient(prepare(predictions, targets, where))
+        after, info = update(state, key, *batch, where, axis_name=axis_name, **more)
+        # Targets are not looked at: a metric of the user's own may know what a NaN in them means.
+        bad = jnp.sum(~jnp.isfinite(batch[0]), dtype=jnp.float32) + _spoilt(state, after)
+        skipped = total(bad + jnp.max(jnp.asarray(info.skipped, jnp.float32)), axis_name) > 0
+        flags = jnp.broadcast_to(skipped.astype(jnp.float32), jnp.shape(info.metric))
+        info = jax.tree.map(lambda leaf: jnp.where(skipped, jnp.nan, leaf), info)
+        return kept(skipped, state, after), info._replace(skipped=flags)
+
+    return Surrogate(start, value, learn)
