@@ -1,10 +1,10 @@
-"""Generated inputs of every prediction space: ties, constants, extremes, masks with rubbish behind them, one class.
+"""Generated inputs of every prediction space: ties, constants, extremes, one class, garbage in all that does not count.
 
-An input is described by a `Recipe`, from which it is made anew whenever it is needed. A new prediction space gets a
+An input is described by a `Recipe`, which makes the same input whenever it is needed. A new prediction space gets a
 maker in `MAKERS` and four shapes in `SHAPES`; a test says so where one is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,9 +13,9 @@ import numpy as np
 from jaxsurr.types import Keypoints, RankedLists, Sequences
 
 DTYPES = ("float32", "bfloat16", "float16")
-PREDICTIONS = ("ordinary", "tied", "constant", "small", "large", "mixed")
+PREDICTIONS = ("ordinary", "tied", "constant", "small", "large", "mixed", "ruled_out")
 TARGETS = ("mixed", "first", "last")
-MASKS = ("none", "all", "some", "one", "rubbish")
+MASKS = ("none", "all", "some", "one", "garbage")
 
 # [B, ...] of predictions: one example, two outputs, odd sizes.
 SHAPES = {
@@ -29,6 +29,7 @@ SHAPES = {
     "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
     "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
+    "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
 }
 TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
 """In place of `SHAPES["class_logits"]`, for metrics that order examples of two classes."""
@@ -40,10 +41,12 @@ class Recipe(NamedTuple):
     Attributes:
       shape: of the predictions, one of `SHAPES`.
       dtype: one of `DTYPES`.
-      predictions: one of `PREDICTIONS`: "tied" has many equal values, "mixed" some of every size.
+      predictions: one of `PREDICTIONS`: "tied" has many equal values, "mixed" some of every size; in "ruled_out" some
+        classes (never the true one) or items have a logit of -1e4, -1e9 or minus infinity.
       targets: one of `TARGETS`: all kinds, or all examples alike.
-      mask: one of `MASKS`: "none" of the examples counts, "all", "some", "one", or some with NaN and infinities in the
-        predictions of the others.
+      mask: one of `MASKS`: "none" of the examples counts, "all", "some", "one", or, for "garbage", some, with NaN,
+        infinities and labels out of range in all that does not count: the other examples, points that are not visible,
+        places without an item, ignored pixels, tokens beyond the length.
       seed: of everything else.
     """
 
@@ -110,6 +113,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "pixel_logits": _pixels,
     "sequence_logits": _sequences,
     "generic": _arrays,
+    "heatmaps": _keypoints,
 }
 """Targets for predictions of `recipe.shape`, by name of the prediction space."""
 
@@ -124,12 +128,67 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
         "large": lambda: generator.uniform(-1, 1, shape) * largest,
     }
     if recipe.predictions != "mixed":
-        return kinds[recipe.predictions]()
+        return kinds.get(recipe.predictions, kinds["ordinary"])()
     return np.choose(generator.integers(0, len(kinds), shape), [make() for make in kinds.values()])
 
 
-def make(space: str, recipe: Recipe, largest: float) -> tuple[np.ndarray, Any, np.ndarray]:
-    """Predictions, targets and mask of a recipe; predictions are at most `largest` in size (and finite in any dtype).
+def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
+    """Puts standard masking values into some classes other than the true one, or into some items of lists."""
+    if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
+        return
+    lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
+    out = generator.random(values.shape) < 0.4
+    if space != "ranked_lists":
+        out &= np.arange(values.shape[-1]) != np.asarray(targets)[..., None]
+    values[out] = generator.choice(lowest, int(out.sum()))
+
+
+def absent(space: str, targets: Any) -> np.ndarray | None:
+    """What of an example's predictions does not count, by their leading axes, or None where all of it does."""
+    if isinstance(targets, Keypoints):
+        return targets.visible == 0
+    if isinstance(targets, RankedLists):
+        return targets.items == 0
+    return targets < 0 if space == "pixel_logits" else None
+
+
+def _fill(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, where: Any, clean: bool) -> Any:
+    """Targets with garbage, or with zeros if `clean`, in all that does not count; `values` are changed in place."""
+
+    def some(array: np.ndarray, chosen: Any, *garbage: float, sound: float = 0) -> np.ndarray:
+        array, chosen = array.copy(), np.broadcast_to(chosen, array.shape)
+        array[chosen] = sound if clean else generator.choice(garbage, int(chosen.sum())).astype(array.dtype)
+        return array
+
+    odd, labels = (np.nan, np.inf, -np.inf), (-1, 255, 2**31 - 1, -(2**31))
+    nothing = absent(space, targets)
+    gone = ~where if nothing is None else ~where.reshape(-1, *[1] * (nothing.ndim - 1)) | nothing
+    values[...] = some(values, gone.reshape(*gone.shape, *[1] * (values.ndim - gone.ndim)), *odd)
+    if isinstance(targets, Keypoints):
+        visible = some(targets.visible, ~where[:, None], *odd)
+        unseen = ~where | np.all(targets.visible == 0, axis=1)
+        return Keypoints(
+            some(targets.points, gone[..., None], *odd), visible, some(targets.scale, unseen, 0, -1, *odd, sound=1)
+        )
+    if isinstance(targets, RankedLists):
+        return RankedLists(some(targets.relevance, gone, *odd, -1), some(targets.items, ~where[:, None], *odd))
+    if isinstance(targets, Sequences):
+        beyond = np.arange(targets.tokens.shape[1])[None] >= targets.lengths[:, None]
+        return Sequences(
+            some(targets.tokens, beyond | ~where[:, None], *labels), some(targets.lengths, ~where, -5, 100)
+        )
+    rows = ~where.reshape(-1, *[1] * (targets.ndim - 1))
+    return some(targets, rows, *(odd if np.issubdtype(targets.dtype, np.floating) else labels))
+
+
+def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> tuple[np.ndarray, Any, np.ndarray]:
+    """Predictions, targets and mask of a recipe.
+
+    Args:
+      space: name of the prediction space.
+      recipe: what to make.
+      largest: size of finite predictions (they are finite in any dtype).
+      clean: zeros where the recipe puts garbage into what does not count.
 
     Raises:
       KeyError: the space has no maker.
@@ -138,18 +197,23 @@ def make(space: str, recipe: Recipe, largest: float) -> tuple[np.ndarray, Any, n
     dtype = jnp.dtype(recipe.dtype)
     targets = MAKERS[space](generator, recipe)
     values = _values(generator, recipe, min(largest, float(jnp.finfo(dtype).max) / 4))
+    if recipe.predictions == "ruled_out":
+        _ruled_out(generator, space, values, targets, dtype)
     batch = recipe.shape[0]
     where = {
         "none": np.zeros(batch, bool),
         "all": np.ones(batch, bool),
         "one": np.arange(batch) == generator.integers(batch),
     }.get(recipe.mask, generator.random(batch) < 0.6)
-    if recipe.mask == "rubbish":
-        values[~where] = generator.choice([np.nan, np.inf, -np.inf], values[~where].shape)
-    return values.astype(dtype), targets, where
+    if recipe.mask == "garbage":
+        targets = _fill(generator, space, values, targets, where, clean)
+    with np.errstate(over="ignore"):
+        return values.astype(dtype), targets, where
 
 
-def draw(generator: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Recipe:
+def draw(
+    generator: np.random.Generator, shape: tuple[int, ...], dtype: str, predictions: Sequence[str] = PREDICTIONS
+) -> Recipe:
     """A recipe of a shape and a dtype at random."""
-    words = (str(generator.choice(known)) for known in (PREDICTIONS, TARGETS, MASKS))
+    words = (str(generator.choice(known)) for known in (predictions, TARGETS, MASKS))
     return Recipe(shape, dtype, *words, int(generator.integers(2**31)))

@@ -1,10 +1,11 @@
-"""Every metric and every surrogate on generated inputs: finite values and finite gradients, or an error in words.
+"""Every metric, loss and surrogate on generated inputs: finite values and gradients, or an error in words.
 
   python -m jaxsurr.studies.properties --examples=10000 --output=properties.jsonl
 
-Inputs are those of `jaxsurr.studies.inputs`, many at a time by `jax.vmap`. A metric is evaluated and differentiated on
-them. A surrogate is initialised, learned by two updates, evaluated and differentiated, on a metric of each prediction
-space, which share its examples. A line of JSON is printed for each: how many inputs failed, the first of them, and for
+Inputs are those of `jaxsurr.studies.inputs`, many at a time by `jax.vmap`. A metric or a loss is evaluated and
+differentiated on them. A surrogate is initialised, learned by two updates, evaluated and differentiated, on a metric of
+each prediction space, which share its examples. Where what does not count holds garbage, all results are compared with
+those of zeros in its place. A line of JSON is printed for each case: how many inputs failed, the first of them, and for
 which metrics the surrogate is refused with what sentence. The command ends with status 1 where an input failed.
 """
 
@@ -20,35 +21,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import metrics, surrogates
+from jaxsurr import losses, metrics, surrogates
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.reductions import masked
 from jaxsurr.spaces import cumulative_logits
-from jaxsurr.studies.inputs import DTYPES, SHAPES, TWO_CLASSES, Recipe, draw, make
+from jaxsurr.studies.inputs import DTYPES, PREDICTIONS, SHAPES, TWO_CLASSES, Recipe, draw, make
 from jaxsurr.types import Array, PyTree, Surrogate, View
 
-# Predictions of metrics may be anything that is finite. Surrogates square what they read, and squares of squares are
-# summed; beyond this size a model has diverged.
+# Predictions of metrics may be anything that is finite. Losses and surrogates square what they read, and squares of
+# squares are summed; beyond this size a model has diverged.
 LARGEST = 1e6
 CHUNK = 200
 
-Exercise = Callable[..., dict[str, Array]]
+Exercise = Callable[..., tuple[dict[str, Array], PyTree]]
 
 
 class Case(NamedTuple):
-    """A metric, or a surrogate of a metric, and what must hold of it.
+    """A metric, a loss, or a surrogate of a metric, and what must hold of it.
 
     Attributes:
-      name: of the metric or the surrogate.
-      metric: the metric, also the one that the surrogate is of.
-      exercise: `(predictions, targets, where) -> {what must hold: whether it does}`.
+      name: of the metric, the loss or the surrogate.
+      metric: name of the metric, also the one that the surrogate is of; "" for a loss.
+      space: name of the prediction space, a key of `SHAPES`.
+      exercise: `(predictions, targets, where) -> ({what must hold: whether it does}, results)`, results being what must
+        not depend on anything that does not count.
       largest: the size of predictions.
+      predictions: kinds of predictions, of `PREDICTIONS`.
     """
 
     name: str
-    metric: Metric
+    metric: str
+    space: str
     exercise: Exercise
     largest: float
+    predictions: tuple[str, ...] = PREDICTIONS
 
 
 _own = functools.partial(metrics.metric, higher_is_better=False)
@@ -84,27 +90,27 @@ def finite(tree: PyTree) -> Array:
     return jnp.all(jnp.stack([jnp.bool_(True), *(jnp.all(jnp.isfinite(leaf)) for leaf in leaves)]))
 
 
-def metric_exercise(metric: Metric) -> Exercise:
-    """`(predictions, targets, where) -> {what must hold: whether it does}` of a metric."""
+def value_exercise(function: Callable[..., Array], per_example: bool) -> Exercise:
+    """The `exercise` of a metric or a loss `(predictions, targets, *, where) -> values`."""
 
-    def exercise(predictions: Array, targets: PyTree, where: Array) -> dict[str, Array]:
+    def exercise(predictions: Array, targets: PyTree, where: Array) -> tuple[dict[str, Array], PyTree]:
         def summed(z):
-            values = metric(z, targets, where=where)
+            values = function(z, targets, where=where)
             return jnp.sum(values.astype(jnp.float32)), values
 
         gradient, values = jax.grad(summed, has_aux=True)(predictions)
         holds = {"finite values": finite(values), "finite gradient": finite(gradient)}
-        if metric.per_example:
+        if per_example:
             holds["0 where masked"] = jnp.all(masked(values, ~where) == 0)
-        return holds
+        return holds, (values, gradient)
 
     return exercise
 
 
 def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Metric) -> Exercise:
-    """As `metric_exercise`, of a surrogate that is learned by two updates first."""
+    """As `value_exercise`, of a surrogate that is learned by two updates first."""
 
-    def exercise(predictions: Array, targets: PyTree, where: Array) -> dict[str, Array]:
+    def exercise(predictions: Array, targets: PyTree, where: Array) -> tuple[dict[str, Array], PyTree]:
         surrogate = make_surrogate(metric)
 
         def pullback(cotangent):
@@ -123,41 +129,69 @@ def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Me
             return jnp.sum(values.astype(jnp.float32)), values
 
         gradient, values = jax.grad(summed, has_aux=True)(predictions)
-        return {"finite state": finite(state), "finite losses": finite(values), "finite gradient": finite(gradient)}
+        holds = {"finite state": finite(state), "finite losses": finite(values), "finite gradient": finite(gradient)}
+        return holds, (values, gradient)
 
     return exercise
 
 
+_OF_HEADS = {
+    "coral": "cumulative_logits",
+    "conditional": "cumulative_logits",
+    "cumulative": "cumulative_logits",
+    "heatmaps": "heatmaps",
+    "items": "ranked_lists",
+    "points": "points_in_plane",
+    "score": "scores",
+}
+_SMOOTH_TARGETS = ("label_smoothing", "sord")
+"""Losses whose target gives every class some mass: with a class ruled out they are infinite by their definition."""
+
+
+def space_of(loss: str) -> str:
+    """The prediction space that a loss of `jaxsurr.losses` reads."""
+    head = losses.HEADS[loss][0]
+    if head != "logits":
+        return _OF_HEADS[head]
+    return "class_logits" if "classes" in losses.KINDS[loss] else "level_logits"
+
+
 def cases() -> Iterator[Case]:
-    """All metrics, and every surrogate of one metric of each prediction space."""
+    """All metrics, all losses, and every surrogate of one metric of each prediction space."""
     known = {metric.name: metric for metric in (*METRICS.values(), *OTHERS)}
     for name, metric in known.items():
-        yield Case(name, metric, metric_exercise(metric), float("inf"))
+        exercise = value_exercise(metric, metric.per_example)
+        yield Case(name, name, metric.space.name, exercise, float("inf"))
+    for name, loss in losses.LOSSES.items():
+        usual = tuple(kind for kind in PREDICTIONS if kind != "ruled_out" or name not in _SMOOTH_TARGETS)
+        yield Case(f"losses.{name}", "", space_of(name), value_exercise(loss, True), LARGEST, usual)
     first = {(metric.space.name, metric.per_example): metric for metric in reversed(known.values())}
     several = METRICS["pck"].bind(threshold=(0.2, 0.5))
     for name, make_surrogate in SURROGATES.items():
         for metric in (*first.values(), several):
-            yield Case(name, metric, surrogate_exercise(make_surrogate, metric), LARGEST)
+            yield Case(name, metric.name, metric.space.name, surrogate_exercise(make_surrogate, metric), LARGEST)
+
+
+_ORDERING = ("auc_margin", "average_precision", "pairwise_auc", "roc_auc", "smooth_average_precision")
 
 
 def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
     """Shapes of predictions for a case.
 
     Raises:
-      ValueError: nobody has said how inputs of the metric's prediction space are made.
+      ValueError: nobody has said how inputs of the prediction space are made.
     """
-    space = case.metric.space.name
-    if space not in SHAPES:
+    if case.space not in SHAPES:
         raise ValueError(
-            f"{case.name} reads the prediction space {space!r}, for which jaxsurr.studies.inputs makes no inputs: add "
-            "it to SHAPES and to MAKERS there."
+            f"{case.name} reads the prediction space {case.space!r}, for which jaxsurr.studies.inputs makes no inputs: "
+            "add it to SHAPES and to MAKERS there."
         )
-    return TWO_CLASSES if case.metric.name in ("average_precision", "roc_auc") else SHAPES[space]
+    return TWO_CLASSES if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING) else SHAPES[case.space]
 
 
 def refusal(case: Case) -> str | None:
     """The sentence that a surrogate refuses its metric with, or None."""
-    example = make(case.metric.space.name, Recipe(shapes_of(case)[-1], "float32", "tied", "mixed", "all", 0), 1.0)
+    example = make(case.space, Recipe(shapes_of(case)[-1], "float32", "tied", "mixed", "all", 0), 1.0)
     try:
         jax.eval_shape(case.exercise, *example)
     except (TypeError, ValueError) as error:
@@ -166,15 +200,26 @@ def refusal(case: Case) -> str | None:
 
 
 def failures(case: Case, recipes: list[Recipe], exercise: Exercise) -> Iterator[tuple[Recipe, list[str]]]:
-    """The recipes of one shape and dtype for which something does not hold, and what.
+    """Recipes of one shape and dtype for which something does not hold, and what.
 
     Args:
       case: what is examined.
       recipes: N of them.
       exercise: `jax.jit(jax.vmap(case.exercise))`, compiled once for all.
     """
-    made = [make(case.metric.space.name, recipe, case.largest) for recipe in recipes]
-    holds = exercise(*jax.tree.map(lambda *leaves: np.stack(leaves), *made))
+
+    def tried(clean: bool) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+        made = [make(case.space, recipe, case.largest, clean=clean) for recipe in recipes]
+        holds, results = jax.device_get(exercise(*jax.tree.map(lambda *leaves: np.stack(leaves), *made)))
+        return holds, jax.tree.leaves(results)
+
+    holds, results = tried(clean=False)
+    if any(recipe.mask == "garbage" for recipe in recipes):
+        same = [
+            np.all((one == other).reshape(len(recipes), -1), axis=1)
+            for one, other in zip(results, tried(clean=True)[1], strict=True)
+        ]
+        holds |= {"the same as with zeros where nothing counts": np.all(same, axis=0)}
     for number, recipe in enumerate(recipes):
         broken = [what for what, each in holds.items() if not each[number]]
         if broken:
@@ -183,17 +228,17 @@ def failures(case: Case, recipes: list[Recipe], exercise: Exercise) -> Iterator[
 
 def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
     """Tries a case on so many inputs, of every shape and dtype alike; a line of the report."""
-    line = {"name": case.name, "metric": case.metric.name, "inputs": 0, "failures": 0}
+    line = {"name": case.name, "metric": case.metric, "inputs": 0, "failures": 0}
     generator = np.random.default_rng(seed)
     shapes = shapes_of(case)
     kinds = [(shape, dtype) for shape in shapes for dtype in DTYPES]
-    if np.isfinite(case.largest):  # surrogates read single precision whatever they get, and compile for long
+    if case.name in SURROGATES:  # they read single precision whatever they get, and compile for long
         kinds = [(shapes[0], "float32"), (shapes[2], "bfloat16"), (shapes[3], "float16")]
     each = -(-examples // len(kinds))
     for shape, dtype in kinds:
         exercise, size = jax.jit(jax.vmap(case.exercise)), min(CHUNK, each)  # one program: all chunks have one size
         for _ in range(0, each, CHUNK):
-            recipes = [draw(generator, shape, dtype) for _ in range(size)]
+            recipes = [draw(generator, shape, dtype, case.predictions) for _ in range(size)]
             found = list(failures(case, recipes, exercise))
             line["inputs"] += len(recipes)
             line["failures"] += len(found)
@@ -205,8 +250,8 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
 def main() -> None:
     """Prints a line for each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--examples", type=int, default=10_000, help="Inputs of each metric and each surrogate.")
-    parser.add_argument("--only", default="", help="Names of metrics and surrogates, with semicolons between; or all.")
+    parser.add_argument("--examples", type=int, default=10_000, help="Inputs of each metric, loss and surrogate.")
+    parser.add_argument("--only", default="", help="Names of cases, with semicolons between; or all.")
     parser.add_argument("--output", help="A JSON-lines file to write as well.")
     options = parser.parse_args()
     only = [name.strip() for name in options.only.split(";") if name]
@@ -218,7 +263,7 @@ def main() -> None:
         if sentence is None:
             line = examine(case, -(-options.examples // share[case.name]))
         else:
-            line = {"name": case.name, "metric": case.metric.name, "inputs": 0, "failures": 0, "refused": sentence}
+            line = {"name": case.name, "metric": case.metric, "inputs": 0, "failures": 0, "refused": sentence}
         failed |= line["failures"] > 0
         lines.append(json.dumps(line) + "\n")
         print(lines[-1], end="", flush=True)
