@@ -35,7 +35,7 @@ def test_every_block_is_on_a_page():
 
 @pytest.mark.parametrize("name", [*results_page.PAGES, "notebooks/README.md", ".github/CONTRIBUTING.md"])
 def test_no_figure_is_typed_by_hand(name):
-    assert TYPED.findall(prose((ROOT / name).read_text()).replace("Python 3.11", "")) == []
+    assert TYPED.findall(prose((ROOT / name).read_text()).replace("Python 3.11", "").replace("License 2.0", "")) == []
 
 
 def test_no_figure_is_typed_in_the_prose_of_the_results_notebook():
