@@ -1,4 +1,4 @@
-"""Pages say what the raw lines say: every table and figure of README, configs and results is the one computed from them."""
+"""Pages say what the raw lines say: each table and figure of README, configs and results is computed from them."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_every_block_is_on_a_page():
 
 @pytest.mark.parametrize("name", [*results_page.PAGES, "notebooks/README.md", ".github/CONTRIBUTING.md"])
 def test_no_figure_is_typed_by_hand(name):
-    assert TYPED.findall(prose((ROOT / name).read_text()).replace("Python 3.11", "").replace("License 2.0", "")) == []
+    assert TYPED.findall(prose((ROOT / name).read_text()).replace("Python 3.11", "").replace("Apache 2.0", "")) == []
 
 
 def test_no_figure_is_typed_in_the_prose_of_the_results_notebook():

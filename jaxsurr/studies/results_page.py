@@ -39,7 +39,7 @@ def written(text: str, folder: Path) -> str:
     def block(match: re.Match[str]) -> str:
         if match[2] not in BLOCKS:
             raise ValueError(f"'<!-- generated: {match[2]} -->' names no block; there are {', '.join(BLOCKS)}.")
-        return f"{match[1]}\n{BLOCKS[match[2]](folder)}\n\n{match[3]}"
+        return f"{match[1]}{BLOCKS[match[2]](folder)}\n{match[3]}"
 
     return _BLOCK.sub(block, text)
 
