@@ -1,5 +1,8 @@
 """Models by name, as pure functions: what a run trains where the user brings no model of their own.
 
+A model of your own is `Model(init, apply)`: `jaxsurr.compare(config, losses, seeds, workdir=..., model=...)` with
+`model.name="own"` trains it.
+
 Bodies: `linear`, `mlp`; of images `cnn`, `unet`, `resnet20`, `resnet20_group_norm`. The last layer of each is called
 "head", so that gradients can be compared in its parameters alone (`jaxsurr.bilevel.last_layer`). Which head a model
 gets follows from the loss that it is trained on (`jaxsurr.losses.HEADS`):

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxsurr.report import summary_table
 from jaxsurr.studies import results_rows as rows
-from jaxsurr.studies.results_comparisons import label
+from jaxsurr.studies.results_words import label
 
 
 def ablation(folder: Path) -> str:

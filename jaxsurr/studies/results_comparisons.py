@@ -3,45 +3,13 @@
 A block is a function of the results' folder; `results_page` writes it between the markers of its name.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxsurr.report import summary_table
 from jaxsurr.studies import results_rows as rows
+from jaxsurr.studies.results_words import halves, label, standing, untuned
 
-NAMES = {
-    "absolute_error": "absolute error of a score",
-    "auc_margin": "AUC margin",
-    "coral": "CORAL",
-    "corn": "CORN",
-    "correlated_gradients": "learned loss",
-    "cross_entropy": "cross-entropy",
-    "embedding": "LS-ED",
-    "euclidean": "Euclidean distance",
-    "expected_absolute_error": "expected absolute error",
-    "expected_error": "expected error",
-    "focal": "focal loss",
-    "generalised_cross_entropy": "generalised cross-entropy",
-    "interpolation": "UniLoss",
-    "l1": "L1",
-    "label_smoothing": "label smoothing",
-    "list_logistic": "logistic loss of lists",
-    "list_softmax": "softmax of lists",
-    "mse": "squared error",
-    "or_cnn": "OR-CNN",
-    "pairwise_auc": "pairwise squared hinge",
-    "quadratic_weighted_kappa": "soft kappa",
-    "relational": "ReLoss",
-    "smooth_average_precision": "smooth AP",
-    "smooth_l1": "smooth L1",
-    "smoothed": "smoothed metric",
-    "soft_f_beta": "soft F1",
-    "sord": "SORD",
-    "squared_emd": "squared EMD",
-    "value_fit": "value fit",
-}
-_OPTIONS = {"fallback=True": "with fall-back", "tune_threshold=True": "threshold tuned"}
 _CLASSIFICATION = {
     "Fashion-MNIST, linear, 40 % random labels": "fashion_noisy_linear",
     "Fashion-MNIST, linear, clean": "fashion_clean_linear",
@@ -55,33 +23,6 @@ _LISTS = {
     "quadratic weighted kappa": "set_quadratic_weighted_kappa",
     "NDCG": "set_ndcg",
 }
-
-
-def label(loss: str) -> str:
-    """The name of a loss in words.
-
-    >>> label("cross_entropy?tune_threshold=True"), label("focal?gamma=1")
-    ('cross-entropy (threshold tuned)', 'focal loss (`gamma=1`)')
-    """
-    name, _, options = loss.partition("?")
-    words = [_OPTIONS.get(option, f"`{option}`") for option in filter(None, options.split("&"))]
-    return NAMES.get(name, name) + (f" ({', '.join(words)})" if words else "")
-
-
-def labels(losses: Sequence[str]) -> str:
-    """Names of losses in words, as an enumeration."""
-    names = [label(loss) for loss in losses]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def standing(folder: Path, name: str) -> str:
-    """A sentence: which losses of a comparison the learned loss is better than, level with and worse than."""
-    found = rows.against(folder, name)
-    parts = []
-    for verdict, words in (("better", "better than"), ("tie", "level with"), ("worse", "worse than")):
-        losses = [loss for loss, row in found.items() if row["verdict"] == verdict and loss != rows.FALLBACK]
-        parts += [f"{words} {labels(losses)}"] if losses else []
-    return f"The learned loss is {'; '.join(parts)}."
 
 
 def comparison(folder: Path, name: str, reference: str, digits: int = 3) -> str:
@@ -131,9 +72,10 @@ def choice_sentences(folder: Path) -> list[str]:
         better, worse = better + (gained > 0), worse + (gained < 0)
         gain, loss_of = max(gain, gained / abs(found["known"])), max(loss_of, -gained)
     ties = len(names) - len(sentences)
+    same = ties - better - worse
     sentences.append(
         f"On the other {ties} tables the interval of this difference holds zero: the mean is better on {better} of "
-        f"them, by up to {gain:.0%}, worse on {worse}, by up to {loss_of:.4f}, and the same on {ties - better - worse}."
+        f"them, by up to {100 * gain:.0f} %, worse on {worse}, by up to {loss_of:.4f}, and the same on {same}."
     )
     return sentences
 
@@ -152,7 +94,6 @@ def poses(folder: Path) -> str:
     """LSP Extended."""
     table = rows.rows_of(rows.runs_of(folder, "lsp_pose"), rows.OURS)
     largest = max((row["p (Holm)"], row["loss"]) for row in table if row["p (Holm)"] is not None)
-    untuned = rows.means(rows.runs_of(folder, "lsp_pose_untuned"))
     return "\n".join(
         [
             comparison(folder, "lsp_pose", "l1"),
@@ -160,8 +101,12 @@ def poses(folder: Path) -> str:
             standing(folder, "lsp_pose"),
             f"After Holm's correction for {len(table) - 1} comparisons the largest p-value is {largest[0]:.3f} "
             f"({label(largest[1])}).",
-            f"Without tuning, at one learning rate for all, wing has {untuned['wing']:.3f} and the learned loss "
-            f"{untuned[rows.OURS]:.3f} (`study/lsp_pose_untuned.jsonl`).",
+            "",
+            "The learned loss minus another one, on the five seeds that were run first, and on the five that were "
+            f"added with the settings tuned before: {halves(folder, 'lsp_pose', 'wing')}; "
+            f"{halves(folder, 'lsp_pose', 'value_fit')}.",
+            "",
+            untuned(folder, "lsp_pose_untuned"),
         ]
     )
 
@@ -190,13 +135,19 @@ def classification(folder: Path) -> str:
     first = [loss for loss in (rows.OURS, rows.FALLBACK) if loss in table]
     order = [*first, *(loss for loss in table if loss not in first)]
     lines = [{"loss": label(loss), **{c: table[loss].get(c, "") for c in _CLASSIFICATION}} for loss in order]
-    said = [f"{column}: {standing(folder, name)}" for column, name in _CLASSIFICATION.items()]
-    return "\n".join([summary_table(lines), "", *(f"- {text}" for text in said)])
+    said = [f"- {column}: {standing(folder, name)}" for column, name in _CLASSIFICATION.items()]
+    seeds = (
+        "The learned loss minus another one, on the five seeds that were run first, and on the five that were added: "
+        f"with wrong labels {halves(folder, 'fashion_noisy_linear', 'generalised_cross_entropy')}; on CIFAR-10 "
+        f"{halves(folder, 'cifar10', 'cross_entropy')}."
+    )
+    return "\n".join([summary_table(lines), "", *said, "", seeds, "", untuned(folder, "cifar10_untuned")])
 
 
 def ages(folder: Path) -> str:
     """UTKFace."""
-    return f"{comparison(folder, 'utkface', 'squared_emd', 2)}\n\n{standing(folder, 'utkface')}"
+    parts = (comparison(folder, "utkface", "squared_emd", 2), standing(folder, "utkface"))
+    return "\n\n".join([*parts, untuned(folder, "utkface_untuned")])
 
 
 def ordinal_mlp(folder: Path) -> str:

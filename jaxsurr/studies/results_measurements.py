@@ -12,7 +12,7 @@ import numpy as np
 from jaxsurr.frozen import PRETRAINED, shipped
 from jaxsurr.report import summary_table
 from jaxsurr.studies import results_rows as rows
-from jaxsurr.studies.results_comparisons import label
+from jaxsurr.studies.results_words import label
 from jaxsurr.training import statistics
 
 

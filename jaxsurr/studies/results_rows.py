@@ -88,8 +88,16 @@ def rows_of(runs: Sequence[Mapping[str, Any]], reference: str) -> list[dict[str,
 
 
 @functools.cache
-def against(folder: Path, name: str, reference: str = OURS) -> dict[str, dict[str, Any]]:
+def against(
+    folder: Path, name: str, reference: str = OURS, seeds: tuple[int, ...] | None = None
+) -> dict[str, dict[str, Any]]:
     """How a loss, by default the learned one, compares with each other loss of a comparison.
+
+    Args:
+      folder: of the results.
+      name: of the comparison.
+      reference: the loss.
+      seeds: which to use; None: all.
 
     Returns:
       For each other loss `difference`, `low`, `high`, `p` and `verdict` (`jaxsurr.training.statistics.paired`) of the
@@ -99,9 +107,9 @@ def against(folder: Path, name: str, reference: str = OURS) -> dict[str, dict[st
     test, higher = by_seed(runs, "test"), runs[0]["higher_is_better"]
     out = {}
     for loss in sorted(test, key=lambda loss: np.mean(list(test[loss].values())), reverse=higher):
-        if loss != reference:
-            seeds = sorted(test[loss].keys() & test[reference].keys())
-            difference = np.array([test[reference][seed] - test[loss][seed] for seed in seeds])
+        shared = sorted(test[loss].keys() & test[reference].keys() & set(seeds or test[reference]))
+        if loss != reference and shared:
+            difference = np.array([test[reference][seed] - test[loss][seed] for seed in shared])
             out[loss] = statistics.paired(difference, higher)
     return out
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from jaxsurr.report import summary_table
 from jaxsurr.studies import results_rows as rows
-from jaxsurr.studies.results_comparisons import label
 from jaxsurr.studies.results_measurements import minutes
+from jaxsurr.studies.results_words import label, stands
 
 _PAGE = "notebooks/results/README.md"
 _TABLE = '--config.data.source="csv:FILE?target=response'
@@ -133,57 +133,51 @@ def default_run(folder: Path) -> str:
 def when_it_helps(folder: Path) -> str:
     """Five cases: where the learned loss helps, and where not."""
     pose, noisy, cifar, f1 = (
-        {loss: f"{value:.{digits}f}" for loss, value in rows.means(rows.runs_of(folder, name)).items()}
-        for name, digits in (("lsp_pose", 3), ("fashion_noisy_linear", 3), ("cifar10", 3), ("set_f1", 3))
+        {loss: f"{value:.3f}" for loss, value in rows.means(rows.runs_of(folder, name)).items()}
+        for name in ("lsp_pose", "fashion_noisy_linear", "cifar10", "set_f1")
     )
     linear = rows.ordinal_tables(folder, "linear")
     won, tied, lost = (sum(row[verdict] for row in linear) for verdict in rows.VERDICTS)
 
-    def verdict(name: str, loss: str) -> str:
-        return rows.against(folder, name)[loss]["verdict"]
-
-    def row(case: str, measured: str, found: str, anchor: str) -> dict[str, str]:
-        return {
-            "case": case,
-            "what was measured": measured,
-            "the learned loss": found,
-            "details": f"[{anchor}]({_PAGE}#{anchor})",
-        }
+    def row(case: str, measured: str, found: str, section: str) -> dict[str, str]:
+        link = f"[{section}]({_PAGE}#{section.replace(' ', '-').replace(':', '')})"
+        return {"case": case, "what was measured": measured, "the learned loss is": found, "details": link}
 
     tuned = "cross_entropy?tune_threshold=True"
     return summary_table(
         [
             row(
-                "joints that are often annotated wrongly",
+                "keypoints that are often annotated wrongly",
                 f"LSP Extended, PCK: L1 {pose['l1']}, wing {pose['wing']}, learned {pose[rows.OURS]}",
-                f"{verdict('lsp_pose', 'l1')} than L1, {verdict('lsp_pose', 'wing')} than wing",
+                f"{stands(folder, 'lsp_pose', 'l1')}, {stands(folder, 'lsp_pose', 'wing')}",
                 "poses",
             ),
             row(
                 "wrong labels, a model that cannot fit them",
                 f"Fashion-MNIST, linear, 40 % noise, error: cross-entropy {noisy['cross_entropy']}, generalised "
                 f"cross-entropy {noisy['generalised_cross_entropy']}, learned {noisy[rows.OURS]}",
-                f"{verdict('fashion_noisy_linear', 'cross_entropy')} than cross-entropy, "
-                f"{verdict('fashion_noisy_linear', 'generalised_cross_entropy')} with the other",
+                f"{stands(folder, 'fashion_noisy_linear', 'cross_entropy')}, "
+                f"{stands(folder, 'fashion_noisy_linear', 'generalised_cross_entropy')}",
                 "classes",
             ),
             row(
                 "a model too small for the data",
                 f"ten ordinal tables, linear, {won + tied + lost} comparisons with fixed losses",
-                f"better in {won}, tie in {tied}, worse in {lost}",
-                "levels-linear-model",
+                f"better in {won}, level in {tied}, worse in {lost}",
+                "levels: linear model",
             ),
             row(
                 "clean labels, a model that fits them",
-                f"CIFAR-10, CNN, error: cross-entropy {cifar['cross_entropy']}, learned {cifar[rows.OURS]}",
-                f"{verdict('cifar10', 'cross_entropy')}: keep the fixed loss, or `?fallback=True`",
+                f"CIFAR-10, CNN, error: cross-entropy {cifar['cross_entropy']}, learned {cifar[rows.OURS]}, with "
+                f"`?fallback=True` {cifar[rows.FALLBACK]}",
+                f"{stands(folder, 'cifar10', 'cross_entropy')}, {stands(folder, 'cifar10', rows.FALLBACK)}",
                 "classes",
             ),
             row(
                 "F1 of a rare class",
-                f"F1: cross-entropy {f1['cross_entropy']}, with a tuned threshold {f1[tuned]}, learned {f1[rows.OURS]}",
-                f"{verdict('set_f1', 'cross_entropy')} than cross-entropy, {verdict('set_f1', tuned)} with the other",
-                "sets-and-lists",
+                f"F1: cross-entropy {f1['cross_entropy']}, its threshold tuned {f1[tuned]}, learned {f1[rows.OURS]}",
+                f"{stands(folder, 'set_f1', 'cross_entropy')}, {stands(folder, 'set_f1', tuned)}",
+                "sets and lists",
             ),
         ]
     )

@@ -34,6 +34,9 @@ of Yoa, Park and Kim, Learning Non-Parametric Surrogate Losses with Correlated G
 abstract was at hand; the estimator, the ceiling, networks, features, basis, calibration, scale and schedule are this
 library's own. `notebooks/method.ipynb` checks each formula.
 
+Outside `jit` every operation of `init` and `update` is compiled on its own, which is slow:
+`jaxsurr.Surrogate(*map(jax.jit, surrogate[:3]))` compiles them whole, for a loop that is not compiled itself.
+
 The other learned losses here are baselines: `value_fit`, `smoothed`, `embedding`, `relational`, `interpolation` and
 `set_value_fit`. `conventional` makes a `Surrogate` of a fixed loss.
 """
