@@ -50,8 +50,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, and say which page differs")
     check = parser.parse_args(arguments).check
     folder, status = results_folder(), 0
+    root = folder.resolve().parents[1]
+    if not all((root / name).is_file() for name in PAGES):
+        print(f"{root} is no clone of jaxsurr with {', '.join(PAGES)}; run this from one.", file=sys.stderr)
+        return 1
     for name in PAGES:
-        page = folder.resolve().parents[1] / name
+        page = root / name
         before = page.read_text()
         after = written(before, folder)
         if before == after:
