@@ -1,5 +1,6 @@
 """README.md is one page, its code runs, its links resolve, its table of tasks and its commands fit the code."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -103,6 +104,24 @@ def test_links_resolve(name):
         assert not anchor or anchor in anchors(target), link
         if target.suffix == ".png":
             assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def named(name):
+    """What has this name, a module (not imported: commands define flags) or something in one, or None."""
+    module, _, last = name.rpartition(".")
+    return importlib.util.find_spec(name) or getattr(importlib.import_module(module), last, None)
+
+
+def test_the_guide_names_what_there_is():
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    code = [path.read_text() for folder in ("jaxsurr", "tests") for path in (ROOT / folder).rglob("*.py")]
+    for name in re.findall(r"`([^`\s]+)`", text):
+        if "/" in name and "<" not in name:
+            assert (ROOT / name).exists(), name
+        elif re.fullmatch(r"jaxsurr(\.\w+)+", name):
+            assert named(name) is not None, name
+        elif re.fullmatch(r"_?[A-Z][A-Z_]+", name):
+            assert any(re.search(rf"^{name}\b", source, re.MULTILINE) for source in code), name
 
 
 def test_tasks_are_those_of_the_code():

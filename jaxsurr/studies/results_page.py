@@ -46,7 +46,7 @@ def written(text: str, folder: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Writes or checks the pages of the clone that the package lies in; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Writes the figures of the pages from the raw lines.")
     parser.add_argument("--check", action="store_true", help="write nothing, and say which page differs")
     check = parser.parse_args(arguments).check
     folder, status = results_folder(), 0
