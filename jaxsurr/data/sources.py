@@ -90,10 +90,10 @@ def load(
     `[N, L, D]` and of all pixels together for images; features that do not vary in training are 0.
 
     Args:
-      source: `scheme:rest?key=value&key=value`, see `jaxsurr.data`.
+      source: `scheme:rest?key=value&key=value`, see the top of this module.
       seed: of the split, the noise and what is drawn, at least 0.
       kind: 'classes' or 'levels'. By default what the source says (`?kind=`), else 'levels' where levels are asked for,
-        else that of the source.
+        else that of the table above.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: share of the training part, in (0, 1).
       test_fraction: share of all rows, in (0, 1); not used where there is an official test set.
