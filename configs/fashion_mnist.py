@@ -13,12 +13,7 @@ Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of t
 `clean_cnn`: a small convolutional network on the labels as they are. `full`: ResNet-20, for a GPU or TPU.
 Cost on two CPU cores: `noisy_linear` 6 minutes, `clean_linear` 4, `clean_cnn` 25, with `--config.data.limit=12000` 4;
 `full` is meant for an accelerator and was not timed.
-Expect (mean test error of ten seeds for the first, of five for the others): `noisy_linear`, tuned with three trials,
-correlated gradients 0.1586, value fit 0.1592, generalised cross-entropy 0.1595, smoothed metric 0.1608, cross-entropy
-0.1784; `clean_linear`, tuned with four trials, generalised cross-entropy 0.1498, correlated gradients 0.1503,
-cross-entropy 0.1542; `clean_cnn` with 12,000 images, 10,200 of them to train on, label smoothing 0.132, cross-entropy
-0.135, smoothed metric 0.136, correlated gradients 0.137: without noise, and with a model that can fit, there is no
-mismatch to gain from.
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -12,10 +12,7 @@
 each with a --workdir of its own. The photographs show real people: use them for research on losses and metrics only.
 Cost: `cpu` with 5,600 training images 60 to 100 seconds a run on two cores; `full` is meant for an accelerator and was
 not timed.
-Expect: of ten seeds, with three tuning trials, a test PCK of 0.355 for the learned loss, 0.352 for value fit, 0.348 for
-the smoothed metric, 0.345 for wing, 0.331 for L1, 0.328 for the Euclidean distance and for smooth L1, 0.319 for
-UniLoss, 0.309 for LS-ED, 0.258 for the squared error; the first is better than all others. (Of five seeds wing and
-value fit tie.)
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

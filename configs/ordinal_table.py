@@ -13,9 +13,7 @@ The learned loss falls back: the squared EMD that it starts on is trained to its
 Tables of fewer than 2,000 rows: `--config.batch_size=32 --config.epochs=200 --config.warm_epochs=50`.
 Cost: `cpu` 2 seconds a run for 8,000 rows on two cores, 7 for the learned loss, and `linear` the same; `full` was not
 timed.
-Expect: the learned loss alone level with the squared EMD or behind it (0.580 and 0.556 on kinematics, ten seeds); on
-kinematics CORAL and OR-CNN are ahead of both. `linear`: ahead of every conventional loss on kinematics (0.978, squared
-EMD 1.002, cross-entropy 1.374), level with the best on most others (`notebooks/results.ipynb` has ten tables).
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -12,9 +12,7 @@ each with a --workdir of its own. SETTING is one of
 
 Where a metric depends on a threshold, losses are compared with and without one that is tuned on validation.
 Cost: 4 to 11 minutes on one core for a table of 4,000 rows, with the baselines that join.
-Expect: on `abalone_ord` (`at_least=6`, 6 % positive) and `winequality-white` the learned loss ahead of plain
-cross-entropy for F1 and kappa, level with cross-entropy whose threshold is tuned and with losses made for the metric;
-level with cross-entropy for average precision and NDCG; behind the pairwise squared hinge for AUC.
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -5,8 +5,7 @@ parameters with another training batch: the setting for poses in which something
 
 Command: python -m jaxsurr --config=configs/stick_figures.py --workdir=runs/stick_figures
 Cost: about three minutes on two CPU cores.
-Expect: test PCK 0.671 for L1, 0.672 for value fit, 0.667 for the smoothed metric, 0.675 for correlated gradients, whose
-interval against L1 is [0.0009, 0.0082].
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -9,8 +9,7 @@ each with a --workdir of its own. Levels are all the years from the youngest to 
 people: use them for research on losses and metrics only.
 Cost: `cpu` with 6,800 training faces of 48 x 48 20 seconds a run on two cores for a conventional loss, about twice that
 for the learned one and three times with its fall-back; `full` is meant for an accelerator and was not timed.
-Expect (`cpu`, mean test error of ten seeds in years, three tuning trials): OR-CNN 7.09, better than all others; SORD
-7.43, the learned loss with its fall-back 7.56, squared EMD 7.58, the learned loss alone 7.60, ties; cross-entropy 8.16.
+Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,19 @@ def built(tmp_path_factory):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return out, done.stdout + done.stderr
+
+
+def test_the_command_for_contributors_covers_the_public_packages_without_a_warning():
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    command = shlex.split(re.search(r"^python -m pdoc .*$", text, re.MULTILINE)[0])
+    assert command[:7] == ["python", "-m", "pdoc", "-d", "google", "-o", "runs/reference"]
+    assert not [spec for spec in command[7:] if not re.fullmatch(r"[\w.]+", spec)], "a module is named by its name"
+    program = f"from pdoc.extract import walk_specs\nprint(*walk_specs({command[7:]!r}))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    python = [sys.executable, "-W", "error::UserWarning", "-c", program]
+    done = subprocess.run(python, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    packages = {".".join(path.parts[:-1]) for path in MODULES if path.name == "__init__.py"}
+    assert set(done.stdout.split()) >= packages - {"jaxsurr.studies"}
 
 
 def test_no_warning(built):

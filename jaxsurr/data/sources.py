@@ -1,23 +1,8 @@
 """From the name of a data set to its train, validation and test split.
 
-A source is a string `scheme:rest?key=value&key=value`; the values are taken literally.
-
-| source | what it is | keys |
-| --- | --- | --- |
-| `sklearn:digits` | 10 classes, inputs `[N, 64]` | |
-| `sklearn:diabetes` | a response that is cut into levels (8), inputs `[N, 10]` | |
-| `csv:PATH` | a table with a header, see `read_csv`; levels, or lists of rows that have the same value of the column
-`list`, or that are dealt at random (`list_size`) | `target list list_size` |
-| `npz:PATH` | arrays, see `read_npz`; classes, or points where `points` is given | `x y points visible scale names` |
-| `idx:DIR` | the MNIST family, see `read_idx`; classes | |
-| `tfds:NAME` | a set of TensorFlow Datasets, see `read_prepared`; classes, levels, or points | see there |
-| `tfds:utkface` | faces, our own builder, see `builders.Utkface`; ages as levels | `manual_dir size`, and as above |
-| `tfds:lsp_extended` | people, see `builders.LspExtended`; points (`scale=head` for PCKh) | the same |
-| `tfds:ordinal_table` | a csv file, prepared once, see `builders.OrdinalTable`; levels | `file target`, and as above |
-| `synthetic:stick_figures` | drawn figures, see `stick_figures`; points | `n size` |
-
-Every source also takes `kind` and `levels`, which the arguments of `load` overrule, and `at_least`: two classes, 1
-where the target is at least this number, else 0.
+A source is a string `scheme:rest?key=value&key=value`; the values are taken literally. `jaxsurr.data` has the table of
+sources. Every source also takes `kind` and `levels`, which the arguments of `load` overrule, and `at_least`: two
+classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,23 @@
 """Models by name, as pure functions: what a run trains where the user brings no model of their own.
 
-The last layer of each is called "head", so that gradients can be compared in its parameters alone
-(`jaxsurr.bilevel.last_layer`).
+A model of your own is `Model(init, apply)`: `jaxsurr.compare(config, losses, seeds, workdir=..., model=...)` with
+`model.name="own"` trains it.
+
+Bodies: `linear`, `mlp`; of images `cnn`, `unet`, `resnet20`, `resnet20_group_norm`. The last layer of each is called
+"head", so that gradients can be compared in its parameters alone (`jaxsurr.bilevel.last_layer`). Which head a model
+gets follows from the loss that it is trained on (`jaxsurr.losses.HEADS`):
+
+| head | outputs | targets | losses |
+| --- | --- | --- | --- |
+| `logits` | `[B, K]` | classes, levels | most of them |
+| `cumulative` | `[B, K - 1]`, logits of `P(level > k)` | levels | OR-CNN |
+| `coral` | `[B, K - 1]`, one score and K - 1 biases | levels | CORAL, OR-CNN |
+| `conditional` | `[B, K - 1]`, logits of `P(level > k)` given `level >= k` | levels | CORN |
+| `score` | `[B, 1]`, in levels | levels | absolute and squared error |
+| `points` | `[B, J, 2]`, in pixels | keypoints | L1, wing, ... |
+| `densities` | `[B, J, 4]`, mean and log standard deviation | keypoints | residual likelihood |
+| `heatmaps` | `[B, J, size, size]`, read by soft-argmax | keypoints | squared error of heat-maps |
+| `items` | `[B, L]`, a score of each item alone | lists | softmax and logistic loss of lists |
 """
 
 from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Commands that measure what the documentation claims: fidelity of the gradients, cost of a step."""
+"""Commands that measure what the documentation claims, and write its tables from the raw lines (`results_page`)."""
