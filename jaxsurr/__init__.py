@@ -3,17 +3,17 @@
 from typing import Any
 
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
-from jaxsurr.artefact import load, read_card, save
-from jaxsurr.diagnosis import Diagnosis, diagnose
-from jaxsurr.fitting import Fitted, fit
-from jaxsurr.frozen import follow_scale, frozen, pretrained
-from jaxsurr.gap import matched_scale
+from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
+from jaxsurr.diagnosis.diagnose import Diagnosis, diagnose
 from jaxsurr.metrics import Metric, metric
-from jaxsurr.reductions import masked_mean
-from jaxsurr.sampling import sample
-from jaxsurr.smoothing import Smoothed, smoothed_metric
+from jaxsurr.pretraining import Fitted, fit, pretrained
+from jaxsurr.saving.file import load, read_card, save
+from jaxsurr.smoothing.scale import matched_scale
+from jaxsurr.smoothing.smoothed_metric import Smoothed, smoothed_metric
+from jaxsurr.spaces.sampling import sample
 from jaxsurr.surrogates import correlated_gradients
-from jaxsurr.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
+from jaxsurr.surrogates.frozen import follow_scale, frozen
 
 __all__ = [
     "Batch",

@@ -68,7 +68,7 @@ def check_overrides(argv: list[str]) -> None:
     Raises:
       flags.Error: there is such a flag among `argv`.
     """
-    from jaxsurr import checks
+    from jaxsurr.core import checks
     from jaxsurr.training.config import default_config, flatten
 
     known = flatten(default_config())
@@ -153,9 +153,9 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
     from jaxsurr import parallel, processes
+    from jaxsurr.comparison.job import job
     from jaxsurr.training import stopping
     from jaxsurr.training.checking import validate
-    from jaxsurr.training.job import job
     from jaxsurr.training.progress import progress
 
     logging.set_verbosity(logging.WARNING)

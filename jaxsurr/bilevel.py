@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import checks
-from jaxsurr.reductions import count, masked, total
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import count, masked, total
+from jaxsurr.core.types import Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates.baselines import conventional as fixed
-from jaxsurr.types import Array, Batch, Info, PyTree, Surrogate, View
 
 Apply = Callable[[PyTree, Array], Array]
 Part = Callable[[PyTree], tuple[PyTree, Callable[[PyTree], PyTree]]]

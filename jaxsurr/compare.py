@@ -23,7 +23,7 @@ class _Comparison(types.ModuleType):
     """A module that can be called, so that `jaxsurr.compare(...)` compares and `python -m jaxsurr.compare` launches."""
 
     def __call__(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        from jaxsurr.training.comparison import compare
+        from jaxsurr.comparison.runs import compare
 
         return compare(*arguments, **options)
 
@@ -36,8 +36,8 @@ def main(argv: list[str]) -> None:
     from absl import app, flags, logging
 
     from jaxsurr.__main__ import WORKDIR, read_config, sentence, split_losses
+    from jaxsurr.comparison.runs import compare
     from jaxsurr.training import stopping
-    from jaxsurr.training.comparison import compare
     from jaxsurr.training.progress import lines
 
     if len(argv) > 1:

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxsurr import checks
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.processes import HEARTBEAT
-from jaxsurr.types import Array, Batch, PyTree
 
 AXIS = "devices"
 

@@ -20,7 +20,7 @@ import jaxsurr
 from jaxsurr import bilevel, parallel, surrogates
 from jaxsurr.data import Split, batches
 from jaxsurr.models.bodies import batch_norm
-from jaxsurr.networks import mlp
+from jaxsurr.surrogates.families.mlp import mlp
 
 BATCH = 64
 ROWS = 2 * BATCH + 21  # of the third batch 8 devices get 8, 8, 5, 0, ... rows that count, and 2 processes 21 and 0

@@ -14,8 +14,9 @@ import optax
 import pytest
 
 import jaxsurr
-from jaxsurr import artefact, losses, metrics, spaces, surrogates
-from jaxsurr.networks import mlp
+from jaxsurr import losses, metrics, spaces, surrogates
+from jaxsurr.saving import file as artefact
+from jaxsurr.surrogates.families.mlp import mlp
 from jaxsurr.surrogates.plain_options import only_plain
 
 KEY = jax.random.key(0)

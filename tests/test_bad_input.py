@@ -9,7 +9,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import Keypoints, losses, metrics, smoothed_metric, surrogates
-from jaxsurr.smoothing import table_directions
+from jaxsurr.smoothing.smoothed_metric import table_directions
 
 KEY = jax.random.key(0)
 TABLE = table_directions()

@@ -6,9 +6,9 @@ import scipy.optimize
 
 import jaxsurr
 from jaxsurr import metrics, spaces
-from jaxsurr.smoothing import smoothed_metric, table_directions
-from jaxsurr.surrogates.basis import basis_family, non_negative_least_squares
-from jaxsurr.types import View
+from jaxsurr.core.types import View
+from jaxsurr.smoothing.smoothed_metric import smoothed_metric, table_directions
+from jaxsurr.surrogates.families.basis import basis_family, non_negative_least_squares
 
 KEY = jax.random.key(0)
 

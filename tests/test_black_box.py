@@ -17,7 +17,7 @@ import jaxsurr
 from jaxsurr import bilevel, metrics, smoothed_metric, spaces, surrogates
 from jaxsurr.metrics import black_box, own_errors
 from jaxsurr.metrics.host import Host
-from jaxsurr.smoothing import table_directions
+from jaxsurr.smoothing.smoothed_metric import table_directions
 
 KEY = jax.random.key(0)
 LABELS = jnp.arange(16) % 3

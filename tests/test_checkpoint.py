@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsurr import files
+from jaxsurr.core import files
 from jaxsurr.training import manifest
 from jaxsurr.training.checkpoint import Checkpoints
 

@@ -39,7 +39,7 @@ def commands():
 
 FOUND = list(dict.fromkeys(commands()))
 LAUNCHED = [case for case in FOUND if case[1] in ("jaxsurr", "jaxsurr.compare") and case[2] != ("--help",)]
-STUDIES = [case for case in FOUND if case[1].startswith("jaxsurr.studies.")]
+STUDIES = [case for case in FOUND if case[1].startswith("jaxsurr.benchmarks.")]
 
 
 def test_all_commands_are_found():
@@ -98,7 +98,8 @@ IDS = [f"{file}-{number}" for number, (file, *_) in enumerate(LAUNCHED)]
 @pytest.mark.parametrize("case", LAUNCHED, ids=IDS)
 def test_a_documented_command_begins(case, launch, tiny, monkeypatch):
     """Flags, config, data and model fit; what is trained is stopped before it starts."""
-    from jaxsurr.training import comparison, job
+    from jaxsurr.comparison import job
+    from jaxsurr.comparison import runs as comparison
 
     begun = []
 
@@ -221,7 +222,7 @@ SENTENCES = {
 @pytest.fixture
 def begin(launch, monkeypatch):
     """`begin(*arguments)`: a command line that ends where training would begin, with `begun` on standard output."""
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     def begun(config, *args, **options):
         losses = config.losses or (config.loss,)
@@ -278,7 +279,7 @@ def test_no_command_line_ends_in_a_traceback(begin):
 
 
 def test_memory_that_cannot_be_had_is_said(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     for error in (
         MemoryError("Unable to allocate 7 EiB"),
@@ -295,7 +296,7 @@ def test_memory_that_cannot_be_had_is_said(launch, monkeypatch):
 
 
 def test_what_nobody_foresaw_is_said_with_the_way_to_its_origin(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     def broken(*args, **options):
         raise LookupError("lost")

@@ -8,8 +8,9 @@ import pytest
 
 import jaxsurr
 from jaxsurr import data
-from jaxsurr.training import comparison, default_config, update
-from jaxsurr.training.comparison import RESULTS, read_results
+from jaxsurr.comparison import runs as comparison
+from jaxsurr.comparison.runs import RESULTS, read_results
+from jaxsurr.training import default_config, update
 
 
 def tiny(**fields):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxsurr.correlation import Moments, affine, correlate, cosine, moments, pearson, variation
+from jaxsurr.core.moments import Moments, affine, correlate, cosine, moments, pearson, variation
 
 
 @pytest.fixture

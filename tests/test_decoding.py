@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsurr import decoding
+from jaxsurr.metrics import decoding
 
 
 def logits_of(*rows):

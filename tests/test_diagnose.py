@@ -7,8 +7,8 @@ import pytest
 
 import jaxsurr
 from jaxsurr import metrics, report, spaces, surrogates
-from jaxsurr.advice import Symptoms, advise
-from jaxsurr.frozen import shipped
+from jaxsurr.diagnosis.advice import Symptoms, advise
+from jaxsurr.pretraining import shipped
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 96, 5)

@@ -8,7 +8,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import Keypoints, metrics
-from jaxsurr.surrogates.embedding import embedding
+from jaxsurr.surrogates.peers.embedding import embedding
 
 KEY = jax.random.key(0)
 

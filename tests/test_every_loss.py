@@ -7,7 +7,8 @@ import pytest
 
 import jaxsurr
 from jaxsurr import models
-from jaxsurr.training import default_config, epochs, loop, methods, prepare, run, study, update
+from jaxsurr.comparison import study
+from jaxsurr.training import default_config, epochs, loop, methods, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
 
 SETS = {

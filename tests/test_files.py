@@ -10,7 +10,8 @@ import matplotlib.figure
 import pytest
 
 import jaxsurr
-from jaxsurr import files, metrics, report, surrogates
+from jaxsurr import metrics, report, surrogates
+from jaxsurr.core import files
 from jaxsurr.training import records
 
 SURROGATE = surrogates.smoothed(metrics.error_rate)

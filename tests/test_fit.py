@@ -7,9 +7,9 @@ import pytest
 
 import jaxsurr
 from jaxsurr import metrics, spaces, surrogates
-from jaxsurr.fidelity import fidelity
-from jaxsurr.sampling import SAMPLERS
+from jaxsurr.diagnosis.fidelity import fidelity
 from jaxsurr.spaces import SPACES
+from jaxsurr.spaces.sampling import SAMPLERS
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 300, 6)

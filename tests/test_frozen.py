@@ -9,7 +9,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import metrics, spaces, surrogates
-from jaxsurr.frozen import PRETRAINED, file_name, shipped
+from jaxsurr.pretraining.ready import PRETRAINED, file_name, shipped
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 16, 5)

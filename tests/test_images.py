@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxsurr import models
+from jaxsurr.core.images import channels_first
 from jaxsurr.data import Split
 from jaxsurr.data.augment import augmentation
-from jaxsurr.images import channels_first
 from jaxsurr.models.bodies import IMAGES
 
 MOVE = r"reads images \[N, H, W, C\], .* seem to have the channels first.* x\.transpose\(0, 2, 3, 1\)"

@@ -5,7 +5,7 @@ import pytest
 
 from jaxsurr import Keypoints, metrics
 from jaxsurr.surrogates import interpolation
-from jaxsurr.surrogates.interpolation import anchors, interpolated, rewriting
+from jaxsurr.surrogates.peers.interpolation import anchors, interpolated, rewriting
 
 KEY = jax.random.key(0)
 

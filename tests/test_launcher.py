@@ -125,7 +125,7 @@ LISTS = {
 
 
 def test_losses_with_options_on_the_command_line(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     seen = []
     monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
@@ -135,7 +135,7 @@ def test_losses_with_options_on_the_command_line(launch, monkeypatch):
 
 @pytest.mark.parametrize("case", LISTS)
 def test_losses_on_the_command_line(case, launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     seen = []
     monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
@@ -144,7 +144,7 @@ def test_losses_on_the_command_line(case, launch, monkeypatch):
 
 
 def test_one_width_is_a_tuple(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     seen = []
     monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.model.hidden)))
@@ -153,7 +153,7 @@ def test_one_width_is_a_tuple(launch, monkeypatch):
 
 
 def test_a_config_file_with_a_setting_and_an_override(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     seen = []
     monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append((config.seed, config.epochs)))
@@ -177,7 +177,7 @@ def test_another_config_in_the_directory_ends_with_a_sentence(launch):
 
 
 def test_an_interruption_ends_with_a_sentence(launch, monkeypatch):
-    from jaxsurr.training import job
+    from jaxsurr.comparison import job
 
     def interrupted(*args, **options):
         raise KeyboardInterrupt

@@ -8,11 +8,11 @@ import warnings
 import numpy as np
 import pytest
 
+from jaxsurr.comparison.lines import Expected, read_results
+from jaxsurr.comparison.plan import key_of
+from jaxsurr.comparison.results import append
+from jaxsurr.comparison.runs import RESULTS, identity
 from jaxsurr.training import default_config, entries, records, run, update
-from jaxsurr.training.comparison import RESULTS, identity
-from jaxsurr.training.lines import Expected, read_results
-from jaxsurr.training.plan import key_of
-from jaxsurr.training.results import append
 
 CONFIG = update(default_config(), epochs=2, warm_epochs=1, trials=2)
 EXPECTED = Expected(identity(CONFIG), {"cross_entropy": ("error_rate", False), "focal": ("error_rate", False)})

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import jaxsurr
-from jaxsurr.training import default_config, locks, prepare, records, run, study, update
+from jaxsurr.comparison import study
+from jaxsurr.training import default_config, locks, prepare, records, run, update
 
 TINY = {
     "data.limit": 120, "epochs": 2, "warm_epochs": 1, "batch_size": 32, "devices": 1, "surrogate.burn_in": 1,
@@ -128,6 +129,6 @@ def test_of_several_processes_the_first_holds_it_and_the_others_get_to_know(inde
 
 
 def test_the_comparison_can_be_imported_without_fcntl():
-    source = "import sys; sys.modules['fcntl'] = None; import jaxsurr.training.comparison"
+    source = "import sys; sys.modules['fcntl'] = None; import jaxsurr.comparison.runs"
     blocked = "import filelock; " + source  # filelock itself knows how to do without
     subprocess.run([sys.executable, "-c", blocked], env=ENVIRONMENT, check=True)

@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxsurr
 from jaxsurr import bilevel
-from jaxsurr.networks import mlp
+from jaxsurr.surrogates.families.mlp import mlp
 
 STEPS, ROWS, FEATURES, CLASSES = 4, 48, 8, 3
 KEY = jax.random.key(5)

@@ -5,7 +5,8 @@ import optax
 import pytest
 import scipy.special
 
-from jaxsurr import Keypoints, decoding, losses, models
+from jaxsurr import Keypoints, losses, models
+from jaxsurr.metrics import decoding
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (9, 5))
 LABELS = jnp.arange(9) % 5

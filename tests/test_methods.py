@@ -2,8 +2,9 @@ import jax.numpy as jnp
 import pytest
 
 from jaxsurr import losses
-from jaxsurr.settings import parse_spec
-from jaxsurr.training import default_config, methods, tuning, update
+from jaxsurr.comparison import tuning
+from jaxsurr.core.spec import parse_spec
+from jaxsurr.training import default_config, methods, update
 from jaxsurr.training.methods import resolve
 
 

@@ -5,7 +5,8 @@ import pytest
 import sklearn.metrics
 
 import jaxsurr
-from jaxsurr import Keypoints, decoding, metrics, spaces
+from jaxsurr import Keypoints, metrics, spaces
+from jaxsurr.metrics import decoding
 
 
 def class_data(dtype=jnp.float32):

@@ -6,7 +6,8 @@ import optax
 import pytest
 
 import jaxsurr
-from jaxsurr import Batch, Info, bilevel, decoding, models
+from jaxsurr import Batch, Info, bilevel, models
+from jaxsurr.metrics import decoding
 from jaxsurr.models.bodies import batch_norm
 
 KEY = jax.random.key(0)

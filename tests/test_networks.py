@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.networks import mlp
+from jaxsurr.surrogates.families.mlp import mlp
 
 
 def test_mlp_against_numpy():

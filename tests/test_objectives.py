@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxsurr import objectives
-from jaxsurr.correlation import CORRELATIONS, moments
-from jaxsurr.networks import mlp
+from jaxsurr.core.moments import CORRELATIONS, moments
+from jaxsurr.surrogates import objectives
+from jaxsurr.surrogates.families.mlp import mlp
 
 
 @pytest.fixture

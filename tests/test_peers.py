@@ -1,4 +1,4 @@
-"""The cases on which peers are checked (`jaxsurr.studies.peers`)."""
+"""The cases on which peers are checked (`jaxsurr.benchmarks.peers`)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsurr import losses, metrics, models, surrogates
-from jaxsurr.studies import peers
+from jaxsurr.benchmarks import peers
 
 
 @pytest.fixture(scope="module")

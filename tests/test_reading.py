@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import Keypoints, RankedLists, Sequences, decoding, losses, metrics, reading
+from jaxsurr import Keypoints, RankedLists, Sequences, losses, metrics
+from jaxsurr.core import reading
+from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
 
 BATCH, RUBBISH = 5, np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from jaxsurr import Keypoints, metrics
-from jaxsurr.surrogates.relational import average_ranks, relational, soft_ranks, spreading
+from jaxsurr.surrogates.peers.relational import average_ranks, relational, soft_ranks, spreading
 
 KEY = jax.random.key(0)
 

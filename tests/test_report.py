@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from jaxsurr import losses, metrics, report
+from jaxsurr.core.types import Keypoints, Surrogate
 from jaxsurr.report import fields, slices
 from jaxsurr.report.neighbourhood import about, clearest, estimator, noise, steepest
-from jaxsurr.smoothing import smoothed_metric, table_directions
+from jaxsurr.smoothing.smoothed_metric import smoothed_metric, table_directions
 from jaxsurr.surrogates import conventional
-from jaxsurr.types import Keypoints, Surrogate
 
 NAN = float("nan")
 

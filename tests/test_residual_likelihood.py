@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from jaxsurr import Keypoints
-from jaxsurr.surrogates.residual_likelihood import _Flow, residual_likelihood
+from jaxsurr.surrogates.peers.residual_likelihood import _Flow, residual_likelihood
 
 KEY = jax.random.key(0)
 

@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from jaxsurr.studies import results_page, results_rows, results_summaries
+from jaxsurr.benchmarks import results_page, results_rows, results_summaries
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "notebooks" / "results"
@@ -25,7 +25,7 @@ def prose(text):
 @pytest.mark.parametrize("name", results_page.PAGES)
 def test_page_is_what_the_raw_lines_give(name):
     page = (ROOT / name).read_text().replace("\r\n", "\n")
-    assert results_page.written(page, RESULTS) == page, "run: python -m jaxsurr.studies.results_page"
+    assert results_page.written(page, RESULTS) == page, "run: python -m jaxsurr.benchmarks.results_page"
 
 
 def test_every_block_is_on_a_page():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import metrics, set_differences, spaces
-from jaxsurr.smoothing import smoothed_metric
+from jaxsurr import metrics, spaces
+from jaxsurr.smoothing import set_estimators as set_differences
+from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 
 def data(size, classes=2, seed=0):

@@ -9,7 +9,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import metrics, spaces
-from jaxsurr.smoothing import smoothed_metric
+from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

@@ -5,9 +5,9 @@ import pytest
 
 import jaxsurr
 from jaxsurr import metrics
-from jaxsurr.reductions import masked_mean
+from jaxsurr.core.reductions import masked_mean
 from jaxsurr.spaces import class_logits
-from jaxsurr.surrogates.set_value_fit import set_value_fit
+from jaxsurr.surrogates.peers.set_value_fit import set_value_fit
 
 KEY = jax.random.key(0)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from jaxsurr.settings import parse_spec, parse_value
+from jaxsurr.core.spec import parse_spec, parse_value
 
 
 @pytest.mark.parametrize(

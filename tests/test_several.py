@@ -8,8 +8,8 @@ import pytest
 
 import jaxsurr
 from jaxsurr import bilevel, metrics, report, surrogates
+from jaxsurr.benchmarks import trade_off
 from jaxsurr.metrics import error_rate, stack, top_k_error
-from jaxsurr.studies import trade_off
 
 LABELS = jnp.arange(12) % 3
 LOGITS = jax.random.normal(jax.random.key(0), (12, 3)) + jax.nn.one_hot(LABELS, 3)

@@ -6,7 +6,7 @@ import scipy.stats
 
 import jaxsurr
 from jaxsurr import Keypoints, matched_scale, metrics, smoothed_metric, spaces
-from jaxsurr.smoothing import normal_directions, table_directions
+from jaxsurr.smoothing.smoothed_metric import normal_directions, table_directions
 
 KEY = jax.random.key(0)
 MANY = 2**16

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxsurr.training import statistics
+from jaxsurr.comparison import statistics
 
 
 def test_interval_and_p_are_those_of_a_paired_t_test():

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, stopping, study, update
-from jaxsurr.training.comparison import RESULTS, compare, read_results
+from jaxsurr.comparison import study
+from jaxsurr.comparison.runs import RESULTS, compare, read_results
+from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, stopping, update
 from jaxsurr.training.config import as_dict, flatten
 
 SMALL = {
@@ -106,10 +107,12 @@ def test_a_damaged_pause_is_said_and_the_checkpoint_before_it_serves(tmp_path):
 
 def test_what_the_steps_told_is_kept_exactly():
     told = [
-        jaxsurr.bilevel.StepInfo(np.float32(0.1), jaxsurr.types.Info(*np.float32([np.nan, 1 / 3, 0, 1, 2, 3, 1e-45])))
+        jaxsurr.bilevel.StepInfo(
+            np.float32(0.1), jaxsurr.core.types.Info(*np.float32([np.nan, 1 / 3, 0, 1, 2, 3, 1e-45]))
+        )
     ]
     told.append(
-        jaxsurr.bilevel.StepInfo(np.ones(2, np.float64) / 3, jaxsurr.types.Info(*np.ones((7, 2, 3), np.float32)))
+        jaxsurr.bilevel.StepInfo(np.ones(2, np.float64) / 3, jaxsurr.core.types.Info(*np.ones((7, 2, 3), np.float32)))
     )
     found = stopping.from_plain(stopping.plain(told))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(told), strict=True):

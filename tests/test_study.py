@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxsurr.training import default_config, job, study, table, update
+from jaxsurr.comparison import job, study
+from jaxsurr.training import default_config, table, update
 
 CONFIG = {
     "epochs": 2,

@@ -7,7 +7,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import Info, Keypoints, metrics, smoothed_metric, spaces, surrogates
-from jaxsurr.smoothing import table_directions
+from jaxsurr.smoothing.smoothed_metric import table_directions
 
 KEY = jax.random.key(0)
 

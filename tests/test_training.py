@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import files
+from jaxsurr.core import files
 from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, update
 
 SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "checkpoint.every": 2, "devices": 1}

@@ -1,7 +1,7 @@
 import jax
 import numpy
 
-from jaxsurr.versions import versions
+from jaxsurr.core.versions import versions
 
 
 def test_versions_name_what_decides_a_result():

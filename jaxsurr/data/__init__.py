@@ -22,7 +22,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 
 Every source also takes `kind` ("classes" or "levels"), and `levels`, into how many levels numbers are cut; the
 arguments of `load` overrule them. `read_csv`, `read_npz` and `read_idx` say what the files hold, and
-`jaxsurr.data.prepared.read_prepared` what keys `tfds:` takes. `sklearn:diabetes` is cut into 8 levels unless it is said
+`jaxsurr.data.tfds.read_prepared` what keys `tfds:` takes. `sklearn:diabetes` is cut into 8 levels unless it is said
 otherwise.
 
 `scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be changed
@@ -37,8 +37,8 @@ resumed run is the same.
 [16, 16]
 """
 
+from jaxsurr.data.batches import batches, num_batches
 from jaxsurr.data.files import read_csv, read_idx, read_npz
-from jaxsurr.data.pipeline import batches, num_batches
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
 from jaxsurr.data.stick_figures import JOINTS, stick_figures

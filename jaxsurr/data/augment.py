@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxsurr import checks
+from jaxsurr.core import checks
+from jaxsurr.core.images import refuse_channels_first
+from jaxsurr.core.types import Keypoints
 from jaxsurr.data.sources import Split
-from jaxsurr.images import refuse_channels_first
-from jaxsurr.types import Keypoints
 
 CHANCES = 4  # random numbers for a row: crop down and across, flip, rotate
 _DEGREES = 30.0

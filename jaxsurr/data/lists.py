@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxsurr.types import RankedLists
+from jaxsurr.core.types import RankedLists
 
 
 def deal(lists: np.ndarray | int, inputs: np.ndarray, relevance: np.ndarray) -> tuple[np.ndarray, RankedLists]:

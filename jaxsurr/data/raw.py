@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsurr.types import Keypoints, RankedLists
+from jaxsurr.core.types import Keypoints, RankedLists
 
 EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
 _SHOWN = 30  # names in a message

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxsurr.data import coding, splitting
+from jaxsurr.core.spec import parse_value
+from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.data import splitting
+from jaxsurr.data import target_coding as coding
 from jaxsurr.data.files import read_csv, read_idx, read_npz
-from jaxsurr.data.prepared import KEYS, read_prepared
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
-from jaxsurr.settings import parse_value
-from jaxsurr.types import Keypoints, RankedLists
+from jaxsurr.data.tfds import KEYS, read_prepared
 
 KINDS = ("classes", "levels", "points", "lists")
 _EVERY = ("kind", "levels", "at_least")  # keys of every source

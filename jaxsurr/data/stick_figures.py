@@ -5,7 +5,7 @@ Each image shows one person from the front among distractor lines, noise and som
 
 import numpy as np
 
-from jaxsurr.types import Keypoints
+from jaxsurr.core.types import Keypoints
 
 # The order of the Leeds Sports Pose data; left and right as the person sees it.
 JOINTS = (

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 
+from jaxsurr.core.types import Batch
 from jaxsurr.data.augment import CHANCES, augmentation
-from jaxsurr.data.pipeline import check_order, num_batches
+from jaxsurr.data.batches import check_order, num_batches
 from jaxsurr.data.sources import Split
-from jaxsurr.types import Batch
 
 _AUGMENT = 1_000_000_004  # random stream, beside those of the split
 

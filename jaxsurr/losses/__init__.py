@@ -2,16 +2,10 @@
 
 from collections.abc import Callable
 
-from jaxsurr import checks
-from jaxsurr.losses.classification import (
-    cross_entropy,
-    expected_error,
-    focal,
-    generalised_cross_entropy,
-    label_smoothing,
-)
+from jaxsurr.core import checks
+from jaxsurr.losses.classes import cross_entropy, expected_error, focal, generalised_cross_entropy, label_smoothing
 from jaxsurr.losses.keypoints import euclidean, heatmap_mse, l1, mse, smooth_l1, wing
-from jaxsurr.losses.ordinal import (
+from jaxsurr.losses.levels import (
     absolute_error,
     coral,
     corn,
@@ -22,7 +16,7 @@ from jaxsurr.losses.ordinal import (
     squared_emd,
     squared_error,
 )
-from jaxsurr.losses.sets import (
+from jaxsurr.losses.scores import (
     auc_margin,
     list_logistic,
     list_softmax,

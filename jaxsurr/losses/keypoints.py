@@ -8,10 +8,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import checks, options
-from jaxsurr.geometry import mean_over_visible, relative_distance
-from jaxsurr.reading import of_examples, read
-from jaxsurr.types import Array, Keypoints
+from jaxsurr.core import checks, options
+from jaxsurr.core.geometry import mean_over_visible, relative_distance
+from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.types import Array, Keypoints
 
 
 def _mean(of_residual: Callable[[Array], Array], predictions: Array, targets: Keypoints, where: Array | None) -> Array:

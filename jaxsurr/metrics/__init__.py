@@ -1,21 +1,21 @@
 """Metrics as functions of predictions and targets; each knows its name, its direction and its prediction space."""
 
-from jaxsurr import checks
+from jaxsurr.core import checks
+from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics.agreement import quadratic_weighted_kappa
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
 from jaxsurr.metrics.calibration import expected_calibration_error
-from jaxsurr.metrics.classification import error_rate, top_k_error
+from jaxsurr.metrics.classes import error_rate, top_k_error
 from jaxsurr.metrics.confusion import balanced_error, cohen_kappa, f_beta, g_mean, jaccard, matthews_correlation
 from jaxsurr.metrics.host import BlackBoxError, own_errors
 from jaxsurr.metrics.keypoints import normalised_mean_error, pck
+from jaxsurr.metrics.levels import mean_absolute_error, within_one_level
 from jaxsurr.metrics.lists import ndcg, recall_at_k
-from jaxsurr.metrics.ordering import average_precision, roc_auc
-from jaxsurr.metrics.ordinal import mean_absolute_error, within_one_level
-from jaxsurr.metrics.several import stack
+from jaxsurr.metrics.scores import average_precision, roc_auc
+from jaxsurr.metrics.stack import stack
 from jaxsurr.metrics.structured import edit_distance, mean_iou
 from jaxsurr.metrics.words import MEANT
-from jaxsurr.settings import parse_spec
 
 METRICS = {
     m.name: m

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from jaxsurr import decoding
+from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.types import Array
+from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.ordinal import decoded_levels
+from jaxsurr.metrics.levels import decoded_levels
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import level_logits
-from jaxsurr.types import Array
 
 
 @metric(higher_is_better=True, space=level_logits, per_example=False)

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import checks
-from jaxsurr.reading import counted
-from jaxsurr.reductions import masked, masked_mean
+from jaxsurr.core import checks
+from jaxsurr.core.reading import counted
+from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces import generic
-from jaxsurr.types import Array, PyTree, Space
 
 ARRAYS = ("where", "weights", "replacements")
 """Arguments of a metric that are arrays with a row for each example, and cannot be bound."""
@@ -100,7 +100,7 @@ class Metric:
     def replaces(self) -> bool:
         """Whether the function knows `replacements=[B, ...]`: its values `[B]` when each example alone is replaced.
 
-        For a metric of sets that is what makes its gradient cheap to estimate well (`jaxsurr.set_differences`).
+        For a metric of sets this makes its gradient cheap to estimate well (`jaxsurr.smoothing.set_estimators`).
         """
         return "replacements" in inspect.signature(self.function).parameters
 

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import checks, decoding, spaces
+from jaxsurr import spaces
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import wide
+from jaxsurr.core.types import Array, PyTree, Space
+from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric
 from jaxsurr.metrics.host import Host
-from jaxsurr.reductions import wide
-from jaxsurr.types import Array, PyTree, Space
 
 _SPACES = {
     "argmax": spaces.class_logits,

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import options
+from jaxsurr.core import options
+from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import class_logits
-from jaxsurr.types import Array
 
 
 @metric(higher_is_better=False, space=class_logits, per_example=False)

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks, options
+from jaxsurr.core import checks, options
+from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reading import checked, of_set
 from jaxsurr.spaces import class_logits
-from jaxsurr.types import Array
 
 AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsurr.types import PyTree
+from jaxsurr.core.types import PyTree
 
 _numbers = itertools.count()
 _errors: dict[int, Exception] = {}  # the newest errors of black boxes, by the number in their message

@@ -2,12 +2,12 @@
 
 import jax.numpy as jnp
 
-from jaxsurr import options
-from jaxsurr.geometry import mean_over_visible, relative_distance
+from jaxsurr.core import options
+from jaxsurr.core.geometry import mean_over_visible, relative_distance
+from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.types import Array, Keypoints
 from jaxsurr.metrics.base import metric
-from jaxsurr.reading import checked, of_examples
 from jaxsurr.spaces import points_in_plane
-from jaxsurr.types import Array, Keypoints
 
 
 @metric(higher_is_better=True, space=points_in_plane)

@@ -2,13 +2,13 @@
 
 import jax.numpy as jnp
 
-from jaxsurr import checks, options
-from jaxsurr.gains import gains
+from jaxsurr.core import checks, options
+from jaxsurr.core.gains import gains
+from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.types import Array, RankedLists
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import ratio
-from jaxsurr.reading import checked, of_examples
 from jaxsurr.spaces import ranked_lists
-from jaxsurr.types import Array, RankedLists
 
 
 def _ranks(scores: Array, present: Array) -> Array:

@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import options
+from jaxsurr.core import options
+from jaxsurr.core.reading import checked, of_examples, of_set
+from jaxsurr.core.reductions import masked
+from jaxsurr.core.types import Array, Sequences
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.confusion import Counts
 from jaxsurr.metrics.sums import of_sums, ratio
-from jaxsurr.reading import checked, of_examples, of_set
-from jaxsurr.reductions import masked
 from jaxsurr.spaces import pixel_logits, sequence_logits
-from jaxsurr.types import Array, Sequences
 
 
 @metric(higher_is_better=True, space=pixel_logits, per_example=False)

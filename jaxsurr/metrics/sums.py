@@ -9,9 +9,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
-from jaxsurr.reductions import masked, wide
-from jaxsurr.types import Array, PyTree
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import masked, wide
+from jaxsurr.core.types import Array, PyTree
 
 
 def of_sums(

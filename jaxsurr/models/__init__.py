@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 import flax.linen as nn
 
-from jaxsurr import checks
-from jaxsurr.images import refuse_channels_first
+from jaxsurr.core import checks
+from jaxsurr.core.images import refuse_channels_first
+from jaxsurr.core.types import Array, PyTree
 from jaxsurr.models.bodies import BODIES, IMAGES
 from jaxsurr.models.heads import HEADS, Head
-from jaxsurr.types import Array, PyTree
 
 
 class Model(NamedTuple):

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.types import Array
+from jaxsurr.core.types import Array
 
 
 class Linear(nn.Module):

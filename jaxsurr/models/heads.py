@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import decoding
-from jaxsurr.types import Array
+from jaxsurr.core.types import Array
+from jaxsurr.metrics import decoding
 
 _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
 

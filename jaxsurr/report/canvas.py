@@ -8,7 +8,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from jaxsurr import files
+from jaxsurr.core import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxsurr.diagnosis import Diagnosis
+from jaxsurr.diagnosis.diagnose import Diagnosis
 from jaxsurr.report.canvas import blank, line_styles
 
 if TYPE_CHECKING:

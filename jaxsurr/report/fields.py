@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.correlation import correlate, moments
+from jaxsurr.core.moments import correlate, moments
+from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.report.canvas import blank, light_colours
 from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest, subject
-from jaxsurr.types import Array, PyTree, Surrogate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

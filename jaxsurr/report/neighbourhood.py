@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import checks
-from jaxsurr.fidelity import noise
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, PyTree
+from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.smoothing import Smoothed, smoothed_metric
-from jaxsurr.types import Array, PyTree
+from jaxsurr.smoothing.smoothed_metric import Smoothed, smoothed_metric
 
 PAIRS_TO_CHOOSE = 256
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.report.canvas import blank, line_styles
 from jaxsurr.report.neighbourhood import about, estimator, noise, one_of_many, steepest, subject
-from jaxsurr.types import Array, PyTree, Surrogate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

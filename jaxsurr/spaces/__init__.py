@@ -2,9 +2,9 @@
 
 from jaxsurr.spaces.classes import class_logits, named_class_logits
 from jaxsurr.spaces.generic import generic
+from jaxsurr.spaces.keypoints import points_in_plane
 from jaxsurr.spaces.levels import cumulative_logits, level_logits, scores
 from jaxsurr.spaces.lists import ranked_lists
-from jaxsurr.spaces.points import points_in_plane
 from jaxsurr.spaces.scores import binary_scores
 from jaxsurr.spaces.structured import pixel_logits, sequence_logits
 

@@ -10,11 +10,12 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks, losses
+from jaxsurr import losses
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, Pooled, PyTree, Space
 from jaxsurr.spaces.invariance import FAR, LEAST, centred
 from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
 from jaxsurr.spaces.scores import pooled_scores
-from jaxsurr.types import Array, Pooled, PyTree, Space
 
 
 def class_unit(predictions: Array, targets: PyTree) -> Array:

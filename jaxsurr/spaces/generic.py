@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces.invariance import unit_one
-from jaxsurr.types import Array, PyTree, Space
 
 
 def _flat(tree: PyTree, dtype) -> Array:

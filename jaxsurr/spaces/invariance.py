@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxsurr.types import Array, PyTree
+from jaxsurr.core.types import Array, PyTree
 
 FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
 LEAST = 0.1  # of the spread of logits: a head that starts at zero has none, and the gradient is one over it

@@ -8,11 +8,12 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks, losses
+from jaxsurr import losses
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
 from jaxsurr.spaces.invariance import FAR, LEAST, centred, unit_one
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
-from jaxsurr.types import Array, Pooled, Space
 
 
 def _running_logsumexp(array: Array) -> Array:

@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks, losses
-from jaxsurr.absent import cleared
+from jaxsurr import losses
+from jaxsurr.core import checks
+from jaxsurr.core.absent import cleared
+from jaxsurr.core.types import Array, RankedLists, Space
 from jaxsurr.spaces.invariance import LEAST
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
-from jaxsurr.types import Array, RankedLists, Space
 
 
 def _present(targets: RankedLists, dtype) -> Array:

@@ -10,7 +10,7 @@ row the gap has to be as wide in comparison with what lies below it.) Minus infi
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.types import Array
+from jaxsurr.core.types import Array
 
 BEYOND = 500.0
 APART = 20.0

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import checks
-from jaxsurr.reductions import masked, masked_mean
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.invariance import LEAST
-from jaxsurr.types import Array, Pooled, Space
 
 # Places on the scale of scores, in standard deviations about the mean: close together where scores are dense, and far
 # enough out for the tail in which the positives of an imbalanced set lie.

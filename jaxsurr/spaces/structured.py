@@ -2,11 +2,12 @@
 
 import jax.numpy as jnp
 
-from jaxsurr import checks, losses
-from jaxsurr.absent import cleared
+from jaxsurr import losses
+from jaxsurr.core import checks
+from jaxsurr.core.absent import cleared
+from jaxsurr.core.types import Array, Pooled, Sequences, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
-from jaxsurr.types import Array, Pooled, Sequences, Space
 
 # --- pixels -----------------------------------------------------------------------------------------------------------
 

@@ -43,11 +43,11 @@ The other learned losses here are baselines: `value_fit`, `smoothed`, `embedding
 
 from jaxsurr.surrogates.baselines import conventional, smoothed, value_fit
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
-from jaxsurr.surrogates.embedding import embedding
-from jaxsurr.surrogates.interpolation import interpolation
-from jaxsurr.surrogates.relational import relational
-from jaxsurr.surrogates.residual_likelihood import residual_likelihood
-from jaxsurr.surrogates.set_value_fit import set_value_fit
+from jaxsurr.surrogates.peers.embedding import embedding
+from jaxsurr.surrogates.peers.interpolation import interpolation
+from jaxsurr.surrogates.peers.relational import relational
+from jaxsurr.surrogates.peers.residual_likelihood import residual_likelihood
+from jaxsurr.surrogates.peers.set_value_fit import set_value_fit
 from jaxsurr.surrogates.state import SurrogateState
 
 METHODS = {

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.absent import cleared
+from jaxsurr.core.absent import cleared
+from jaxsurr.core.reductions import filled, masked, masked_mean
+from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.metrics.base import as_metric, output_shape
-from jaxsurr.reductions import filled, masked, masked_mean
-from jaxsurr.smoothing import (
+from jaxsurr.smoothing.smoothed_metric import (
     check_options,
     normal_directions,
     prepared,
@@ -20,10 +21,9 @@ from jaxsurr.smoothing import (
     table_directions,
 )
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
-from jaxsurr.surrogates.described import described
+from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.surrogates.state import first_spread, settling
-from jaxsurr.types import Array, PyTree, Space, Surrogate
 
 
 def _without_what_is_absent(predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:

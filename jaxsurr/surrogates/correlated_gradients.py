@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import checks
-from jaxsurr.correlation import affine, correlate
+from jaxsurr.core import checks
+from jaxsurr.core.moments import affine, correlate
+from jaxsurr.core.reductions import count, masked, masked_mean, total
+from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
-from jaxsurr.networks import Network, mlp
-from jaxsurr.objectives import check_kind, value_fit
-from jaxsurr.reductions import count, masked, masked_mean, total
-from jaxsurr.set_differences import GROUP_SIZE, check_estimator
-from jaxsurr.smoothing import (
+from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
+from jaxsurr.smoothing.smoothed_metric import (
     check_options,
     normal_directions,
     prepared,
@@ -22,14 +21,15 @@ from jaxsurr.smoothing import (
     smoothing_scale,
     table_directions,
 )
-from jaxsurr.surrogates.basis import basis_family
-from jaxsurr.surrogates.described import described
-from jaxsurr.surrogates.family import Family, Problem, to_parameters
-from jaxsurr.surrogates.network import network_family
-from jaxsurr.surrogates.set_network import set_network_family
+from jaxsurr.surrogates.description import described
+from jaxsurr.surrogates.families.base import Family, Problem, to_parameters
+from jaxsurr.surrogates.families.basis import basis_family
+from jaxsurr.surrogates.families.deep_set import set_network_family
+from jaxsurr.surrogates.families.mlp import Network, mlp
+from jaxsurr.surrogates.families.network import network_family
+from jaxsurr.surrogates.objectives import check_kind, value_fit
 from jaxsurr.surrogates.sound import of_sound_batches
 from jaxsurr.surrogates.state import SurrogateState, calibration, first_spread, running, settling
-from jaxsurr.types import Array, Info, PyTree, Space, Surrogate, View
 
 FAMILIES = ("network", "additive", "basis", "kernel")
 OBJECTIVES = ("predictions", "parameters")

@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 
-from jaxsurr.sampling import SAMPLERS, sample
 from jaxsurr.spaces import SPACES
+from jaxsurr.spaces.sampling import SAMPLERS, sample
 
 _WORDS = {
     int: "a whole number", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",

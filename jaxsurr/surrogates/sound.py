@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsurr import checks
-from jaxsurr.reductions import total
-from jaxsurr.types import Array, Info, PyTree, Surrogate
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import total
+from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 
 NOTHING = Info(*(jnp.nan,) * (len(Info._fields) - 1))
 """The `Info` of an update that tells nothing, and skips nothing."""

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxsurr.reductions import masked_mean
-from jaxsurr.types import Array, PyTree
+from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.types import Array, PyTree
 
 
 class SurrogateState(NamedTuple):

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from jaxsurr import checks, metrics
+from jaxsurr import metrics
+from jaxsurr.core import checks
+from jaxsurr.core.spec import parse_spec
 from jaxsurr.data.augment import parse_augment
-from jaxsurr.decoding import DECODERS
-from jaxsurr.settings import parse_spec
+from jaxsurr.metrics.decoding import DECODERS
 from jaxsurr.training.config import check_values, default_config, flatten, update
 from jaxsurr.training.methods import resolve
 

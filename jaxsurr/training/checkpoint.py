@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsurr.core.types import PyTree
 from jaxsurr.training import manifest
-from jaxsurr.types import PyTree
 
 _FULL = "No space left on device"
 _LEAST = 2**16  # bytes that the smallest checkpoint takes beside its arrays

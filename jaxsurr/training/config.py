@@ -4,8 +4,9 @@ import json
 import math
 from typing import Any
 
-from jaxsurr import checks, losses, models, surrogates
-from jaxsurr.correlation import CORRELATIONS
+from jaxsurr import losses, models, surrogates
+from jaxsurr.core import checks
+from jaxsurr.core.moments import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
 
 # By name, with options of their own.

@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxsurr.training import records
-from jaxsurr.training.plan import key_of
 
 SEAL = "sha256"
 FIELDS = {"loss": str, "seed": int, "metric": str, "higher_is_better": bool, "history": list, "config": dict}
 LINE = {"key": str, "purpose": str, "setting": str, "diverged": bool}
+
+
+def key_of(purpose: str, loss: str, seed: int) -> str:
+    """What a run is known by: "tune" or "run", the loss and the seed."""
+    return f"{purpose} | {loss} | seed {seed}"
 
 
 def sealed(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import bilevel
+from jaxsurr.core.types import Batch, Surrogate
 from jaxsurr.data import Split
 from jaxsurr.metrics import Metric
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, set_rates
-from jaxsurr.types import Batch, Surrogate
 
 Event = dict[str, Any]
 _READ, _MATCHED, _PREDICTED = 16384, 2048, 512  # training rows to read, to match a scale on, and rows at once

@@ -9,8 +9,8 @@ Each run has read the test split at its own best epoch; what the other one found
 from collections.abc import Callable
 from typing import Any
 
+from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics import Metric
-from jaxsurr.settings import parse_spec
 from jaxsurr.training.config import update
 from jaxsurr.training.epochs import better
 from jaxsurr.training.methods import resolve, spell

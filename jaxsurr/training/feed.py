@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core.types import Array, Batch
 from jaxsurr.data import Split, batches, stream
 from jaxsurr.parallel import Executor
-from jaxsurr.types import Array, Batch
 
 RESIDENT_BYTES = 2**30
 """Sets up to this size are kept on every device; larger ones are streamed."""

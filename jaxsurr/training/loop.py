@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsurr.core.versions import versions
 from jaxsurr.data import Data, Split, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
@@ -22,7 +23,6 @@ from jaxsurr.training.fallback import decide
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.one_run import Run
 from jaxsurr.training.program import Program, build, compares_parameters
-from jaxsurr.versions import versions
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
 

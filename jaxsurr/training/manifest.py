@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 
-from jaxsurr import files
+from jaxsurr.core import files
 from jaxsurr.training import records
 
 NAME = "sha256.json"

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from jaxsurr import metrics, models
+from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.settings import parse_spec
 from jaxsurr.training.methods import HEADS, KINDS, Method, spell
 
 

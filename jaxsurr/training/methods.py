@@ -10,8 +10,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxsurr import checks, losses, models, surrogates
-from jaxsurr.settings import parse_spec
+from jaxsurr import losses, models, surrogates
+from jaxsurr.core import checks
+from jaxsurr.core.spec import parse_spec
+from jaxsurr.core.types import Surrogate
 from jaxsurr.training.config import (
     CONVENTIONAL,
     LEARNED,
@@ -23,7 +25,6 @@ from jaxsurr.training.config import (
     update,
     warm_epochs,
 )
-from jaxsurr.types import Surrogate
 
 KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
 HEADS = losses.HEADS | {"residual_likelihood": ("densities",)}

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import parallel
+from jaxsurr.core.types import Batch
 from jaxsurr.data import Split, batches, num_batches
 from jaxsurr.training import records, stopping, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
@@ -31,7 +32,6 @@ from jaxsurr.training.events import TensorBoard
 from jaxsurr.training.feed import feed
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import compares_parameters
-from jaxsurr.types import Batch
 
 
 class Run:

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
+from jaxsurr.core.spec import parse_spec
+from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
-from jaxsurr.gap import matched_scale
 from jaxsurr.metrics import Metric
-from jaxsurr.settings import parse_spec
+from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.feed import gather
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, resolve, spell
-from jaxsurr.types import Surrogate
 
 RATES = ("learning_rate", "weight_decay")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxsurr import files
+from jaxsurr.core import files
 from jaxsurr.training.config import as_dict, default_config, flatten
 
 DEEPEST = 20  # of JSON

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data, Split
 from jaxsurr.metrics import own_errors
 from jaxsurr.training.epochs import (
@@ -34,7 +35,6 @@ from jaxsurr.training.loop import hold_out
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, compares_parameters
 from jaxsurr.training.stopping import Stop, Stopped, never
-from jaxsurr.types import PyTree
 
 DENSE = ("linear", "mlp")
 MOST = 8  # runs of a group: more of them gain little, and all are lost where their process is killed

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.bilevel import StepInfo
+from jaxsurr.core.types import Info
 from jaxsurr.processes import Processes
-from jaxsurr.types import Info
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE = 5.0  # seconds from the signal to the next point at which a run can be saved; after them it ends without

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import spaces
+from jaxsurr.core.types import Array
 from jaxsurr.metrics import Metric
-from jaxsurr.types import Array
 
 _CANDIDATES = 101
 

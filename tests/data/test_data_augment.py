@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass
 
+from jaxsurr.core.types import Keypoints
 from jaxsurr.data import JOINTS, Split, stick_figures
 from jaxsurr.data.augment import augmentation, parse_augment
-from jaxsurr.types import Keypoints
 
 STILL = 0.5  # neither moves nor mirrors nor turns
 

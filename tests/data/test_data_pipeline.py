@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from jaxsurr.core.types import Keypoints
 from jaxsurr.data import Split, batches, num_batches
-from jaxsurr.types import Keypoints
 
 
 def numbered(n):

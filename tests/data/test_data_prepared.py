@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from jaxsurr.data import JOINTS, DataWarning, load, read_idx
-from jaxsurr.data.prepared import read_prepared
+from jaxsurr.data.tfds import read_prepared
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datasets")
 epath = pytest.importorskip("etils.epath", reason="needs etils, which comes with tensorflow-datasets")

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
+from jaxsurr.core.types import Keypoints
 from jaxsurr.data import load
-from jaxsurr.types import Keypoints
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

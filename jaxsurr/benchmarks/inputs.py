@@ -1,0 +1,219 @@
+"""Generated inputs of every prediction space: ties, constants, extremes, one class, garbage in all that does not count.
+
+An input is described by a `Recipe`, which makes the same input whenever it is needed. A new prediction space gets a
+maker in `MAKERS` and four shapes in `SHAPES`; a test says so where one is missing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+
+DTYPES = ("float32", "bfloat16", "float16")
+PREDICTIONS = ("ordinary", "tied", "constant", "small", "large", "mixed", "ruled_out")
+TARGETS = ("mixed", "first", "last")
+MASKS = ("none", "all", "some", "one", "garbage")
+
+# [B, ...] of predictions: one example, two outputs, odd sizes.
+SHAPES = {
+    "class_logits": ((1, 2), (2, 3), (5, 4), (8, 10)),
+    "level_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
+    "cumulative_logits": ((1, 1), (2, 3), (5, 2), (8, 5)),
+    "points_in_plane": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
+    "scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
+    "binary_scores": ((1,), (2,), (5,), (8,)),
+    "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
+    "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
+    "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
+    "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
+    "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
+}
+TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
+"""In place of `SHAPES["class_logits"]`, for metrics that order examples of two classes."""
+
+
+class Recipe(NamedTuple):
+    """What an input is made from.
+
+    Attributes:
+      shape: of the predictions, one of `SHAPES`.
+      dtype: one of `DTYPES`.
+      predictions: one of `PREDICTIONS`: "tied" has many equal values, "mixed" some of every size; in "ruled_out" some
+        classes (never the true one) or items have a logit of -1e4, -1e9 or minus infinity.
+      targets: one of `TARGETS`: all kinds, or all examples alike.
+      mask: one of `MASKS`: "none" of the examples counts, "all", "some", "one", or, for "garbage", some, with NaN,
+        infinities and labels out of range in all that does not count: the other examples, points that are not visible,
+        places without an item, ignored pixels, tokens beyond the length.
+      seed: of everything else.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    predictions: str
+    targets: str
+    mask: str
+    seed: int
+
+
+def _labels(generator: np.random.Generator, recipe: Recipe, count: int) -> np.ndarray:
+    batch = recipe.shape[0]
+    if recipe.targets == "mixed":
+        return generator.integers(0, count, batch).astype(np.int32)
+    return np.full(batch, 0 if recipe.targets == "first" else count - 1, np.int32)
+
+
+def _keypoints(generator: np.random.Generator, recipe: Recipe) -> Keypoints:
+    batch, joints = recipe.shape[:2]
+    visible = generator.integers(0, 2, (batch, joints)).astype(np.float32)
+    if recipe.targets != "mixed":
+        visible[:] = recipe.targets == "last"
+    points = np.round(generator.normal(0, 20, (batch, joints, 2))).astype(np.float32)
+    return Keypoints(points, visible, np.exp(generator.uniform(0, 4, batch)).astype(np.float32))
+
+
+def _arrays(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    values = np.round(generator.normal(0, 2, recipe.shape)).astype(np.float32)
+    return values if recipe.targets == "mixed" else np.full_like(values, values.flat[0])
+
+
+def _lists(generator: np.random.Generator, recipe: Recipe) -> RankedLists:
+    relevance = generator.integers(0, 4, recipe.shape).astype(np.float32)
+    if recipe.targets != "mixed":
+        relevance[:] = recipe.targets == "last"
+    return RankedLists(relevance, generator.integers(0, 2, recipe.shape).astype(np.float32))
+
+
+def _pixels(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    """Classes of pixels, -1 where one is ignored."""
+    classes = recipe.shape[-1]
+    if recipe.targets == "mixed":
+        return generator.integers(-1, classes, recipe.shape[:3]).astype(np.int32)
+    return np.full(recipe.shape[:3], 0 if recipe.targets == "first" else classes - 1, np.int32)
+
+
+def _sequences(generator: np.random.Generator, recipe: Recipe) -> Sequences:
+    batch, room = recipe.shape[0], 4
+    lengths = {"first": np.zeros(batch), "last": np.full(batch, room)}.get(recipe.targets)
+    lengths = generator.integers(0, room + 1, batch) if lengths is None else lengths
+    tokens = generator.integers(0, recipe.shape[-1], (batch, room))
+    return Sequences(tokens.astype(np.int32), lengths.astype(np.int32))
+
+
+MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
+    "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
+    "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
+    "cumulative_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1] + 1),
+    "points_in_plane": _keypoints,
+    "scores": lambda generator, recipe: _labels(generator, recipe, 4),
+    "binary_scores": lambda generator, recipe: _labels(generator, recipe, 2),
+    "ranked_lists": _lists,
+    "pixel_logits": _pixels,
+    "sequence_logits": _sequences,
+    "generic": _arrays,
+    "heatmaps": _keypoints,
+}
+"""Targets for predictions of `recipe.shape`, by name of the prediction space."""
+
+
+def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> np.ndarray:
+    shape = recipe.shape
+    kinds = {
+        "ordinary": lambda: generator.normal(0, 3, shape),
+        "tied": lambda: generator.integers(-1, 2, shape) * 1.0,
+        "constant": lambda: np.full(shape, generator.normal()),
+        "small": lambda: generator.normal(0, 1e-6, shape) * (generator.random(shape) < 0.8),
+        "large": lambda: generator.uniform(-1, 1, shape) * largest,
+    }
+    if recipe.predictions != "mixed":
+        return kinds.get(recipe.predictions, kinds["ordinary"])()
+    return np.choose(generator.integers(0, len(kinds), shape), [make() for make in kinds.values()])
+
+
+def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
+    """Puts standard masking values into some classes other than the true one, or into some items of lists."""
+    if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
+        return
+    lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
+    out = generator.random(values.shape) < 0.4
+    if space != "ranked_lists":
+        out &= np.arange(values.shape[-1]) != np.asarray(targets)[..., None]
+    values[out] = generator.choice(lowest, int(out.sum()))
+
+
+def absent(space: str, targets: Any) -> np.ndarray | None:
+    """What of an example's predictions does not count, by their leading axes, or None where all of it does."""
+    if isinstance(targets, Keypoints):
+        return targets.visible == 0
+    if isinstance(targets, RankedLists):
+        return targets.items == 0
+    return targets < 0 if space == "pixel_logits" else None
+
+
+def _fill(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, where: Any, clean: bool) -> Any:
+    """Targets with garbage, or with zeros if `clean`, in all that does not count; `values` are changed in place."""
+
+    def some(array: np.ndarray, chosen: Any, *garbage: float, sound: float = 0) -> np.ndarray:
+        array, chosen = array.copy(), np.broadcast_to(chosen, array.shape)
+        array[chosen] = sound if clean else generator.choice(garbage, int(chosen.sum())).astype(array.dtype)
+        return array
+
+    odd, labels = (np.nan, np.inf, -np.inf), (-1, 255, 2**31 - 1, -(2**31))
+    nothing = absent(space, targets)
+    gone = ~where if nothing is None else ~where.reshape(-1, *[1] * (nothing.ndim - 1)) | nothing
+    values[...] = some(values, gone.reshape(*gone.shape, *[1] * (values.ndim - gone.ndim)), *odd)
+    if isinstance(targets, Keypoints):
+        visible = some(targets.visible, ~where[:, None], *odd)
+        unseen = ~where | np.all(targets.visible == 0, axis=1)
+        return Keypoints(
+            some(targets.points, gone[..., None], *odd), visible, some(targets.scale, unseen, 0, -1, *odd, sound=1)
+        )
+    if isinstance(targets, RankedLists):
+        return RankedLists(some(targets.relevance, gone, *odd, -1), some(targets.items, ~where[:, None], *odd))
+    if isinstance(targets, Sequences):
+        beyond = np.arange(targets.tokens.shape[1])[None] >= targets.lengths[:, None]
+        return Sequences(
+            some(targets.tokens, beyond | ~where[:, None], *labels), some(targets.lengths, ~where, -5, 100)
+        )
+    rows = ~where.reshape(-1, *[1] * (targets.ndim - 1))
+    return some(targets, rows, *(odd if np.issubdtype(targets.dtype, np.floating) else labels))
+
+
+def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> tuple[np.ndarray, Any, np.ndarray]:
+    """Predictions, targets and mask of a recipe.
+
+    Args:
+      space: name of the prediction space.
+      recipe: what to make.
+      largest: size of finite predictions (they are finite in any dtype).
+      clean: zeros where the recipe puts garbage into what does not count.
+
+    Raises:
+      KeyError: the space has no maker.
+    """
+    generator = np.random.default_rng(recipe.seed)
+    dtype = jnp.dtype(recipe.dtype)
+    targets = MAKERS[space](generator, recipe)
+    values = _values(generator, recipe, min(largest, float(jnp.finfo(dtype).max) / 4))
+    if recipe.predictions == "ruled_out":
+        _ruled_out(generator, space, values, targets, dtype)
+    batch = recipe.shape[0]
+    where = {
+        "none": np.zeros(batch, bool),
+        "all": np.ones(batch, bool),
+        "one": np.arange(batch) == generator.integers(batch),
+    }.get(recipe.mask, generator.random(batch) < 0.6)
+    if recipe.mask == "garbage":
+        targets = _fill(generator, space, values, targets, where, clean)
+    with np.errstate(over="ignore"):
+        return values.astype(dtype), targets, where
+
+
+def draw(
+    generator: np.random.Generator, shape: tuple[int, ...], dtype: str, predictions: Sequence[str] = PREDICTIONS
+) -> Recipe:
+    """A recipe of a shape and a dtype at random."""
+    words = (str(generator.choice(known)) for known in (predictions, TARGETS, MASKS))
+    return Recipe(shape, dtype, *words, int(generator.integers(2**31)))

@@ -1,0 +1,151 @@
+"""Tables and sentences of the results page on what is no comparison of losses on data, as Markdown, from raw lines.
+
+A block is a function of the results' folder; `results_page` writes it between the markers of its name.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxsurr.benchmarks import results_rows as rows
+from jaxsurr.benchmarks.results_words import label
+from jaxsurr.comparison import statistics
+from jaxsurr.pretraining import PRETRAINED, shipped
+from jaxsurr.report import summary_table
+
+
+def fidelity(folder: Path) -> str:
+    """Cosine of learned and reference gradients on held-out predictions."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for line in rows.lines_of(folder / "fidelity.jsonl"):
+        method = line["method"].removeprefix("correlated gradients, ")
+        found.setdefault(line["metric"], {}).setdefault(method, []).append(line["gradient"])
+        found[line["metric"]].setdefault("ceiling", []).append(line["ceiling"])
+    return summary_table(
+        [{"metric": metric, **{m: f"{np.mean(v):.3f}" for m, v in row.items()}} for metric, row in found.items()]
+    )
+
+
+def ready_losses(folder: Path) -> str:
+    """Fidelity of the losses that come with the library, as their files say."""
+    table = []
+    for name in PRETRAINED:
+        measured = shipped(name)[2]["card"]["fidelity"]
+        cells = [f"{one['size']}: {one['gradient']:.3f} / {one['ceiling']:.3f}" for one in measured]
+        table.append({"loss": f"`{name}`", "classes, levels or points: cosine / ceiling": ", ".join(cells)})
+    return summary_table(table)
+
+
+def set_sizes(folder: Path) -> str:
+    """Fidelity of gradients of F1 by the size of the set."""
+    found: dict[int, dict[str, Any]] = {}
+    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
+        if line["metric"] == "f_beta" and line["classes"] == 2:
+            found.setdefault(line["size"], {})[line["what"]] = line
+    unit = found[128]["network"]["seconds"]
+    return summary_table(
+        [
+            {
+                "examples in the set": size,
+                "each example alone": f"{of['replace']['cosine']:.2f}",
+                "groups of 32": f"{of['groups']['cosine']:.2f}",
+                "all at once": f"{of['whole']['cosine']:.2f}",
+                "learned": f"{of['network']['cosine']:.2f}",
+                "time of an update, ratio": f"{of['network']['seconds'] / unit:.1f}",
+                "its memory": f"{of['network']['MiB']:.1f} MiB",
+            }
+            for size, of in sorted(found.items())
+        ]
+    )
+
+
+def set_classes(folder: Path) -> str:
+    """The same for macro F1, by the number of classes."""
+    found: dict[int, dict[str, Any]] = {}
+    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
+        if line["metric"] == "f_beta" and line["classes"] > 2 and line["size"] == 512:
+            found.setdefault(line["classes"], {})[line["what"]] = line
+    unit = found[10]["network"]["seconds"]
+    return summary_table(
+        [
+            {
+                "classes": classes,
+                "each example alone": f"{of['replace']['cosine']:.2f}",
+                "learned": f"{of['network']['cosine']:.2f}",
+                "time of an update, ratio": f"{of['network']['seconds'] / unit:.0f}",
+                "its memory": f"{of['network']['MiB']:.0f} MiB",
+            }
+            for classes, of in sorted(found.items())
+        ]
+    )
+
+
+def own_ground(folder: Path) -> str:
+    """Learned losses of others on cases of the kind on which their authors report success."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for line in rows.lines_of(folder / "peers.jsonl"):
+        found.setdefault(line["case"], {}).setdefault(line["loss"], {})[line["seed"]] = line["test"]
+    table = []
+    for case, losses in found.items():
+        reference = "before" if "before" in losses else "cross_entropy"
+        for loss, values in losses.items():
+            name, comma, note = loss.partition(", ")
+            row = {
+                "case": case,
+                "loss": f"{label(name)}{comma}{note}",
+                "mean error": f"{np.mean(list(values.values())):.3f}",
+            }
+            row["lowest to highest"] = f"{min(values.values()):.3f} to {max(values.values()):.3f}"
+            row["difference to"], row["95 % t interval"], row["verdict"] = label(reference), "", ""
+            if loss != reference:
+                difference = np.array([values[seed] - losses[reference][seed] for seed in sorted(values)])
+                paired = statistics.paired(difference, higher_is_better=False)
+                row["95 % t interval"], row["verdict"] = rows.interval(paired), paired["verdict"]
+            table.append(row)
+    return summary_table(table)
+
+
+def generated_inputs(folder: Path) -> str:
+    """How many generated inputs failed."""
+    lines = rows.lines_of(folder / "properties.jsonl")
+    inputs, failures = (sum(line[key] for line in lines) for key in ("inputs", "failures"))
+    refused = sum("refused" in line for line in lines)
+    return (
+        f"{len(lines)} pairs of a metric or a surrogate with a metric, {inputs:,} generated inputs: {failures} gave a "
+        f"value or a gradient that is not finite. {refused} pairs are refused in a sentence."
+    )
+
+
+def instrument(folder: Path) -> str:
+    """Planted comparisons, and a comparison that is killed."""
+    found = {line["check"]: line for line in rows.lines_of(folder / "planted.jsonl")}
+    same, law, better = (found[check] for check in ("same formula", "same law", "known advantage"))
+    kills = rows.lines_of(folder / "kills.jsonl")[0]
+    table = (
+        "the same `table.csv` as an undisturbed one" if kills["same table"] else "another table than an undisturbed one"
+    )
+    return "\n".join(
+        [
+            f"- Two losses that are the same function: {same['tie']} of {same['comparisons']} comparisons tie.",
+            f"- Cross-entropy against itself with other seeds: {law['better'] + law['worse']} of {law['comparisons']} "
+            f"comparisons are won or lost; intervals of 95 % let one expect {0.05 * law['comparisons']:.0f}.",
+            f"- A loss that is known to be better: it wins {better['better']} of {better['comparisons']}.",
+            f"- A comparison of {kills['runs']} runs, killed {kills['killed']} times at random moments: "
+            f"{kills['twice']} runs were made twice, and it ends with {table}.",
+        ]
+    )
+
+
+def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
+    """What runs cost: CPU minutes, and of how many runs. Runs on a GPU are left out."""
+    seconds = [line["seconds"] for line in lines if line.get("platform", "cpu") == "cpu"]
+    return f"{max(1, round(sum(seconds) / 60))} ({len(seconds)} runs)"
+
+
+BLOCKS = {
+    block.__name__: block
+    for block in (fidelity, ready_losses, set_sizes, set_classes, own_ground, generated_inputs, instrument)
+}
+"""The blocks of this file by their names."""

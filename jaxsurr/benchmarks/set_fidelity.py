@@ -1,0 +1,151 @@
+"""Fidelity of gradients of set metrics by the size of the set, and what they cost by size and number of classes.
+
+  python -m jaxsurr.benchmarks.set_fidelity --out=set_fidelity.jsonl
+  python -m jaxsurr.benchmarks.set_fidelity --sizes=8,32,128,512,2048,4096 --classes=2,10,100,1000 --out=FILE
+
+Predictions are drawn afresh for every set: normal logits, the true class one ahead, classes of unequal frequency (of
+two, a tenth is positive). Each estimator, and each surrogate after its updates, is compared on unseen sets
+with a reference gradient of many pairs. Time is the median over updates after the first; memory is what XLA plans as
+temporary for one update. A line a measurement.
+"""
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr import surrogates
+from jaxsurr.core.moments import cosine, moments
+from jaxsurr.core.types import Array
+from jaxsurr.metrics import Metric, get
+from jaxsurr.report import summary_table
+from jaxsurr.smoothing.smoothed_metric import smoothed_metric
+
+SCALE = 0.15
+ESTIMATORS = ("replace", "groups", "whole")
+FAMILIES = ("network", "additive")
+
+
+def draw(key: Array, size: int, classes: int) -> tuple[Array, Array]:
+    """Logits and labels of one set."""
+    of_labels, of_noise = jax.random.split(key)
+    frequency = jnp.array([0.9, 0.1]) if classes == 2 else jnp.arange(1.0, classes + 1)
+    labels = jax.random.categorical(of_labels, jnp.log(frequency), shape=(size,))
+    return jax.random.normal(of_noise, (size, classes)) + jax.nn.one_hot(labels, classes), labels
+
+
+def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> list[Array]:
+    """The gradient of the smoothed metric at each set, from many pairs of the estimator that has the least noise."""
+
+    @jax.jit
+    def reference(key, logits, labels):
+        return smoothed_metric(metric, logits, labels, key=key, scale=SCALE, num_pairs=pairs, chunk_size=64).gradient
+
+    return [reference(jax.random.key(20 + number), *one) for number, one in enumerate(sets)]
+
+
+def of_sets(gradient: Callable[..., Array], sets: list[tuple[Array, Array]], goals: list[Array]) -> float:
+    """Mean cosine with the goals of `gradient(key, logits, labels)`; sets on which the metric is flat do not count."""
+    found = []
+    for number, ((logits, labels), goal) in enumerate(zip(sets, goals, strict=True)):
+        if float(jnp.sum(goal**2)) > 0:
+            found.append(float(cosine(moments(gradient(jax.random.key(number), logits, labels), goal))))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def costs(function: Callable, *args: Any, repeats: int = 5) -> tuple[Callable, dict[str, float]]:
+    """The function compiled for these arguments, its median seconds, and its temporary memory in MiB."""
+    compiled = jax.jit(function).lower(*args).compile()
+    jax.block_until_ready(compiled(*args))
+    seconds = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        jax.block_until_ready(compiled(*args))
+        seconds.append(time.perf_counter() - begun)
+    memory = compiled.memory_analysis()
+    megabytes = float("nan") if memory is None else memory.temp_size_in_bytes / 2**20
+    return compiled, {"seconds": float(np.median(seconds)), "MiB": megabytes}
+
+
+def measure(
+    spec: str, size: int, classes: int, *, pairs: int, reference_pairs: int, updates: int, held_out: int, seed: int
+) -> list[dict[str, Any]]:
+    """Cosines and costs of all estimators and families for sets of one size.
+
+    Args:
+      spec: of the metric.
+      size, classes: of the sets.
+      pairs: of each estimate, and of each update of a surrogate.
+      reference_pairs: of the reference.
+      updates: of each surrogate, each on a new set.
+      held_out: sets on which gradients are compared.
+      seed: of everything.
+    """
+    metric, key = get(spec), jax.random.key(seed)
+    shape = {"metric": metric.name, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
+    sets = [draw(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
+    goals, rows = references(metric, sets, reference_pairs), []
+    for estimator in ESTIMATORS:
+
+        def estimate(key, logits, labels, estimator=estimator):
+            options = dict(scale=SCALE, num_pairs=pairs, estimator=estimator)
+            return smoothed_metric(metric, logits, labels, key=key, **options).gradient
+
+        compiled, cost = costs(estimate, key, *sets[0])
+        rows.append({**shape, "what": estimator, "updates": 0, "cosine": of_sets(compiled, sets, goals), **cost})
+    for family in FAMILIES if updates else ():
+        surrogate = surrogates.correlated_gradients(metric, family=family, num_pairs=pairs, relative_scale=SCALE)
+        state = surrogate.init(key, *sets[0])
+
+        def update(state, key, surrogate=surrogate):
+            return surrogate.update(state, key, *draw(jax.random.fold_in(key, 0), size, classes))[0]
+
+        step, cost = costs(update, state, key)
+        for number in range(updates):
+            state = step(state, jax.random.fold_in(key, number))
+        slope = jax.jit(jax.grad(lambda logits, labels, s=surrogate, state=state: s.loss(state, logits, labels)))
+        found = of_sets(lambda key, z, y, slope=slope: metric.sign * slope(z, y), sets, goals)
+        rows.append({**shape, "what": family, "updates": updates, "cosine": found, **cost})
+    return rows
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> None:
+    """Measures every combination, and prints a table of each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--metrics", default="f_beta", help="Set metrics; those of two classes are left out for more.")
+    parser.add_argument("--sizes", type=numbers, default=[8, 64, 512], help="Examples in a set.")
+    parser.add_argument("--classes", type=numbers, default=[2], help="Numbers of classes.")
+    parser.add_argument("--pairs", type=int, default=16, help="Antithetic pairs of an estimate.")
+    parser.add_argument("--reference_pairs", type=int, default=512, help="Antithetic pairs of the reference.")
+    parser.add_argument("--updates", type=int, default=200, help="Updates of each surrogate; 0 leaves surrogates out.")
+    parser.add_argument("--held_out", type=int, default=4, help="Sets on which gradients are compared.")
+    parser.add_argument("--seeds", type=int, default=1, help="Repetitions.")
+    parser.add_argument("--out", help="A JSON-lines file to add each measurement to.")
+    options = parser.parse_args()
+    device = jax.devices()[0].device_kind
+    shared = {name: getattr(options, name) for name in ("pairs", "reference_pairs", "updates", "held_out")}
+    for spec, classes, size, seed in itertools.product(
+        options.metrics.split(","), options.classes, options.sizes, range(options.seeds)
+    ):
+        if classes > 2 and spec in ("roc_auc", "average_precision"):
+            continue
+        rows = measure(spec, size, classes, seed=seed, **shared)
+        if options.out:
+            with open(options.out, "a") as file:
+                file.writelines(json.dumps({**row, "device": device}) + "\n" for row in rows)
+        print(summary_table(rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Types, checks and small functions that two packages below `surrogates` need."""

@@ -1,0 +1,334 @@
+"""Checks of what a user hands in. Each raises an error in words.
+
+Checks of shapes and dtypes work while tracing. Values of traced arrays cannot be seen: where a check of targets reads
+values, it refuses concrete ones that are out of range, and of traced ones returns in which examples they are, `[B]`, so
+that what is computed from them can be NaN (`jaxsurr.core.reading`). It returns None where all is known to be well.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.core.types import Array, Keypoints, RankedLists, Sequences
+
+
+def is_concrete(tree: Any) -> bool:
+    """Whether no leaf of `tree` is being traced, so that values can be looked at."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
+    """A clause that names the known word nearest to `name`, by what is `meant` by it or by its letters, and all."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    if meant and plain in meant:
+        hint = f"{meant[plain]}. "
+    return f"{hint}Known: {', '.join(known)}."
+
+
+def floating(predictions: Any, ndim: int | None = None, axes: str = "", advice: str = "") -> None:
+    """Refuses predictions that are not a floating-point array with at least one example and, if given, `ndim` axes."""
+    if not hasattr(predictions, "dtype"):
+        raise TypeError(f"predictions must be an array, got {type(predictions).__name__}.")
+    if not jnp.issubdtype(predictions.dtype, jnp.floating):
+        raise TypeError(
+            f"predictions must have a floating dtype (they are perturbed and differentiated), got {predictions.dtype}."
+        )
+    if predictions.ndim == 0 or (ndim is not None and predictions.ndim != ndim):
+        raise ValueError(f"predictions must have shape {axes or '[B, ...]'}, got {list(predictions.shape)}.{advice}")
+    if predictions.shape[0] == 0:
+        raise ValueError("predictions hold no example: the batch is empty. Pass at least one.")
+
+
+def integer_labels(predictions: Any, targets: Any, what: str) -> None:
+    """Refuses targets that are not one integer for each row of `predictions`."""
+    if not hasattr(targets, "dtype"):
+        raise TypeError(f"targets must be an integer array of {what}, got {type(targets).__name__}.")
+    one_hot = targets.ndim == 2 and targets.shape == predictions.shape and targets.shape[1] > 1
+    advice = " They look like one-hot labels: pass targets.argmax(axis=-1)." if one_hot else ""
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        if targets.dtype == jnp.bool_ and not one_hot:
+            advice = " Pass targets.astype(int), by which False is 0 and True is 1."
+        raise TypeError(f"targets must be integers ({what}), got dtype {targets.dtype}.{advice}")
+    if targets.shape != predictions.shape[:1]:
+        raise ValueError(
+            f"targets must hold one of the {what} for each row of predictions, shape [{predictions.shape[0]}], "
+            f"got {list(targets.shape)}.{advice}"
+        )
+
+
+def labels_in_range(targets: Any, count: int, what: str) -> Array | None:
+    """Refuses labels outside 0 .. count - 1; of traced ones returns which are, `[B]`."""
+    if not is_concrete(targets):
+        return _outside(targets, count)
+    values = np.asarray(targets)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= count:
+        raise ValueError(
+            f"targets must be {what} from 0 to {count - 1}, as predictions have room for {count}, "
+            f"got values from {low} to {high}. Shift the labels, give the model more outputs, or leave examples "
+            "without a label out by where=."
+        )
+    return None
+
+
+def _outside(labels: Array, count: int) -> Array:
+    """Where integers of any dtype are outside 0 .. count - 1."""
+    return (labels < 0) | (labels > min(count - 1, int(jnp.iinfo(labels.dtype).max)))
+
+
+def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = False) -> Array | None:
+    """Refuses predictions that are not `[B, K]` floats, and targets that are not `[B]` integers from 0 to K - 1.
+
+    With `cumulative` predictions are `[B, K - 1]`, a logit of P(level > k) for each threshold.
+    """
+    axes = f"[B, K - 1], logits of P({what} > k)" if cumulative else f"[B, K], logits of K {what}"
+    advice = (
+        " Each token or pixel of [B, T, K] is an example: pass predictions.reshape(-1, K) and targets.reshape(-1), "
+        "with where= to leave out what only fills up."
+    )
+    floating(predictions, 2, axes, advice * (getattr(predictions, "ndim", 0) > 2))
+    count = predictions.shape[1] + cumulative
+    if count < 2:
+        advice = ""
+        if predictions.shape[1] == 1 and what == "classes":
+            advice = (
+                " Of one logit of the class 1 make two: jnp.concatenate([jnp.zeros_like(z), z], axis=1). Metrics and "
+                "losses that read scores, such as f_beta, roc_auc and soft_f_beta, take it as [B] too: z[:, 0]."
+            )
+        raise ValueError(
+            f"predictions must have room for at least 2 {what}, got shape {list(predictions.shape)}.{advice}"
+        )
+    integer_labels(predictions, targets, what)
+    return labels_in_range(targets, count, what)
+
+
+def decided(predictions: Any, targets: Any) -> Array | None:
+    """Refuses what is neither `[B, K]` logits of classes nor `[B]` scores of the class 1, with labels that fit."""
+    if getattr(predictions, "ndim", None) != 1:
+        return labelled(predictions, targets, "classes")
+    floating(predictions)
+    integer_labels(predictions, targets, "classes")
+    return labels_in_range(targets, 2, "classes")
+
+
+def of_two_classes(predictions: Any, targets: Any) -> Array | None:
+    """Refuses what is neither `[B]` scores of the class 1 nor `[B, 2]` logits, with labels of 0 and 1."""
+    wrong = decided(predictions, targets)
+    if predictions.ndim == 2 and predictions.shape[1] != 2:
+        raise ValueError(
+            f"predictions must be of two classes, scores [B] or logits [B, 2], got {list(predictions.shape)}."
+        )
+    return wrong
+
+
+def scored(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not `[B, 1]` floats, one score each, and targets that are not `[B]` integers."""
+    floating(predictions, 2, "[B, 1], one score in levels")
+    if predictions.shape[1] != 1:
+        raise ValueError(f"predictions must have shape [B, 1], one score in levels, got {list(predictions.shape)}.")
+    integer_labels(predictions, targets, "levels")
+
+
+def pointed(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, J, 2]` floats, and targets that are not `Keypoints` that fit them."""
+    floating(predictions, 3, "[B, J, 2], (x, y) of J points")
+    if predictions.shape[2] != 2:
+        raise ValueError(f"predictions must have shape [B, J, 2], (x, y) of J points, got {list(predictions.shape)}.")
+    return keypoints(predictions, targets)
+
+
+def heatmaps(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, J, H, W]` floats, and targets that are not `Keypoints` that fit them."""
+    floating(predictions, 4, "[B, J, H, W], a heat-map of each of J points")
+    return keypoints(predictions, targets)
+
+
+def keypoints(predictions: Any, targets: Any) -> Array | None:
+    """Refuses targets that are not `Keypoints` which fit predictions `[B, J, ...]`.
+
+    Neither points that are not visible need be numbers, nor the scale of an example without a visible point.
+    """
+    batch, joints = predictions.shape[:2]
+    _fields(targets, Keypoints, {"points": (batch, joints, 2), "visible": (batch, joints), "scale": (batch,)})
+    library = np if is_concrete(targets) else jnp
+    points, visible, scale = (library.asarray(leaf) for leaf in targets)
+    visible = visible > 0
+    unscaled = library.any(visible, axis=1) & ~((scale > 0) & library.isfinite(scale))
+    unplaced = visible & ~library.all(library.isfinite(points), axis=2)
+    if library is jnp:
+        return unscaled | jnp.any(unplaced, axis=1)
+    if unscaled.any():
+        raise ValueError(
+            "targets.scale must be positive and finite wherever a point is visible: it is the length that errors are "
+            f"divided by; got {scale[unscaled][0]} in example {int(np.argmax(unscaled))}."
+        )
+    if unplaced.any():
+        index = tuple(int(i) for i in np.argwhere(unplaced)[0])
+        raise ValueError(
+            f"targets.points hold {points[index].tolist()} at {index}, where visible says that there is a point. Let "
+            "visible be 0 where points are not known."
+        )
+    return None
+
+
+def _fields(targets: Any, kind: type, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuses targets that are not of a kind whose arrays have these shapes."""
+    if not isinstance(targets, kind):
+        raise TypeError(
+            f"targets must be jaxsurr.{kind.__name__}({', '.join(kind._fields)}), got {type(targets).__name__}."
+        )
+    for name, shape in shapes.items():
+        got = jnp.shape(getattr(targets, name))
+        if got != shape:
+            raise ValueError(f"targets.{name} must have shape {list(shape)} to fit predictions, got {list(got)}.")
+
+
+def lists(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, L]` floats, and targets that are not `RankedLists` that fit them."""
+    floating(predictions, 2, "[B, L], scores of L items")
+    if predictions.shape[1] == 0:
+        raise ValueError("predictions have shape [B, 0]: the lists have no room for an item.")
+    _fields(targets, RankedLists, {"relevance": predictions.shape, "items": predictions.shape})
+    library = np if is_concrete(targets) else jnp
+    relevance, items = (library.asarray(leaf) for leaf in targets)
+    wrong = (items > 0) & ~((relevance >= 0) & library.isfinite(relevance))
+    if library is jnp:
+        return jnp.any(wrong, axis=1)
+    if wrong.any():
+        raise ValueError(
+            "targets.relevance must be at least 0 and finite, no NaN, wherever there is an item, got "
+            f"{relevance[wrong][0]}."
+        )
+    return None
+
+
+def pixels(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, H, W, K]` floats, and targets that are not `[B, H, W]` integers below K."""
+    floating(predictions, 4, "[B, H, W, K], logits of K classes for each pixel")
+    if not hasattr(targets, "dtype") or not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise TypeError(f"targets must be integers (classes), got {getattr(targets, 'dtype', type(targets).__name__)}.")
+    if targets.shape != predictions.shape[:3] or 0 in predictions.shape:
+        raise ValueError(
+            f"targets must hold a class for each pixel, shape {list(predictions.shape[:3])}, got {list(targets.shape)}."
+        )
+    count = predictions.shape[3]
+    if not is_concrete(targets):
+        return jnp.any((targets >= 0) & _outside(targets, count), axis=(1, 2))
+    if int(np.max(np.asarray(targets))) >= count:
+        raise ValueError(
+            f"targets must be classes from 0 to {count - 1}, or negative where a pixel is ignored, got "
+            f"{int(np.max(np.asarray(targets)))}. Give the model more outputs, or mark what to ignore by -1."
+        )
+    return None
+
+
+def sequences(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, T, K]` floats, and targets that are not `Sequences` that fit them."""
+    floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
+    if 0 in predictions.shape:
+        raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
+    longest = np.shape(getattr(targets, "tokens", None))[-1:]
+    _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
+    if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
+        raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")
+    count = predictions.shape[2]
+    library = np if is_concrete(targets) else jnp
+    tokens, lengths = (library.asarray(leaf) for leaf in targets)
+    misfit = _outside(lengths, longest[0] + 1)
+    within = library.arange(longest[0], dtype=np.int32)[None] < lengths[:, None].astype(np.int32)
+    unknown = within & _outside(tokens, count)
+    if library is jnp:
+        return misfit | jnp.any(unknown, axis=1)
+    if misfit.any():
+        raise ValueError(f"targets.lengths must lie between 0 and {longest[0]}, the room that targets.tokens have.")
+    if unknown.any():
+        raise ValueError(
+            f"targets.tokens must be tokens from 0 to {count - 1}, as predictions have room for {count}, got "
+            f"{int(tokens[unknown][0])}. Give the model more outputs, or shorten targets.lengths."
+        )
+    return None
+
+
+def weights(values: Any, batch: int) -> None:
+    """Refuses weights of examples that are not `[B]` finite numbers of at least 0."""
+    if values is None:
+        return
+    if jnp.shape(values) != (batch,):
+        raise ValueError(f"weights must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
+    if is_concrete(values) and not np.all((np.asarray(values) >= 0) & np.isfinite(np.asarray(values))):
+        raise ValueError("weights must be finite numbers of at least 0.")
+
+
+def mask(where: Any, batch: int) -> None:
+    """Refuses a mask that is not `[B]` booleans."""
+    if where is None:
+        return
+    if jnp.shape(where) != (batch,):
+        raise ValueError(f"where must be a boolean mask of shape [{batch}], got {list(jnp.shape(where))}.")
+    if jnp.asarray(where).dtype != jnp.bool_:
+        raise TypeError(f"where must be boolean (True: the example counts), got dtype {jnp.asarray(where).dtype}.")
+
+
+def finite(predictions: Any, name: str = "predictions") -> None:
+    """Refuses NaN and infinities; passes over traced arrays, whose values cannot be seen."""
+    if not is_concrete(predictions):
+        return
+    bad = ~np.isfinite(np.asarray(predictions, np.float32))
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} hold {int(bad.sum())} values that are NaN or infinite, the first at index {index}. "
+            "The model has probably diverged: lower its learning rate, or clip its gradients."
+        )
+
+
+def not_ruled_out(logits: Any, has_share: Any) -> None:
+    """Refuses logits of minus infinity where the target has a share; passes over traced ones."""
+    if not is_concrete((logits, has_share)):
+        return
+    bad = np.asarray(has_share) & (np.asarray(logits) == -np.inf)
+    if bad.any():
+        raise ValueError(
+            f"predictions rule a class out, -inf at index {tuple(int(i) for i in np.argwhere(bad)[0])}, to which this "
+            "loss gives a share of the target: it would be infinite. Use a finite logit, as -1e4, or a loss that reads "
+            "the true class only, as cross_entropy."
+        )
+
+
+def positive_integer(value: Any, name: str) -> None:
+    """Refuses anything but a whole number of at least one."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+
+
+def typed_key(key: Any, name: str = "key") -> None:
+    """Refuses anything but one typed key, as `jax.random.key(0)` makes it."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+        if number:
+            got = f"the number {key}: pass jax.random.key({key})"
+        elif dtype is not None and np.issubdtype(dtype, np.integer):
+            got = (
+                f"an array of {dtype} of shape {list(np.shape(key))}: make it by jax.random.key(0) in place of "
+                "jax.random.PRNGKey(0), or pass jax.random.wrap_key_data(key)"
+            )
+        else:
+            got = f"{type(key).__name__}: pass jax.random.key(0)"
+        raise TypeError(f"{name} must be a typed random key, got {got}.")
+    if jnp.shape(key) != ():
+        raise ValueError(f"{name} must be one key, got an array of keys of shape {list(jnp.shape(key))}: pass key[0].")
+
+
+def one_of(value: Any, name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> None:
+    """Refuses a word that is not among the known ones; of other words for them it says which are `meant`."""
+    known = tuple(known)
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} is {value!r}, which is unknown; {nearest(str(value), known, meant)}")

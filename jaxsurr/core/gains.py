@@ -1,0 +1,30 @@
+"""Gains of the items of ranked lists."""
+
+import jax.numpy as jnp
+
+from jaxsurr.core.types import Array
+
+_LARGEST = 100  # 2^100 times a million items is still a float32
+
+
+def gains(relevance: Array) -> Array:
+    """`2^relevance - 1`, up to a factor for each list, which is 1 below a relevance of 101.
+
+    What reads gains is a ratio of them. Where relevance is counts, of plays or clicks, the powers themselves would be
+    infinite; there the factor is a power of two.
+
+    Args:
+      relevance: `[B, L]` float of at least 0, 0 where there is no item.
+
+    Returns:
+      `[B, L]`, finite and at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> gains(jnp.array([[2.0, 1.0, 0.0]])).tolist()
+    [[3.0, 1.0, 0.0]]
+    >>> large = gains(jnp.array([[1000.0, 999.0, 0.0]]))
+    >>> (large / large.max()).tolist()
+    [[1.0, 0.5, 0.0]]
+    """
+    shift = jnp.maximum(jnp.floor(jnp.max(relevance, axis=-1, keepdims=True)) - _LARGEST, 0)
+    return jnp.exp2(relevance - shift) - jnp.exp2(-shift)

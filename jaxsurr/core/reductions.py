@@ -1,0 +1,101 @@
+"""Reductions over the examples of a batch, by mask and across devices."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core.types import Array, PyTree
+
+
+def masked(values: Array, where: Array | None) -> Array:
+    """`values` with the rows where `where` is False set to 0, so that neither they nor their gradients count.
+
+    Args:
+      values: `[B, ...]`.
+      where: `[B]` bool, or None for all.
+    """
+    if where is None:
+        return values
+    return jnp.where(
+        jnp.reshape(where, where.shape + (1,) * (values.ndim - where.ndim)), values, jnp.zeros((), values.dtype)
+    )
+
+
+def wide(dtype) -> type:
+    """The dtype in which numbers of a dtype are computed with: single precision, or double where they have it."""
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
+
+
+def widened(values: Array) -> Array:
+    """`values` in at least single precision; gradients come back in their own, cut off at its largest number.
+
+    The gradient of a metric that is smoothed on a tiny scale is large, and would be infinite as a float16.
+    """
+    if values.dtype != jnp.float16:  # bfloat16 has the range of float32
+        return values.astype(wide(values.dtype))
+    largest = jnp.finfo(jnp.float16).max
+
+    @jax.custom_vjp
+    def cast(halves):
+        return halves.astype(jnp.float32)
+
+    def back(_, cotangent):
+        return (jnp.clip(cotangent, -largest, largest).astype(jnp.float16),)
+
+    cast.defvjp(lambda halves: (cast(halves), None), back)
+    return cast(values)
+
+
+def filled(tree: PyTree, where: Array | None) -> PyTree:
+    """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held.
+
+    Where no row counts all are 0. Leaves that have other rows than `where` are left as they are.
+    """
+    if where is None:
+        return tree
+    where = jnp.asarray(where)
+    first = where & (jnp.arange(len(where)) == jnp.argmax(where))
+
+    def rows(mask, leaf):
+        return jnp.reshape(mask, mask.shape + (1,) * (leaf.ndim - 1))
+
+    def one(leaf):
+        if jnp.shape(leaf)[:1] != where.shape:
+            return leaf
+        leaf = jnp.asarray(leaf)
+        # A sum, as an index would have to be gathered from whichever device has the row.
+        chosen = jnp.where(rows(first, leaf), leaf, jnp.zeros((), leaf.dtype))
+        chosen = jnp.any(chosen, axis=0) if leaf.dtype == jnp.bool_ else jnp.sum(chosen, axis=0, dtype=leaf.dtype)
+        return jnp.where(rows(where, leaf), leaf, chosen[None])
+
+    return jax.tree.map(one, tree)
+
+
+def total(values, axis_name: str | None = None):
+    """Sum over devices of each leaf (as it is, where there is no `axis_name`)."""
+    return values if axis_name is None else jax.lax.psum(values, axis_name)
+
+
+def count(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
+    """Number of examples that count, over all devices: a scalar float."""
+    local = jnp.float32(batch) if where is None else jnp.sum(where, dtype=jnp.float32)
+    return total(local, axis_name)
+
+
+def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | None = None) -> Array:
+    """Mean over the examples that count; 0 where none does, and a NaN of an example that counts stays a NaN.
+
+    Args:
+      values: `[B, ...]`.
+      where: `[B]` bool, or None for all.
+      axis_name: also over the devices of this `jax.pmap` axis.
+
+    Returns:
+      `[...]`.
+
+    >>> import jax.numpy as jnp
+    >>> float(masked_mean(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
+    2.0
+    """
+    number = count(where, values.shape[0], axis_name)
+    dtype = wide(values.dtype)  # half precision cannot count to a thousand
+    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)

@@ -1,0 +1,194 @@
+"""The types that the parts of jaxsurr pass to each other.
+
+A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of arrays whose leading axis
+runs over the examples of a batch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+__all__ = ["Batch", "Info", "Keypoints", "Space", "Surrogate", "View"]  # what the reference describes
+
+Array = jax.Array
+PyTree = Any
+
+
+class Keypoints(NamedTuple):
+    """Targets of pose estimation: where the points are, which can be seen, and how large the subject is.
+
+    Attributes:
+      points: `[B, J, 2]` float, (x, y) of J points, in the unit of the predictions.
+      visible: `[B, J]` float or bool, 1 where the point is annotated. Other points count nowhere.
+      scale: `[B]` float > 0, the length that errors are divided by (torso, head or inter-ocular distance), in the
+        same unit as `points`.
+    """
+
+    points: Array
+    visible: Array
+    scale: Array
+
+
+class RankedLists(NamedTuple):
+    """Targets of lists that are to be ordered by score.
+
+    Attributes:
+      relevance: `[B, L]` float or integer of at least 0, how good each item of a list is.
+      items: `[B, L]` float or bool, 1 where there is an item; lists of fewer than L items are filled up with zeros.
+    """
+
+    relevance: Array
+    items: Array
+
+
+class Sequences(NamedTuple):
+    """Targets that are sequences of tokens.
+
+    Attributes:
+      tokens: `[B, U]` integers.
+      lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
+    """
+
+    tokens: Array
+    lengths: Array
+
+
+class Batch(NamedTuple):
+    """Examples that are taken together.
+
+    Attributes:
+      inputs: `[B, ...]`, what the model reads.
+      targets: a pytree of arrays with leading axis B, what the metric reads.
+      where: `[B]` bool, False for rows that only fill the batch up, or None where every row counts.
+    """
+
+    inputs: Array
+    targets: PyTree
+    where: Array | None = None
+
+
+class View(NamedTuple):
+    """Predictions that a model makes on some examples, and the way back to its parameters.
+
+    Attributes:
+      predictions: `[B, ...]`.
+      targets: what the metric reads.
+      where: `[B]` bool, or None.
+      pullback: `cotangent [B, ...] -> pytree like the parameters`, as `jax.vjp` returns it, or None where only
+        predictions are known.
+    """
+
+    predictions: Array
+    targets: PyTree
+    where: Array | None = None
+    pullback: Callable[[Array], PyTree] | None = None
+
+
+class Pooled(NamedTuple):
+    """What a set network reads of the examples of a set, before it pools over examples and items.
+
+    Attributes:
+      features: `[B, I, G, F]`, of item i of an example in group g: a class, a threshold, a place on the scale of
+        scores. A network pools each group over all examples and only then mixes groups.
+      marks: `[B, I, G, Q]` in [0, 1], what the targets say, as whether the class is the true one.
+      weights: `[B, I]`, of the items of an example, which sum to 1.
+      positions: `[G, E]`, what tells one group from another.
+      share: how large a pooled mark typically is, 1 over the number of classes where groups are classes.
+    """
+
+    features: Array
+    marks: Array
+    weights: Array
+    positions: Array
+    share: float = 1.0
+
+
+class Space(NamedTuple):
+    """What may be perturbed in a prediction, and what a surrogate reads of it.
+
+    Attributes:
+      name: for messages and tables.
+      unit: `(predictions, targets) -> array` that broadcasts against `predictions`: the length of one unit of noise,
+        0 for coordinates that the metric does not read.
+      spread: `(predictions, targets) -> [B]`, the squared size of each prediction (in units), whose mean over the
+        batch is the square of the spread that the smoothing scale is a share of.
+      project: `(gradient) -> gradient`, drops the part of an estimated gradient along the space's invariances, where
+        the true gradient is zero and the estimate is noise.
+      features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, what a surrogate network reads of the I items
+        of an example, and the items' weights in the example's value.
+      ramps: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`, larger
+        where the prediction is better; the basis family places its bounded monotone atoms on them.
+      reach: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
+      losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
+      check: `(predictions, targets) -> None`, raises a `ValueError` or `TypeError` in words where shapes or dtypes do
+        not fit; it looks at shapes only and so works while tracing.
+      pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
+      clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
+        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.absent.cleared`.
+      ruled_out: `(predictions, targets) -> bool`, like predictions: what a mask as -1e9 rules out (a class, an item).
+        Such entries have no unit and no part in the spread. None: nothing is.
+      least: the root of the least spread that the smoothing scale is a share of.
+    """
+
+    name: str
+    unit: Callable[[Array, PyTree], Array]
+    spread: Callable[[Array, PyTree], Array]
+    project: Callable[[Array], Array]
+    features: Callable[[Array, PyTree, Array], tuple[Array, Array]]
+    ramps: Callable[[Array, PyTree, Array], tuple[Array, Array]]
+    reach: tuple[float, float]
+    losses: Callable[[Array, PyTree, Array], Array]
+    check: Callable[[Array, PyTree], None]
+    pooled: Callable[[Array, PyTree, Array, Array | None], Pooled] | None = None
+    clear: Callable[[Array, PyTree], tuple[Array, PyTree]] | None = None
+    ruled_out: Callable[[Array, PyTree], Array] | None = None
+    least: float = 1e-4
+
+
+class Info(NamedTuple):
+    """What to watch while a surrogate is learned. All are scalars, or `[M]` where M metrics are learned at once.
+
+    Attributes:
+      value_error: mean squared error between surrogate and smoothed metric over the variance of the smoothed metric;
+        1 is no better than a constant.
+      gradient_correlation: between the surrogate's gradient and the estimate of the metric's, over all coordinates of
+        the batch, in [-1, 1].
+      ceiling: what `gradient_correlation` would be for the true gradient, given the noise of this estimate, in
+        [0, 1]; NaN for a single pair, which cannot tell. `gradient_correlation / ceiling` estimates the correlation
+        with the true gradient.
+      metric: mean smoothed metric of the batch, in the metric's own direction.
+      flat: share of the examples whose estimated gradient is exactly zero, in [0, 1].
+      scale: the smoothing scale in use.
+      calibration: the factor that gives the surrogate's gradient the metric's size.
+      skipped: 1 where the update left the surrogate as it was, since a number of the batch, of the metric, or of what
+        was learned from them was NaN or infinite (the rest of the info is NaN then), else 0.
+    """
+
+    value_error: Array
+    gradient_correlation: Array
+    ceiling: Array
+    metric: Array
+    flat: Array
+    scale: Array
+    calibration: Array
+    skipped: Array | float = 0.0
+
+
+class Surrogate(NamedTuple):
+    """A loss that is learned: three pure functions.
+
+    Attributes:
+      init: `(key, predictions, targets, where=None) -> state`, a pytree.
+      loss: `(state, predictions, targets, where=None, *, axis_name=None) -> [B]` (`[]` for a metric of sets, over this
+        device's examples; a trailing `[M]` for several metrics), differentiable in `predictions`; lower is better
+        whatever the metric's direction.
+      update: `(state, key, predictions, targets, where=None, *, ...) -> (state, Info)`, one step of learning.
+      settings: what the surrogate is, as plain data: method, metric, space and options; `jaxsurr.save` needs them.
+        None for a surrogate that does not say.
+    """
+
+    init: Callable[..., PyTree]
+    loss: Callable[..., Array]
+    update: Callable[..., tuple[PyTree, Info]]
+    settings: Mapping[str, Any] | None = None

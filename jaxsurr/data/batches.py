@@ -1,0 +1,118 @@
+"""Batches of a split, in an order that is a pure function of seed and epoch."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from jaxsurr.core.types import Batch
+from jaxsurr.data.sources import Split
+
+
+def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
+    """Count the batches that `batches` gives in an epoch.
+
+    `floor(N / batch_size)`, or `ceil(N / batch_size)` with `partial`.
+
+    Args:
+      split: inputs and targets with N rows.
+      batch_size: rows of a global batch, at least 1.
+      partial: whether the last, incomplete batch counts.
+
+    Returns:
+      The number of batches, the same on every process.
+
+    Raises:
+      ValueError: `batch_size` is below 1, the split has no rows, or fewer than one whole batch without `partial`.
+
+    >>> split = Split(np.zeros((10, 2), np.float32), np.zeros(10, np.int32))
+    >>> num_batches(split, 4), num_batches(split, 4, partial=True)
+    (2, 3)
+    """
+    rows = len(split.inputs)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if rows == 0:
+        raise ValueError("the split has no rows, so there are no batches")
+    if rows < batch_size and not partial:
+        raise ValueError(
+            f"the split has {rows} rows, which is less than one batch of {batch_size}; use a batch_size of at most "
+            f"{rows}, or partial=True to fill the batch up with rows that do not count"
+        )
+    return -(-rows // batch_size) if partial else rows // batch_size
+
+
+def check_order(
+    split: Split, batch_size: int, seed: int | None, epoch: int, process_index: int, process_count: int
+) -> None:
+    """Refuse arguments of `batches` in words, see there."""
+    rows = len(split.inputs)
+    for leaf in jax.tree.leaves(split.targets):
+        if len(leaf) != rows:
+            raise ValueError(f"targets must have as many rows as inputs, {rows}; one of their arrays has {len(leaf)}")
+    if process_count < 1 or not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index must be in [0, process_count), got process_index={process_index} and "
+            f"process_count={process_count}"
+        )
+    if batch_size % process_count:
+        raise ValueError(
+            f"batch_size={batch_size} is the global batch and must be a multiple of the {process_count} processes; "
+            f"use {batch_size - batch_size % process_count or process_count} or another multiple of {process_count}"
+        )
+    if epoch < 0 or (seed is not None and seed < 0):
+        raise ValueError(f"seed and epoch must be at least 0, got seed={seed} and epoch={epoch}")
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    epoch: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    partial: bool = False,
+) -> Iterator[Batch]:
+    """Iterate over one epoch of a split.
+
+    With a seed, row i of the epoch is `np.random.default_rng([seed, epoch]).permutation(N)[i]`, so that a run that
+    stopped goes on with the same order. Each process gets its contiguous slice of every global batch.
+
+    Args:
+      split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N.
+      batch_size: rows of a global batch, over all processes; a multiple of `process_count`.
+      seed: of the order, at least 0; None keeps the order of the rows, for evaluation.
+      epoch: number of the epoch, at least 0; each has its own order.
+      process_index: of this process, in [0, process_count).
+      process_count: number of processes, at least 1.
+      partial: True fills the last batch up with row 0, where `where` is False; False drops it.
+
+    Returns:
+      An iterator over `Batch` of NumPy arrays with leading axis `batch_size / process_count`; `where` is a bool array.
+
+    Raises:
+      ValueError: as for `num_batches`, at once and not at the first batch; or targets of another length than the
+        inputs, a batch size that does not divide, a process index, seed or epoch out of range.
+
+    >>> split = Split(np.arange(5, dtype=np.float32)[:, None], np.arange(5, dtype=np.int32))
+    >>> [batch.targets.tolist() for batch in batches(split, 2)]
+    [[0, 1], [2, 3]]
+    >>> [(batch.targets.tolist(), batch.where.tolist()) for batch in batches(split, 4, partial=True)]
+    [([0, 1, 2, 3], [True, True, True, True]), ([4, 0, 0, 0], [True, False, False, False])]
+    """
+    rows = len(split.inputs)
+    count = num_batches(split, batch_size, partial)
+    check_order(split, batch_size, seed, epoch, process_index, process_count)
+    order = np.arange(rows) if seed is None else np.random.default_rng([seed, epoch]).permutation(rows)
+    filling = max(count * batch_size - rows, 0)
+    order = np.concatenate([order, np.zeros(filling, order.dtype)])[: count * batch_size]
+    where = np.arange(count * batch_size) < rows
+    # [batches, processes, rows of one process]
+    order, where = (array.reshape(count, process_count, -1)[:, process_index] for array in (order, where))
+
+    def iterate() -> Iterator[Batch]:
+        for index, counts in zip(order, where, strict=True):
+            yield Batch(split.inputs[index], jax.tree.map(lambda leaf, index=index: leaf[index], split.targets), counts)
+
+    return iterate()

@@ -1,0 +1,5 @@
+"""Fidelity of a learned surrogate, and what to do where it is low."""
+
+from jaxsurr.diagnosis.diagnose import Diagnosis, diagnose
+
+__all__ = ["Diagnosis", "diagnose"]

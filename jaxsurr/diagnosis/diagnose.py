@@ -1,0 +1,306 @@
+"""What to read first when training on a learned loss goes wrong."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.core import checks
+from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.types import Array, PyTree, Space, Surrogate
+from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
+from jaxsurr.diagnosis.fidelity import Comparison, compare_with_reference, correlations, noise
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric
+from jaxsurr.spaces import SPACES
+from jaxsurr.surrogates.description import metric_of
+from jaxsurr.surrogates.frozen import follow_scale, scale_of
+
+WIDER = 4.0  # a second look, by how much wider
+_FEW = 256  # pairs of the second look
+
+
+class Regions(NamedTuple):
+    """Fidelity by region of the prediction space: as many examples in each, from the worst margin to the best.
+
+    Attributes:
+      low, high: `[R]`, margins between which the region lies, in smoothing scales.
+      rows: `[R]`, examples in it.
+      gradient, value, ceiling: `[R, M]`, as for `jaxsurr.diagnosis.fidelity.correlations`.
+      flat: `[R, M]`, share of its examples on which the metric has no gradient at this scale.
+    """
+
+    low: Array
+    high: Array
+    rows: Array
+    gradient: Array
+    value: Array
+    ceiling: Array
+    flat: Array
+
+
+class Diagnosis(NamedTuple):
+    """What `jaxsurr.diagnose` finds out about M metrics on the N examples that count; `print` shows it as text.
+
+    Attributes:
+      metrics: M names.
+      scale: the smoothing scale at which the metric is looked at.
+      spread: root mean squared size of these predictions, in units of the space.
+      learned_spread: the same where the surrogate was learned; NaN where its state does not tell.
+      gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and what
+        the noise of the reference leaves (`jaxsurr.diagnosis.fidelity.correlations`).
+      length: `[M]`, length of the surrogate's gradient along the metric's, over the latter's: 1 where it is calibrated.
+      flat: `[M]`, share of examples on which the metric has no gradient at this scale.
+      flat_wider: `[M]`, the same at four times the scale.
+      update_ceiling: `[M]`, the correlation that the true gradient would have with what one update learns from; NaN
+        where the surrogate does not tell its number of pairs.
+      by_example: `[N, M]`, cosine of the two gradients in each example; 0 where either is 0.
+      losses, values: `[N, M]`, the surrogate's values and the smoothed metric's, lower is better (`[1, M]` for a metric
+        of sets).
+      margin: `[N]`, of the worst item of each example, in smoothing scales: larger is better. For classes by how much
+        the true one leads, for levels how rightly the worst threshold is passed, for points the farthest one's
+        distance times -1. In a space that knows none, the size of the prediction.
+      regions: fidelity by region of the margin.
+      advice: what to do, the most likely cause first; empty where nothing stands out.
+    """
+
+    metrics: tuple[str, ...]
+    scale: float
+    spread: float
+    learned_spread: float
+    gradient: np.ndarray
+    value: np.ndarray
+    ceiling: np.ndarray
+    length: np.ndarray
+    flat: np.ndarray
+    flat_wider: np.ndarray
+    update_ceiling: np.ndarray
+    by_example: np.ndarray
+    losses: np.ndarray
+    values: np.ndarray
+    margin: np.ndarray
+    regions: Regions
+    advice: tuple[Advice, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.margin)} examples, smoothing scale {self.scale:.3g}, spread of predictions {self.spread:.3g}"
+            + ("" if np.isnan(self.learned_spread) else f" (learned at {self.learned_spread:.3g})")
+        ]
+        for m, name in enumerate(self.metrics):
+            lines += [
+                f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}), of the "
+                f"value {self.value[m]:.3f}; length of the gradient {self.length[m]:.2f} of the metric's; "
+                f"no gradient on {self.flat[m]:.0%} of the examples",
+                "  by margin, in smoothing scales:",
+            ]
+            for r in range(len(self.regions.rows)):
+                lines.append(
+                    f"  {self.regions.low[r]:8.2f} to {self.regions.high[r]:8.2f}: gradient "
+                    f"{self.regions.gradient[r, m]:6.3f}, value {self.regions.value[r, m]:6.3f}, "
+                    f"no gradient on {self.regions.flat[r, m]:4.0%}"
+                )
+        lines += [f"- {advice.name}: {advice.sentence}" for advice in self.advice] or ["Nothing stands out."]
+        return "\n".join(lines)
+
+
+def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple[Metric, Space]:
+    """The metric that a surrogate is compared with, and the surrogate's space."""
+    settings = surrogate.settings or {}
+    if metric is None:
+        described = settings.get("metric")
+        metric = None if described is None else metric_of(described)
+        if metric is None:
+            whose = "names no metric" if described is None else f"was learned for your metric {described['name']!r}"
+            raise ValueError(f"the surrogate {whose}: pass metric=, what it is to be compared with.")
+    metric = as_metric(metric)
+    space = SPACES.get(settings.get("space"), metric.space)
+    if metric.space.name != space.name:
+        raise ValueError(
+            f"{metric.name} reads {metric.space.name} and the surrogate {space.name}: it was learned for another kind "
+            "of predictions. Pass the metric that it was learned for."
+        )
+    return metric, space
+
+
+def _margin(space: Space, predictions: Array, targets: PyTree, scale: Array) -> Array:
+    """The margin of each example's worst item, or the size of the prediction; `[B]`."""
+    try:
+        ramps, weights = space.ramps(predictions, targets, scale)
+    except ValueError:  # the space knows no better and worse
+        return jnp.sqrt(space.spread(predictions, targets)) / scale
+    worst = jnp.min(jnp.where(weights > 0, ramps[..., -1], jnp.inf), axis=1)
+    return jnp.where(jnp.isfinite(worst), worst, 0)
+
+
+def _flat(goal: Array) -> Array:
+    """Whether the metric has no gradient: `[M, B]`."""
+    return jnp.all(goal.reshape(*goal.shape[:2], -1) == 0, axis=-1)
+
+
+def _by_example(compared: Comparison) -> Array:
+    first, second = (part.reshape(*part.shape[:2], -1) for part in (compared.gradients, compared.goal))
+    norm = jnp.linalg.norm(first, axis=-1) * jnp.linalg.norm(second, axis=-1)
+    return jnp.where(norm > 0, jnp.sum(first * second, axis=-1) / jnp.where(norm > 0, norm, 1), 0).T
+
+
+def diagnose(
+    surrogate: Surrogate,
+    state: PyTree,
+    predictions: Array,
+    targets: PyTree,
+    where: Array | None = None,
+    *,
+    key: Array,
+    metric: Callable[..., Array] | None = None,
+    scale: float | None = None,
+    pairs: int = 2048,
+    regions: int = 6,
+    follow: bool = False,
+) -> Diagnosis:
+    """Compares a surrogate with the metric on a model's current predictions, and says in words what is amiss.
+
+    The reference is the smoothed metric by many antithetic pairs, at the surrogate's own scale. A few hundred examples
+    tell enough.
+
+    Args:
+      surrogate, state: what is trained on; any method, learned or not.
+      predictions: `[B, ...]`, of the model as it is.
+      targets: what the metric reads.
+      where: `[B]` bool; rows where it is False are left out.
+      key: typed, of the reference's noise.
+      metric: what the surrogate stands for; not needed where it was learned for a metric of this library.
+      scale: the smoothing scale, by default the surrogate's, and 0.15 times the spread of these predictions where it
+        has none.
+      pairs: antithetic pairs of the reference.
+      regions: of the prediction space, each with as many examples.
+      follow: look at the surrogate as `jaxsurr.frozen` and `jaxsurr.pretrained` use it in spaces of logits, with its
+        scale taken from these predictions.
+
+    Returns:
+      A `Diagnosis`: `print` it, or draw it by `jaxsurr.report.diagnosis_panels`.
+
+    Raises:
+      ValueError, TypeError: predictions are of another space, hold NaN, or no row counts; a metric is needed; a number
+        is out of range.
+
+    >>> import jax, jaxsurr
+    >>> from jaxsurr.pretraining import shipped
+    >>> surrogate, state, _ = shipped("error_rate")
+    >>> logits, labels = jaxsurr.sample(jaxsurr.spaces.class_logits, jax.random.key(1), 256, 10)
+    >>> found = diagnose(surrogate, state, logits, labels, key=jax.random.key(2), pairs=256, follow=True)
+    >>> print(found)
+    256 examples, smoothing scale ...
+    Nothing stands out.
+    """
+    metric, space = _subject(surrogate, metric)
+    checks.typed_key(key)
+    checks.positive_integer(pairs, "pairs")
+    checks.positive_integer(regions, "regions")
+    if pairs < 2:
+        raise ValueError("pairs must be at least 2: a single pair cannot tell its own noise.")
+    predictions, targets = prepared(space, predictions, targets, where)
+    if where is not None:
+        counts = np.flatnonzero(np.asarray(where))
+        if not len(counts):
+            raise ValueError("where is False in every row: there is no example to look at.")
+        predictions, targets = jax.tree.map(lambda leaf: jnp.asarray(leaf)[counts], (predictions, targets))
+    output_shape(metric, predictions, targets)
+    spread = masked_mean(space.spread(predictions, targets))
+    learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
+    if scale is None:
+        scale = scale_of(metric, state, predictions, targets, follow=follow)
+    elif not scale > 0:
+        raise ValueError(f"scale must be positive, got {scale!r}.")
+    used = follow_scale(surrogate) if follow else surrogate
+    near, far = jax.random.split(key)
+    margin = np.asarray(_margin(space, predictions, targets, scale))
+    order = np.array_split(np.argsort(margin, kind="stable"), min(regions, len(margin)))
+    member = np.zeros((len(order), len(margin)), bool)
+    for region, rows in zip(member, order, strict=True):
+        region[rows] = True
+
+    @jax.jit
+    def measure(predictions, targets, scale, member):
+        compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
+        flat = _flat(compared.goal)
+        wider = smoothed_metric(
+            metric,
+            predictions,
+            targets,
+            key=far,
+            scale=WIDER * scale,
+            num_pairs=min(pairs, _FEW),
+            space=space,
+            directions=noise(),
+        ).gradient
+        axes = tuple(range(1, compared.goal.ndim))
+        size, error, along, own = (
+            jnp.sum(part, axis=axes)
+            for part in (
+                compared.goal**2,
+                compared.error**2,
+                compared.goal * compared.gradients,
+                compared.gradients**2,
+            )
+        )
+        return {
+            "compared": {"losses": compared.losses, "values": compared.values, "by_example": _by_example(compared)},
+            "whole": correlations(compared),
+            "regions": jax.vmap(lambda mask: correlations(compared, mask))(member),
+            "flat": flat,
+            "flat_wider": jnp.mean(_flat(wider.reshape(compared.goal.shape)), axis=1),
+            "size": size,
+            "error": error,
+            "along": along,
+            "own": own,
+        }
+
+    found = jax.device_get(measure(predictions, targets, jnp.float32(scale), member))
+    flat = found["flat"]
+    share = np.stack([flat[:, rows].mean(axis=1) for rows in order])
+    signal = np.maximum(found["size"] - found["error"], 0)
+    own_pairs = (surrogate.settings or {}).get("options", {}).get("num_pairs")
+    error_of_update = np.nan if own_pairs is None else found["error"] * pairs / own_pairs
+    usable = found["size"] > 0
+    update_ceiling = np.sqrt(signal / np.where(usable, signal + error_of_update, 1))
+    length = found["along"] / np.where(signal > 0, signal, np.inf)
+    several = len(found["size"]) > 1
+    names = tuple(f"{metric.name}[{m}]" if several else metric.name for m in range(len(found["size"])))
+    symptoms = Symptoms(
+        names=names,
+        scale=float(scale),
+        spread=float(np.sqrt(spread)),
+        learned_spread=float(jnp.sqrt(learned_spread)),
+        steps=None if getattr(state, "step", None) is None else int(state.step),
+        gradient=found["whole"]["gradient"],
+        ceiling=found["whole"]["ceiling"],
+        flat=flat.mean(axis=1),
+        flat_wider=found["flat_wider"],
+        update_ceiling=update_ceiling,
+        silent=(found["own"] == 0),
+        pairs=own_pairs,
+    )
+    return Diagnosis(
+        metrics=names,
+        scale=symptoms.scale,
+        spread=symptoms.spread,
+        learned_spread=symptoms.learned_spread,
+        **found["whole"],
+        length=length,
+        flat=symptoms.flat,
+        flat_wider=found["flat_wider"],
+        update_ceiling=update_ceiling,
+        **found["compared"],
+        margin=margin,
+        regions=Regions(
+            low=np.array([margin[rows].min() for rows in order]),
+            high=np.array([margin[rows].max() for rows in order]),
+            rows=np.array([len(rows) for rows in order]),
+            flat=share,
+            **found["regions"],
+        ),
+        advice=advise(symptoms),
+    )

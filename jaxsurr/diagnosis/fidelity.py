@@ -1,0 +1,164 @@
+"""What a surrogate's values and gradients are worth, against a reference estimate of the metric's by many pairs."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core.moments import cosine, moments, pearson
+from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.types import Array, PyTree, Surrogate
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_metric, table_directions
+from jaxsurr.spaces import SPACES
+
+_ENTRIES = 2**21  # of the noise that is held at once
+
+
+@functools.cache
+def noise() -> Directions:
+    """Noise from a table long enough for references: drawing it afresh takes seconds to compile on a CPU."""
+    return table_directions(entries=2**20)
+
+
+class Comparison(NamedTuple):
+    """A surrogate and the smoothed metric on the same predictions; lower is better in both.
+
+    Attributes:
+      losses: `[B, M]` (`[1, M]` for a metric of sets), the surrogate's.
+      values: as `losses`, the reference estimate of the smoothed metric, in the loss's direction.
+      gradients: `[M, B, ...]`, the surrogate's.
+      goal: `[M, B, ...]`, the reference estimate of the smoothed metric's gradient.
+      error: `[M, B, ...]`, with the mean square of that estimate's error.
+    """
+
+    losses: Array
+    values: Array
+    gradients: Array
+    goal: Array
+    error: Array
+
+
+def compare_with_reference(
+    surrogate: Surrogate,
+    state: PyTree,
+    metric: Callable[..., Array],
+    predictions: Array,
+    targets: PyTree,
+    where: Array | None = None,
+    *,
+    key: Array,
+    scale: Array | float,
+    pairs: int = 4096,
+    directions: Directions | None = None,
+) -> Comparison:
+    """Values and gradients of a surrogate, and a reference of the smoothed metric's; pure, for use under `jit`.
+
+    Args:
+      surrogate, state: what to look at; any `Surrogate`.
+      metric: what it stands for.
+      predictions, targets, where: as for its loss; rows that do not count are 0.
+      key: typed, of the reference's noise.
+      scale: the smoothing scale of the reference.
+      pairs: antithetic pairs of the reference.
+      directions: where its noise comes from, by default a long table.
+    """
+    metric = as_metric(metric)
+    predictions = jnp.asarray(predictions)
+    shape = predictions.shape
+    reference = smoothed_metric(
+        metric,
+        predictions,
+        targets,
+        key=key,
+        scale=scale,
+        num_pairs=pairs,
+        where=where,
+        space=SPACES.get((surrogate.settings or {}).get("space")),
+        chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
+        directions=noise() if directions is None else directions,
+    )
+    rows, outputs = (shape[0] if metric.per_example else 1), output_shape(metric, predictions, targets)
+
+    def total(z):
+        losses = surrogate.loss(state, z, targets, where)
+        if losses.ndim > metric.per_example + len(outputs):  # a loss of examples that stands for a metric of sets
+            losses = masked_mean(losses, where)
+        losses = losses.reshape(rows, -1)
+        return jnp.sum(losses, axis=0), losses
+
+    gradients, losses = jax.jacrev(total, has_aux=True)(predictions.astype(reference.gradient.dtype))
+    goal, error = (metric.sign * part.reshape(-1, *shape) for part in (reference.gradient, reference.error))
+    goal, error, gradients = (jax.vmap(lambda one: masked(one, where))(part) for part in (goal, error, gradients))
+    return Comparison(losses, metric.sign * reference.value.reshape(rows, -1), gradients, goal, error)
+
+
+def correlations(compared: Comparison, where: Array | None = None) -> dict[str, Array]:
+    """Correlation of value and gradient with the reference, metric by metric, `[M]`.
+
+    Returns:
+      `gradient`: cosine over all coordinates. `value`: Pearson over rows, NaN for a metric of sets, which has one.
+      `ceiling`: what the true gradient would reach against this reference, in [0, 1]; `gradient / ceiling` estimates
+      the correlation with the true gradient. All are 0 where either side is constant.
+    """
+
+    def square(part):
+        return jnp.sum(part.reshape(len(part), -1) ** 2, axis=1)
+
+    gradient = jax.vmap(lambda x, y: cosine(moments(x, y, where)))(compared.gradients, compared.goal)
+    if len(compared.losses) == compared.goal.shape[1]:
+        value = jax.vmap(lambda x, y: pearson(moments(x, y, where)), in_axes=1)(compared.losses, compared.values)
+    else:
+        value = jnp.full(gradient.shape, jnp.nan)
+    size = square(compared.goal)
+    noise = square(compared.error) / jnp.where(size > 0, size, 1)
+    return {
+        "gradient": gradient,
+        "value": value,
+        "ceiling": jnp.where(size > 0, jnp.sqrt(jnp.maximum(1 - noise, 0)), 0),
+    }
+
+
+def fidelity(
+    surrogate: Surrogate,
+    state: PyTree,
+    metric: Metric,
+    predictions: Array,
+    targets: PyTree,
+    where: Array | None = None,
+    *,
+    key: Array,
+    scale: Array | float,
+    pairs: int = 4096,
+    directions: Directions | None = None,
+) -> dict[str, Any]:
+    """Correlation of a surrogate's gradient and value with a reference, best on rows that it has not seen.
+
+    Args:
+      surrogate, state, metric, predictions, targets, where: as for `compare_with_reference`.
+      key, scale, pairs, directions: of the reference.
+
+    Returns:
+      `gradient`, `value` and `ceiling`, as for `correlations`: numbers, or lists of M numbers for M metrics at once.
+    """
+
+    @jax.jit
+    def measure(predictions, targets, where):
+        compared = compare_with_reference(
+            surrogate,
+            state,
+            metric,
+            predictions,
+            targets,
+            where,
+            key=key,
+            scale=scale,
+            pairs=pairs,
+            directions=directions,
+        )
+        return correlations(compared, where)
+
+    measured = jax.device_get(measure(jnp.asarray(predictions), targets, where))
+    return {name: float(found[0]) if len(found) == 1 else found.tolist() for name, found in measured.items()}

@@ -1,0 +1,95 @@
+"""Conventional losses on class logits. A class may be ruled out by a logit of minus infinity."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsurr.core import checks, options
+from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.types import Array
+
+_CLASSES = functools.partial(checks.labelled, what="classes")
+
+
+def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Cross-entropy `-log softmax(z)_y` (optax).
+
+    Args:
+      predictions: `[B, K]` float logits.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(cross_entropy(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2
+    0.6931
+    """
+    z, labels, wrong = read(_CLASSES, predictions, targets, where)
+    return of_examples(optax.softmax_cross_entropy_with_integer_labels(z, labels), where, wrong)
+
+
+def expected_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Probability of a wrong class, `1 - softmax(z)_y`; `[B, K]` and `[B]` to `[B]` in [0, 1]."""
+    z, labels, wrong = read(_CLASSES, predictions, targets, where)
+    probability = jnp.take_along_axis(jax.nn.softmax(z), labels[:, None], axis=-1)[:, 0]
+    return of_examples(1 - probability, where, wrong)
+
+
+def generalised_cross_entropy(
+    predictions: Array, targets: Array, *, where: Array | None = None, q: float = 0.7
+) -> Array:
+    """Generalised cross-entropy `(1 - softmax(z)_y^q) / q`, between cross-entropy (q to 0) and expected error (q = 1).
+
+    Source: Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels,
+    NeurIPS 2018. q is in (0, 1]. `[B, K]` and `[B]` to `[B]` in [0, 1 / q].
+    """
+    options.number(q, "q", above=0, most=1, meaning="0 would be cross-entropy, 1 is the expected error")
+    return -jnp.expm1(-q * cross_entropy(predictions, targets, where=where)) / q
+
+
+def label_smoothing(predictions: Array, targets: Array, *, where: Array | None = None, smoothing: float = 0.1) -> Array:
+    """Cross-entropy with the target `(1 - a) onehot(y) + a / K` (optax); `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016; a is `smoothing`, in
+    [0, 1]. It is infinite where a class is ruled out by a logit of minus infinity, and refused outside `jit`.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(label_smoothing(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2, whatever the target
+    0.6931
+    """
+    options.number(smoothing, "smoothing", least=0, most=1)
+    z, labels, wrong = read(_CLASSES, predictions, targets, where)
+    soft = optax.smooth_labels(jax.nn.one_hot(labels, z.shape[-1], dtype=z.dtype), smoothing)
+    return of_examples(soft_cross_entropy(z, soft), where, wrong)
+
+
+def soft_cross_entropy(logits: Array, shares: Array) -> Array:
+    """Cross-entropy with shares of all classes, `[B, K]` and `[B, K]` to `[B]`; a class without a share has no part.
+
+    Raises:
+      ValueError: a class that has a share is ruled out by a logit of minus infinity (outside `jit`).
+    """
+    has_share = shares > 0
+    checks.not_ruled_out(logits, has_share)
+    log_probability = jax.nn.log_softmax(logits)
+    return -jnp.sum(shares * jnp.where(has_share, log_probability, 0), axis=-1)
+
+
+def focal(predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0) -> Array:
+    """Softmax focal loss `-(1 - p_y)^gamma log p_y`; gamma 0 is cross-entropy; `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, with softmax for sigmoid; gamma is at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(focal(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2 / 4
+    0.1733
+    """
+    options.number(gamma, "gamma", least=0)
+    loss = cross_entropy(predictions, targets, where=where)
+    missed = -jnp.expm1(-loss)
+    positive = missed > 0  # a power below 1 has no finite derivative at 0
+    return jnp.where(positive, jnp.where(positive, missed, 1) ** gamma, jnp.where(jnp.equal(gamma, 0), 1, 0)) * loss

@@ -1,0 +1,216 @@
+"""Hand-made losses for metrics of sets and of lists, to compare with and to start from.
+
+Losses of a set have one value; it stands in each entry of `[B]`, masked ones apart, so that their mean is the value and
+its gradient that of the set. The set is the batch: under `jax.pmap` each device's share of it.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core import checks, options
+from jaxsurr.core.gains import gains
+from jaxsurr.core.reading import of_examples, of_set, read
+from jaxsurr.core.reductions import masked
+from jaxsurr.core.types import Array, RankedLists
+
+
+def _spread(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
+    """A value of the set as one for each example."""
+    return of_examples(jnp.broadcast_to(of_set(value, wrong), predictions.shape[:1]), where, None)
+
+
+def _apart(scores: Array) -> Array:
+    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; equal ones are 0 apart, if infinite too."""
+    one, other = scores[..., :, None], scores[..., None, :]
+    return jnp.where(jnp.isinf(one) & (one == other), 0, one - other)
+
+
+def soft_f_beta(
+    predictions: Array, targets: Array, *, where: Array | None = None, beta: float = 1.0, average: str = "auto"
+) -> Array:
+    """One minus F-beta of soft counts, in which an example counts for each class by its probability.
+
+    `1 - (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP)` with `TP_k = sum_i p_ik 1[y_i = k]`. With beta 1 it is one minus
+    the Dice coefficient of Milletari, Navab and Ahmadi, V-Net, 3DV 2016, with sums in place of sums of squares.
+
+    Args:
+      predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      beta: b, positive.
+      average: "binary" (class 1), "macro" (the mean over classes that are in the set), or "auto": "binary" for two
+        classes, "macro" for more.
+
+    Returns:
+      `[B]`, the value of the set in [0, 1] in each entry.
+
+    >>> import jax.numpy as jnp
+    >>> soft_f_beta(jnp.array([0.0, 0.0]), jnp.array([1, 0])).tolist()  # TP 1/2, FP 1/2, FN 1/2
+    [0.5, 0.5]
+    """
+    checks.one_of(average, "average", ("auto", "binary", "macro"))
+    options.number(beta, "beta", above=0)
+    z, targets, wrong = read(checks.decided, predictions, targets, where)
+    logits = jnp.stack([jnp.zeros_like(z), z], axis=-1) if z.ndim == 1 else z
+    classes = logits.shape[-1]
+    if average == "binary" and classes != 2:
+        raise ValueError(f"average='binary' needs two classes, predictions have {classes}; use 'macro'.")
+    probability = masked(jax.nn.softmax(logits), where)
+    true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
+    both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
+    denominator = beta**2 * of_class + predicted
+    score = (1 + beta**2) * both / jnp.where(denominator > 0, denominator, 1)
+    if average == "binary" or (average == "auto" and classes == 2):
+        value = score[1]
+    else:
+        present = (of_class > 0).astype(score.dtype)
+        value = jnp.sum(present * score) / jnp.maximum(jnp.sum(present), 1)
+    return _spread(1 - value, predictions, where, wrong)
+
+
+def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
+    """Squared hinge over all pairs of a positive and a negative: `mean max(0, margin - (s_pos - s_neg))^2`.
+
+    Sources: Gao and Zhou, On the Consistency of AUC Pairwise Optimization, IJCAI 2015; it is LibAUC's pairwise AUC loss
+    with a squared hinge. Memory grows as the square of the set.
+
+    Args:
+      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      targets: `[B]` integers, 0 or 1.
+      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      margin: positive.
+
+    Returns:
+      `[B]`, the value of the set in each entry; 0 where one class is missing.
+
+    >>> import jax.numpy as jnp
+    >>> pairwise_auc(jnp.array([0.5, 0.0]), jnp.array([1, 0])).tolist()  # (1 - 1/2)^2
+    [0.25, 0.25]
+    """
+    options.number(margin, "margin", above=0, meaning="in the unit of the scores")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
+    pairs = jnp.maximum(jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype), 1)
+    # Other pairs are out of the way before they are squared: what is infinite there would have no gradient.
+    ahead = jnp.where(positive[:, None] & negative[None], _apart(scores), margin)
+    return _spread(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
+
+
+def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
+    """Scores of class 1, of `[B, 2]` logits their difference, who is a positive, who a negative, who out of range."""
+    z, targets, wrong = read(checks.of_two_classes, predictions, targets, where)
+    scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
+    counts = jnp.ones(scores.shape, bool) if where is None else where
+    return scores, counts & (targets == 1), counts & (targets == 0), wrong
+
+
+def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
+    """AUC margin loss, its inner problems solved for the batch: spread within classes and a margin between their means.
+
+    `Var(h | y = 1) + Var(h | y = 0) + max(0, margin - (E[h | y = 1] - E[h | y = 0]))^2` with `h = sigmoid(s)`. Source:
+    Yuan et al., Large-scale Robust Deep AUC Maximization, ICCV 2021 (LibAUC). There the means and the multiplier are
+    learned beside the model by a primal-dual method; here they are those of the batch.
+
+    Args:
+      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      targets: `[B]` integers, 0 or 1.
+      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      margin: positive, of probabilities.
+
+    Returns:
+      `[B]`, the value of the set in each entry; the mean of an absent class is 0.
+
+    >>> import jax.numpy as jnp
+    >>> auc_margin(jnp.array([0.0, 0.0]), jnp.array([1, 0])).tolist()
+    [1.0, 1.0]
+    """
+    options.number(margin, "margin", above=0, meaning="of probabilities")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
+    chance = jax.nn.sigmoid(scores)
+    means, spread = [], 0.0
+    for side in (positive, negative):
+        weights = side.astype(scores.dtype) / jnp.maximum(jnp.sum(side, dtype=scores.dtype), 1)
+        means.append(jnp.sum(weights * chance))
+        spread += jnp.sum(weights * (chance - means[-1]) ** 2)
+    return _spread(spread + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
+
+
+def smooth_average_precision(
+    predictions: Array, targets: Array, *, where: Array | None = None, temperature: float = 0.1
+) -> Array:
+    """One minus average precision with sigmoids in place of the steps of its ranks.
+
+    `1 - mean_{i pos} (1 + sum_{j pos} u_ij) / (1 + sum_j u_ij)`, `u_ij = sigmoid((s_j - s_i) / temperature)`, j other
+    than i. Source: Brown et al., Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval, ECCV 2020. Memory
+    grows as the square of the set.
+
+    Args:
+      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      targets: `[B]` integers, 0 or 1.
+      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      temperature: positive, in the unit of the scores.
+
+    Returns:
+      `[B]`, the value of the set in [0, 1] in each entry; 1 without a positive.
+
+    >>> import jax.numpy as jnp
+    >>> smooth_average_precision(jnp.array([9.0, 0.0]), jnp.array([1, 0])).round(3).tolist()
+    [0.0, 0.0]
+    """
+    options.number(temperature, "temperature", above=0, meaning="in the unit of the scores")
+    scores, positive, negative, wrong = _sides(predictions, targets, where)
+    other = ~jnp.eye(len(scores), dtype=bool)
+    ahead = jax.nn.sigmoid(_apart(scores).T / temperature)
+    true = 1 + jnp.sum(jnp.where(other & positive[None], ahead, 0), axis=1)
+    false = jnp.sum(jnp.where(negative[None], ahead, 0), axis=1)
+    precision = jnp.where(positive, true / (true + false), 0)
+    value = jnp.sum(precision) / jnp.maximum(jnp.sum(positive, dtype=scores.dtype), 1)
+    return _spread(1 - value, predictions, where, wrong)
+
+
+def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
+    """Softmax cross-entropy of a list, `-sum_j g_j log softmax(s)_j / sum_j g_j`, gains `g = 2^relevance - 1`.
+
+    Sources: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, ICML 2007; Bruch et al., An
+    Analysis of the Softmax Cost Function for Learning to Rank, ICTIR 2019, which relates it to NDCG.
+
+    Args:
+      predictions: `[B, L]` float scores.
+      targets: `RankedLists`.
+      where: `[B]` bool; lists where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0; 0 for a list without a relevant item.
+
+    >>> import jax.numpy as jnp
+    >>> targets = RankedLists(jnp.array([[1.0, 0.0]]), jnp.ones((1, 2)))
+    >>> round(float(list_softmax(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
+    0.6931
+    """
+    scores, targets, wrong = read(checks.lists, predictions, targets, where)
+    gained = gains(targets.relevance)
+    total = jnp.sum(gained, axis=1, keepdims=True)
+    shares = gained / jnp.where(total > 0, total, 1)
+    # A list without items would be nothing but infinities.
+    counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
+    log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))
+    return of_examples(-jnp.sum(shares * jnp.where(shares > 0, log_share, 0), axis=1), where, wrong)
+
+
+def list_logistic(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
+    """Mean over pairs of items with different relevance of `log(1 + exp(-(s_better - s_worse)))`.
+
+    Source: Burges et al., Learning to Rank using Gradient Descent (RankNet), ICML 2005. `[B, L]` and `RankedLists` to
+    `[B]`, at least 0; 0 for a list all of whose items are as good as each other.
+
+    >>> import jax.numpy as jnp
+    >>> targets = RankedLists(jnp.array([[1.0, 0.0]]), jnp.ones((1, 2)))
+    >>> round(float(list_logistic(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
+    0.6931
+    """
+    scores, (relevance, items), wrong = read(checks.lists, predictions, targets, where)
+    present = items > 0
+    better = (relevance[:, :, None] > relevance[:, None, :]) & present[:, :, None] & present[:, None, :]
+    behind = jnp.where(better, jnp.swapaxes(_apart(scores), 1, 2), 0)
+    losses = jnp.where(better, jax.nn.softplus(behind), 0)
+    number = jnp.maximum(jnp.sum(better, axis=(1, 2), dtype=scores.dtype), 1)
+    return of_examples(jnp.sum(losses, axis=(1, 2)) / number, where, wrong)

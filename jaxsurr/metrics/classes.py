@@ -1,0 +1,74 @@
+"""Metrics of class logits."""
+
+import jax.numpy as jnp
+
+from jaxsurr.core import checks
+from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.types import Array
+from jaxsurr.metrics.base import metric
+from jaxsurr.spaces import class_logits
+
+
+def _beaten_by(logits: Array, labels: Array) -> Array:
+    """How many classes are predicted before the true one; of equal logits the first class wins, as in `argmax`.
+
+    Written with negated comparisons, so that a NaN on either side counts against the prediction.
+    """
+    of_label = jnp.take_along_axis(logits, labels[:, None], axis=-1)
+    classes = jnp.arange(logits.shape[-1], dtype=labels.dtype)[None]
+    earlier, other = classes < labels[:, None], classes != labels[:, None]
+    return jnp.sum(other & jnp.where(earlier, ~(logits < of_label), ~(logits <= of_label)), axis=-1)
+
+
+def _missed(predictions: Array, targets: Array, where: Array | None, k: int) -> Array:
+    """1 where k or more classes are predicted before the true one."""
+    z, labels, wrong = checked(class_logits.check, predictions, targets)
+    return of_examples((_beaten_by(z, labels) >= k).astype(z.dtype), where, wrong)
+
+
+@metric(higher_is_better=False, space=class_logits)
+def error_rate(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Share of examples whose most probable class is not the true one; lower is better.
+
+    `1[argmax_k z_k != y]`, per example. Of equal logits the first class is predicted; a NaN is an error.
+
+    Args:
+      predictions: `[B, K]` float logits (or probabilities).
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, 0 or 1.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> error_rate(jnp.array([[0.1, 2.0], [3.0, 0.0]]), jnp.array([1, 1])).tolist()
+    [0.0, 1.0]
+    """
+    return _missed(predictions, targets, where, 1)
+
+
+@metric(higher_is_better=False, space=class_logits)
+def top_k_error(predictions: Array, targets: Array, *, where: Array | None = None, k: int = 5) -> Array:
+    """Share of examples whose true class is not among the k most probable; lower is better.
+
+    Args:
+      predictions: `[B, K]` float logits (or probabilities).
+      targets: `[B]` integers from 0 to K - 1.
+      where: `[B]` bool; rows where it is False are 0.
+      k: how many classes may be named, from 1; with `k >= K` nothing is an error.
+
+    Returns:
+      `[B]`, 0 or 1.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or labels are out of range (outside `jit`).
+
+    >>> import jax.numpy as jnp
+    >>> top_k_error(jnp.array([[3.0, 2.0, 1.0]]), jnp.array([1]), k=2).tolist()
+    [0.0]
+    """
+    checks.positive_integer(k, "k")
+    return _missed(predictions, targets, where, min(k, 2**30))

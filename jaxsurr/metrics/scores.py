@@ -1,0 +1,161 @@
+"""Metrics of how a score orders the examples of two classes: ROC AUC and average precision. Exact, ties included."""
+
+import jax.numpy as jnp
+
+from jaxsurr.core import checks
+from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.types import Array
+from jaxsurr.metrics.base import metric
+from jaxsurr.metrics.sums import ratio
+from jaxsurr.spaces import class_logits
+
+
+def _scores(predictions: Array, targets: Array) -> tuple[Array, Array, Array | None]:
+    """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which are out of range."""
+    z, labels, wrong = checked(checks.of_two_classes, predictions, targets)
+    return z if z.ndim == 1 else z[:, 1] - z[:, 0], labels, wrong
+
+
+def _weights(targets: Array, where: Array | None, weights: Array | None) -> Array:
+    checks.weights(weights, targets.shape[0])
+    weight = jnp.ones(targets.shape, jnp.float32) if weights is None else jnp.asarray(weights, jnp.float32)
+    return weight if where is None else jnp.where(where, weight, 0)
+
+
+def _unbroken(values: Array, scores: Array, moved: Array, weight: Array) -> Array:
+    """NaN where a score that counts is NaN: another's, or the one that an example is moved to."""
+    broken = jnp.isnan(scores) & (weight > 0)
+    others = jnp.sum(broken) - (broken if values.ndim else 0)
+    return jnp.where((others > 0) | (jnp.isnan(moved) & (weight > 0) if values.ndim else False), jnp.nan, values)
+
+
+def _before(values: Array) -> Array:
+    """Sums of what stands before each place, `[B]` to `[B + 1]`."""
+    return jnp.concatenate([jnp.zeros((1,), values.dtype), jnp.cumsum(values)])
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def roc_auc(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Area under the ROC curve: how often a positive has a higher score than a negative; higher is better.
+
+    `sum_{i pos, j neg} w_i w_j (1[s_i > s_j] + 1[s_i = s_j] / 2) / (W_pos W_neg)`, in time `B log B`.
+
+    Args:
+      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
+      targets: `[B]` integers, 0 or 1.
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`.
+
+    Returns:
+      `[]` in [0, 1]; 0.5 for a constant score, for examples of one class (scikit-learn: undefined), and for the empty
+      set; NaN where a score that counts is NaN.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, there are not two classes, or labels are out of range.
+
+    >>> import jax.numpy as jnp
+    >>> float(roc_auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))  # 3 1/2 of 4 pairs
+    0.875
+    """
+    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
+    scores = jnp.where(weight > 0, scores, 0)
+    positive = targets == 1
+    order = jnp.argsort(scores)
+    in_order = scores[order]
+    of_side = [jnp.where(positive == side, weight, 0) for side in (False, True)]
+    before = [_before(side[order]) for side in of_side]
+
+    def won(z):
+        """Weight of the other class that a score is on the right side of, with half of what it equals."""
+        left, right = (jnp.searchsorted(in_order, z, side=side) for side in ("left", "right"))
+        below, above = ((side[left] + side[right]) / 2 for side in before)
+        return jnp.where(positive, below, before[1][-1] - above)
+
+    negatives, positives = before[0][-1], before[1][-1]
+    pairs = negatives * positives
+    share = weight * won(scores)
+    value = ratio(jnp.sum(jnp.where(positive, share, 0)), pairs, 0.5)
+    if replacements is None:
+        return of_set(_unbroken(value, scores, scores, weight), wrong)
+    moved, *_ = _scores(replacements, targets)
+    return of_set(_unbroken(value[None] + ratio(weight * won(moved) - share, pairs), scores, moved, weight), wrong)
+
+
+@metric(higher_is_better=True, space=class_logits, per_example=False)
+def average_precision(
+    predictions: Array,
+    targets: Array,
+    *,
+    where: Array | None = None,
+    weights: Array | None = None,
+    replacements: Array | None = None,
+) -> Array:
+    """Average precision, the area under the steps of precision over recall; higher is better.
+
+    `sum_n (R_n - R_{n-1}) P_n` over distinct scores in descending order, as in scikit-learn: of equal scores all have
+    the precision at the last. In time `B log B`.
+
+    Args:
+      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
+      targets: `[B]` integers, 0 or 1.
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`; without `weights`.
+
+    Returns:
+      `[]` in [0, 1]; the share of positives for a constant score, 0 without a positive (as in scikit-learn) and for the
+      empty set; NaN where a score that counts is NaN.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, there are not two classes, or labels are out of range.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(average_precision(jnp.array([0.1, 0.4, 0.35, 0.8]), jnp.array([0, 0, 1, 1]))), 4)  # (1 + 2/3) / 2
+    0.8333
+    """
+    if weights is not None and replacements is not None:
+        raise ValueError("average_precision knows replacements for unweighted examples only: leave weights out.")
+    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
+    negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first
+    positive = (targets == 1).astype(jnp.float32)
+    order = jnp.argsort(negated)
+    in_order, counts, hits = negated[order], weight[order], (weight * positive)[order]
+    all_before, hits_before = _before(counts), _before(hits)
+    last = jnp.searchsorted(in_order, in_order, side="right")
+    number, true = all_before[last], hits_before[last]
+    precision = ratio(true, number)
+    positives = hits_before[-1]
+    value = ratio(jnp.sum(hits * precision), positives)
+    if replacements is None:
+        return of_set(_unbroken(value, scores, scores, weight), wrong)
+
+    # Moving an example from one place to another changes the precision of the positives between, by one example and,
+    # where it is a positive, by one hit; sums over the places before tell how much, for all examples at once.
+    moved_scores, *_ = _scores(replacements, targets)
+    moved = -moved_scores
+    place = jnp.argsort(order)
+    joined, left = (
+        [hits * (ratio(true + change * hit, number + change) - precision) for hit in (0, 1)] for change in (1, -1)
+    )
+
+    def chosen(pair, index):
+        return jnp.where(positive > 0, pair[1][index], pair[0][index])
+
+    old, new = (jnp.searchsorted(in_order, z, side="left") for z in (negated, moved))
+    sums_joined, sums_left = [_before(terms) for terms in joined], [_before(terms) for terms in left]
+    up = chosen(sums_joined, old) - chosen(sums_joined, new)
+    down = chosen(sums_left, new) - chosen(sums_left, old) - chosen(left, place)
+    between = jnp.where(moved < negated, up, jnp.where(moved > negated, down, 0))
+    here = jnp.searchsorted(in_order, moved, side="right")
+    without = (negated <= moved).astype(jnp.float32)
+    own = ratio(hits_before[here] - without + 1, all_before[here] - without + 1) - precision[place]
+    change = jnp.where(weight > 0, between + positive * own, 0)
+    return of_set(_unbroken(value[None] + ratio(change, positives), scores, moved_scores, weight), wrong)

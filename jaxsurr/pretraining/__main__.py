@@ -1,0 +1,68 @@
+"""Learns the ready losses that come with the library, and says what their gradients are worth.
+
+  python -m jaxsurr.pretraining
+  python -m jaxsurr.pretraining --ready=error_rate --folder=somewhere
+
+Each is learned on predictions that are drawn at random (`jaxsurr.sample`), with numbers of classes, levels or points
+taken in turn, and measured on others, some with numbers that it has not seen. A table of the measurements is printed;
+they are in the card of each file too. About half an hour on two CPU cores.
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+from absl import app, flags
+
+from jaxsurr.metrics import get
+from jaxsurr.pretraining.fitting import fit
+from jaxsurr.pretraining.ready import PRETRAINED, file_name
+from jaxsurr.report import summary_table
+from jaxsurr.saving import save
+from jaxsurr.spaces import class_logits, level_logits, points_in_plane
+
+# Learned with these numbers of classes, levels or points, and measured with those.
+SIZES = {
+    class_logits.name: ((3, 10, 30, 100), (2, 10, 100, 1000)),
+    level_logits.name: ((3, 5, 10, 20), (3, 8, 20, 100)),
+    points_in_plane.name: ((6, 14), (1, 14, 68)),
+}
+SPECIAL = {"top_k_error?k=5": ((10, 30, 100), (10, 100, 1000))}  # with k classes nothing is an error
+STEPS = flags.DEFINE_integer("steps", 2000, "Updates of each surrogate.", lower_bound=1)
+PAIRS = flags.DEFINE_integer("pairs", 4096, "Antithetic pairs of the reference.", lower_bound=2)
+ONLY = flags.DEFINE_list("ready", list(PRETRAINED), "Which to learn.")
+FOLDER = flags.DEFINE_string("folder", str(pathlib.Path(__file__).parent), "Where files go.")
+
+
+def pretrain(name: str, folder: pathlib.Path, *, steps: int, pairs: int) -> list[dict[str, Any]]:
+    """Learns one, writes its file, and gives its measurements, a line for each number of classes, levels or points."""
+    metric = get(name)
+    learned, measured = SPECIAL.get(name, SIZES[metric.space.name])
+    # A longer memory than beside a model, whose predictions move: the calibration of the last updates counts for good.
+    surrogate, state, card = fit(
+        metric, key=jax.random.key(0), steps=steps, sizes=learned, measured_sizes=measured, pairs=pairs, decay=0.995
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    save(folder / file_name(name), surrogate, state, card=card)
+    return [
+        {
+            "loss": name,
+            "classes, levels or points": found["size"],
+            "gradient correlation": found["gradient"],
+            "ceiling": found["ceiling"],
+            "value correlation": found["value"],
+        }
+        for found in card["fidelity"]
+    ]
+
+
+def main(argv: list[str]) -> None:
+    """Learns them, and prints the table."""
+    rows = []
+    for name in ONLY.value:
+        rows += pretrain(name, pathlib.Path(FOLDER.value), steps=STEPS.value, pairs=PAIRS.value)
+        print(summary_table(rows), flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,5 @@
+"""Surrogates in files: a header of plain data and arrays, no code."""
+
+from jaxsurr.saving.file import load, read_card, save
+
+__all__ = ["load", "read_card", "save"]

@@ -1,0 +1,183 @@
+"""The header of a surrogate's file: JSON of one form, with nothing in it that is beyond any use.
+
+That there are such methods and spaces is looked at here; what other names mean is for those who look them up.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core import checks
+from jaxsurr.core.types import Array, Keypoints, PyTree, RankedLists, Sequences
+from jaxsurr.spaces import SPACES
+from jaxsurr.surrogates import METHODS
+
+DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint32", "float16", "bfloat16", "float32", "float64")
+FIELDS = {"settings": dict, "example": dict | None, "arrays": list, "card": dict, "saved": dict}
+SETTINGS = {
+    "method": str, "metric": dict | None, "loss": dict | None, "space": str | None, "options": dict, "given": list,
+}  # fmt: skip
+METRIC = {
+    "name": str, "registered": str | None, "options": dict, "space": str | None, "higher_is_better": bool,
+    "per_example": bool,
+}  # fmt: skip
+LOSS = {"name": str, "options": dict}
+LARGEST_NUMBER, DEEPEST = 2**24, 8
+LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units: memory is taken for each
+
+
+def _exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
+    """Refuses a JSON object that has not just these fields, each of its type."""
+    if not isinstance(found, dict) or set(found) != set(fields):
+        names = sorted(found) if isinstance(found, dict) else type(found).__name__
+        raise ValueError(f"{what} should have the fields {', '.join(fields)}, and has {names!r:.200}.")
+    for name, kind in fields.items():
+        if not isinstance(found[name], kind):
+            raise ValueError(f"{what} has a {name} of the wrong type, {type(found[name]).__name__}.")
+
+
+def _dtype(name: str) -> Any:
+    checks.one_of(name, "dtype", DTYPES)
+    return jnp.dtype(name)
+
+
+def _shape(sizes: list) -> tuple[int, ...]:
+    if len(sizes) > 8 or not all(type(size) is int and 0 <= size <= LARGEST_NUMBER for size in sizes):
+        raise ValueError(f"a shape is {sizes!r:.100}.")
+    return tuple(sizes)
+
+
+def _reasonable(value: Any, depth: int = 0) -> None:
+    """Refuses JSON that is nested deeply, and text or numbers beyond any use."""
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep.")
+    if isinstance(value, dict | list):
+        if len(value) > 10_000:
+            raise ValueError(f"a part of it has {len(value)} entries.")
+        for inner in [*value, *value.values()] if isinstance(value, dict) else value:
+            _reasonable(inner, depth + 1)
+    elif isinstance(value, str) and len(value) > 10_000:
+        raise ValueError(f"a text in it has {len(value)} characters.")
+
+
+def _reasonable_numbers(options: Any) -> None:
+    if len(options) > 64:
+        raise ValueError(f"an option has {len(options)} values.")
+    for value in options:
+        if isinstance(value, list):
+            _reasonable_numbers(value)
+        elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+            raise ValueError(f"an option is {value!r:.50}, which is beyond any use.")
+
+
+def _reasonable_counts(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        counts = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+        if name not in ENDLESS and any(count > LARGEST_COUNT for count in counts):
+            raise ValueError(f"the option {name} is {value!r:.50}, and more than {LARGEST_COUNT} is beyond any use.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field stands in it twice.")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is not a JSON number.")
+
+
+def parse_header(data: bytes) -> dict[str, Any]:
+    """The header that these bytes hold.
+
+    Raises:
+      ValueError: it is not of the form that `jaxsurr.save` writes.
+    """
+    try:
+        header = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply.") from None
+    _reasonable(header)
+    _exactly(header, FIELDS, "it")
+    settings = header["settings"]
+    _exactly(settings, SETTINGS, "settings")
+    for name, fields in (("metric", METRIC), ("loss", LOSS)):
+        if settings[name] is not None:
+            _exactly(settings[name], fields, name)
+            _reasonable_numbers(settings[name]["options"].values())
+    _reasonable_numbers(settings["options"].values())
+    _reasonable_counts(settings["options"])
+    checks.one_of(settings["method"], "method", METHODS)
+    for space in (settings["space"], (settings["metric"] or {}).get("space")):
+        if space is not None:
+            checks.one_of(space, "space", SPACES)
+    if not all(isinstance(name, str) for name in settings["given"]):
+        raise ValueError("what is given is not named.")
+    if "metric" in settings["given"] and settings["metric"] is None:
+        raise ValueError("a metric is given that is not named.")
+    for array in header["arrays"]:
+        _exactly(array, {"name": str, "dtype": str, "shape": list}, "an array")
+        _dtype(array["dtype"]), _shape(array["shape"])
+    return header
+
+
+# --- the example ------------------------------------------------------------------------------------------------------
+
+
+_NAMED = {"keypoints": Keypoints, "lists": RankedLists, "sequences": Sequences}
+
+
+def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | None:
+    """Dtypes and shapes of predictions and targets as JSON; targets are an array, one of `_NAMED` or a dict."""
+    if example is None:
+        return None
+    predictions, targets = example
+
+    def one(array):
+        array = jnp.asarray(array)
+        return {"dtype": array.dtype.name, "shape": list(array.shape)}
+
+    kind = next((kind for kind, made in _NAMED.items() if isinstance(targets, made)), "")
+    if kind:
+        named = {kind: {name: one(leaf) for name, leaf in targets._asdict().items()}}
+    elif isinstance(targets, dict):
+        named = {"dict": {name: one(leaf) for name, leaf in targets.items()}}
+    elif hasattr(targets, "shape"):
+        named = {"array": one(targets)}
+    else:
+        raise TypeError(
+            "targets of an example must be an array, jaxsurr.Keypoints, RankedLists or Sequences, or a dict of arrays, "
+            f"got {type(targets).__name__}: a file describes no others."
+        )
+    return {"predictions": one(predictions), "targets": named}
+
+
+def example_of_shapes(shapes: Mapping[str, Any] | None) -> tuple[Any, Any] | None:
+    """Predictions and targets without their values, as `shapes_of_example` described them.
+
+    Raises:
+      ValueError: the header says something else.
+    """
+    if shapes is None:
+        return None
+
+    def one(found):
+        _exactly(found, {"dtype": str, "shape": list}, "an array of the example")
+        return jax.ShapeDtypeStruct(_shape(found["shape"]), _dtype(found["dtype"]))
+
+    _exactly(shapes, {"predictions": dict, "targets": dict}, "the example")
+    ((kind, found),) = shapes["targets"].items()
+    if kind in _NAMED:
+        _exactly(found, dict.fromkeys(_NAMED[kind]._fields, dict), "targets of the example")
+        targets = _NAMED[kind](**{name: one(leaf) for name, leaf in found.items()})
+    elif kind == "dict":
+        targets = {name: one(leaf) for name, leaf in found.items()}
+    elif kind == "array":
+        targets = one(found)
+    else:
+        raise ValueError(f"targets are of an unknown kind {kind!r}.")
+    return one(shapes["predictions"]), targets

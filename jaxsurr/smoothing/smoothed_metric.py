@@ -1,0 +1,256 @@
+"""The value and the gradient of a metric, by perturbing predictions.
+
+A metric `m` is piecewise constant: its gradient is zero almost everywhere. Smoothed by Gaussian noise of scale s it is
+differentiable,
+
+    m_s(z) = E m(z + s e),    e ~ N(0, I)
+    grad m_s(z) = E [m(z + s e) - m(z - s e)] e / (2 s),
+
+and P antithetic pairs `+e_p, -e_p` estimate both. Only predictions are perturbed; no model is evaluated.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.core import checks
+from jaxsurr.core.absent import cleared
+from jaxsurr.core.reductions import filled, masked, widened
+from jaxsurr.core.types import Array, PyTree, Space
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
+
+Directions = Callable[[Array, Array, int, int, int, int], Array]
+"""`(key, example_ids [B], first_pair, pairs, num_pairs, size) -> [pairs, B, size]`, standard normal."""
+
+_GROUPS = np.uint32(2**32 - 1)  # random stream of the groups, beside those of the examples
+_MOST_ENTRIES = 2**22  # of the predictions of a set that are held perturbed at once: 16 MiB for each copy
+
+
+class Smoothed(NamedTuple):
+    """A smoothed metric at a batch of predictions `[B, ...]`; the axes M are there for M metrics at once.
+
+    Attributes:
+      value: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets), the estimate of `m_s`.
+      gradient: `[B, ...]` or `[M, B, ...]`, the estimate of its gradient with respect to the predictions.
+      error: as `gradient`: half the difference of the estimates from even and from odd pairs. It has the mean square
+        of the estimate's error, is independent of its signal, and is NaN for a single pair.
+    """
+
+    value: Array
+    gradient: Array
+    error: Array
+
+
+def normal_directions(key: Array, example_ids: Array, first_pair: int, pairs: int, num_pairs: int, size: int) -> Array:
+    """Independent normal noise, a function of key, example and pair alone, however the work is cut into chunks."""
+
+    def one(pair, example):
+        return jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, example), pair), (size,))
+
+    return jax.vmap(lambda pair: jax.vmap(lambda example: one(pair, example))(example_ids))(
+        first_pair + jnp.arange(pairs)
+    )
+
+
+def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
+    """Normal noise read from a fixed table at a random place for each example: about ten times cheaper than drawing.
+
+    The place is a function of key and example. Within an example all pairs read different entries; two examples that
+    read overlapping places get shifted copies of each other's noise. The idea is the shared noise table of Salimans et
+    al., Evolution Strategies as a Scalable Alternative to Reinforcement Learning, arXiv 1703.03864.
+
+    Args:
+      entries: length of the table; where one example needs more than half of it, noise is drawn afresh instead.
+      seed: of the table.
+    """
+    table = np.random.default_rng(seed).standard_normal(entries).astype(np.float32)
+
+    def directions(key, example_ids, first_pair, pairs, num_pairs, size):
+        if 2 * num_pairs * size > entries:
+            return normal_directions(key, example_ids, first_pair, pairs, num_pairs, size)
+        bits = jax.vmap(lambda example: jax.random.bits(jax.random.fold_in(key, example)))(example_ids)
+        starts = (bits % jnp.uint32(entries - num_pairs * size)).astype(jnp.int32) + first_pair * size
+        slices = jax.vmap(lambda start: jax.lax.dynamic_slice(jnp.asarray(table), (start,), (pairs * size,)))(starts)
+        return jnp.swapaxes(slices.reshape(len(example_ids), pairs, size), 0, 1)
+
+    return directions
+
+
+def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
+    """Predictions that fit their space and are finite, in at least single precision, and their targets.
+
+    Whatever does not count holds sound numbers afterwards, whatever it held: rows where `where` is False, and within
+    rows what the space says is absent, or else `jaxsurr.core.absent`. Values are checked after that. Predictions of
+    minus infinity that only rule a class or an item out are finite afterwards.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit, or (outside `jit`) a value is NaN or infinite.
+    """
+    predictions, targets = fitting(space, predictions, targets, where)
+    checks.finite(predictions)
+    return predictions, targets
+
+
+def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
+    """As `prepared`, without a look at whether predictions are finite."""
+    checks.floating(predictions)
+    checks.mask(where, predictions.shape[0])
+    predictions, targets = widened(masked(jnp.asarray(predictions), where)), filled(targets, where)
+    predictions, targets = (space.clear or cleared)(predictions, targets)
+    space.check(predictions, targets)
+    return predictions, targets
+
+
+def check_options(*, relative_scale: float, decay: float, **counts: int) -> None:
+    """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
+    for name, number in counts.items():
+        checks.positive_integer(number, name)
+    if not relative_scale > 0:
+        raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
+    if not 0 <= decay < 1:
+        raise ValueError(f"decay must be in [0, 1), got {decay!r}.")
+
+
+def smoothing_scale(relative: Array | float, spread: Array, least: float = 1e-4) -> Array:
+    """`relative sqrt(spread)`, of a mean squared size of predictions in units of their space.
+
+    Args:
+      relative: the scale over the spread.
+      spread: the mean square. Predictions that are all equal have none, and count as spread by one unit.
+      least: `Space.least`; a smaller spread counts as this, which bounds the gradient.
+    """
+    return relative * jnp.sqrt(jnp.where(spread == 0, 1, jnp.maximum(spread, least**2)))
+
+
+def smoothed_metric(
+    metric: Metric,
+    predictions: Array,
+    targets: PyTree,
+    *,
+    key: Array,
+    scale: Array | float,
+    num_pairs: int = 16,
+    where: Array | None = None,
+    space: Space | None = None,
+    chunk_size: int = 16,
+    first_example: Array | int = 0,
+    directions: Directions = normal_directions,
+    estimator: str = "auto",
+    group_size: int = GROUP_SIZE,
+) -> Smoothed:
+    """Estimates `m_s` and its gradient from antithetic pairs.
+
+    `g = sum_p [m(z + s u e_p) - m(z - s u e_p)] e_p / (2 s u P)`, with u the space's unit. Noise is drawn per example
+    for example-wise metrics, whose estimates are independent of each other. In d dimensions the expected squared cosine
+    of g with the true gradient is about `P / (P + d - 1)`; for a metric of sets it depends on the `estimator`
+    (`jaxsurr.smoothing.set_estimators`): as good for "replace", whatever the size of the set.
+
+    Args:
+      metric: what `jaxsurr.metric` makes.
+      predictions: `[B, ...]` float.
+      targets: what the metric reads.
+      key: typed, `jax.random.key(seed)`.
+      scale: s, a positive scalar in the unit of the space. Where decision margins exceed a few s a metric is flat.
+      num_pairs: P.
+      where: `[B]` bool; rows where it is False have value and gradient 0.
+      space: the prediction space, by default the metric's.
+      chunk_size: pairs that are held in memory at once; the result does not depend on it but for rounding.
+      first_example: index of the first row among all rows of all devices; the noise of a row depends on its index.
+      directions: where the noise comes from, `normal_directions` or `table_directions()`.
+      estimator: of a metric of sets: "replace" (each example's own difference, where the metric knows `replacements`),
+        "groups" (of random groups of examples), "whole" (all examples at once), or "auto", which takes the first where
+        it can, else the second, and the third for sets of fewer than two groups.
+      group_size: examples in a group, about.
+
+    Returns:
+      `Smoothed(value, gradient, error)`.
+
+    Raises:
+      ValueError, TypeError: shapes or dtypes do not fit.
+
+    >>> import jax, jax.numpy as jnp, jaxsurr
+    >>> out = smoothed_metric(jaxsurr.metrics.error_rate, jnp.array([[0.5, 0.0]]), jnp.array([0]),
+    ...                       key=jax.random.key(0), scale=1.0, num_pairs=4096)
+    >>> exact = jax.scipy.stats.norm.cdf(-0.5 / jnp.sqrt(2.0))
+    >>> bool(abs(out.value[0] - exact) < 0.02)
+    True
+    """
+    metric = as_metric(metric)
+    space = metric.space if space is None else space
+    checks.typed_key(key)
+    checks.positive_integer(num_pairs, "num_pairs")
+    checks.positive_integer(chunk_size, "chunk_size")
+    predictions, targets = fitting(space, predictions, targets, where)
+    if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
+        raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
+    outputs = output_shape(metric, predictions, targets)
+    batch, event = predictions.shape[0], predictions.shape[1:]
+    dtype = predictions.dtype
+    size = int(np.prod(event))
+    unit = jnp.broadcast_to(jnp.asarray(space.unit(predictions, targets), dtype), predictions.shape)
+    inverse_unit = jnp.where(unit > 0, 1 / jnp.where(unit > 0, unit, 1), 0)
+    example_ids = first_example + jnp.arange(batch)
+    check_estimator(estimator, group_size)
+    if not metric.per_example:
+        estimator = choose_estimator(estimator, metric, batch, group_size)
+        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // predictions.size))
+
+    def evaluate(moved):
+        return metric(moved, targets, where=where)
+
+    def chunk(sums, first_pair, pairs):
+        noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
+        noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
+        step = scale * unit[None] * noise
+        above, below = predictions[None] + step, predictions[None] - step
+        if metric.per_example or estimator == "whole":
+            # Both signs by one vmap, so that a metric on the host is asked once for all.
+            plus, minus = jax.vmap(jax.vmap(evaluate))(jnp.stack([above, below]))
+            values, differences = (plus + minus) / 2, plus - minus
+        elif estimator == "replace":
+            values, differences = replaced(metric, above, below, targets, where)
+        else:
+            keys = jax.vmap(lambda pair: jax.random.fold_in(jax.random.fold_in(key, _GROUPS), pair))(
+                first_pair + jnp.arange(pairs)
+            )
+            values, differences = grouped(metric, keys, above, below, targets, where, group_size)
+        # [C, B or 1, M]: one difference for each pair, example (or set) and metric.
+        alone = metric.per_example or estimator != "whole"
+        slope = (differences / (2 * scale)).reshape(pairs, batch if alone else 1, -1)
+        flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)
+        alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
+        slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
+        if where is not None:
+            slope = jnp.where(where[None, :, None], slope, 0)
+        gradient, difference = (
+            jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
+        )
+        return jax.tree.map(jnp.add, sums, (jnp.sum(values, axis=0), gradient, difference))
+
+    metrics = int(np.prod(outputs))
+    zero = jnp.zeros((metrics, batch, size), dtype)
+    sums = (jnp.zeros((batch, *outputs) if metric.per_example else outputs, dtype), zero, zero)
+    whole, rest = divmod(num_pairs, chunk_size)
+    if whole == 1:
+        sums = chunk(sums, 0, chunk_size)
+    elif whole:
+        starts = chunk_size * jnp.arange(whole)
+        sums = jax.lax.scan(lambda carry, first: (chunk(carry, first, chunk_size), None), sums, starts)[0]
+    if rest:
+        sums = chunk(sums, whole * chunk_size, rest)
+    value, gradient, difference = (total / num_pairs for total in sums)
+    odd = num_pairs // 2
+    if odd == 0:
+        difference = jnp.full_like(difference, jnp.nan)
+    else:
+        # Unequal halves: the difference of their means, with the weight that keeps its variance that of the estimate.
+        even = num_pairs - odd
+        mean_odd = (gradient - difference) * num_pairs / (2 * odd)
+        mean_even = (gradient + difference) * num_pairs / (2 * even)
+        difference = (mean_even - mean_odd) * np.sqrt(even * odd) / num_pairs
+    shape = (*outputs, batch, *event)
+    return Smoothed(value, gradient.reshape(shape), difference.reshape(shape))

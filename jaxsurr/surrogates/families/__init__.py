@@ -1,0 +1,1 @@
+"""Function families of a learned surrogate."""

@@ -1,0 +1,165 @@
+"""Surrogates that are non-negative mixtures of sane losses, solved in closed form.
+
+`S = sum_j a_j s_j(z, y)` with `a_j >= 0`. The atoms s_j are bounded ramps of the margins that the prediction space
+reads, each falling from 1 to 0 as a prediction gets better, and the space's conventional losses. As S is linear in its
+coefficients, the mixture whose gradient is nearest to the metric's is a non-negative least-squares problem
+
+    min_a || sum_j a_j grad s_j - g ||^2
+
+in running averages of the Gram matrix of the atoms' gradients and of their products with g. There is no learning rate
+to set and nothing to diverge, and every S in the cone is a loss that falls as predictions improve.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsurr.core.moments import Moments
+from jaxsurr.core.reductions import masked, total
+from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.surrogates import objectives
+from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
+
+
+class BasisState(NamedTuple):
+    """Where the ramps stand, the running sums of the least-squares problem, and its solution.
+
+    Attributes:
+      centres: `[R, C]`, C ramps on each of R margins, in smoothing scales.
+      widths: `[R, C]`, theirs.
+      gram: `[J, J]`, running `G G^T` of the atoms' gradients G.
+      cross: `[J, M]`, running `G g`.
+      coefficients: `[J, M]`, at least 0.
+    """
+
+    centres: Array
+    widths: Array
+    gram: Array
+    cross: Array
+    coefficients: Array
+
+
+def non_negative_least_squares(
+    gram: Array, cross: Array, start: Array, *, iterations: int = 50, ridge: float = 1e-4
+) -> Array:
+    """Minimises `a^T gram a - 2 cross^T a` over `a >= 0` by accelerated projected gradient steps.
+
+    A fixed number of steps from a good start (the last solution) keeps the cost small and known; over the updates of a
+    training run the solution converges. Atoms are scaled to unit norm first.
+
+    Args:
+      gram: `[J, J]`, positive semi-definite.
+      cross: `[J, M]`.
+      start: `[J, M]`, at least 0.
+      iterations: steps.
+      ridge: added to the diagonal of the scaled problem; it chooses among atoms that the data cannot tell apart.
+
+    Returns:
+      `[J, M]`.
+
+    >>> import jax.numpy as jnp
+    >>> a = non_negative_least_squares(jnp.eye(2), jnp.array([[1.0], [-1.0]]), jnp.zeros((2, 1)), ridge=0.0)
+    >>> a.round(3).tolist()
+    [[1.0], [0.0]]
+    """
+    diagonal = jnp.diagonal(gram)
+    norm = jnp.where(diagonal > 0, jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
+    scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram))
+    wanted = cross * norm[:, None]
+    step = 1 / jnp.maximum(jnp.max(jnp.sum(jnp.abs(scaled), axis=1)), 1e-12)
+    first = jnp.where(norm[:, None] > 0, start / jnp.where(norm > 0, norm, 1)[:, None], 0)
+
+    def iterate(i, carry):
+        here, before = carry
+        ahead = here + i / (i + 3) * (here - before)
+        return jnp.maximum(ahead - step * (scaled @ ahead - wanted), 0), here
+
+    return jax.lax.fori_loop(0, iterations, iterate, (first, first))[0] * norm[:, None]
+
+
+def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, decay: float = 0.98) -> Family:
+    """The family of non-negative mixtures of ramps and conventional losses.
+
+    A ramp is `Phi((c - margin) / w)`, a kernel expansion with the Gaussian distribution function as kernel. Its centres
+    c cover the margins at which a metric of the space is expected to change: evenly, or at margins of remembered
+    predictions, closer together where predictions are dense.
+
+    Args:
+      space: supplies margins, their reach, and losses.
+      remembered: take the centres from the predictions that `init` sees (quantiles of those margins that are within
+        reach) in place of an even grid.
+      width: w, and the distance of the centres of the grid, in smoothing scales. Remembered centres have the distance
+        of their neighbours as width, and are as many.
+      decay: of the running sums; 0.98 averages over about 50 updates.
+    """
+    low, high = space.reach
+    grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
+    ramps = len(grid)
+
+    def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array) -> Array:
+        values, weights = space.ramps(predictions, targets, scale)
+        ramp = jax.scipy.stats.norm.cdf(
+            (state.centres[None, None] - values[..., None]) / state.widths[None, None]
+        )  # [B, I, R, C]
+        summed = jnp.einsum("bi,birc->brc", weights, ramp)
+        flat = summed.reshape(summed.shape[0], -1)
+        return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
+
+    def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
+        values, weights = space.ramps(view.predictions, view.targets, scale)
+        weights = masked(weights, view.where)
+        kinds = values.shape[-1]
+        centres = jnp.tile(jnp.asarray(grid), (kinds, 1))
+        widths = jnp.full_like(centres, width)
+        if remembered:
+            within = (weights[..., None] > 0) & (values >= low) & (values <= high)
+            known = jnp.where(within, values, jnp.nan).reshape(-1, kinds)
+            quantiles = jnp.nanquantile(known, (jnp.arange(ramps) + 0.5) / ramps, axis=0).T
+            centres = jnp.where(jnp.isfinite(quantiles), quantiles, centres)
+            widths = jnp.clip(jnp.gradient(centres, axis=1), width / 4, 2 * width)
+        losses = space.losses(view.predictions, view.targets, scale).shape[-1]
+        number = kinds * ramps + losses
+        first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])
+        return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)
+
+    def values(
+        state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None
+    ) -> Array:
+        return atoms(state, predictions, targets, scale) @ state.coefficients
+
+    def learn(state: BasisState, problem: Problem):
+        slope, scale, axis = problem.slope, problem.scale, problem.axis_name
+        there, gradients = objectives.values_and_gradients(
+            lambda z: atoms(state, z, slope.targets, scale), slope.predictions
+        )
+        gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
+        if problem.in_parameters:
+            rows, goal = total(to_parameters(slope.pullback, gradients), axis), problem.goal
+            there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
+        else:
+            goal = problem.goal.reshape(len(problem.goal), -1)
+            rows = gradients.reshape(len(gradients), -1)
+        gram, cross, size = (
+            jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal))
+        )
+        sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
+        if not problem.in_parameters:
+            gram, cross, size, sums, goal_sums = total((gram, cross, size, sums, goal_sums), axis)
+        a = state.coefficients
+        by_slope = Moments(
+            n=jnp.full((a.shape[1],), float(rows.shape[1])),
+            x=sums @ a,
+            y=goal_sums,
+            xx=jnp.einsum("jm,jk,km->m", a, gram, a),
+            yy=jnp.diagonal(size),
+            xy=jnp.sum(a * cross, axis=0),
+        )
+        by_value = total(value_moments(there @ a, problem), axis)
+        gram = decay * state.gram + (1 - decay) * gram
+        cross = decay * state.cross + (1 - decay) * cross
+        solution = non_negative_least_squares(gram, cross, a)
+        return BasisState(state.centres, state.widths, gram, cross, solution), by_value, by_slope
+
+    return Family(init, values, learn)

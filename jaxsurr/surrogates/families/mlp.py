@@ -1,0 +1,67 @@
+"""Small networks: what a surrogate computes from the features that its prediction space reads."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import flax.errors
+import flax.linen as nn
+import jax
+
+from jaxsurr.core.types import Array, PyTree
+
+
+class Network(NamedTuple):
+    """A function family: two pure functions.
+
+    Attributes:
+      init: `(key, features) -> params`.
+      apply: `(params, features [..., F]) -> [..., M]`.
+    """
+
+    init: Callable[[Array, Array], PyTree]
+    apply: Callable[[PyTree, Array], Array]
+
+
+class _MLP(nn.Module):
+    hidden: Sequence[int]
+    outputs: int
+    activation: Callable[[Array], Array]
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = nn.tanh(x / 8) * 8  # far out a metric is flat, and a surrogate should be
+        for width in self.hidden:
+            x = self.activation(nn.Dense(width)(x))
+        return nn.Dense(self.outputs)(x)
+
+
+def mlp(
+    outputs: int = 1, hidden: Sequence[int] = (32, 32), activation: Callable[[Array], Array] = jax.nn.tanh
+) -> Network:
+    """A multi-layer perceptron with smooth activations, so that its gradient can be differentiated again.
+
+    Inputs are bounded first (`8 tanh(x / 8)`, x in smoothing scales), which keeps gradients of far predictions finite.
+
+    Args:
+      outputs: M, the number of metrics.
+      hidden: widths of the hidden layers.
+      activation: twice differentiable; ReLU is not, and would leave the gradient correlation nothing to learn from.
+
+    >>> import jax, jax.numpy as jnp
+    >>> network = mlp(outputs=2)
+    >>> params = network.init(jax.random.key(0), jnp.zeros((4, 3)))
+    >>> network.apply(params, jnp.zeros((4, 3))).shape
+    (4, 2)
+    """
+    module = _MLP(tuple(hidden), outputs, activation)
+
+    def apply(params: PyTree, features: Array) -> Array:
+        try:
+            return module.apply(params, features)
+        except flax.errors.ScopeParamShapeError as error:
+            raise ValueError(
+                f"the network was learned on another number of features than {features.shape[-1]}, for another number "
+                "of classes or another shape of predictions, and serves that one only. Learn one for this shape."
+            ) from error
+
+    return Network(module.init, apply)

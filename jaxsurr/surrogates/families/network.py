@@ -1,0 +1,156 @@
+"""Surrogates that are small networks on the features of the prediction space, learned by gradient steps."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsurr.core.moments import Moments
+from jaxsurr.core.reductions import masked
+from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.surrogates import objectives
+from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_parameters, value_moments
+from jaxsurr.surrogates.families.mlp import Network, mlp
+
+
+class NetworkState(NamedTuple):
+    """Parameters of the network and the state of their optimizer."""
+
+    params: PyTree
+    optimizer: PyTree
+
+
+def network_family(
+    space: Space,
+    *,
+    network: Callable[[int], Network] = mlp,
+    optimizer: optax.GradientTransformation,
+    value_weight: float,
+    correlation_weight: float,
+    penalty_weight: float,
+    correlation: str,
+) -> Family:
+    """The family of networks `S(z, y) = sum_i w_i N(features_i(z, y))` over the items i of an example.
+
+    Args:
+      space: supplies features.
+      network: `metrics M -> Network`.
+      optimizer, value_weight, correlation_weight, penalty_weight, correlation: as for `trained_family`.
+    """
+
+    def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
+        features, _ = space.features(view.predictions, view.targets, scale)
+        return network(metrics).init(key, features)
+
+    def apply(params, predictions, targets, scale, metrics, where):
+        features, weights = space.features(predictions, targets, scale)
+        return jnp.einsum("bi,bim->bm", weights, network(metrics).apply(params, features))
+
+    return trained_family(
+        init,
+        apply,
+        optimizer=optimizer,
+        value_weight=value_weight,
+        correlation_weight=correlation_weight,
+        penalty_weight=penalty_weight,
+        correlation=correlation,
+    )
+
+
+def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
+    """How far a set's value and gradient are from the metric's, over what they would vary by, for each metric.
+
+    A batch is one set and has one value, which has no variance to compare its error with. In its place stands what the
+    metric would vary by if each prediction moved by its spread, about seven smoothing scales: `49 s^2 sum_i |g_i|^2`.
+    Its logarithm keeps a value that is far off, as at the start, from drowning the gradient's correlation. The error of
+    the gradient over its size keeps the size of the surrogate where it belongs, which correlation alone leaves to
+    drift.
+    """
+    n = jnp.maximum(by_value.n, 1)
+    known = by_slope.yy > 0
+    size = jnp.where(known, by_slope.yy, 1)
+    error = (by_value.xx - 2 * by_value.xy + by_value.yy) / n
+    variance = jnp.where(known, 49 * scale**2 * size / n**2, 1)
+    return jnp.log1p(error / variance) + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
+
+
+def trained_family(
+    init_params: Callable[..., PyTree],
+    apply: Callable[..., Array],
+    *,
+    optimizer: optax.GradientTransformation,
+    value_weight: float,
+    correlation_weight: float,
+    penalty_weight: float,
+    correlation: str,
+    of_sets: bool = False,
+) -> Family:
+    """A family of differentiable functions that is learned by gradient steps on its parameters.
+
+    Its objective is `value_weight * value_fit + correlation_weight * (1 - gradient_correlation) + penalty_weight *
+    E (||grad S|| - 1)^2`, averaged over metrics.
+
+    Args:
+      init_params: `(key, view, scale, metrics M) -> params`.
+      apply: `(params, predictions, targets, scale, M, where) -> [B, M]`.
+      optimizer: of the parameters.
+      value_weight, correlation_weight, penalty_weight: of the objective's terms; at least one is positive.
+      correlation: "cosine" or "pearson".
+      of_sets: whether `apply` gives each example the value of the set, which is a single one; the fit is then
+        `_set_fit`.
+    """
+    objectives.check_weights(
+        value_weight=value_weight, correlation_weight=correlation_weight, penalty_weight=penalty_weight
+    )
+    objectives.check_kind(correlation)
+
+    def init(key: Array, view: View, scale: Array, metrics: int) -> NetworkState:
+        params = init_params(key, view, scale, metrics)
+        return NetworkState(params, optimizer.init(params))
+
+    def values(
+        state: NetworkState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None
+    ) -> Array:
+        return apply(state.params, predictions, targets, scale, metrics, where)
+
+    def learn(state: NetworkState, problem: Problem):
+        slope, fit, scale, metrics = problem.slope, problem.fit, problem.scale, problem.values.shape[-1]
+
+        def sums(params):
+            there, gradients = objectives.values_and_gradients(
+                lambda z: apply(params, z, slope.targets, scale, metrics, slope.where), slope.predictions
+            )
+            if problem.in_parameters:
+                there = apply(params, fit.predictions, fit.targets, scale, metrics, fit.where)
+                gradients = jax.vmap(lambda one: masked(one, slope.where))(gradients)
+                compared = to_parameters(slope.pullback, gradients)
+            else:
+                compared = slope_moments(gradients, problem.goal, slope.where)
+            penalty = (
+                sum(objectives.gradient_penalty(g, where=slope.where) for g in gradients) if penalty_weight else 0.0
+            )
+            return value_moments(there, problem), compared, penalty
+
+        def combine(total):
+            by_value, compared, penalty = total
+            by_slope = slope_moments(compared, problem.goal) if problem.in_parameters else compared
+            fits = jax.vmap(objectives.value_fit)(by_value)
+            if of_sets:
+                fits = _set_fit(by_value, by_slope, jnp.ones_like(scale) if problem.in_parameters else scale)
+            correlations = jax.vmap(lambda m: objectives.gradient_correlation(m, correlation))(by_slope)
+            objective = (
+                value_weight * jnp.mean(fits)
+                + correlation_weight * (1 - jnp.mean(correlations))
+                + penalty_weight * penalty / (metrics * jnp.maximum(by_value.n[0], 1))
+            )
+            return objective, (by_value, by_slope)
+
+        (_, (by_value, by_slope)), gradient = objectives.value_and_gradient(
+            sums, combine, state.params, problem.axis_name
+        )
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        return NetworkState(optax.apply_updates(state.params, updates), optimizer_state), by_value, by_slope
+
+    return Family(init, values, learn)

@@ -1,0 +1,102 @@
+"""A learned surrogate as a plain loss."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core.reductions import count, masked_mean
+from jaxsurr.core.types import Array, Info, PyTree, Surrogate
+from jaxsurr.metrics.base import Metric
+from jaxsurr.smoothing.smoothed_metric import prepared, smoothing_scale
+from jaxsurr.spaces import SPACES, class_logits, cumulative_logits, level_logits
+from jaxsurr.surrogates.sound import kept
+
+FOLLOWING = (class_logits.name, level_logits.name, cumulative_logits.name)
+"""Spaces of logits, whose size means nothing to most metrics. The unit of points is that of the metric's thresholds."""
+
+
+def scale_of(metric: Metric, state: PyTree, predictions: Array, targets: PyTree, where=None, *, follow: bool = False):
+    """The smoothing scale of a surrogate, or 0.15 times the spread of the predictions where it has none.
+
+    With `follow` the spread is that of the predictions in any case.
+    """
+    relative, spread = getattr(state, "relative_scale", 0.15), None if follow else getattr(state, "spread", None)
+    if spread is None:
+        spread = masked_mean(metric.space.spread(predictions, targets), where)
+    return smoothing_scale(relative, spread, metric.space.least)
+
+
+def follow_scale(surrogate: Surrogate) -> Surrogate:
+    """The same surrogate with its smoothing scale taken from the batch that it sees, and not from batches before.
+
+    The spread of the batch takes the place of the running one (without a gradient of its own), so that a surrogate
+    that was learned on some logits serves logits ten times as large. A surrogate whose state knows no spread is as it
+    was. Where no row counts the spread of the state stays.
+
+    Args:
+      surrogate: in a space of this library's.
+
+    Raises:
+      ValueError: the surrogate does not say which space it is in.
+    """
+    name = (surrogate.settings or {}).get("space")
+    if name not in SPACES:
+        raise ValueError(
+            "the scale of predictions can be followed in a space of jaxsurr's only, and this surrogate does not name "
+            "one. Pass follow=False to keep the scale that it was learned at."
+        )
+    space = SPACES[name]
+
+    def at_scale(state: PyTree, predictions: Array, targets: PyTree, where: Array | None, axis_name) -> PyTree:
+        if not hasattr(state, "spread"):
+            return state
+        predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
+        spread = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
+        known = (count(where, len(predictions), axis_name) > 0) & jnp.isfinite(spread)
+        return state._replace(spread=jnp.where(known, spread, state.spread))
+
+    def loss(state, predictions, targets, where=None, *, axis_name=None) -> Array:
+        state = at_scale(state, predictions, targets, where, axis_name)
+        return surrogate.loss(state, predictions, targets, where, axis_name=axis_name)
+
+    def update(state, key, predictions, targets, where=None, *, axis_name=None, **more: Any) -> tuple[PyTree, Info]:
+        now = at_scale(state, predictions, targets, where, axis_name)
+        after, info = surrogate.update(now, key, predictions, targets, where, axis_name=axis_name, **more)
+        return kept(jnp.any(jnp.asarray(info.skipped) > 0), state, after), info
+
+    return surrogate._replace(loss=loss, update=update)
+
+
+def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -> Callable[..., Array]:
+    """A surrogate and its state as a loss that learns nothing more, as one of `jaxsurr.losses` or optax's.
+
+    Args:
+      surrogate: what was learned.
+      state: of the surrogate.
+      follow: whether the smoothing scale follows the spread of each batch (`follow_scale`); by default in spaces of
+        logits, whose size changes while a model trains. Otherwise it is that of the state: a metric of points has its
+        thresholds in the unit of the targets, and so has the scale.
+
+    Returns:
+      `loss(predictions, targets, *, where=None, axis_name=None) -> [B]` (`[]` for a metric of sets, a trailing `[M]`
+      for several metrics); lower is better.
+
+    Raises:
+      ValueError: the scale is to be followed and the space is not known.
+
+    >>> from jaxsurr.pretraining import shipped
+    >>> surrogate, state, _ = shipped("error_rate")
+    >>> loss = frozen(surrogate, state)
+    >>> loss(jax.numpy.zeros((8, 3)), jax.numpy.arange(8) % 3).shape
+    (8,)
+    """
+    if follow is None:
+        follow = (surrogate.settings or {}).get("space") in FOLLOWING
+    used = follow_scale(surrogate) if follow else surrogate
+
+    def loss(predictions: Array, targets: PyTree, *, where: Array | None = None, axis_name: str | None = None) -> Array:
+        return used.loss(state, predictions, targets, where, axis_name=axis_name)
+
+    return loss

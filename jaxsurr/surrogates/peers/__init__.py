@@ -1,0 +1,1 @@
+"""Earlier surrogate-loss methods, as the same triple."""
