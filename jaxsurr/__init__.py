@@ -1,12 +1,15 @@
 """jaxsurr: give it an evaluation metric, it gives back a loss whose gradients point where the metric improves."""
 
+import importlib
+import sys
 from typing import Any
 
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.renamed import MODULES, Renamed
 from jaxsurr.core.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 from jaxsurr.diagnosis.diagnose import Diagnosis, diagnose
-from jaxsurr.metrics import Metric, metric
+from jaxsurr.metrics import Metric, decoding, metric
 from jaxsurr.pretraining import Fitted, fit, pretrained
 from jaxsurr.saving.file import load, read_card, save
 from jaxsurr.smoothing.scale import matched_scale
@@ -31,6 +34,7 @@ __all__ = [
     "bilevel",
     "compare",
     "correlated_gradients",
+    "decoding",
     "diagnose",
     "fit",
     "follow_scale",
@@ -52,10 +56,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    """`jaxsurr.compare` needs more than jax, flax and optax, and is imported when it is first used."""
-    if name == "compare":
-        import importlib
+sys.meta_path.insert(0, Renamed())
 
-        return importlib.import_module("jaxsurr.compare")
+
+def __getattr__(name: str) -> Any:
+    """Modules that need more than jax, flax and optax, imported when first used, and those of old names."""
+    if name in ("compare", "comparison", "training") or f"jaxsurr.{name}" in MODULES:
+        return importlib.import_module(f"jaxsurr.{name}")
     raise AttributeError(f"module 'jaxsurr' has no attribute {name!r}")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxsurr.comparison import job, study
-from jaxsurr.training import default_config, table, update
+from jaxsurr.comparison import job, study, table
+from jaxsurr.training import default_config, update
 
 CONFIG = {
     "epochs": 2,

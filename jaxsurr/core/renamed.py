@@ -1,0 +1,92 @@
+"""Names of modules from before 0.2, which keep working for one version with a warning that says the new name."""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import types
+import warnings
+from collections.abc import Sequence
+
+MODULES = {
+    "jaxsurr.advice": "jaxsurr.diagnosis.advice",
+    "jaxsurr.artefact": "jaxsurr.saving.file",
+    "jaxsurr.checks": "jaxsurr.core.checks",
+    "jaxsurr.correlation": "jaxsurr.core.moments",
+    "jaxsurr.data.builders": "jaxsurr.data.tfds_builders",
+    "jaxsurr.data.coding": "jaxsurr.data.target_coding",
+    "jaxsurr.data.pipeline": "jaxsurr.data.batches",
+    "jaxsurr.data.preparation": "jaxsurr.data.tfds_preparation",
+    "jaxsurr.data.prepared": "jaxsurr.data.tfds",
+    "jaxsurr.fidelity": "jaxsurr.diagnosis.fidelity",
+    "jaxsurr.file_header": "jaxsurr.saving.header",
+    "jaxsurr.fitting": "jaxsurr.pretraining.fitting",
+    "jaxsurr.gap": "jaxsurr.smoothing.scale",
+    "jaxsurr.geometry": "jaxsurr.core.geometry",
+    "jaxsurr.losses.classification": "jaxsurr.losses.classes",
+    "jaxsurr.losses.ordinal": "jaxsurr.losses.levels",
+    "jaxsurr.losses.sets": "jaxsurr.losses.scores",
+    "jaxsurr.metrics.classification": "jaxsurr.metrics.classes",
+    "jaxsurr.metrics.ordering": "jaxsurr.metrics.scores",
+    "jaxsurr.metrics.ordinal": "jaxsurr.metrics.levels",
+    "jaxsurr.metrics.several": "jaxsurr.metrics.stack",
+    "jaxsurr.networks": "jaxsurr.surrogates.families.mlp",
+    "jaxsurr.objectives": "jaxsurr.surrogates.objectives",
+    "jaxsurr.reductions": "jaxsurr.core.reductions",
+    "jaxsurr.sampling": "jaxsurr.spaces.sampling",
+    "jaxsurr.set_differences": "jaxsurr.smoothing.set_estimators",
+    "jaxsurr.settings": "jaxsurr.core.spec",
+    "jaxsurr.spaces.points": "jaxsurr.spaces.keypoints",
+    "jaxsurr.state_arrays": "jaxsurr.saving.arrays",
+    "jaxsurr.surrogates.basis": "jaxsurr.surrogates.families.basis",
+    "jaxsurr.surrogates.described": "jaxsurr.surrogates.description",
+    "jaxsurr.surrogates.family": "jaxsurr.surrogates.families.base",
+    "jaxsurr.surrogates.network": "jaxsurr.surrogates.families.network",
+    "jaxsurr.surrogates.set_network": "jaxsurr.surrogates.families.deep_set",
+    "jaxsurr.training.comparison": "jaxsurr.comparison.runs",
+    "jaxsurr.training.job": "jaxsurr.comparison.job",
+    "jaxsurr.training.plan": "jaxsurr.comparison.plan",
+    "jaxsurr.training.results": "jaxsurr.comparison.results",
+    "jaxsurr.training.statistics": "jaxsurr.comparison.statistics",
+    "jaxsurr.training.tuning": "jaxsurr.comparison.tuning",
+    "jaxsurr.types": "jaxsurr.core.types",
+    "jaxsurr.versions": "jaxsurr.core.versions",
+}
+"""Old name: new name."""
+
+GONE = {
+    "jaxsurr.frozen": "jaxsurr.pretraining (shipped, PRETRAINED) and jaxsurr.surrogates.frozen",
+    "jaxsurr.studies": "jaxsurr.benchmarks, as in python -m jaxsurr.benchmarks.cost",
+    "jaxsurr.surrogates.embedding": "jaxsurr.surrogates.peers.embedding",
+    "jaxsurr.surrogates.interpolation": "jaxsurr.surrogates.peers.interpolation",
+    "jaxsurr.surrogates.relational": "jaxsurr.surrogates.peers.relational",
+    "jaxsurr.surrogates.residual_likelihood": "jaxsurr.surrogates.peers.residual_likelihood",
+    "jaxsurr.surrogates.set_value_fit": "jaxsurr.surrogates.peers.set_value_fit",
+    "jaxsurr.training.study": "jaxsurr.comparison.study",
+}
+"""Modules that cannot be imported by their old name, as a function has it, and where to look."""
+
+
+class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds modules by their old names; it comes first, before files that an older version may have left."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Of a module that has another name now.
+
+        Raises:
+          ModuleNotFoundError: it has, and cannot be imported by this one.
+        """
+        if name in GONE:
+            raise ModuleNotFoundError(f"{name} is now {GONE[name]}.", name=name)
+        return importlib.util.spec_from_loader(name, self) if name in MODULES else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Gives a module of the old name all that the one of the new name has."""
+        new = MODULES[module.__name__]
+        warnings.warn(
+            f"{module.__name__} is now {new}; the old name goes in version 0.3.", DeprecationWarning, stacklevel=2
+        )
+        found = importlib.import_module(new)
+        vars(module).update({key: value for key, value in vars(found).items() if not key.startswith("__")})
