@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxsurr.types import Array
 
 _LARGEST = 100  # 2^100 times a million items is still a float32
+_INSTEAD = 20  # the power of the best item of a list beyond
 
 
 def gains(relevance: Array) -> Array:
@@ -26,5 +27,6 @@ def gains(relevance: Array) -> Array:
     >>> (large / large.max()).tolist()
     [[1.0, 0.5, 0.0]]
     """
-    shift = jnp.maximum(jnp.floor(jnp.max(relevance, axis=-1, keepdims=True)) - _LARGEST, 0)
+    best = jnp.floor(jnp.max(relevance, axis=-1, keepdims=True))
+    shift = jnp.where(best > _LARGEST, best - _INSTEAD, 0)
     return jnp.exp2(relevance - shift) - jnp.exp2(-shift)
