@@ -24,7 +24,7 @@ def gains(relevance: Array) -> Array:
     >>> gains(jnp.array([[2.0, 1.0, 0.0]])).tolist()
     [[3.0, 1.0, 0.0]]
     >>> large = gains(jnp.array([[1000.0, 999.0, 0.0]]))
-    >>> (large / large.max()).tolist()
+    >>> (large / large.max()).round(4).tolist()
     [[1.0, 0.5, 0.0]]
     """
     best = jnp.floor(jnp.max(relevance, axis=-1, keepdims=True))
