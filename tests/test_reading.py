@@ -292,6 +292,18 @@ def test_weights_and_replacements_of_masked_rows_may_hold_anything(subject):
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("subject", [s for s, f in SUBJECTS.items() if getattr(f, "replaces", False)])
+def test_weights_out_of_range_are_refused_or_give_nan(subject):
+    predictions, targets = arrays(sound(kind_of(subject), 0))
+    run = jax.jit(lambda weights: SUBJECTS[subject](predictions, targets, weights=weights))
+    assert np.isfinite(run(jnp.ones(BATCH)))
+    for value in (-0.5, jnp.nan, jnp.inf):
+        weights = jnp.ones(BATCH).at[1].set(value)
+        assert np.isnan(run(weights))
+        with pytest.raises(ValueError, match="weights must be finite numbers of at least 0"):
+            SUBJECTS[subject](predictions, targets, weights=weights)
+
+
 # --- dtypes -----------------------------------------------------------------------------------------------------------
 
 
@@ -313,17 +325,22 @@ LEVELS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-def test_more_levels_than_half_precision_can_count(dtype):
-    logits = jax.random.normal(jax.random.key(0), (BATCH, 700), dtype)
+@pytest.mark.parametrize("subject", LEVELS)
+def test_levels_beyond_what_half_precision_can_count(subject):
+    logits = jax.random.normal(jax.random.key(0), (BATCH, 700), jnp.bfloat16)
     labels = jnp.array([0, 255, 301, 523, 699])
-    for subject in LEVELS:
-        got, wanted = (SUBJECTS[subject](z, labels) for z in (logits, logits.astype(jnp.float32)))
-        np.testing.assert_allclose(got, wanted, rtol=1e-5, err_msg=subject)
+    got, wanted = (jax.jit(SUBJECTS[subject])(z, labels) for z in (logits, logits.astype(jnp.float32)))
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_levels_and_places_are_decoded_in_single_precision(dtype):
+    logits = jax.random.normal(jax.random.key(0), (BATCH, 700), dtype)
     for name in ("argmax", "median", "expected", "thresholds"):
         decoder = decoding.get(name)
         np.testing.assert_array_equal(decoder(logits), decoder(logits.astype(jnp.float32)))
     assert losses.squared_error(jnp.zeros((1, 1), dtype), jnp.array([301])).tolist() == [301.0**2]
+    assert np.isfinite(losses.quadratic_weighted_kappa(logits, jnp.arange(BATCH) * 170)).all()
     far = jnp.zeros((1, 2, 600), dtype).at[0, 1, 513].set(100)
     assert decoding.soft_argmax(far).tolist() == [[513.0, 1.0]]
 
@@ -347,8 +364,9 @@ def test_strict_promotion_and_double_precision(subject):
             assert values.dtype in (jnp.float32, jnp.float64 if floats == jnp.float64 else jnp.float32)
             jax.eval_shape(SUBJECTS[subject], z, spoken)
         if floats == jnp.float64:
-            value = SUBJECTS[subject](z, spoken)
-    np.testing.assert_allclose(value, SUBJECTS[subject](*arrays((predictions, targets))), rtol=1e-4, atol=1e-5)
+            value = jax.jit(SUBJECTS[subject])(z, spoken)
+    expected = compiled(subject)[0](*arrays((predictions, targets)), np.ones(BATCH, bool))[1]
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
 # --- what is ruled out ------------------------------------------------------------------------------------------------

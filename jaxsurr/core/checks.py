@@ -256,20 +256,27 @@ def sequences(predictions: Any, targets: Any) -> Array | None:
     return None
 
 
-def weights(values: Any, batch: int) -> None:
-    """Refuses weights of examples that are not `[B]` finite numbers of at least 0."""
+def weights(values: Any, batch: int) -> Array | None:
+    """Refuses weights of examples that are not `[B]` finite numbers of at least 0; of traced ones returns which."""
     if values is None:
-        return
+        return None
     if jnp.shape(values) != (batch,):
         raise ValueError(f"weights must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
-    if is_concrete(values) and not np.all((np.asarray(values) >= 0) & np.isfinite(np.asarray(values))):
-        raise ValueError("weights must be finite numbers of at least 0.")
+    library = np if is_concrete(values) else jnp
+    wrong = ~((library.asarray(values) >= 0) & library.isfinite(library.asarray(values)))
+    if library is jnp:
+        return wrong
+    if wrong.any():
+        raise ValueError(f"weights must be finite numbers of at least 0, got {np.asarray(values)[wrong][0]}.")
+    return None
 
 
 def mask(where: Any, batch: int) -> None:
     """Refuses a mask that is not `[B]` booleans."""
     if where is None:
         return
+    if not hasattr(where, "dtype"):
+        raise TypeError(f"where must be a boolean array (True: the example counts), got {type(where).__name__}.")
     if jnp.shape(where) != (batch,):
         raise ValueError(f"where must be a boolean mask of shape [{batch}], got {list(jnp.shape(where))}.")
     if jnp.asarray(where).dtype != jnp.bool_:

@@ -36,7 +36,7 @@ def number(
 
     >>> number(2, "q", above=0, most=1)
     Traceback (most recent call last):
-    ValueError: q must be a number above 0 and at most 1, got 2.
+    ValueError: q must be a finite number above 0 and at most 1, got 2.
     """
     if isinstance(value, jax.core.Tracer):
         return
@@ -46,9 +46,9 @@ def number(
     if above == 0 and most is None:
         range_ = "positive and finite"
     else:
-        limits = {"above": above, "at least": least, "at most": most}
+        limits = {"above": above, "of at least": least, "at most": most}
         range_ = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-        range_ = f"a {'whole ' * whole}number {range_}"
+        range_ = f"a {'whole' if whole else 'finite'} number {range_}"
     raise ValueError(f"{name} must be {range_}{f' ({meaning})' if meaning else ''}, got {value!r}.")
 
 

@@ -1,4 +1,9 @@
-"""Conventional losses as functions `(predictions, targets, *, where=None) -> [B]`, one value for each example."""
+"""Conventional losses as functions `(predictions, targets, *, where=None) -> [B]`, one value for each example.
+
+Values are in at least single precision, gradients in the dtype of the predictions. What does not count (masked rows,
+points that are not visible, absent items) may hold anything. Targets that count and are out of range are refused;
+where they are traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,9 @@
-"""Metrics as functions of predictions and targets; each knows its name, its direction and its prediction space."""
+"""Metrics as functions of predictions and targets; each knows its name, its direction and its prediction space.
+
+Values are in at least single precision whatever the predictions are. What does not count (masked rows, points that are
+not visible, absent items, ignored pixels) may hold anything. Targets that count and are out of range are refused; where
+they are traced, as inside `jit`, the values are NaN: of the example, or of the set. Details: `jaxsurr.core.reading`.
+"""
 
 from jaxsurr.core import checks
 from jaxsurr.core.spec import parse_spec

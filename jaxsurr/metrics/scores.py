@@ -10,14 +10,16 @@ from jaxsurr.metrics.sums import ratio
 from jaxsurr.spaces import class_logits
 
 
-def _scores(predictions: Array, targets: Array) -> tuple[Array, Array, Array | None]:
-    """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which are out of range."""
+def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+    """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which targets or weights are wrong."""
     z, labels, wrong = checked(checks.of_two_classes, predictions, targets)
+    unsound = checks.weights(weights, z.shape[0])
+    if unsound is not None:
+        wrong = unsound if wrong is None else wrong | unsound
     return z if z.ndim == 1 else z[:, 1] - z[:, 0], labels, wrong
 
 
 def _weights(targets: Array, where: Array | None, weights: Array | None) -> Array:
-    checks.weights(weights, targets.shape[0])
     weight = jnp.ones(targets.shape, jnp.float32) if weights is None else jnp.asarray(weights, jnp.float32)
     return weight if where is None else jnp.where(where, weight, 0)
 
@@ -65,7 +67,8 @@ def roc_auc(
     >>> float(roc_auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))  # 3 1/2 of 4 pairs
     0.875
     """
-    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
+    scores, targets, wrong = _scores(predictions, targets, weights)
+    weight = _weights(targets, where, weights)
     scores = jnp.where(weight > 0, scores, 0)
     positive = targets == 1
     order = jnp.argsort(scores)
@@ -85,7 +88,7 @@ def roc_auc(
     value = ratio(jnp.sum(jnp.where(positive, share, 0)), pairs, 0.5)
     if replacements is None:
         return of_set(_unbroken(value, scores, scores, weight), wrong)
-    moved, *_ = _scores(replacements, targets)
+    moved, *_ = _scores(replacements, targets, None)
     return of_set(_unbroken(value[None] + ratio(weight * won(moved) - share, pairs), scores, moved, weight), wrong)
 
 
@@ -123,7 +126,8 @@ def average_precision(
     """
     if weights is not None and replacements is not None:
         raise ValueError("average_precision knows replacements for unweighted examples only: leave weights out.")
-    (scores, targets, wrong), weight = _scores(predictions, targets), _weights(targets, where, weights)
+    scores, targets, wrong = _scores(predictions, targets, weights)
+    weight = _weights(targets, where, weights)
     negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first
     positive = (targets == 1).astype(jnp.float32)
     order = jnp.argsort(negated)
@@ -139,7 +143,7 @@ def average_precision(
 
     # Moving an example from one place to another changes the precision of the positives between, by one example and,
     # where it is a positive, by one hit; sums over the places before tell how much, for all examples at once.
-    moved_scores, *_ = _scores(replacements, targets)
+    moved_scores, *_ = _scores(replacements, targets, None)
     moved = -moved_scores
     place = jnp.argsort(order)
     joined, left = (

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.reading import of_set
 from jaxsurr.core.reductions import masked, wide
 from jaxsurr.core.types import Array, PyTree
 
@@ -41,7 +42,7 @@ def of_sums(
     (2.0, [4.0, 4.0])
     """
     batch = predictions.shape[0]
-    checks.weights(weights, batch)
+    unsound = checks.weights(weights, batch)
 
     def parts(z):
         broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
@@ -52,7 +53,7 @@ def of_sums(
         return jax.tree.map(lambda leaf: masked(leaf, where), each)
 
     def finish(sums):
-        return jnp.where(sums[1] > 0, jnp.nan, value(sums[0]))
+        return of_set(jnp.where(sums[1] > 0, jnp.nan, value(sums[0])), unsound)
 
     each = parts(predictions)
     sums = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each)
