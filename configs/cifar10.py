@@ -23,7 +23,7 @@ def get_config(setting: str = "cpu"):
         seeds=5,
         trials=4,
         batch_size=128,
-        **{"data.source": "npz:FILE", "data.label_noise": 0.0, "surrogate.burn_in": 50},
+        **{"data.source": "npz:FILE", "surrogate.burn_in": 50},
     )
     if setting == "cpu":
         fields = {"model.name": "cnn", "model.hidden": (16, 32), "data.augment": "crop,flip"}

@@ -9,7 +9,7 @@ from jaxsurr.training import default_config, update
 
 
 def get_config():
-    data = {"data.source": "sklearn:diabetes", "data.levels": 8, "data.label_noise": 0.0}
+    data = {"data.source": "sklearn:diabetes", "data.levels": 8}
     return update(
         default_config(),
         metric="mean_absolute_error?decode=median",

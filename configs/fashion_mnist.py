@@ -28,14 +28,14 @@ def get_config(setting: str = "noisy_linear"):
         **{"data.source": "idx:FILES"},
     )
     if setting == "noisy_linear":
-        return update(config, epochs=15, warm_epochs=5, batch_size=256, **{"data.label_noise": 0.4})
+        return update(config, epochs=15, batch_size=256, **{"data.label_noise": 0.4})
     if setting == "clean_linear":
-        return update(config, epochs=40, warm_epochs=5, batch_size=256, **{"data.label_noise": 0.0})
+        return update(config, epochs=40, warm_epochs=5, batch_size=256)
     if setting == "clean_cnn":
-        model = {"model.name": "cnn", "model.hidden": (16, 32), "data.label_noise": 0.0}
+        model = {"model.name": "cnn", "model.hidden": (16, 32)}
         return update(config, epochs=10, warm_epochs=5, batch_size=128, **model)
     if setting == "full":
         sgd = dict(optimizer="sgd", learning_rate=0.1, weight_decay=1e-4)
-        fields = {"model.name": "resnet20", "data.label_noise": 0.0, "data.augment": "crop=4,flip"}
+        fields = {"model.name": "resnet20", "data.augment": "crop=4,flip"}
         return update(config, epochs=80, warm_epochs=60, batch_size=128, trials=4, **(sgd | fields))
     raise ValueError(f"the setting is {setting!r}; there are 'noisy_linear', 'clean_linear', 'clean_cnn' and 'full'.")

@@ -30,7 +30,7 @@ def get_config(setting: str = "cpu"):
         trials=4,
         batch_size=64,
         learning_rate=3e-3,
-        **{"data.source": "npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names", "data.label_noise": 0.0},
+        **{"data.source": "npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names"},
         **{"data.augment": "crop=8,flip,rotate=20", "surrogate.burn_in": 50},
     )
     if setting == "cpu":

@@ -40,7 +40,7 @@ def get_config(setting: str = "cpu"):
         seeds=5,
         trials=4,
         learning_rate=1e-2,
-        **{"data.source": "csv:FILE?target=response", "data.label_noise": 0.0, "model.name": "mlp"},
+        **{"data.source": "csv:FILE?target=response", "model.name": "mlp"},
         **{"surrogate.burn_in": 50},
     )
     if setting == "cpu":

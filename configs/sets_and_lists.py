@@ -43,9 +43,8 @@ def get_config(setting: str = "f_beta"):
         seeds=5,
         trials=2,
         epochs=60,
-        warm_epochs=20,
         batch_size=32 if setting == "ndcg" else 256,
         learning_rate=3e-3,
-        **{"data.source": "csv:FILE?target=response", "data.label_noise": 0.0, "surrogate.burn_in": 50},
+        **{"data.source": "csv:FILE?target=response", "surrogate.burn_in": 50},
         **{"model.name": "mlp", "model.hidden": (64,)},
     )

@@ -12,7 +12,7 @@ from jaxsurr.training import default_config, update
 
 
 def get_config():
-    data = {"data.source": "synthetic:stick_figures?n=4000&size=32", "data.label_noise": 0.0}
+    data = {"data.source": "synthetic:stick_figures?n=4000&size=32"}
     return update(
         default_config(),
         metric="pck?threshold=0.5",

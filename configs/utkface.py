@@ -36,7 +36,7 @@ def get_config(setting: str = "cpu"):
         trials=4,
         batch_size=128,
         learning_rate=1e-3,
-        **{"data.source": "npz:FILE?y=age&kind=levels", "data.label_noise": 0.0},
+        **{"data.source": "npz:FILE?y=age&kind=levels"},
     )
     if setting == "cpu":
         return update(config, epochs=12, warm_epochs=6, **{"model.name": "cnn", "model.hidden": (16, 32, 64)})

@@ -6,10 +6,12 @@
   python -m jaxsurr.compare --config=configs/diabetes.py --trials=5 --workdir=runs/diabetes
       the losses and seeds of a config, with five tuning trials for each loss
 
-Strong cheap baselines join the losses that are named. Every loss gets the same seeds, epochs and number of tuning
-trials; choices are made on validation, and test rows are read once. Results go to --workdir: results.jsonl, table.md,
-table.csv and figures. The same command goes on where it was interrupted; started again beside itself, in the same
---workdir, it shares the work. From Python: `jaxsurr.compare(config, losses, seeds, workdir=...)`.
+The rows and labels of a data set are taken as they are; where some are changed or left out, the first line says so, and
+so do the table and every line of results. Strong cheap baselines join the losses that are named. Every loss gets the
+same seeds, epochs and number of tuning trials; choices are made on validation, and test rows are read once. Results go
+to --workdir: results.jsonl, table.md, table.csv and figures. The same command goes on where it was interrupted; started
+again beside itself, in the same --workdir, it shares the work. From Python:
+`jaxsurr.compare(config, losses, seeds, workdir=...)`.
 """
 
 import functools

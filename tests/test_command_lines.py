@@ -305,3 +305,28 @@ def test_what_nobody_foresaw_is_said_with_the_way_to_its_origin(launch, monkeypa
     code, out, err = launch("--workdir=run")
     assert code == 1 and err.startswith("LookupError: lost\n") and "JAXSURR_TRACEBACK=1" in err
     assert "Traceback" not in out + err
+
+
+COMPARED = {
+    "--losses=?": "loss is '', which is unknown",
+    "--losses=,": "a comparison needs losses",
+    "--losses=focal?gamma": "must read key=value",
+    "--losses=cross_entropy,focal?gamma=x": "focal: the option gamma must be like 2.0, its default, got 'x'",
+    "--losses=embedding?hidden=8,0.5": "the option hidden must be like (64, 64), its default, got (8, 0.5)",
+    "--seeds=1": "a comparison needs at least 2 seeds",
+    "--seeds=99999999999999999999": "seeds must be at most 2147483647",
+    "--seeds=two": "invalid literal for int() with base 10: 'two'",
+    "--trials=10001": "trials must be at most 10000",
+    "--config.seed=4294967295": "a seed must be at most 4294967295",
+    "--config.reference=abc": "reference is 'abc', which is unknown",
+    "--workdir= ": "--workdir is empty",
+}
+
+
+@pytest.mark.parametrize("argument", COMPARED)
+def test_a_comparison_says_what_is_wrong_before_anything_runs(argument, launch):
+    code, out, err = launch("--workdir=run", "--config.data.limit=160", argument, module="jaxsurr.compare")
+    assert code == 1
+    assert COMPARED[argument] in out + err
+    assert "Traceback" not in out + err and "not foreseen" not in err
+    assert not Path("run").exists()

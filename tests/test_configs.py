@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsurr.comparison import study
 from jaxsurr.core.spec import parse_spec
-from jaxsurr.training import update, validate
+from jaxsurr.training import study, update, validate
+from jaxsurr.training.config import warm_epochs
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -60,7 +60,7 @@ def test_config_is_valid_and_compares_seeds(path, setting):
     assert config.seeds >= 5
     assert "correlated_gradients" in {parse_spec(loss)[0] for loss in config.losses}
     assert config.losses[0] == config.conventional
-    assert 0 < config.warm_epochs < config.epochs
+    assert 0 < warm_epochs(config) < config.epochs
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])

@@ -10,6 +10,7 @@ from jaxsurr.core.images import channels_first
 from jaxsurr.data import Split
 from jaxsurr.data.augment import augmentation
 from jaxsurr.models.bodies import IMAGES
+from jaxsurr.training import default_config, prepare, update
 
 MOVE = r"reads images \[N, H, W, C\], .* seem to have the channels first.* x\.transpose\(0, 2, 3, 1\)"
 
@@ -29,6 +30,26 @@ def test_augmentations_say_to_move_the_channels(step):
     with pytest.raises(ValueError, match=MOVE):
         augmentation(step, Split(np.zeros((2, 3, 16, 16), np.float32), labels))
     augmentation(step, Split(np.zeros((2, 16, 16, 3), np.float32), labels))
+
+
+def test_a_missing_axis_of_channels_is_named():
+    model = models.build("cnn", outputs=3)
+    with pytest.raises(
+        ValueError, match=r"got inputs of shape \[2, 28, 28\]; add the axis of channels, x\[..., None\]"
+    ):
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((2, 28, 28)))
+
+
+def test_points_in_images_say_to_move_the_channels(tmp_path):
+    rng = np.random.default_rng(0)
+    points, size = rng.uniform(1, 15, (80, 2, 2)), np.ones(80)
+    fields = {"data.source": f"npz:{tmp_path}/p.npz?points=kp&scale=size", "model.name": "mlp", "model.hidden": (4,)}
+    config = update(default_config(), loss="l1", metric="pck", conventional="l1", batch_size=16, devices=1, **fields)
+    np.savez(tmp_path / "p.npz", x=rng.normal(size=(80, 3, 16, 16)), kp=points, size=size)
+    with pytest.raises(ValueError, match="the head 'points' " + MOVE):
+        prepare(config)
+    np.savez(tmp_path / "p.npz", x=rng.normal(size=(80, 16, 16, 3)), kp=points, size=size)
+    prepare(config)
 
 
 def test_a_table_model_reads_them_as_they_are():

@@ -68,7 +68,7 @@ def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pa
     """
     first = runs[0]
     learned = [result for result in runs if result["loss"] in ("correlated_gradients", "value_fit")]
-    switch = warm_epochs(config) if learned and config.warm_epochs else None
+    switch = (warm_epochs(config) or None) if learned else None
     figures = {
         "learning_curves": figures_of.learning_curves(
             runs, metric=first["metric"], higher_is_better=first["higher_is_better"], switch=switch

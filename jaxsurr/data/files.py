@@ -17,7 +17,7 @@ from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacke
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
 
-_PARTS = ("_train", "_test")  # what the names of arrays end in where the split is official
+_PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # that arrays are named for, beside "_train"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 
 
@@ -188,11 +188,10 @@ def read_npz(
                 arguments = inputs, found[points], found.get(visible), found[scale]
                 *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
-        others = [name for name in arrays.members if name.startswith(f"{x}_") and name[len(x) :] not in _PARTS]
-        if others and official:
-            notes += [
-                f"{path.name}: {', '.join(sorted(others)[:3])} is not read; rows to validate on come from {x}_train"
-            ]
+        unread = [x + end for end in _PARTS if x + end in arrays.members and not (official and end == "_test")]
+        if unread:
+            why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
+            notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
     return Raw(*parts, kind="classes" if points is None else "points", names=labels, notes=tuple(notes))
 

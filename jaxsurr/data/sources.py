@@ -86,9 +86,9 @@ def load(
     Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1. Classes are the K distinct
     values of the whole set in their order; levels are equally spaced from the least to the greatest of them, in steps
     of their greatest common divisor, so that an error of one level is one year where targets are ages, though some
-    age is missing. The values become the names. Those that are validated or tested without a row to train on are
-    warned of. With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut
-    at the quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    age is missing. The values become the names. Beyond 2^53 levels, and classes that are floats, are refused. With
+    `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the quantiles
+    1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
@@ -96,7 +96,7 @@ def load(
 
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
-      seed: of the split, the noise and what is drawn, at least 0.
+      seed: of the split, the noise and what is drawn, from 0 to 2^32 - 1.
       kind: 'classes' or 'levels'. By default what the source says (`?kind=`), else 'levels' where levels are asked for,
         else that of the table above.
       levels: number of levels to cut the targets into, at least 2.
@@ -108,7 +108,8 @@ def load(
       split_seed: of the test rows where there are no official ones, so that all seeds share them; None: as `seed`.
 
     Returns:
-      `Data` of NumPy arrays.
+      `Data` of NumPy arrays; its `notes` say what was changed or left out. Where that was not asked for, as of rows
+      without a size or a label, there is a `DataWarning` too.
 
     Raises:
       FileNotFoundError: a file of the source is missing.

@@ -108,7 +108,11 @@ def build(
         if name in IMAGES and inputs.ndim != 4 + HEADS[head].each:
             raise ValueError(
                 f"the model {name!r} reads images [B, H, W, C], got inputs of shape {list(inputs.shape)}; "
-                "use 'linear' or 'mlp' for tables."
+                + (
+                    "add the axis of channels, x[..., None]."
+                    if inputs.ndim == 3
+                    else "use 'linear' or 'mlp' for tables."
+                )
             )
         if name in IMAGES:
             refuse_channels_first(inputs.shape, f"the model {name!r}")

@@ -17,6 +17,7 @@ from jaxsurr import bilevel
 from jaxsurr.core.types import Batch, Surrogate
 from jaxsurr.data import Split
 from jaxsurr.metrics import Metric
+from jaxsurr.training.config import warm_epochs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, set_rates
 
@@ -66,14 +67,14 @@ def learning_state(config: Any, program: Program, train: Split, validation: Spli
 def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:
     """A host state of the shapes that the one after an epoch has, to restore a checkpoint into."""
     warm = fresh_state(config, program, train, program.warm)
-    if program.surrogate is None or epoch <= config.warm_epochs:
+    if program.surrogate is None or epoch <= warm_epochs(config):
         return warm
     return fresh_state(config, program, train, program.surrogate, warm.params)
 
 
 def switch_of(config: Any, program: Program) -> int:
     """The last epoch of the conventional loss."""
-    return config.epochs if program.surrogate is None else config.warm_epochs
+    return config.epochs if program.surrogate is None else warm_epochs(config)
 
 
 def burn_in(batches_of: Callable[[int], Iterator[Any]], number: int) -> Iterator[Any]:

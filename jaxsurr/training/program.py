@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
+from jaxsurr.core.images import refuse_channels_first
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
@@ -138,6 +139,8 @@ def make_model(
         )
     facts = dict(outputs=data.outputs, head=head, axis_name=axis_name)
     if given is None:
+        if data.kind == "points":  # whose head starts in the middle of the image
+            refuse_channels_first(data.train.inputs.shape, f"the head {head!r}")
         size, hidden = data.train.inputs.shape[1], tuple(config.model.hidden)
         return models.build(config.model.name, hidden=hidden, size=size, **facts)
     made = given if isinstance(given, models.Model) else given(**facts)

@@ -20,6 +20,7 @@ def places(tmp_path):
     x, y = rng.normal(size=(100, 2)), np.arange(100) % 3
     np.savez(tmp_path / "p.npz", x=x, kp=points, size=size)
     np.savez(tmp_path / "a.npz", x=x, y=y)
+    np.savez(tmp_path / "t.npz", x=x, y=y, x_test=x, y_test=y)
     np.savez(tmp_path / "v.npz", x_train=x, y_train=y, x_test=x, y_test=y, x_val=x, y_val=y)
     return {
         "table": f"csv:{tmp_path}/t.csv?target=grade",
@@ -27,6 +28,7 @@ def places(tmp_path):
         "rare": f"csv:{tmp_path}/rare.csv?target=y",
         "points": f"npz:{tmp_path}/p.npz?points=kp&scale=size",
         "arrays": f"npz:{tmp_path}/a.npz",
+        "tested": f"npz:{tmp_path}/t.npz",
         "validated": f"npz:{tmp_path}/v.npz",
     }
 
@@ -66,6 +68,7 @@ CASES = {
         {},
         ["p.npz: 25 of 100 rows have scale 0, no size to divide errors by, and are dropped"],
     ),
+    "test rows without training rows": ("tested", {}, ["t.npz: x_test is not read; there is no x_train"]),
     "rows that nobody reads": ("validated", {}, ["v.npz: x_val is not read; rows to validate on come from x_train"]),
 }
 
