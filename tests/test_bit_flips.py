@@ -6,7 +6,7 @@ import pytest
 
 from jaxsurr.studies import bit_flips
 
-FLIPS = {"checkpoints": 30, "artefacts": 200, "a run": 150, "a comparison": 150}
+FLIPS = {"checkpoints": 30, "artefacts": 120, "a run": 100, "a comparison": 100}
 
 
 @pytest.mark.parametrize("kind", bit_flips.KINDS)

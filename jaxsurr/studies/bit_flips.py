@@ -86,10 +86,8 @@ def of_artefacts(place: pathlib.Path) -> Read:
     def read(path: pathlib.Path) -> str:
         surrogate, state = jaxsurr.load(path)
         settings, wanted = made[path.name]
-        same = (
-            surrogate.settings == settings and equal(state, wanted) and jaxsurr.read_card(path)["card"] == {"rows": 8}
-        )
-        return SAME if same else DIFFERENT
+        same = equal(state, wanted) and jaxsurr.read_card(path)["card"] == {"rows": 8}
+        return SAME if same and surrogate.settings == settings else DIFFERENT
 
     return read
 
@@ -120,9 +118,8 @@ def of_a_comparison(place: pathlib.Path) -> Read:
     def read(path: pathlib.Path) -> str:
         found = lines.read_results(path, expected=expected)
         for key, entry in found.items():
-            if {
-                name: value for name, value in entry.items() if name in known.get(key, ()) and name != entries.SEAL
-            } != {name: value for name, value in known.get(key, {}).items() if name != entries.SEAL}:
+            said = {name: value for name, value in known[key].items() if name != entries.SEAL} if key in known else {}
+            if not said or {name: entry.get(name) for name in said} != said:
                 return DIFFERENT
         return SAME if found.keys() == known.keys() else OLDER
 
@@ -130,13 +127,15 @@ def of_a_comparison(place: pathlib.Path) -> Read:
 
 
 KINDS = {"checkpoints": of_checkpoints, "artefacts": of_artefacts, "a run": of_a_run, "a comparison": of_a_comparison}
-FOLDERS = ("checkpoints", "a run")  # which are read as a whole
+FOLDERS = {"checkpoints": "2", "a run": "."}  # which are read as a whole, and where in them bits are flipped
 
 
 def flipped(kind: str, read: Read, place: pathlib.Path, copy: pathlib.Path, flips: int, seed: int) -> Iterator[str]:
     """What is read after each of so many flips, every file in turn."""
     draw = random.Random(seed)
-    files = sorted(path for path in place.rglob("*") if path.is_file() and path.stat().st_size)
+    files = sorted(
+        path for path in (place / FOLDERS.get(kind, ".")).rglob("*") if path.is_file() and path.stat().st_size
+    )
     if kind in FOLDERS:
         shutil.copytree(place, copy / place.name)
     for number in range(flips):
