@@ -171,7 +171,7 @@ def test_a_job_of_a_learned_loss_draws_it(tmp_path):
         assert file.read_bytes().startswith(b"\x89PNG")
         file.unlink()
     # Without a sound checkpoint there is the table, and what can be drawn of results.
-    for folder in (tmp_path / "correlated_gradients-seed0" / "checkpoints").iterdir():
+    for folder in (tmp_path / "checkpoints").iterdir():
         (folder / "_CHECKPOINT_METADATA").write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="the learned loss is not drawn: no checkpoint in .* can be read"):
         assert job.job(config, tmp_path) == text
