@@ -256,4 +256,4 @@ def test_only_the_first_process_writes_and_prints(results):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
     assert len(list((folder / "two processes" / "tensorboard").iterdir())) == 1
     found = {path.name for path in (folder / "two processes").iterdir()}
-    assert found == {"config.json", "metrics.jsonl", "result.json", "checkpoints", "tensorboard"}
+    assert found == {"config.json", "metrics.jsonl", "result.json", "run.lock", "checkpoints", "tensorboard"}

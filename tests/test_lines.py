@@ -108,7 +108,7 @@ def test_anything_in_place_of_anything(tmp_path):
 
 def test_a_line_without_a_checksum_is_looked_at_all_the_same(tmp_path):
     """Lines of earlier versions: what tables and figures are made of has its type, or the line is left out."""
-    for way in list(ways(line())):
+    for way in (way for way in list(ways(line())) if way[0] != "config"):
         for odd in ODD:
             try:
                 found, _ = read(tmp_path / RESULTS, changed(line(), way, odd))
@@ -131,7 +131,7 @@ def test_a_line_without_a_checksum_is_looked_at_all_the_same(tmp_path):
         (("config", "more"), 1, r"more \(1 there, None here\)"),
         (("metric",), "auc", r"metric \('auc' there, 'error_rate' here\)"),
         (("higher_is_better",), True, r"higher_is_better \(True there, False here\)"),
-        (("config", "seed"), 7, r"seed \(0, and 7 in its config\)"),
+        (("config", "seed"), 7, r"seed \(0, and seed 7 in its config\)"),
     ],
 )
 def test_a_line_of_another_comparison_is_refused_by_name(way, value, sentence, tmp_path):

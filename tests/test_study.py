@@ -173,3 +173,11 @@ def test_a_job_of_a_learned_loss_draws_it(tmp_path):
     assert [file.name for file in figures] == [f"{name}.png" for name in names]
     for file in figures:
         assert file.read_bytes().startswith(b"\x89PNG")
+        file.unlink()
+    # Without a sound checkpoint there is the table, and what can be drawn of results.
+    for folder in (tmp_path / "checkpoints").iterdir():
+        (folder / "_CHECKPOINT_METADATA").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="the learned loss is not drawn: no checkpoint in .* can be read"):
+        assert job.job(config, tmp_path) == text
+    drawn = [file.name for file in (tmp_path / "figures").iterdir()]
+    assert sorted(drawn) == ["gradient_correlation.png", "learning_curves.png"]

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -81,13 +82,14 @@ def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pa
             config.copy_and_resolve_references(), loss=shown["loss"], seed=shown["seed"], losses=(), seeds=1
         )
         where = path / f"{shown['loss']}-seed{shown['seed']}" if config.losses else path
-        surrogate, state, metric, predictions, targets = last_state(single, where)
-        scale = shown["history"][-1]["scale"]
-        options = dict(key=jax.random.key(0), scale=scale)
-        figures["value_slice"] = figures_of.value_slice(surrogate, state, metric, predictions, targets, **options)
-        figures["gradient_fields"] = figures_of.gradient_fields(
-            surrogate, state, metric, predictions, targets, **options
-        )
+        try:
+            last = last_state(single, where)
+        except ValueError as error:  # results need no checkpoint
+            warnings.warn(f"the learned loss is not drawn: {error}", stacklevel=2)
+        else:
+            options = dict(key=jax.random.key(0), scale=shown["history"][-1]["scale"])
+            figures["value_slice"] = figures_of.value_slice(*last, **options)
+            figures["gradient_fields"] = figures_of.gradient_fields(*last, **options)
     return [figures_of.save(figure, path / "figures" / f"{name}.png") for name, figure in figures.items()]
 
 

@@ -91,7 +91,8 @@ def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
             differ.append(f"{field} ({entry[field]!r:.100} there, {here!r} here)")
     for field, kept in (("setting", "loss"), ("seed", "seed")):
         if entry["config"].get(kept) != entry[field]:
-            differ.append(f"{field} ({entry[field]!r:.100}, and {entry['config'].get(kept)!r:.100} in its config)")
+            inner = entry["config"].get(kept)
+            differ.append(f"{field} ({entry[field]!r:.100}, and {kept} {inner!r:.100} in its config)")
     differ = ", ".join(filter(None, differ))
     if differ:
         raise ValueError(
