@@ -35,6 +35,9 @@ COORDINATOR = flags.DEFINE_string(
     "coordinator_address", None, "host:port of process 0, where several processes train together (jax.distributed)."
 )
 PROCESSES = flags.DEFINE_integer("num_processes", 1, "How many processes train together.", lower_bound=1)
+GRACE = flags.DEFINE_float(
+    "grace", 10, "Seconds in which a step has to end after SIGTERM; after them the process ends unsaved.", lower_bound=0
+)
 PROCESS = flags.DEFINE_integer("process_id", 0, "Which of them this one is, from 0.", lower_bound=0)
 
 
@@ -118,7 +121,7 @@ def main(argv: list[str]) -> None:
             parallel.initialise_distributed(COORDINATOR.value, PROCESSES.value, PROCESS.value)
             together.watch()
         report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
-        with stopping.on_signals(together) as stop:
+        with stopping.on_signals(GRACE.value, together) as stop:
             text = job(config, WORKDIR.value, report=report, figures=FIGURES.value, stop=stop)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         if os.environ.get("JAXSURR_TRACEBACK"):

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
     try:
         config = read_config()
         losses = [name.strip() for name in chosen.losses.split(",")] if chosen.losses else None
-        with stopping.on_signals() as stop:
+        with stopping.on_signals(2.0) as stop:
             compare(
                 config,
                 losses,

@@ -25,7 +25,7 @@ def launch(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def clean():
-        names = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id")
+        names = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id", "grace")
         for name in list(flags.FLAGS):
             if name in names or name.startswith("config."):
                 flags.FLAGS.__delattr__(name)
