@@ -3,7 +3,7 @@
   python -m jaxsurr.studies.kills --kills=50
 
 Each kind of job (`JOBS`) is made once undisturbed. Then it is started again and again in another directory, and sent
-SIGKILL or SIGTERM, by turns, after a random time up to that of the undisturbed one, until it ends by itself; that is
+SIGKILL or SIGTERM, by turns, after a random time up to 0.6 of that of the undisturbed one, until it ends by itself; that is
 repeated in new directories until so many signals have been sent. A line of JSON is printed for each kind: signals by
 name; how many of those SIGTERMs that came to a job at work made it end with 143, and the longest time that one took;
 runs in `results.jsonl` that are there twice; how many jobs were made in the end, and how many of them left the same
@@ -139,7 +139,7 @@ def study(kind: str, kills: int, seed: int, place: pathlib.Path) -> dict[str, An
             if number > 1:
                 job.wait_for_work()
             enough = sum(sent.values()) >= kills
-            job.wait(float("inf") if enough else moments.uniform(0, 1) * whole)
+            job.wait(float("inf") if enough else moments.uniform(0, 0.6) * whole)
             if not job.running():
                 codes, said = job.end()
                 odd += [] if not any(codes) else [f"{codes} without a signal: {said[0][-300:]}"]
