@@ -40,6 +40,9 @@ COORDINATOR = flags.DEFINE_string(
     "coordinator_address", None, "host:port of process 0, where several processes train together (jax.distributed)."
 )
 PROCESSES = flags.DEFINE_integer("num_processes", 1, "How many processes train together.", lower_bound=1)
+GRACE = flags.DEFINE_float(
+    "grace", 10, "Seconds in which a step has to end after SIGTERM; after them the process ends unsaved.", lower_bound=0
+)
 PROCESS = flags.DEFINE_integer("process_id", 0, "Which of them this one is, from 0.", lower_bound=0)
 
 
@@ -169,7 +172,7 @@ def main(argv: list[str]) -> None:
             together.watch()
         report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
         say = functools.partial(print, flush=True)
-        with stopping.on_signals(together) as stop:
+        with stopping.on_signals(GRACE.value, together) as stop:
             text = job(config, WORKDIR.value, report=report, say=say, figures=FIGURES.value, stop=stop)
     except stopping.Stopped as error:
         code, text = stop.code, stop.sentence(error)

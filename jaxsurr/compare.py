@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     try:
         config = read_config()
         losses = split_losses(chosen.losses) if chosen.losses else None
-        with stopping.on_signals() as stop:
+        with stopping.on_signals(2.0) as stop:
             compare(
                 config,
                 losses,

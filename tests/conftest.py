@@ -51,7 +51,7 @@ def rank_promotion_is_an_error():
 def launch(monkeypatch, capsys, tmp_path):
     """`launch(*arguments, module="jaxsurr") -> (exit code, standard output, standard error)`, in this process."""
     monkeypatch.chdir(tmp_path)
-    own = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id")
+    own = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id", "grace")
 
     def clean():
         for name in list(flags.FLAGS):

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
+from jaxsurr.comparison import study
 from jaxsurr.core.spec import parse_spec
-from jaxsurr.training import study, update, validate
+from jaxsurr.training import update, validate
 from jaxsurr.training.config import warm_epochs
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -113,6 +113,7 @@ def test_the_error_counts_rows_of_all_processes(runs):
 FLAGS = [
     "--config.losses=()", "--config.loss=smoothed", "--config.data.limit=160", "--config.batch_size=32",
     "--config.epochs=60", "--config.warm_epochs=1", "--config.checkpoint.every=30", "--nofigures",
+    "--grace=60",
 ]  # fmt: skip
 
 

@@ -167,7 +167,7 @@ def test_a_comparison_that_stops_again_and_again_has_nothing_twice(tmp_path):
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
-def start(module, config, workdir, *flags):
+def start(module, config, workdir):
     """A command with the config of a file, compiled as the tests are."""
     fields = flatten(as_dict(config))
     file = workdir.parent / "config.py"
@@ -180,7 +180,7 @@ def start(module, config, workdir, *flags):
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
-    command = [sys.executable, "-m", module, f"--config={file}", f"--workdir={workdir}", "--nofigures", *flags]
+    command = [sys.executable, "-m", module, f"--config={file}", f"--workdir={workdir}", "--nofigures", "--grace=60"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -194,7 +194,7 @@ def wait_for_lines(path, number, *processes):
 
 def test_handlers_are_put_back_and_a_signal_asks():
     before = [signal.getsignal(number) for number in stopping.SIGNALS]
-    with stopping.on_signals(grace=60) as stop:
+    with stopping.on_signals(60) as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGTERM)
         until = time.monotonic() + 30
@@ -207,12 +207,12 @@ def test_handlers_are_put_back_and_a_signal_asks():
 
 
 @pytest.mark.parametrize(
-    "again, grace, reason", [(True, 60, "it came twice"), (False, 0.5, "no step ended within 0.5 s")]
+    "again, grace, reason", [(True, 60, "it came twice"), (False, 0.5, "nothing could be saved within 0.5 s")]
 )
 def test_a_process_that_cannot_be_saved_ends_too(again, grace, reason):
     source = (
         "import time; from jaxsurr.training import stopping\n"
-        f"with stopping.on_signals(grace={grace}): print('now', flush=True); time.sleep(100)"
+        f"with stopping.on_signals({grace}): print('now', flush=True); time.sleep(100)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -3,11 +3,13 @@
   python -m jaxsurr.benchmarks.kills --kills=50
 
 Each kind of job (`JOBS`) is made once undisturbed. Then it is started again and again in another directory, and sent
-SIGKILL or SIGTERM, by turns, after a random time up to that of the undisturbed one, until it ends by itself; that is
-repeated in new directories until so many signals have been sent. A line of JSON is printed for each kind: signals by
-name; how many of those SIGTERMs that came to a job at work made it end with 143, and the longest time that one took;
-runs in `results.jsonl` that are there twice; how many jobs were made in the end, and how many of them left the same
-figures and tables as the undisturbed one, to the last bit. Of two processes one gets the signal, at work.
+SIGKILL or SIGTERM, by turns, after a random time of up to 0.6 of what the undisturbed one took, until it ends by
+itself; that is repeated in new directories until so many signals have been sent. Of two processes one gets the signal,
+once they train.
+
+A line of JSON is printed for each kind: signals by name; exit codes; the longest time from a SIGTERM to the end; how
+many jobs were made, and how many of them left the same figures and tables as the undisturbed one, to the last bit; how
+many runs are in `results.jsonl` twice; and what was odd: a traceback, an abort, a process that outlives the other one.
 """
 
 import contextlib
@@ -139,7 +141,7 @@ def study(kind: str, kills: int, seed: int, place: pathlib.Path) -> dict[str, An
             if number > 1:
                 job.wait_for_work()
             enough = sum(sent.values()) >= kills
-            job.wait(float("inf") if enough else moments.uniform(0, 1) * whole)
+            job.wait(float("inf") if enough else moments.uniform(0, 0.6) * whole)
             if not job.running():
                 codes, said = job.end()
                 odd += [] if not any(codes) else [f"{codes} without a signal: {said[0][-300:]}"]

@@ -23,7 +23,6 @@ from jaxsurr.core.types import Info
 from jaxsurr.processes import Processes
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-GRACE = 5.0  # seconds from the signal to the next point at which a run can be saved; after them it ends without
 _TOGETHER = 1.0  # seconds within which further signals are the same one: timeout(1) sends it to a process and its group
 _OF_ANOTHER = 128  # marks the number of a signal that another process was sent
 
@@ -66,15 +65,15 @@ class Asked:
 
 
 @contextlib.contextmanager
-def on_signals(processes: Processes | None = None, grace: float = GRACE) -> Iterator[Asked]:
+def on_signals(grace: float, processes: Processes | None = None) -> Iterator[Asked]:
     """Listens for SIGTERM and SIGINT while it is entered, in the main thread; handlers of before are put back.
 
     Where no step ends within `grace` seconds (a long compilation, a large file that is read) the process ends at once
     and the same command goes on from the last checkpoint. So it does on a second signal.
 
     Args:
-      processes: those that train together, which all end at the same step.
       grace: in seconds.
+      processes: those that train together, which all end at the same step.
     """
     asked = Asked(processes)
     reads, writes = os.pipe()
@@ -119,9 +118,9 @@ def _listen(asked: Asked, reads: int, grace: float) -> None:
             if own and asked.processes is not None:
                 asked.processes.stop(asked.signal)
         elif came is not None and own and time.monotonic() - came > _TOGETHER:
-            _end(asked, "it came twice, so what is under way was not saved, and older checkpoints are untouched")
+            _end(asked, "it came twice, so what is under way was not saved, and what was saved before is untouched")
         elif not ready and not asked.reached:
-            _end(asked, f"no step ended within {grace:g} s that could be saved, and older checkpoints are untouched")
+            _end(asked, f"nothing could be saved within {grace:g} s, and what was saved before is untouched")
 
 
 def _end(asked: Asked, what: str) -> None:
