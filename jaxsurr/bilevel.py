@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr import checks
+from jaxsurr.meshes import automatic
 from jaxsurr.reductions import count, masked, total
 from jaxsurr.surrogates.baselines import conventional as fixed
 from jaxsurr.types import Array, Batch, Info, PyTree, Surrogate, View
@@ -238,4 +239,4 @@ def make_step(
             StepInfo(total(loss, axis_name), info),
         )
 
-    return step
+    return automatic(step)

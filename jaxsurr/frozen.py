@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import artefact, checks
+from jaxsurr.meshes import automatic
 from jaxsurr.reductions import count, masked_mean
 from jaxsurr.smoothing import prepared
 from jaxsurr.spaces import SPACES, class_logits, cumulative_logits, level_logits
@@ -58,7 +59,7 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
         after, info = surrogate.update(now, key, predictions, targets, where, axis_name=axis_name, **more)
         return kept(jnp.any(jnp.asarray(info.skipped) > 0), state, after), info
 
-    return surrogate._replace(loss=loss, update=update)
+    return surrogate._replace(loss=automatic(loss, of_rows=True), update=automatic(update))
 
 
 def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -> Callable[..., Array]:

@@ -11,7 +11,7 @@ PACKAGE = Path(jaxsurr.__file__).parent
 
 LAYERS = [  # lowest first
     {"types"},
-    {"checks", "advice", "versions"},
+    {"checks", "advice", "meshes", "versions"},
     {"reductions", "settings"},
     {"absent", "correlation", "decoding", "geometry"},
     {"losses"},
