@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import checks
+from jaxsurr import checks, objectives
 from jaxsurr.meshes import automatic
 from jaxsurr.reductions import count, masked, total
 from jaxsurr.surrogates.baselines import conventional as fixed
@@ -230,8 +230,7 @@ def make_step(
         params, optimizer_state = state.params, state.optimizer
         if train:
             gradient = total(pullback(slope)[0], axis_name)
-            updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-            params = optax.apply_updates(params, updates)
+            params, optimizer_state = objectives.descended(optimizer, gradient, optimizer_state, params)
             if statistics:
                 params = {**params, **statistics}
         return (

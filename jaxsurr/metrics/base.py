@@ -55,6 +55,12 @@ class Metric:
         if not options:
             return dataclasses.replace(self, space=space)
         for name in options:
+            if name in ARRAYS:
+                raise TypeError(
+                    f"{name} is an array with a row for each example, and cannot be bound: pass it where the metric is "
+                    f"called, if {self.name} takes it. A surrogate leaves examples out by where=, and has no weights: "
+                    "weigh the values of its loss, where it is one for each example."
+                )
             if name not in self.known_options:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
         merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -153,13 +159,18 @@ def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def as_metric(function: Any) -> Metric:
-    """`function` as a `Metric`: itself, or made of a function that has `name` and `higher_is_better`.
+    """`function` as a `Metric`: itself, one of this name, or made of a function that has `higher_is_better`.
 
     Raises:
+      ValueError: there is no metric of this name.
       TypeError: the function does not say which direction is better.
     """
     if isinstance(function, Metric):
         return function
+    if isinstance(function, str):
+        from jaxsurr import metrics
+
+        return metrics.get(function)
     if not hasattr(function, "higher_is_better"):
         raise TypeError(
             f"{getattr(function, '__name__', function)!r} does not say which direction is better: "
@@ -181,7 +192,14 @@ def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[i
       ValueError: the metric returns another shape than its kind says.
       TypeError: it returns something that is not a floating array.
     """
-    result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
+    try:
+        result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise TypeError(
+            f"{metric.name} cannot be traced by jax: it turns its arguments into NumPy arrays or Python numbers, or "
+            "branches on their values. Make it a metric by jaxsurr.metrics.black_box(function, higher_is_better=...), "
+            "whose function is called as (targets, predictions) on NumPy arrays."
+        ) from error
     if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
             f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "
