@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
+from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import count, masked, total
 from jaxsurr.core.types import Array, Batch, Info, PyTree, Surrogate, View
+from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.baselines import conventional as fixed
 
 Apply = Callable[[PyTree, Array], Array]
@@ -229,8 +231,7 @@ def make_step(
         params, optimizer_state = state.params, state.optimizer
         if train:
             gradient = total(pullback(slope)[0], axis_name)
-            updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-            params = optax.apply_updates(params, updates)
+            params, optimizer_state = objectives.descended(optimizer, gradient, optimizer_state, params)
             if statistics:
                 params = {**params, **statistics}
         return (
@@ -238,4 +239,4 @@ def make_step(
             StepInfo(total(loss, axis_name), info),
         )
 
-    return step
+    return automatic(step)

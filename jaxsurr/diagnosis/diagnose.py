@@ -64,6 +64,7 @@ class Diagnosis(NamedTuple):
         distance times -1. In a space that knows none, the size of the prediction.
       regions: fidelity by region of the margin.
       advice: what to do, the most likely cause first; empty where nothing stands out.
+      ruled_out: how many entries of the predictions a mask rules out (`Space.ruled_out`), and in how many examples.
     """
 
     metrics: tuple[str, ...]
@@ -83,12 +84,18 @@ class Diagnosis(NamedTuple):
     margin: np.ndarray
     regions: Regions
     advice: tuple[Advice, ...]
+    ruled_out: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         lines = [
             f"{len(self.margin)} examples, smoothing scale {self.scale:.3g}, spread of predictions {self.spread:.3g}"
             + ("" if np.isnan(self.learned_spread) else f" (learned at {self.learned_spread:.3g})")
         ]
+        if self.ruled_out[0]:
+            lines.append(
+                f"{self.ruled_out[0]} predictions (classes, levels or items), in {self.ruled_out[1]} of the examples, "
+                "are ruled out by a mask: they are not perturbed, and have no part in scale and spread"
+            )
         for m, name in enumerate(self.metrics):
             lines += [
                 f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}), of the "
@@ -133,6 +140,14 @@ def _margin(space: Space, predictions: Array, targets: PyTree, scale: Array) -> 
         return jnp.sqrt(space.spread(predictions, targets)) / scale
     worst = jnp.min(jnp.where(weights > 0, ramps[..., -1], jnp.inf), axis=1)
     return jnp.where(jnp.isfinite(worst), worst, 0)
+
+
+def _ruled_out(space: Space, predictions: Array, targets: PyTree) -> tuple[int, int]:
+    """How many entries of the predictions are ruled out, and in how many examples."""
+    if space.ruled_out is None:
+        return 0, 0
+    out = np.asarray(space.ruled_out(predictions, targets)).reshape(len(predictions), -1)
+    return int(out.sum()), int(out.any(axis=1).sum())
 
 
 def _flat(goal: Array) -> Array:
@@ -303,4 +318,5 @@ def diagnose(
             **found["regions"],
         ),
         advice=advise(symptoms),
+        ruled_out=_ruled_out(space, predictions, targets),
     )

@@ -84,6 +84,12 @@ class Metric:
         if not options:
             return dataclasses.replace(self, space=space)
         for name in options:
+            if name in ARRAYS:
+                raise TypeError(
+                    f"{name} is an array with a row for each example, and cannot be bound: pass it where the metric is "
+                    f"called, if {self.name} takes it. A surrogate leaves examples out by where=, and has no weights: "
+                    "weigh the values of its loss, where it is one for each example."
+                )
             if name not in self.known_options:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
         merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -212,7 +218,14 @@ def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[i
       ValueError: the metric returns another shape than its kind says.
       TypeError: it returns something that is not a floating array.
     """
-    result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
+    try:
+        result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise TypeError(
+            f"{metric.name} cannot be traced by jax: it turns its arguments into NumPy arrays or Python numbers, or "
+            "branches on their values. Make it a metric by jaxsurr.metrics.black_box(function, higher_is_better=...), "
+            "whose function is called as (targets, predictions) on NumPy arrays."
+        ) from error
     if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
             f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "

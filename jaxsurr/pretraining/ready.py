@@ -38,6 +38,11 @@ def shipped(name: str) -> tuple[Surrogate, PyTree, dict[str, Any]]:
     Raises:
       ValueError: there is none of this name.
     """
+    several = [known for known in PRETRAINED if known.split("?")[0] == name]
+    if several and name not in several:
+        raise ValueError(
+            f"{name!r} names no single ready loss: write {' or '.join(map(repr, several))}, a metric with its options."
+        )
     checks.one_of(name, "pretrained loss", PRETRAINED)
     file = importlib.resources.files("jaxsurr.pretraining") / file_name(name)
     with importlib.resources.as_file(file) as path:

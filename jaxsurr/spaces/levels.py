@@ -68,6 +68,11 @@ def _certain(out: Array) -> Array:
     return (below[..., :-1] == 0) | (below[..., :-1] == below[..., -1:])
 
 
+def _undecided(predictions: Array) -> Array:
+    """Weights of the thresholds: 1, but 0 for those that are certain."""
+    return jnp.where(_certain(ruled_out(predictions)), 0, 1).astype(predictions.dtype)
+
+
 def _least_beside(sizes: Array, targets: Array, certain: Array) -> Array:
     """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end.
 
@@ -86,12 +91,12 @@ def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds[None])
     (mode, median), (of_mode, of_median) = ((x[..., 0], x[..., 1]) for x in (margins, margins / deviations))
     features = jnp.stack([mode, of_mode, median, of_median, deviations[..., 1], ahead], axis=-1)
-    return features, jnp.ones_like(mode)
+    return features, _undecided(predictions)
 
 
 def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins, _ = _level_margins(predictions, targets, scale)
-    return margins, jnp.ones_like(margins[..., 0])
+    return margins, _undecided(predictions)
 
 
 def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:

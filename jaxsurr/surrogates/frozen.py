@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import count, masked_mean
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
@@ -66,7 +67,7 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
         after, info = surrogate.update(now, key, predictions, targets, where, axis_name=axis_name, **more)
         return kept(jnp.any(jnp.asarray(info.skipped) > 0), state, after), info
 
-    return surrogate._replace(loss=loss, update=update)
+    return surrogate._replace(loss=automatic(loss, of_rows=True), update=automatic(update))
 
 
 def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -> Callable[..., Array]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
@@ -108,6 +109,18 @@ def value_and_gradient(
     local, pullback = jax.vjp(sums, params)
     result, cotangent = jax.value_and_grad(combine, has_aux=True)(total(local, axis_name))
     return result, total(pullback(cotangent)[0], axis_name)
+
+
+def descended(
+    optimizer: optax.GradientTransformation, gradient: PyTree, state: PyTree, params: PyTree
+) -> tuple[PyTree, PyTree]:
+    """Parameters after a step of an optimizer, and its state.
+
+    Optimizers of optax mix integers and floats, which jax refuses under `jax_numpy_dtype_promotion=strict`.
+    """
+    with jax.numpy_dtype_promotion("standard"):
+        updates, state = optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
 
 
 def check_weights(**weights: float) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import total
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 
@@ -77,4 +78,4 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
         info = jax.tree.map(lambda leaf: jnp.where(skipped, jnp.nan, leaf), info)
         return kept(skipped, state, after), info._replace(skipped=flags)
 
-    return Surrogate(start, value, learn)
+    return Surrogate(automatic(start), automatic(value, of_rows=True), automatic(learn))

@@ -116,7 +116,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         if remembered:
             within = (weights[..., None] > 0) & (values >= low) & (values <= high)
             known = jnp.where(within, values, jnp.nan).reshape(-1, kinds)
-            quantiles = jnp.nanquantile(known, (jnp.arange(ramps) + 0.5) / ramps, axis=0).T
+            quantiles = jnp.nanquantile(known, (jnp.arange(ramps, dtype=known.dtype) + 0.5) / ramps, axis=0).T
             centres = jnp.where(jnp.isfinite(quantiles), quantiles, centres)
             widths = jnp.clip(jnp.gradient(centres, axis=1), width / 4, 2 * width)
         losses = space.losses(view.predictions, view.targets, scale).shape[-1]

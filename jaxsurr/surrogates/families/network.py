@@ -150,7 +150,7 @@ def trained_family(
         (_, (by_value, by_slope)), gradient = objectives.value_and_gradient(
             sums, combine, state.params, problem.axis_name
         )
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        return NetworkState(optax.apply_updates(state.params, updates), optimizer_state), by_value, by_slope
+        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
+        return NetworkState(params, optimizer_state), by_value, by_slope
 
     return Family(init, values, learn)

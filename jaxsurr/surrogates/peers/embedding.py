@@ -165,11 +165,11 @@ def embedding(
             return (squared_error + penalty_weight * penalty) / jnp.maximum(number, 1), fit
 
         (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
         info = NOTHING._replace(
             value_error=objectives.value_fit(fit),
             metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name),
         )
-        return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), info
+        return LearnedState(params, optimizer_state), info
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

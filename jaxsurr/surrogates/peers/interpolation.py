@@ -264,7 +264,8 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
         axis_name: str | None = None,
     ) -> Array:
         differences = rewritten.differences(predictions, targets)
-        counts = masked(rewritten.counts(differences, targets), where).astype(bool).ravel()
+        counts = rewritten.counts(differences, targets)
+        counts = (counts if where is None else counts & where[:, None]).ravel()
         fixed = jax.lax.stop_gradient(differences)
         key = state.key if axis_name is None else jax.random.fold_in(state.key, jax.lax.axis_index(axis_name))
         truth = rewritten.truth(fixed, targets)

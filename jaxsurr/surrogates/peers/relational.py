@@ -54,8 +54,8 @@ def costs(metric: Metric, predictions: Array, targets: PyTree, where: Array | No
 
 def average_ranks(values: Array) -> Array:
     """Ranks `[N]` from 0, equal values sharing the mean of theirs."""
-    below = jnp.sum(values[None] < values[:, None], axis=1)
-    return below + 0.5 * (jnp.sum(values[None] == values[:, None], axis=1) - 1)
+    below = jnp.sum(values[None] < values[:, None], axis=1, dtype=values.dtype)
+    return below + 0.5 * (jnp.sum(values[None] == values[:, None], axis=1, dtype=values.dtype) - 1)
 
 
 def _bitonic(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def _moved(key: Array, predictions: Array, targets: Keypoints, share: Array) -> 
     which, how, size = jax.random.split(key, 3)
     shape = predictions.shape[:2]
     noise = jax.random.normal(how, predictions.shape) * jax.random.uniform(size, (shape[0], 1, 1))
-    wrong = jax.random.uniform(which, shape) < share[:, None]
+    wrong = (jax.random.uniform(which, shape) < share[:, None]).astype(predictions.dtype)
     return targets._replace(points=predictions + wrong[..., None] * targets.scale[:, None, None] * noise)
 
 
@@ -269,7 +269,7 @@ def relational(
             return jnp.sum(masked(values, counts).reshape(groups, group_size), axis=1)
 
         each = costs(metric, z, y)
-        info = info._replace(skipped=jnp.any(~jnp.isfinite(each)))  # a rank would hide it
+        info = info._replace(skipped=jnp.any(~jnp.isfinite(each)).astype(jnp.float32))  # a rank would hide it
         cost = by_group(each)
 
         def sums(params):
@@ -285,8 +285,8 @@ def relational(
             return penalty_weight * penalty / number - jnp.abs(correlation), correlation
 
         (_, correlation), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return RelationalState(params, optimizer_state, 0.9 * state.correlation + 0.1 * correlation), info
+        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
+        correlation = 0.9 * state.correlation + 0.1 * correlation.astype(state.correlation.dtype)
+        return RelationalState(params, optimizer_state, correlation), info
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

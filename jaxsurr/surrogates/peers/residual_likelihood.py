@@ -135,7 +135,7 @@ def residual_likelihood(
             return -total[0] / jnp.maximum(total[1], 1), ()
 
         _, gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), NOTHING
+        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
+        return LearnedState(params, optimizer_state), NOTHING
 
     return of_sound_batches(prepared, init, loss, update)

@@ -125,11 +125,11 @@ def set_value_fit(
             return (fit.xx - 2 * fit.xy + fit.yy) / jnp.maximum(fit.n, 1), fit
 
         (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
         devices = jnp.maximum(total(filled[0].astype(jnp.float32), axis_name), 1)
         info = NOTHING._replace(
             value_error=objectives.value_fit(fit), metric=metric.sign * total(goal[0], axis_name) / devices
         )
-        return LearnedState(optax.apply_updates(state.params, updates), optimizer_state), info
+        return LearnedState(params, optimizer_state), info
 
     return of_sound_batches(functools.partial(prepared, space), init, loss, update)

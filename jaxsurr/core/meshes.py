@@ -1,0 +1,61 @@
+"""Arrays that are sharded on a mesh of explicit axes, as `jax.make_mesh` makes it by default."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxsurr.core.types import PyTree
+
+
+def explicit_mesh(tree: PyTree) -> Any:
+    """The mesh with explicit axes that an array of a tree is sharded on, or None."""
+    for leaf in jax.tree.leaves(tree):
+        if isinstance(leaf, jax.Array):
+            mesh = jax.typeof(leaf).sharding.mesh
+            if not mesh.empty and AxisType.Explicit in mesh.axis_types:
+                return mesh if isinstance(leaf, jax.core.Tracer) else getattr(leaf.sharding, "mesh", mesh)
+    return None
+
+
+def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Callable[..., PyTree]:
+    """The same function, inside which explicit axes of a mesh are automatic.
+
+    On explicit axes jax refuses a reshape, a gather or a contraction whose sharding is not written out; on automatic
+    ones XLA finds it. Without such a mesh the function is called as it is.
+
+    Args:
+      function: of arrays and other arguments, to a pytree of arrays.
+      of_rows: whether results with as many rows as the second argument are sharded as this is. Other results are whole
+        on each device.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> PyTree:
+        mesh = explicit_mesh((args, options))
+        if mesh is None:
+            return function(*args, **options)
+        leaves, form = jax.tree.flatten((args, options))
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+
+        def inside(*arrays: jax.Array) -> PyTree:
+            filled = list(leaves)
+            for place, array in zip(places, arrays, strict=True):
+                filled[place] = array
+            again, named = jax.tree.unflatten(form, filled)
+            return function(*again, **named)
+
+        whole = NamedSharding(mesh, PartitionSpec())
+        results = jax.sharding.auto_axes(inside, out_sharding=whole)(*(jax.numpy.asarray(leaves[i]) for i in places))
+        if not of_rows:
+            return results
+        spec = jax.typeof(args[1]).sharding.spec
+        rows = NamedSharding(mesh, PartitionSpec(*spec[:1]))
+        return jax.tree.map(
+            lambda leaf: jax.sharding.reshard(leaf, rows) if leaf.shape[:1] == args[1].shape[:1] else leaf, results
+        )
+
+    return wrapped
