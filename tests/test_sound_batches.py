@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxsurr.frozen import PRETRAINED, shipped
+from jaxsurr.pretraining import PRETRAINED, shipped
 
 import jaxsurr
 from jaxsurr import Keypoints, bilevel, losses, metrics, spaces, surrogates
