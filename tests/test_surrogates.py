@@ -404,7 +404,7 @@ def test_gradients_of_tiny_half_precision_predictions_are_finite(method, size):
     state, _ = surrogate.update(surrogate.init(KEY, logits, labels), KEY, logits, labels)
     gradient = jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, labels).astype(jnp.float32)))(logits)
     assert gradient.dtype == jnp.float16
-    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 1e3
+    assert np.isfinite(gradient).all() and 0 < np.abs(gradient).max() < 1e3
 
 
 def test_a_surrogate_can_be_a_key():

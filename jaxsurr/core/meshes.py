@@ -46,7 +46,9 @@ def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Call
             for place, array in zip(places, arrays, strict=True):
                 filled[place] = array
             again, named = jax.tree.unflatten(form, filled)
-            return function(*again, **named)
+            results = function(*again, **named)
+            # jit leaves out arguments that no result depends on, and would not find the devices of the mesh.
+            return results if of_rows else jax.lax.optimization_barrier((results, arrays))[0]
 
         whole = NamedSharding(mesh, PartitionSpec())
         results = jax.sharding.auto_axes(inside, out_sharding=whole)(*(jax.numpy.asarray(leaves[i]) for i in places))
