@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxsurr.frozen import shipped
 
 import jaxsurr
 from jaxsurr import bilevel, metrics, surrogates
-from jaxsurr.frozen import shipped
-from jaxsurr.networks import mlp
+from jaxsurr.surrogates.families.mlp import mlp
 
 ROWS = 16
 KEY = jax.random.key(0)

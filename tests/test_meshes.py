@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr.meshes import automatic, explicit_mesh
+from jaxsurr.core.meshes import automatic, explicit_mesh
 
 WORKER = Path(__file__).with_name("mesh_worker.py")
 ON = [("network", 2), ("network", 8), ("kernel", 2), ("relational", 2), ("ready", 2), ("step", 8)]
