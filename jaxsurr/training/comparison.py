@@ -201,7 +201,8 @@ def compare(
         measured[loss] = metric.name, metric.higher_is_better
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
-    (path / "claims").mkdir(exist_ok=True)
+    with records.writing(path / "claims"):
+        (path / "claims").mkdir(exist_ok=True)
     runner, expected = _Runner(config, tell, model), Expected(identity(config), measured)
     warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
@@ -242,7 +243,8 @@ def _run_some(
 
 def _claimed(path: pathlib.Path, job: Job, claims: contextlib.ExitStack) -> bool:
     """Whether a run could be claimed; the claim is held until `claims` ends."""
-    return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
+    with records.writing(path / "claims"):
+        return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
 
 
 def _file_name(key: str) -> str:
