@@ -213,8 +213,14 @@ def compare(
         measured[loss] = metric.name, metric.higher_is_better
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
+<<<<<<< HEAD:jaxsurr/comparison/runs.py
     (path / "claims").mkdir(exist_ok=True)
     runner, expected = _Runner(config, tell, model, stop), Expected(identity(config), measured)
+=======
+    with records.writing(path / "claims"):
+        (path / "claims").mkdir(exist_ok=True)
+    runner, expected = _Runner(config, tell, model), Expected(identity(config), measured)
+>>>>>>> files:jaxsurr/training/comparison.py
     warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
         done = read_results(path / RESULTS, warn, expected)
@@ -256,7 +262,8 @@ def _run_some(
 
 def _claimed(path: pathlib.Path, job: Job, claims: contextlib.ExitStack) -> bool:
     """Whether a run could be claimed; the claim is held until `claims` ends."""
-    return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
+    with records.writing(path / "claims"):
+        return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
 
 
 def _file_name(key: str) -> str:
