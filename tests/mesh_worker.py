@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jaxsurr.frozen import shipped
 
 import jaxsurr
 from jaxsurr import bilevel, metrics, surrogates
+from jaxsurr.pretraining import shipped
 from jaxsurr.surrogates.families.mlp import mlp
 
 ROWS = 16

@@ -213,14 +213,9 @@ def compare(
         measured[loss] = metric.name, metric.higher_is_better
     plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
     records.open_workdir(path, identity(config))
-<<<<<<< HEAD:jaxsurr/comparison/runs.py
-    (path / "claims").mkdir(exist_ok=True)
-    runner, expected = _Runner(config, tell, model, stop), Expected(identity(config), measured)
-=======
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
-    runner, expected = _Runner(config, tell, model), Expected(identity(config), measured)
->>>>>>> files:jaxsurr/training/comparison.py
+    runner, expected = _Runner(config, tell, model, stop), Expected(identity(config), measured)
     warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
     while True:
         done = read_results(path / RESULTS, warn, expected)
