@@ -304,6 +304,20 @@ def test_weights_out_of_range_are_refused_or_give_nan(subject):
             SUBJECTS[subject](predictions, targets, weights=weights)
 
 
+@pytest.mark.parametrize("per_example", [True, False])
+def test_a_black_box_gives_nan_for_labels_out_of_range_in_jit(per_example):
+    def right(labels, decided):
+        return (labels == decided).astype(float) if per_example else np.mean(labels == decided)
+
+    box = metrics.black_box(right, higher_is_better=True, decode="argmax", per_example=per_example)
+    run = jax.jit(lambda y, w: box(jnp.eye(3), y, where=w))
+    assert np.isnan(run(jnp.array([0, 3, 2]), np.ones(3, bool))).tolist() == (
+        [False, True, False] if per_example else True
+    )
+    left = run(jnp.array([0, 3, 2]), np.array([True, False, True]))
+    assert left.tolist() == ([1.0, 0.0, 1.0] if per_example else 1.0)
+
+
 # --- dtypes -----------------------------------------------------------------------------------------------------------
 
 
@@ -553,7 +567,7 @@ def test_a_name_is_a_metric_and_a_numpy_function_is_told_of_black_boxes():
     assert metrics.as_metric("pck?threshold=0.2") == metrics.pck.bind(threshold=0.2)
     own = jaxsurr.metric(lambda z, y: np.asarray(z)[:, 0] + np.asarray(y), higher_is_better=False, name="mine")
     assert own(Z, Y).tolist() == [1.0, 2.0, 3.0, 1.0]
-    with pytest.raises(TypeError, match=r"mine reads the values .* jaxsurr.metrics.black_box\(function"):
+    with pytest.raises(TypeError, match=r"mine cannot be traced .* jaxsurr.metrics.black_box\(function"):
         metrics.output_shape(own, Z, Y)
 
 

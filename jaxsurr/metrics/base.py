@@ -60,9 +60,9 @@ class Metric:
             return self.function(predictions, targets, where=where, **options)
         except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
             raise TypeError(
-                f"{self.name} reads the values of its arguments, as NumPy and Python's if do, and jax passes arrays "
-                "without values to what it compiles, maps or differentiates. Write it in jax.numpy, or make it a black "
-                "box, jaxsurr.metrics.black_box(function, higher_is_better=...), of a function (targets, predictions)."
+                f"{self.name} cannot be traced by jax: it reads values of its arguments, as NumPy and Python's if do. "
+                "Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
+                "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
             ) from error
 
     def bind(self, **options: Any) -> "Metric":

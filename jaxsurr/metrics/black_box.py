@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxsurr import spaces
 from jaxsurr.core import checks
+from jaxsurr.core.reading import of_examples, of_set
 from jaxsurr.core.reductions import wide
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics import decoding
@@ -117,8 +118,7 @@ def black_box(
         return decoder(predictions).astype(jnp.int32) if decode in _WHOLE else _readable(decoder(predictions))
 
     def evaluate(predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
-        space.check(predictions, targets)
-        checks.mask(where, predictions.shape[0])
+        wrong = space.check(predictions, targets)
         counts = jnp.ones(predictions.shape[0], bool) if where is None else where
         host = Host(function, name, options, per_example, stacked, timeout)
 
@@ -127,8 +127,11 @@ def black_box(
             targets = jax.tree.map(lambda leaf: _readable(jnp.asarray(leaf)), targets)
             return _call(host, decoded(predictions), targets, counts, finite)
 
+        def finished(values):
+            return of_examples(values, where, wrong) if per_example else of_set(values, wrong)
+
         if checks.is_concrete((predictions, targets, counts)):
-            return value(predictions, targets, counts)
+            return finished(value(predictions, targets, counts))
         value = jax.custom_jvp(value)
 
         @value.defjvp
@@ -138,7 +141,7 @@ def black_box(
                 "jaxsurr.correlated_gradients(metric) or jaxsurr.surrogates.smoothed(metric)."
             )
 
-        return value(predictions, targets, counts)
+        return finished(value(predictions, targets, counts))
 
     evaluate.__signature__ = _signature(function)
     return Metric(evaluate, name, higher_is_better, space, per_example)
