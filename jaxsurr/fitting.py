@@ -14,7 +14,7 @@ from jaxsurr.frozen import FOLLOWING, follow_scale
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.reductions import masked_mean
 from jaxsurr.sampling import sample
-from jaxsurr.smoothing import smoothing_scale
+from jaxsurr.smoothing import prepared, smoothing_scale
 from jaxsurr.surrogates import METHODS
 from jaxsurr.types import Array, Info, PyTree, Surrogate
 
@@ -166,8 +166,7 @@ def _stored(metric, predictions, targets, heldout, steps, batch_size, split_key,
     """Batches of stored rows, all that are learned from, those that are not, and a description."""
     if predictions is None or targets is None:
         raise ValueError("predictions and targets go together: pass both, or neither to sample the prediction space.")
-    metric.space.check(predictions, targets)
-    checks.finite(predictions)
+    predictions, targets = prepared(metric.space, predictions, targets, None)
     number = len(predictions)
     if not 0 < heldout < 1:
         raise ValueError(f"heldout must be a share of the rows in (0, 1), got {heldout!r}.")
