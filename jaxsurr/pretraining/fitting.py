@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
+from jaxsurr.frozen import FOLLOWING, follow_scale
 from jaxsurr.metrics.base import as_metric
+from jaxsurr.smoothing import prepared
 from jaxsurr.spaces.sampling import sample
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.frozen import FOLLOWING, follow_scale, scale_of
@@ -153,8 +154,7 @@ def _stored(metric, predictions, targets, heldout, steps, batch_size, split_key,
     """Batches of stored rows, all that are learned from, those that are not, and a description."""
     if predictions is None or targets is None:
         raise ValueError("predictions and targets go together: pass both, or neither to sample the prediction space.")
-    metric.space.check(predictions, targets)
-    checks.finite(predictions)
+    predictions, targets = prepared(metric.space, predictions, targets, None)
     number = len(predictions)
     if not 0 < heldout < 1:
         raise ValueError(f"heldout must be a share of the rows in (0, 1), got {heldout!r}.")

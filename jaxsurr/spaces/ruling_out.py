@@ -60,8 +60,8 @@ def finite_below(scores: Array, present: Array | None = None) -> Array:
     present = jnp.ones(scores.shape, bool) if present is None else present
     infinite = present & (fixed == -jnp.inf)
     top, lowest = _extremes(fixed, present & ~infinite)
-    masked = jnp.any(ruled_out(fixed, present & ~infinite), axis=-1, keepdims=True)
-    below = jnp.where(masked, lowest, top - jnp.maximum(_FAR_BELOW, 1e3 * (top - lowest)))
+    # As low as another mask, if there is one, so that the two are told from the rest alike.
+    below = jnp.where(lowest < top - BEYOND, lowest, top - _FAR_BELOW)
     return jnp.where(infinite & jnp.isfinite(top), below, scores)
 
 

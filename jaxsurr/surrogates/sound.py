@@ -19,15 +19,11 @@ Prepare = Callable[[Array, PyTree, Array | None], tuple[Array, PyTree]]
 """`(predictions, targets, where) -> (predictions, targets)`, sound wherever they count for nothing."""
 
 
-def _spoilt(before: PyTree, after: PyTree) -> Array:
-    """How many numbers of a state are NaN or infinite after an update, and were not before; `[]` float32."""
-
-    def one(old: Array, new: Array) -> Array | float:
-        if not jnp.issubdtype(new.dtype, jnp.inexact):
-            return 0.0
-        return jnp.sum(~jnp.isfinite(new) & jnp.isfinite(old), dtype=jnp.float32)
-
-    return sum(map(one, jax.tree.leaves(before), jax.tree.leaves(after)), jnp.float32(0))
+def _spoilt(before: PyTree, after: PyTree, predictions: Array) -> Array:
+    """Whether predictions, or a number of a state that was finite before the update, are NaN or infinite; `[]` bool."""
+    pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+    bad = [~jnp.isfinite(new) & jnp.isfinite(old) for old, new in pairs if jnp.issubdtype(new.dtype, jnp.inexact)]
+    return jnp.any(jnp.concatenate([jnp.ravel(part) for part in (*bad, ~jnp.isfinite(predictions))]))
 
 
 def kept(skipped: Array, before: PyTree, after: PyTree) -> PyTree:
@@ -72,7 +68,7 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
         batch = jax.lax.stop_gradient(prepare(predictions, targets, where))
         after, info = update(state, key, *batch, where, axis_name=axis_name, **more)
         # Targets are not looked at: a metric of the user's own may know what a NaN in them means.
-        bad = jnp.sum(~jnp.isfinite(batch[0]), dtype=jnp.float32) + _spoilt(state, after)
+        bad = _spoilt(state, after, batch[0]).astype(jnp.float32)
         skipped = total(bad + jnp.max(jnp.asarray(info.skipped, jnp.float32)), axis_name) > 0
         flags = jnp.broadcast_to(skipped.astype(jnp.float32), jnp.shape(info.metric))
         info = jax.tree.map(lambda leaf: jnp.where(skipped, jnp.nan, leaf), info)
