@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
-from jaxsurr.frozen import FOLLOWING, follow_scale
 from jaxsurr.metrics.base import as_metric
-from jaxsurr.smoothing import prepared
+from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.spaces.sampling import sample
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.frozen import FOLLOWING, follow_scale, scale_of
