@@ -57,15 +57,16 @@ def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None
 
     Args:
       function: with keyword arguments of these names.
-      options: as JSON gives them back; those that the function does not know are passed over.
+      options: as JSON gives them back; those that the function does not know, or asks no plain data for, are passed
+        over.
       of: whose options they are, for the error.
 
     Raises:
       ValueError: an option is of another kind, not finite, or negative where it must not be.
     """
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in options and not _fits(options[name], parameter.annotation):
-            asked = _asked(parameter.annotation)
+        asked = _asked(parameter.annotation)
+        if name in options and asked and not _fits(options[name], parameter.annotation):
             raise ValueError(f"{name} of {of} must be {asked}, got {options[name]!r:.60}.")
     for name in (*_NOT_NEGATIVE, *_POSITIVE):
         if name in options and not (options[name] > 0 or (options[name] == 0 and name in _NOT_NEGATIVE)):
