@@ -132,10 +132,11 @@ def main(argv: list[str]) -> None:
     except Exception as error:
         if together is None:
             raise
-        together.explain()  # what they do together fails where one of them is gone
         code, text = 1, f"{type(error).__name__}: {error}"
     except KeyboardInterrupt:
         code, text = 130, "Interrupted; the same command goes on from the last checkpoint."
+    if code == 1 and together is not None:
+        together.explain()
     done()
     if text:
         print(text, file=sys.stderr if code else sys.stdout, flush=True)

@@ -81,10 +81,14 @@ class Processes:
             return self._last is not None and self._steps >= self._last
 
     def explain(self) -> None:
-        """Ends this process in words where another one is gone; returns where an error has some other cause."""
-        if self._seen:
-            self.patience = min(self.patience, _FAILED)
-            time.sleep(2 * self.patience + 4 * _PERIOD)
+        """Ends this process in words where another one is gone; returns after a second where all others are alive.
+
+        What the processes do together fails in many ways where one of them is gone, so any error may be of that.
+        """
+        self.patience = min(self.patience, _FAILED)
+        since = time.monotonic() + 4 * _PERIOD  # signs from before the error may be seen after it
+        while any(self._seen[process][1] < since and not self._is_leaving(process) for process in self._seen):
+            time.sleep(_PERIOD)
 
     def leave(self, code: int) -> None:
         """Says good-bye. After an error the others end too, and this process ends here, with the code."""
