@@ -91,7 +91,10 @@ class Processes:
             time.sleep(_PERIOD)
 
     def leave(self, code: int) -> None:
-        """Says good-bye. After an error the others end too, and this process ends here, with the code."""
+        """Says good-bye. After an error the others end too; then, and where all were asked to, this process ends here.
+
+        It does not end as jax ends, which waits for all, for a minute where one of them had no time to get here.
+        """
         if not self._seen:
             return
         failed = code != 0 and self._asked is None
@@ -101,8 +104,8 @@ class Processes:
                 self._frozen = True
                 self._tell("at", str(self._steps))
         self._tell("failed" if failed else "done", "1")
-        if failed:
-            until = time.monotonic() + 12 * _PERIOD
+        if code != 0:
+            until = time.monotonic() + (_FAILED if failed or self.index == 0 else 0.0)
             while time.monotonic() < until and not all(self._is_leaving(process) for process in self._others):
                 time.sleep(_PERIOD)
             self._end(code=code)
@@ -177,6 +180,7 @@ class Processes:
         if not self._ending.acquire(blocking=False):
             threading.Event().wait()  # another thread is at it
         self._ended = True
+        sys.stdout.flush()
         if process not in (None, 0):
             self._tell("lost", str(process))
         if self.index == 0 and self._others != [process]:
