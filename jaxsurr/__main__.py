@@ -177,11 +177,11 @@ def main(argv: list[str]) -> None:
     except stopping.Stopped as error:
         code, text = stop.code, stop.sentence(error)
     except Exception as error:
-        if together is not None and not isinstance(error, FORESEEN):
-            together.explain()  # what they do together fails where one of them is gone
         code, text = 1, sentence(error)
     except KeyboardInterrupt:
         code, text = 130, "Interrupted; the same command goes on from the last checkpoint."
+    if code == 1 and together is not None:
+        together.explain()
     done()
     if text:
         print(text, file=sys.stderr if code else sys.stdout, flush=True)

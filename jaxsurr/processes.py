@@ -81,13 +81,20 @@ class Processes:
             return self._last is not None and self._steps >= self._last
 
     def explain(self) -> None:
-        """Ends this process in words where another one is gone; returns where an error has some other cause."""
-        if self._seen:
-            self.patience = min(self.patience, _FAILED)
-            time.sleep(2 * self.patience + 4 * _PERIOD)
+        """Ends this process in words where another one is gone; returns after a second where all others are alive.
+
+        What the processes do together fails in many ways where one of them is gone, so any error may be of that.
+        """
+        self.patience = min(self.patience, _FAILED)
+        since = time.monotonic() + 4 * _PERIOD  # signs from before the error may be seen after it
+        while any(self._seen[process][1] < since and not self._is_leaving(process) for process in self._seen):
+            time.sleep(_PERIOD)
 
     def leave(self, code: int) -> None:
-        """Says good-bye. After an error the others end too, and this process ends here, with the code."""
+        """Says good-bye. After an error the others end too; then, and where all were asked to, this process ends here.
+
+        It does not end as jax ends, which waits for all, for a minute where one of them had no time to get here.
+        """
         if not self._seen:
             return
         failed = code != 0 and self._asked is None
@@ -97,8 +104,8 @@ class Processes:
                 self._frozen = True
                 self._tell("at", str(self._steps))
         self._tell("failed" if failed else "done", "1")
-        if failed:
-            until = time.monotonic() + 12 * _PERIOD
+        if code != 0:
+            until = time.monotonic() + (_FAILED if failed or self.index == 0 else 0.0)
             while time.monotonic() < until and not all(self._is_leaving(process) for process in self._others):
                 time.sleep(_PERIOD)
             self._end(code=code)
@@ -173,6 +180,7 @@ class Processes:
         if not self._ending.acquire(blocking=False):
             threading.Event().wait()  # another thread is at it
         self._ended = True
+        sys.stdout.flush()
         if process not in (None, 0):
             self._tell("lost", str(process))
         if self.index == 0 and self._others != [process]:
