@@ -112,6 +112,37 @@ def everything(name, predictions, targets, where):
     return state, info, loss(state, predictions, targets, where)
 
 
+def one_wrong(targets):
+    """The first example's targets are out of range: a label, a scale, a relevance, a length."""
+    targets = jax.tree.map(np.array, targets)
+    if isinstance(targets, Keypoints):
+        targets.scale[0] = -1
+    elif isinstance(targets, RankedLists):
+        targets.relevance[0] = -1
+    elif isinstance(targets, Sequences):
+        targets.lengths[0] = 9
+    else:
+        targets[0] = 99
+    return targets
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "network, anything"])
+def test_targets_out_of_range_inside_jit_give_nan_and_teach_nothing(name):
+    predictions, targets = CASES[name][1]()
+    init, update, loss = functions(name)
+    state = init(KEY, predictions, targets, None)
+    wrong = one_wrong(targets)
+    values, gradient = loss(state, predictions, wrong, None)
+    per_example = np.ndim(values) and len(values) == ROWS
+    assert np.isnan(values[0] if per_example else values).all()
+    assert np.isnan(gradient[0]).any()
+    if per_example:
+        assert_finite((values[1:], gradient[1:]))
+    after, info = update(state, KEY, predictions, wrong, None)
+    assert_equal(after, state)
+    assert np.all(info.skipped == 1) or name not in LEARNS
+
+
 def numbers(tree):
     return [np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
             for x in map(jnp.asarray, jax.tree.leaves(tree))]  # fmt: skip

@@ -121,8 +121,8 @@ class Space(NamedTuple):
         where the prediction is better; the basis family places its bounded monotone atoms on them.
       reach: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
       losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
-      check: `(predictions, targets) -> None`, raises a `ValueError` or `TypeError` in words where shapes or dtypes do
-        not fit; it looks at shapes only and so works while tracing.
+      check: `(predictions, targets) -> [B] bool or None`, raises a `ValueError` or `TypeError` in words where shapes,
+        dtypes or concrete values do not fit; of traced targets it returns which rows are out of range.
       pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
       clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
         called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.absent.cleared`.
@@ -139,7 +139,7 @@ class Space(NamedTuple):
     ramps: Callable[[Array, PyTree, Array], tuple[Array, Array]]
     reach: tuple[float, float]
     losses: Callable[[Array, PyTree, Array], Array]
-    check: Callable[[Array, PyTree], None]
+    check: Callable[[Array, PyTree], Array | None]
     pooled: Callable[[Array, PyTree, Array, Array | None], Pooled] | None = None
     clear: Callable[[Array, PyTree], tuple[Array, PyTree]] | None = None
     ruled_out: Callable[[Array, PyTree], Array] | None = None

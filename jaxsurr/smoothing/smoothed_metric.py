@@ -101,7 +101,10 @@ def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | No
     checks.mask(where, predictions.shape[0])
     predictions, targets = widened(masked(jnp.asarray(predictions), where)), filled(targets, where)
     predictions, targets = (space.clear or cleared)(predictions, targets)
-    space.check(predictions, targets)
+    wrong = space.check(predictions, targets)
+    if wrong is not None:  # targets out of range, which inside `jit` nothing can refuse: values and gradients are NaN
+        factor = jnp.where(wrong, jnp.nan, 1).astype(predictions.dtype)
+        predictions = predictions * factor.reshape(factor.shape + (1,) * (predictions.ndim - 1))
     return predictions, targets
 
 

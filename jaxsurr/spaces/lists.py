@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.absent import cleared
+from jaxsurr.core.gains import gains as gains_of
 from jaxsurr.core.types import Array, RankedLists, Space
 from jaxsurr.spaces.invariance import LEAST
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
@@ -48,7 +49,7 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
     """Of each item: its score, about how many items are ahead of it, how good those are, and how good it is itself."""
     scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
-    gains = present * (jnp.exp2(jnp.asarray(targets.relevance, predictions.dtype) * present) - 1)
+    gains = gains_of(jnp.asarray(targets.relevance, predictions.dtype) * present)
     gains = gains / jnp.maximum(jnp.max(gains, axis=1, keepdims=True), 1e-6)
     other = present[:, None, :] * (1 - jnp.eye(scores.shape[1], dtype=scores.dtype))[None]
     ahead = other * jax.nn.sigmoid(1.2 * (scores[:, None, :] - scores[:, :, None]) / scale)
@@ -64,7 +65,7 @@ def _ramps(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Arra
     """Of each pair of items: by how much the better one is ahead of the other, weighed by their difference in gain."""
     scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
-    gains = jnp.exp2(jnp.asarray(targets.relevance, predictions.dtype) * present)
+    gains = gains_of(jnp.asarray(targets.relevance, predictions.dtype) * present)
     weights = jnp.maximum(gains[:, :, None] - gains[:, None, :], 0) * present[:, :, None] * present[:, None, :]
     margins = (scores[:, :, None] - scores[:, None, :]) / scale
     weights = weights / jnp.maximum(jnp.sum(weights, axis=(1, 2), keepdims=True), 1e-6)

@@ -58,10 +58,10 @@ def pooled_scores(
     )
 
 
-def _check(predictions: Array, targets: Array) -> None:
+def _check(predictions: Array, targets: Array) -> Array | None:
     checks.floating(predictions, 1, "[B], scores of the class 1")
     checks.integer_labels(predictions, targets, "classes")
-    checks.labels_in_range(targets, 2, "classes")
+    return checks.labels_in_range(targets, 2, "classes")
 
 
 binary_scores = Space(

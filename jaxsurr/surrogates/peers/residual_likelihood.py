@@ -9,7 +9,7 @@ import optax
 from jaxsurr.core import checks
 from jaxsurr.core.absent import cleared
 from jaxsurr.core.geometry import mean_over_visible
-from jaxsurr.core.reductions import count, filled, masked
+from jaxsurr.core.reductions import count, filled, masked, wide
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.peers.relational import LearnedState
@@ -90,7 +90,7 @@ def residual_likelihood(
             )
         checks.mask(where, predictions.shape[0])
         predictions = masked(predictions, where)
-        predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
+        predictions = predictions.astype(wide(predictions.dtype))
         predictions, targets = cleared(predictions, filled(targets, where))
         checks.keypoints(predictions, targets)
         checks.finite(predictions)
