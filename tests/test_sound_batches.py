@@ -136,7 +136,10 @@ def test_targets_out_of_range_inside_jit_give_nan_and_teach_nothing(name):
     per_example = np.ndim(values) and len(values) == ROWS
     assert np.isnan(values[0] if per_example else values).all()
     assert np.isnan(gradient[0]).any()
-    if per_example:
+    if per_example and name not in (
+        "interpolation",
+        "set_value_fit",
+    ):  # each example of theirs has the value of the set
         assert_finite((values[1:], gradient[1:]))
     after, info = update(state, KEY, predictions, wrong, None)
     assert_equal(after, state)

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.absent import cleared
+from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import filled, masked, widened
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -101,10 +102,8 @@ def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | No
     checks.mask(where, predictions.shape[0])
     predictions, targets = widened(masked(jnp.asarray(predictions), where)), filled(targets, where)
     predictions, targets = (space.clear or cleared)(predictions, targets)
-    wrong = space.check(predictions, targets)
-    if wrong is not None:  # targets out of range, which inside `jit` nothing can refuse: values and gradients are NaN
-        factor = jnp.where(wrong, jnp.nan, 1).astype(predictions.dtype)
-        predictions = predictions * factor.reshape(factor.shape + (1,) * (predictions.ndim - 1))
+    # Targets out of range, which inside `jit` nothing can refuse, make predictions NaN, and so values and gradients.
+    predictions = of_examples(predictions, None, space.check(predictions, targets))
     return predictions, targets
 
 
