@@ -3,7 +3,8 @@
 An `Executor` compiles a training step, puts its state and its batches where they belong, and brings results back. With
 one device that is `jax.jit`; with many, of one process or of several, it is `jax.pmap`: every device holds the whole
 state and an equal share of each batch, and devices are in the order of the rows of the batch. This is the only module
-that uses `jax.pmap`, and it looks it up when it compiles, so that `chex.fake_pmap` can take its place.
+that uses `jax.pmap`, and it looks it up when it compiles, so that `chex.fake_pmap` can take its place. `flax.jax_utils`
+has pieces of it for several devices of one process; here one interface serves one device and several processes too.
 
 Random numbers: a key in the state is the same on every device. What draws noise for each example folds the example's
 index in the global batch into that key (`first_example` of `jaxsurr.smoothed_metric`), and so draws the same on one

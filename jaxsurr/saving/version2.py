@@ -1,11 +1,13 @@
 """Files of format version 2, which jaxsurr 0.1 wrote and later versions read.
 
-bytes   0-7    "jaxsurr\\n"
-bytes   8-11   format version, little-endian
-bytes  12-43   SHA-256 of all other bytes
-bytes  44-47   length of the header, little-endian
-header         JSON: what it is in version 3, and names, dtypes and shapes of the arrays
-body           msgpack: the arrays' bytes by name
+    bytes   0-7    "jaxsurr\\n"
+    bytes   8-11   format version, little-endian
+    bytes  12-43   SHA-256 of all other bytes
+    bytes  44-47   length of the header, little-endian
+    header         JSON: what it is in version 3, and names, dtypes and shapes of the arrays
+    body           msgpack: the arrays' bytes by name
+
+Nothing more is installed for them: msgpack comes with flax.
 """
 
 import hashlib
