@@ -22,15 +22,19 @@ def is_concrete(tree: Any) -> bool:
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
-def similar(name: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest to `name` by its letters, or None where none is near."""
-    return next(iter(difflib.get_close_matches(name[:80], list(known), n=1, cutoff=0.5)), None)
+def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
+    """The known word that is nearest to `name` by its letters, or None where none is as similar as `least` in [0, 1].
+
+    >>> similar("respons", ["age", "response"])
+    'response'
+    """
+    return next(iter(difflib.get_close_matches(name[:80], list(known), n=1, cutoff=least)), None)
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """A clause that names the known word nearest to `name`, by what is `meant` by it or by its letters, and all."""
     known = sorted(known)
-    close = similar(name, known)
+    close = similar(name, known, least=0.5)
     hint = f"did you mean {close!r}? " if close else ""
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     if meant and plain in meant:
