@@ -278,7 +278,7 @@ def test_killed_while_preparing(tmp_path, faces):
     """A process that is killed in the middle leaves a directory that the next one removes, and says so."""
     program = (
         "import os, sys\n"
-        "from jaxsurr.data import builders, prepared\n"
+        "from jaxsurr.data import tfds as prepared, tfds_builders as builders\n"
         "grey, count = builders._grey, []\n"
         "def die(image, size):\n"
         "    count.append(1)\n"
