@@ -296,7 +296,7 @@ def test_a_thousand_damaged_files(version, small, tmp_path):
     sentences = r"is damaged or cut short|is cut short|format version \d+|does not begin as jaxsurr.save begins"
     for data in damaged:
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=sentences):
+        with pytest.raises(ValueError, match="cut short" if small.startswith(data) else sentences):
             jaxsurr.load(path)
 
 

@@ -32,10 +32,13 @@ START = _VERSION + b'3,\\"sha256\\":\\"'
 _SUM = slice(8 + len(START), 8 + len(START) + 64)
 
 
-def _sealed(data: bytes) -> bytes:
-    """A file with its checksum in its place."""
-    blank = data[: _SUM.start] + b"0" * 64 + data[_SUM.stop :]
-    return data[: _SUM.start] + hashlib.sha256(blank).hexdigest().encode() + data[_SUM.stop :]
+def _sum(data: bytes) -> bytes:
+    """The checksum of a file."""
+    view = memoryview(data)
+    found = hashlib.sha256(view[: _SUM.start])
+    found.update(b"0" * 64)
+    found.update(view[_SUM.stop :])
+    return found.hexdigest().encode()
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -52,10 +55,10 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
 
     text = json.dumps({"version": 3, "sha256": "0" * 64, **header}, allow_nan=False, separators=(",", ":"))
     check_header(parse_json(json.dumps(header)))
-    data = _sealed(safetensors.numpy.save(dict(arrays), metadata={"jaxsurr": text}))
+    data = safetensors.numpy.save(dict(arrays), metadata={"jaxsurr": text})
     if int.from_bytes(data[:8], "little") > LARGEST_HEADER:
         raise ValueError(f"they take more than {LARGEST_HEADER} bytes.")
-    return data
+    return data[: _SUM.start] + _sum(data) + data[_SUM.stop :]
 
 
 def unpack(path: pathlib.Path) -> tuple[dict[str, Any], Callable[[], Any]]:
@@ -103,6 +106,6 @@ def _header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
         raise ValueError(f"{path} is no file of a surrogate: it does not begin as jaxsurr.save begins one.")
     if len(data) < _SUM.stop:
         raise ValueError(f"{path} is cut short: it has {len(data)} bytes. Get a whole copy of it.")
-    if _sealed(data) != data:
+    if _sum(data) != data[_SUM]:
         raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")
     return 8, int.from_bytes(data[:8], "little")

@@ -26,6 +26,8 @@ def header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
     Raises:
       ValueError: it is damaged, cut short or of version 1.
     """
+    if len(data) < 48:
+        raise ValueError(f"{path} is cut short: it has {len(data)} bytes. Get a whole copy of it.")
     version = int.from_bytes(data[8:12], "little")
     if version != 2:
         raise ValueError(
