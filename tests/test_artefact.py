@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import random
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -588,6 +589,14 @@ def test_a_file_of_version_2_is_read(small, tmp_path):
     same(*(jaxsurr.load(tmp_path / version)[1] for version in "23"))
     assert jaxsurr.read_card(tmp_path / "2") == jaxsurr.read_card(tmp_path / "3")
     assert jaxsurr.load(tmp_path / "2")[0].settings == MADE["smoothed"][0].settings
+
+
+def test_a_file_that_0_1_wrote_is_read():
+    path = Path(__file__).with_name("written_by_0.1.jaxsurr")
+    surrogate, state = jaxsurr.load(path)
+    assert surrogate.settings == MADE["smoothed"][0].settings | {"metric": surrogate.settings["metric"]}
+    assert surrogate.settings["metric"]["name"] == "error_rate" and jaxsurr.read_card(path)["card"] == {"rows": 8}
+    same(state, surrogate.init(KEY, LOGITS, LABELS))
 
 
 def test_hostile_files_of_version_2(small, tmp_path):
