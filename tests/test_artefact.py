@@ -594,9 +594,9 @@ def test_a_file_of_version_2_is_read(small, tmp_path):
 def test_a_file_that_0_1_wrote_is_read():
     path = Path(__file__).with_name("written_by_0.1.jaxsurr")
     surrogate, state = jaxsurr.load(path)
-    assert surrogate.settings == MADE["smoothed"][0].settings | {"metric": surrogate.settings["metric"]}
-    assert surrogate.settings["metric"]["name"] == "error_rate" and jaxsurr.read_card(path)["card"] == {"rows": 8}
-    same(state, surrogate.init(KEY, LOGITS, LABELS))
+    wanted = surrogates.smoothed(metrics.error_rate)
+    assert surrogate.settings == wanted.settings and jaxsurr.read_card(path)["card"] == {"rows": 8}
+    same(state, wanted.init(KEY, LOGITS, LABELS))
 
 
 def test_hostile_files_of_version_2(small, tmp_path):
