@@ -3,7 +3,8 @@
 An `Executor` compiles a training step, puts its state and its batches where they belong, and brings results back. With
 one device that is `jax.jit`; with many, of one process or of several, it is `jax.pmap`: every device holds the whole
 state and an equal share of each batch, and devices are in the order of the rows of the batch. This is the only module
-that uses `jax.pmap`, and it looks it up when it compiles, so that `chex.fake_pmap` can take its place.
+that uses `jax.pmap`, and it looks it up when it compiles, so that `chex.fake_pmap` can take its place. `flax.jax_utils`
+has pieces of it for several devices of one process; here one interface serves one device and several processes too.
 
 Random numbers: a key in the state is the same on every device. What draws noise for each example folds the example's
 index in the global batch into that key (`first_example` of `jaxsurr.smoothed_metric`), and so draws the same on one
@@ -17,11 +18,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, keys
 from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.processes import HEARTBEAT
 
@@ -226,9 +226,9 @@ def _many_devices(everywhere: list[jax.Device], here: list[jax.Device]) -> Execu
         return jax.make_array_from_single_device_arrays((number, *leaf.shape), sharding, copies)
 
     def place(state: PyTree) -> PyTree:
-        host = jax.tree.map(lambda leaf: np.asarray(_data(leaf)), state)
+        host = jax.tree.map(lambda leaf: np.asarray(keys.to_data(leaf)), state)
         host = multihost_utils.broadcast_one_to_all(host)
-        return jax.tree.map(lambda like, leaf: _like(like, replicate(leaf)), state, host)
+        return jax.tree.map(lambda like, leaf: keys.from_data(replicate(leaf), like), state, host)
 
     def first(leaf: Array) -> np.ndarray:
         shard = leaf.addressable_data(0)  # one device's copy; `leaf[0]` would be a computation on all of them
@@ -278,22 +278,9 @@ def _rows(batch: PyTree) -> int:
     return shapes[0][0]
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _data(leaf: Any) -> Any:
-    """The integers of a typed key; other arrays as they are."""
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
-
-
-def _like(like: Any, data: Any) -> Any:
-    """The inverse of `_data`, given the leaf that the data came from."""
-    return jax.random.wrap_key_data(data, impl=jax.random.key_impl(like)) if _is_key(like) else data
-
-
 def _map_data(function: Callable[[Any], Any], tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: _like(leaf, function(_data(leaf))), tree)
+    """The tree with a function of each array, of a typed key with that of its integers."""
+    return jax.tree.map(lambda leaf: keys.from_data(function(keys.to_data(leaf)), leaf), tree)
 
 
 def _of_all_processes(rows: Any) -> np.ndarray:

@@ -18,6 +18,7 @@ import optax
 
 import jaxsurr
 from jaxsurr import bilevel, parallel, surrogates
+from jaxsurr.core import keys
 from jaxsurr.data import Split, batches
 from jaxsurr.models.bodies import batch_norm
 from jaxsurr.surrogates.families.mlp import mlp
@@ -60,7 +61,7 @@ def split(seed):
 def leaves(tree):
     """A flat dictionary of NumPy arrays."""
     paths = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): np.array(parallel._data(leaf)) for path, leaf in paths}
+    return {jax.tree_util.keystr(path): np.array(keys.to_data(leaf)) for path, leaf in paths}
 
 
 METRIC = jaxsurr.metrics.error_rate

@@ -1,3 +1,5 @@
+"""Importing the library is light: it loads what JAX, Flax and optax load, and touches no device."""
+
 import json
 import subprocess
 import sys
@@ -7,12 +9,14 @@ import pytest
 HEAVY = (
     "absl.app",
     "absl.flags",
+    "filelock",
     "grain",
     "matplotlib",
     "ml_collections",
     "orbax",
     "pandas",
     "PIL",
+    "safetensors",
     "scipy",
     "sklearn",
     "tensorboardX",

@@ -32,7 +32,11 @@ def test_verdicts(difference, higher, verdict):
 def test_holm_by_hand():
     # sorted 0.01, 0.02, 0.03 times 3, 2, 1 = 0.03, 0.04, 0.03; a corrected p-value is no smaller than the one before
     assert statistics.holm([0.03, 0.01, None, 0.02]) == pytest.approx([0.04, 0.03, None, 0.04])
-    assert statistics.holm([None]) == [None]
+    # 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1 = 0.02, 0.03, 0.06, 0.04; nor is one more than 1
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.02, 0.6, 0.5]) == pytest.approx([1.0, 0.08, 1.0, 1.0])
+    assert statistics.holm([0.02, 0.02]) == pytest.approx([0.04, 0.04])
+    assert statistics.holm([None]) == [None] and statistics.holm([]) == []
 
 
 def table(test, **options):

@@ -27,6 +27,7 @@ import jaxsurr
 from jaxsurr import losses, metrics, surrogates
 from jaxsurr.comparison import lines
 from jaxsurr.comparison.runs import identity
+from jaxsurr.core import keys
 from jaxsurr.core.types import PyTree
 from jaxsurr.training import checkpoint, default_config, entries, run, update
 
@@ -41,12 +42,7 @@ Read = Callable[[pathlib.Path], str]
 
 def equal(first: PyTree, second: PyTree) -> bool:
     """Whether two trees are the same to the bit; keys by their data."""
-
-    def plain(leaf: Any) -> np.ndarray:
-        keys = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return np.asarray(jax.random.key_data(leaf) if keys else leaf)
-
-    leaves = [[plain(leaf) for leaf in jax.tree.leaves(tree)] for tree in (first, second)]
+    leaves = [[np.asarray(keys.to_data(leaf)) for leaf in jax.tree.leaves(tree)] for tree in (first, second)]
     return jax.tree.structure(first) == jax.tree.structure(second) and all(
         x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(*leaves, strict=True)
     )

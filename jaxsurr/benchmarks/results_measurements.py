@@ -3,7 +3,7 @@
 A block is a function of the results' folder; `results_page` writes it between the markers of its name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,18 @@ def ready_losses(folder: Path) -> str:
     return summary_table(table)
 
 
-def set_sizes(folder: Path) -> str:
-    """Fidelity of gradients of F1 by the size of the set."""
+def _of_f_beta(folder: Path, by: str, kept: Callable[[dict[str, Any]], bool]) -> dict[int, dict[str, Any]]:
+    """Lines of the fidelity of gradients of F1, by a number in ascending order and by what was measured."""
     found: dict[int, dict[str, Any]] = {}
     for line in rows.lines_of(folder / "set_fidelity.jsonl"):
-        if line["metric"] == "f_beta" and line["classes"] == 2:
-            found.setdefault(line["size"], {})[line["what"]] = line
+        if line["metric"] == "f_beta" and kept(line):
+            found.setdefault(line[by], {})[line["what"]] = line
+    return dict(sorted(found.items()))
+
+
+def set_sizes(folder: Path) -> str:
+    """Fidelity of gradients of F1 by the size of the set."""
+    found = _of_f_beta(folder, "size", lambda line: line["classes"] == 2)
     unit = found[128]["network"]["seconds"]
     return summary_table(
         [
@@ -56,17 +62,14 @@ def set_sizes(folder: Path) -> str:
                 "time of an update, ratio": f"{of['network']['seconds'] / unit:.1f}",
                 "its memory": f"{of['network']['MiB']:.1f} MiB",
             }
-            for size, of in sorted(found.items())
+            for size, of in found.items()
         ]
     )
 
 
 def set_classes(folder: Path) -> str:
     """The same for macro F1, by the number of classes."""
-    found: dict[int, dict[str, Any]] = {}
-    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
-        if line["metric"] == "f_beta" and line["classes"] > 2 and line["size"] == 512:
-            found.setdefault(line["classes"], {})[line["what"]] = line
+    found = _of_f_beta(folder, "classes", lambda line: line["classes"] > 2 and line["size"] == 512)
     unit = found[10]["network"]["seconds"]
     return summary_table(
         [
@@ -77,7 +80,7 @@ def set_classes(folder: Path) -> str:
                 "time of an update, ratio": f"{of['network']['seconds'] / unit:.0f}",
                 "its memory": f"{of['network']['MiB']:.0f} MiB",
             }
-            for classes, of in sorted(found.items())
+            for classes, of in found.items()
         ]
     )
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core import keys
 from jaxsurr.core.types import Array, Keypoints, RankedLists, Sequences
 
 
@@ -21,11 +22,20 @@ def is_concrete(tree: Any) -> bool:
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
+def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
+    """The known word that is nearest to `name` by its letters, or None where none is as similar as `least` in [0, 1].
+
+    >>> similar("respons", ["age", "response"])
+    'response'
+    """
+    return next(iter(difflib.get_close_matches(name[:80], list(known), n=1, cutoff=least)), None)
+
+
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """A clause that names the known word nearest to `name`, by what is `meant` by it or by its letters, and all."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = similar(name, known, least=0.5)
+    hint = f"did you mean {close!r}? " if close else ""
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     if meant and plain in meant:
         hint = f"{meant[plain]}. "
@@ -317,8 +327,8 @@ def positive_integer(value: Any, name: str) -> None:
 
 def typed_key(key: Any, name: str = "key") -> None:
     """Refuses anything but one typed key, as `jax.random.key(0)` makes it."""
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    if not keys.is_key(key):
+        dtype = getattr(key, "dtype", None)
         number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
         if number:
             got = f"the number {key}: pass jax.random.key({key})"

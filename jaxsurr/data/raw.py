@@ -1,12 +1,12 @@
 """What a source holds, before it is split, coded and standardised, and checks that sources share."""
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import Keypoints, RankedLists
 
 EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
@@ -57,10 +57,10 @@ def closest(name: str, options: Iterable[str]) -> str:
     "Did you mean 'response'? There are: age, response."
     """
     options = list(options)
-    match = difflib.get_close_matches(name[:80], options, n=1)
+    match = checks.similar(name, options)
     listed = ", ".join(option[:80] for option in options[:_SHOWN]) or "none"
     more = f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else ""
-    return (f"Did you mean {match[0]!r}? " if match else "") + f"There are: {listed}{more}."
+    return (f"Did you mean {match!r}? " if match else "") + f"There are: {listed}{more}."
 
 
 def keypoints(

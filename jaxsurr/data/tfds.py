@@ -4,7 +4,6 @@ Sets of TFDS's own are read where they are prepared, and prepared where TensorFl
 `lsp_extended` and `ordinal_table` (`jaxsurr.data.tfds_builders`) are prepared without it, on first use.
 """
 
-import difflib
 import functools
 import importlib.util
 import re
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.spec import parse_value
 from jaxsurr.data.raw import DataWarning, Raw, closest, keypoints
 from jaxsurr.data.stick_figures import JOINTS
@@ -166,8 +166,8 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     else:
         known = tfds.list_builders(with_community_datasets=False)
         if root.name not in known:
-            near = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            near = checks.similar(name, known)
+            hint = f"did you mean {near!r}? " if near else ""
             raise ValueError(f"TFDS has no data set {name!r}; {hint}tfds.list_builders() names them all")
         damage = f"it is not prepared in {str(root)!r}"
     if missing:

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxsurr.core import files
+
 NOTES = "notes.json"  # beside the files of a set of ours
 
 
 def undescribed(root: Path) -> dict[Path, str]:
     """Directories of array_record files whose description cannot be read, and what is wrong with it."""
     wrong = {}
-    for place, _, files in os.walk(root):  # it passes over what another process removes meanwhile
-        if any(".array_record-" in file for file in files) and "incomplete." not in place:
+    for place, _, held in os.walk(root):  # it passes over what another process removes meanwhile
+        if any(".array_record-" in file for file in held) and "incomplete." not in place:
             for name in ("dataset_info.json", "features.json"):
                 try:
                     json.loads(Path(place, name).read_text())
@@ -93,7 +95,7 @@ def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
         with contextlib.redirect_stdout(sys.stderr):  # it prints
             builder.download_and_prepare(file_format="array_record", download_config=download)
         if notes := getattr(builder, "notes", []):
-            Path(builder.data_path, NOTES).write_text(json.dumps(notes))
+            files.replace(Path(builder.data_path, NOTES), json.dumps(notes).encode())
     return builder
 
 

@@ -1,7 +1,8 @@
 """Metrics of sets that are functions of sums over examples: confusion counts, moments, bins.
 
 Of such a metric it costs next to nothing to say what it would be if one example were predicted otherwise: its part of
-the sums is taken out, and another put in. `jaxsurr.smoothing` estimates gradients from these differences.
+the sums is taken out, and another put in. `jaxsurr.smoothing` estimates gradients from these differences, which no
+other library's metrics give (`replacements`); so metrics of sets are written here, and tested against scikit-learn's.
 """
 
 from collections.abc import Callable

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, keys
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
 from jaxsurr.metrics.base import as_metric
@@ -137,7 +137,7 @@ def fit(
     card = source | {
         "updates": steps,
         "batch_size": batch_size,
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "key": np.asarray(keys.to_data(key)).tolist(),
         "follows_scale": follows,
         "last_update": {name: np.asarray(value).tolist() for name, value in info._asdict().items()},
         "fidelity": measured,

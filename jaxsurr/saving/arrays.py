@@ -1,14 +1,13 @@
-"""The state of a surrogate as named arrays: which it must have, and how they become bytes and come back."""
+"""The state of a surrogate as named arrays: which it must have, and how they are stored and come back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import msgpack
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, keys
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.saving.header import DTYPES
 from jaxsurr.spaces import SPACES
@@ -51,8 +50,8 @@ def named(state: PyTree) -> tuple[dict[str, Any], Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, structure
 
 
-def pack(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bytes]:
-    """What the header says of the arrays of a state, and the body that holds them.
+def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a state as they are stored, typed keys as their data.
 
     Args:
       leaves: of the state, by name.
@@ -61,7 +60,7 @@ def pack(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[dic
     Raises:
       ValueError: a shape or dtype is not that of the template, is none that a file can hold, or a number is not finite.
     """
-    arrays, contents = [], {}
+    arrays = {}
     for name, leaf in leaves.items():
         like = wanted[name]
         if (leaf.dtype, leaf.shape) != (like.dtype, like.shape):
@@ -69,62 +68,40 @@ def pack(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[dic
                 f"the state is not of this surrogate: state{name} is {leaf.dtype}{list(leaf.shape)}, and should be "
                 f"{like.dtype}{list(like.shape)}. Take a state without an axis of devices, of the same settings."
             )
-        array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        array = np.asarray(keys.to_data(leaf), order="C")  # safetensors writes the memory of an array as it lies
         checks.one_of(array.dtype.name, f"dtype of state{name}", DTYPES)
         _check_finite(name, array)
-        arrays.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
-        contents[name] = array.tobytes()
-    return arrays, msgpack.packb(contents)
+        arrays[name] = array
+    return arrays
 
 
-def unpack(arrays: Sequence[Mapping[str, Any]], body: bytes, wanted: Mapping[str, Any]) -> list[Array]:
+def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str, Any]) -> list[Array]:
     """The arrays of a state in the order of a template's leaves.
 
     Args:
-      arrays: what the header says of them.
-      body: that holds them.
+      found: names with `dtype`, `shape` and `data`, as `safetensors.deserialize` gives them.
       wanted: leaves of the template, by name.
 
     Raises:
       ValueError: names, shapes, dtypes or lengths differ, or a number is not finite.
     """
-    found = {array["name"]: array for array in arrays}
-    if list(found) != list(wanted) or len(found) != len(arrays):
-        differ = sorted(set(found) ^ set(wanted)) or ["their order"]
-        raise ValueError(f"the state has not the arrays of such a surrogate: {', '.join(differ)[:200]} differ.")
-    stored = {name: _stored(leaf) for name, leaf in wanted.items()}
-    for name, like in stored.items():
-        array = found[name]
-        if (array["dtype"], tuple(array["shape"])) != (like.dtype.name, like.shape):
-            raise ValueError(
-                f"state{name} should be {like.dtype.name}{list(like.shape)}, and is {array['dtype']}{array['shape']}."
-            )
-    try:
-        limits = dict(max_array_len=0, max_ext_len=0, max_map_len=len(wanted), max_bin_len=len(body))
-        contents = msgpack.unpackb(body, max_str_len=1000, **limits)
-    except Exception as error:  # msgpack has a dozen of its own
-        raise ValueError(f"the body is not msgpack of arrays ({type(error).__name__}).") from error
-    if not isinstance(contents, dict) or list(contents) != list(wanted):
-        raise ValueError("the body holds other arrays than the header says.")
+    found = dict(found)
+    if found.keys() != wanted.keys():
+        differ = ", ".join(sorted(found.keys() ^ wanted.keys()))
+        raise ValueError(f"the state has not the arrays of such a surrogate: {differ[:200]} differ.")
     leaves = []
-    for name, like in stored.items():
-        data = contents[name]
-        if not isinstance(data, bytes) or len(data) != like.dtype.itemsize * int(np.prod(like.shape)):
+    for name, leaf in wanted.items():
+        like = jax.eval_shape(keys.to_data, leaf)
+        dtype, shape, data = (found[name][field] for field in ("dtype", "shape", "data"))
+        dtype = next((known for known, code in DTYPES.items() if code == dtype), dtype)
+        if (dtype, tuple(shape)) != (like.dtype.name, like.shape):
+            raise ValueError(f"state{name} should be {like.dtype.name}{list(like.shape)}, and is {dtype}{list(shape)}.")
+        if len(data) != like.dtype.itemsize * like.size:
             raise ValueError(f"state{name} has not as many bytes as its shape says.")
         array = np.frombuffer(data, like.dtype).reshape(like.shape)
         _check_finite(name, array)
-        array = jnp.asarray(array)
-        leaves.append(jax.random.wrap_key_data(array) if _is_key(wanted[name]) else array)  # of the template's kind
+        leaves.append(keys.from_data(jnp.asarray(array), leaf))
     return leaves
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _stored(leaf: Any) -> Any:
-    """Shape and dtype of a leaf as it is stored: a key as its data."""
-    return jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
 
 
 def _check_finite(name: str, array: np.ndarray) -> None:

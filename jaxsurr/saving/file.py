@@ -1,22 +1,12 @@
 """A surrogate as a file: written whole or not at all, read with distrust.
 
-    bytes   0-7    "jaxsurr\\n"
-    bytes   8-11   format version, little-endian
-    bytes  12-43   SHA-256 of all other bytes
-    bytes  44-47   length of the header, little-endian
-    header         JSON: what the surrogate is, names, dtypes and shapes of the arrays of its state, a card
-    body           msgpack: the arrays' bytes by name
-
 Nothing in a file is imported or executed. Names are looked up in the registries of this library, and the surrogate made
 from them must ask for just the arrays that the file holds.
 """
 
 import datetime
-import hashlib
-import json
 import os
 import pathlib
-import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,41 +16,11 @@ import jax.numpy as jnp
 from jaxsurr.core import files
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.core.versions import versions
-from jaxsurr.saving.arrays import named, pack, template, unpack
-from jaxsurr.saving.header import example_of_shapes, parse_header, shapes_of_example
+from jaxsurr.saving import container
+from jaxsurr.saving.arrays import named, restored, stored, template
+from jaxsurr.saving.header import example_of_shapes, shapes_of_example
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.description import remade
-
-MAGIC = b"jaxsurr\n"
-VERSION = 2
-LARGEST_FILE, LARGEST_HEADER = 2**28, 2**20
-_PREFIX = len(MAGIC) + 4 + 32
-_HEADER = _PREFIX + 4  # where it starts
-
-
-def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
-    """Header and body of a file that is whole."""
-    status = os.stat(path)  # before it is opened: a pipe would wait for its writer
-    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
-        raise ValueError(f"{path} is no file of a surrogate: it is no ordinary file, or larger than any.")
-    data = path.read_bytes()
-    if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        raise ValueError(f"{path} is no file of a surrogate: it does not begin as jaxsurr.save begins one.")
-    if len(data) < _HEADER:
-        raise ValueError(f"{path} is cut short: it has {len(data)} bytes. Get a whole copy of it.")
-    version = int.from_bytes(data[8:12], "little")
-    if version != VERSION:
-        hint = "Install a newer jaxsurr to read it." if version > VERSION else "Learn and save the surrogate anew."
-        raise ValueError(f"{path} has format version {version}, and this jaxsurr reads version {VERSION}. {hint}")
-    if hashlib.sha256(data[:12] + data[_PREFIX:]).digest() != data[12:_PREFIX]:
-        raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")
-    length = int.from_bytes(data[_PREFIX:_HEADER], "little")
-    if length > min(LARGEST_HEADER, len(data) - _HEADER):
-        raise ValueError(f"{path} says that its header has {length} bytes, which it cannot have.")
-    try:
-        return parse_header(data[_HEADER : _HEADER + length]), data[_HEADER + length :]
-    except ValueError as error:
-        raise ValueError(f"the header of {path} is not one that jaxsurr.save writes: {error}") from error
 
 
 def save(
@@ -117,24 +77,19 @@ def save(
             f"the state is not of this surrogate ({settings['method']}): its parts are {', '.join(leaves) or 'none'}, "
             f"and should be {', '.join(wanted) or 'none'}."
         )
-    arrays, body = pack(leaves, wanted)
-    now = datetime.datetime.now(datetime.UTC).date().isoformat()
     header = {
         "settings": dict(settings),
         "example": shapes,
-        "arrays": arrays,
         "card": dict(card or {}),
-        "saved": {"date": now, "versions": versions()},
+        "saved": {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "versions": versions()},
     }
+    arrays = stored(leaves, wanted)
     try:
-        text = json.dumps(header, allow_nan=False).encode()
-        parse_header(text)
+        data = container.pack(header, arrays)
     except (TypeError, ValueError) as error:
         raise ValueError(f"settings and card must be plain data that JSON holds, without NaN: {error}") from error
-    start = MAGIC + VERSION.to_bytes(4, "little")
-    rest = len(text).to_bytes(4, "little") + text + body
     with files.writing(path):
-        files.replace(path, start + hashlib.sha256(start + rest).digest() + rest)
+        files.replace(path, data)
     return path
 
 
@@ -157,7 +112,7 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
       OSError: it cannot be read.
     """
     path = pathlib.Path(path)
-    header, body = _read(path)
+    header, arrays = container.unpack(path)
     try:
         surrogate = remade(METHODS, header["settings"], given)
     except Exception as error:  # a header can ask for anything, and each method refuses it in its own way
@@ -165,7 +120,7 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
     try:
         wanted, structure = named(template(surrogate, example_of_shapes(header["example"])))
         with jax.ensure_compile_time_eval():  # a file may be read while a function is traced
-            leaves = unpack(header["arrays"], body, wanted)
+            leaves = restored(arrays(), wanted)
     except Exception as error:  # a header can ask for a state that no method makes, each method says so in its own way
         metric = given.get("metric")
         whose = f" with the metric {getattr(metric, '__name__', metric)!r}" if metric else ""
@@ -180,10 +135,10 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
       path: of a file that `save` wrote.
 
     Returns:
-      A dict with `settings`, `card`, `saved` (date and versions), `example` and `arrays`.
+      A dict with `settings`, `card`, `saved` (date and versions) and `example`.
 
     Raises:
       ValueError: the file is damaged, cut short, of another format version or none that `save` writes.
       OSError: it cannot be read.
     """
-    return _read(pathlib.Path(path))[0]
+    return container.unpack(pathlib.Path(path))[0]

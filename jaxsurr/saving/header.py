@@ -15,8 +15,12 @@ from jaxsurr.core.types import Array, Keypoints, PyTree, RankedLists, Sequences
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import METHODS
 
-DTYPES = ("bool", "int8", "int16", "int32", "uint8", "uint32", "float16", "bfloat16", "float32", "float64")
-FIELDS = {"settings": dict, "example": dict | None, "arrays": list, "card": dict, "saved": dict}
+DTYPES = {
+    "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "uint8": "U8", "uint32": "U32", "float16": "F16",
+    "bfloat16": "BF16", "float32": "F32", "float64": "F64",
+}  # fmt: skip
+"""Dtypes that a file may hold, and what safetensors calls them."""
+FIELDS = {"settings": dict, "example": dict | None, "card": dict, "saved": dict}
 SETTINGS = {
     "method": str, "metric": dict | None, "loss": dict | None, "space": str | None, "options": dict, "given": list,
 }  # fmt: skip
@@ -29,7 +33,7 @@ LARGEST_NUMBER, DEEPEST = 2**24, 8
 LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units: memory is taken for each
 
 
-def _exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
+def exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
     """Refuses a JSON object that has not just these fields, each of its type."""
     if not isinstance(found, dict) or set(found) != set(fields):
         names = sorted(found) if isinstance(found, dict) else type(found).__name__
@@ -91,23 +95,31 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which is not a JSON number.")
 
 
-def parse_header(data: bytes) -> dict[str, Any]:
-    """The header that these bytes hold.
+def parse_json(data: bytes | str) -> Any:
+    """What these bytes or this text of JSON say.
+
+    Raises:
+      ValueError: they are none, nested too deeply, hold NaN or infinity, or a field twice.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply.") from None
+
+
+def check_header(header: Any) -> None:
+    """Refuses JSON that is not of the form of `FIELDS`.
 
     Raises:
       ValueError: it is not of the form that `jaxsurr.save` writes.
     """
-    try:
-        header = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply.") from None
     _reasonable(header)
-    _exactly(header, FIELDS, "it")
+    exactly(header, FIELDS, "it")
     settings = header["settings"]
-    _exactly(settings, SETTINGS, "settings")
+    exactly(settings, SETTINGS, "settings")
     for name, fields in (("metric", METRIC), ("loss", LOSS)):
         if settings[name] is not None:
-            _exactly(settings[name], fields, name)
+            exactly(settings[name], fields, name)
             _reasonable_numbers(settings[name]["options"].values())
     _reasonable_numbers(settings["options"].values())
     _reasonable_counts(settings["options"])
@@ -119,10 +131,6 @@ def parse_header(data: bytes) -> dict[str, Any]:
         raise ValueError("what is given is not named.")
     if "metric" in settings["given"] and settings["metric"] is None:
         raise ValueError("a metric is given that is not named.")
-    for array in header["arrays"]:
-        _exactly(array, {"name": str, "dtype": str, "shape": list}, "an array")
-        _dtype(array["dtype"]), _shape(array["shape"])
-    return header
 
 
 # --- the example ------------------------------------------------------------------------------------------------------
@@ -166,13 +174,13 @@ def example_of_shapes(shapes: Mapping[str, Any] | None) -> tuple[Any, Any] | Non
         return None
 
     def one(found):
-        _exactly(found, {"dtype": str, "shape": list}, "an array of the example")
+        exactly(found, {"dtype": str, "shape": list}, "an array of the example")
         return jax.ShapeDtypeStruct(_shape(found["shape"]), _dtype(found["dtype"]))
 
-    _exactly(shapes, {"predictions": dict, "targets": dict}, "the example")
+    exactly(shapes, {"predictions": dict, "targets": dict}, "the example")
     ((kind, found),) = shapes["targets"].items()
     if kind in _NAMED:
-        _exactly(found, dict.fromkeys(_NAMED[kind]._fields, dict), "targets of the example")
+        exactly(found, dict.fromkeys(_NAMED[kind]._fields, dict), "targets of the example")
         targets = _NAMED[kind](**{name: one(leaf) for name, leaf in found.items()})
     elif kind == "dict":
         targets = {name: one(leaf) for name, leaf in found.items()}

@@ -7,6 +7,9 @@ differentiable,
     grad m_s(z) = E [m(z + s e) - m(z - s e)] e / (2 s),
 
 and P antithetic pairs `+e_p, -e_p` estimate both. Only predictions are perturbed; no model is evaluated.
+
+`optax.perturbations.make_perturbed_fun` has no antithetic pairs and no estimate of the error, and holds all samples in
+memory; here they come in pairs, some at a time.
 """
 
 from collections.abc import Callable

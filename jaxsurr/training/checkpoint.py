@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsurr.core import keys
 from jaxsurr.core.types import PyTree
 from jaxsurr.training import manifest
 
@@ -155,7 +156,7 @@ class Checkpoints:
         shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (arrays, plain)]
         if progress is None or shapes[0] != shapes[1]:
             raise ValueError("it does not hold what this run saves")
-        return _with_keys(arrays, template), progress
+        return jax.tree.map(lambda like, data: keys.from_data(data, like), template, arrays), progress
 
     def _warn(self, faults: dict[int, str | None], used: int) -> None:
         """Names the checkpoints that are passed over, and one that is used without checksums."""
@@ -181,17 +182,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0][:200]
 
 
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _without_keys(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf), tree)
-
-
-def _with_keys(plain: PyTree, template: PyTree) -> PyTree:
-    return jax.tree.map(
-        lambda old, new: jax.random.wrap_key_data(new, impl=jax.random.key_impl(old)) if _is_key(old) else new,
-        template,
-        plain,
-    )
+    return jax.tree.map(lambda leaf: np.asarray(keys.to_data(leaf)), tree)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core import keys
 from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data, Split
 from jaxsurr.metrics import own_errors
@@ -208,8 +209,7 @@ def _of(tree: PyTree, run: int) -> PyTree:
 
 
 def _stack(*leaves: Any) -> Any:
-    keys = isinstance(leaves[0], jax.Array) and jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
-    return jnp.stack(leaves) if keys else np.stack(leaves)
+    return jnp.stack(leaves) if keys.is_key(leaves[0]) else np.stack(leaves)
 
 
 def _numbered(parts: Parts) -> Parts:

@@ -278,13 +278,13 @@ def test_killed_while_preparing(tmp_path, faces):
     """A process that is killed in the middle leaves a directory that the next one removes, and says so."""
     program = (
         "import os, sys\n"
-        "from jaxsurr.data import tfds, tfds_builders\n"
-        "grey, count = tfds_builders._grey, []\n"
+        "from jaxsurr.data import tfds as prepared, tfds_builders as builders\n"
+        "grey, count = builders._grey, []\n"
         "def die(image, size):\n"
         "    count.append(1)\n"
         "    return os.kill(os.getpid(), 9) if len(count) > 6 else grey(image, size)\n"
-        "tfds_builders._grey = die\n"
-        "tfds.read_prepared('utkface', data_dir=sys.argv[1], manual_dir=sys.argv[2])\n"
+        "builders._grey = die\n"
+        "prepared.read_prepared('utkface', data_dir=sys.argv[1], manual_dir=sys.argv[2])\n"
     )
     command = [sys.executable, "-c", program, options(tmp_path)["data_dir"], str(faces)]
     assert subprocess.run(command, capture_output=True).returncode == -9

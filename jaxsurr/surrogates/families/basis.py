@@ -47,7 +47,8 @@ def non_negative_least_squares(
     """Minimises `a^T gram a - 2 cross^T a` over `a >= 0` by accelerated projected gradient steps.
 
     A fixed number of steps from a good start (the last solution) keeps the cost small and known; over the updates of a
-    training run the solution converges. Atoms are scaled to unit norm first.
+    training run the solution converges. Atoms are scaled to unit norm first. `optax.nnls` starts from zero, and asks
+    for the matrix of all gradients in place of their running Gram matrix.
 
     Args:
       gram: `[J, J]`, positive semi-definite.
