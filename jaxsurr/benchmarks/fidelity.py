@@ -58,9 +58,11 @@ def trained_predictions(config: Any) -> tuple[Split, Split]:
         for batch in batches(data.train, config.batch_size, seed=config.seed, epoch=epoch):
             state, _ = program.steps["conventional"](state, program.executor.shard(batch))
     params = program.executor.fetch(state).params
-    return tuple(
-        Split(np.asarray(program.model.apply(params, split.inputs)), split.targets) for split in (data.train, data.test)
+    train, test = (
+        Split(np.asarray(program.model.apply(params, jnp.asarray(split.inputs))), split.targets)
+        for split in (data.train, data.test)
     )
+    return train, test
 
 
 def learned(surrogate: Surrogate, split: Split, *, updates: int, batch_size: int, seed: int) -> tuple[Any, float]:

@@ -66,7 +66,7 @@ def study(
                 if not runs:
                     held.enter_context(locks.alone(path))
                 first = None if runs else say  # what differs between seeds is in the table
-                shared = dict(report=report, data=data, program=program, stop=stop)
+                shared: dict[str, Any] = dict(report=report, data=data, program=program, stop=stop)
                 runs.append(run(single, where, say=first, **shared))
                 if writes:
                     records.write_lines(path / "results.jsonl", [_line(result) for result in runs])

@@ -226,7 +226,7 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
             arrays += [columns[x], columns[y]]
         else:
             place = f"{name}, {key}" if len(sources) > 1 else name
-            *posed, said = keypoints(place, columns[x], columns[points], columns.get(visible), columns[scale])
+            *posed, said = keypoints(place, columns[x], columns[points], None if visible is None else columns[visible], columns[scale or ""])
             arrays, notes = arrays + posed, notes + said
     said = {"notes": tuple(notes)}
     if points is not None:

@@ -76,7 +76,7 @@ def compare_with_reference(
         scale=scale,
         num_pairs=pairs,
         where=where,
-        space=SPACES.get((surrogate.settings or {}).get("space")),
+        space=SPACES.get((surrogate.settings or {}).get("space") or ""),
         chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
         directions=noise() if directions is None else directions,
     )

@@ -93,7 +93,7 @@ def gradient_fields(
                 f"got {list(jnp.shape(direction))}."
             )
     choice_key, plane_key, field_key = jax.random.split(key, 3)
-    options = dict(scale=scale, num_pairs=num_pairs)
+    options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
     ((index, steep, _),) = steepest(metric, predictions, targets, which, count=1, key=choice_key, **options)
     if plane is None:
         shape = predictions.shape

@@ -73,14 +73,14 @@ def one_of_many(values: Array, which: int) -> Array:
     return values if values.ndim == 1 else values[:, which]
 
 
-def estimator(metric: Metric, which: int, **options) -> Callable[..., Smoothed]:
+def estimator(metric: Metric, which: int, **options: Any) -> Callable[..., Smoothed]:
     """The smoothed metric, one among M, as a compiled function `(predictions, targets, key, first_example=0)`.
 
     Args:
       metric, which: as for the figures.
       **options: of `smoothed_metric`.
     """
-    options = dict(directions=noise()) | options
+    options = {"directions": noise(), **options}
 
     @jax.jit
     def estimate(predictions: Array, targets: PyTree, key: Array, first_example: Array | int = 0) -> Smoothed:

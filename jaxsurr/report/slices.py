@@ -65,7 +65,7 @@ def value_slice(
     """
     metric, name = subject(metric, predictions, targets, scale, which, examples=examples, num_pairs=num_pairs)
     first_key, second_key = jax.random.split(key)
-    options = dict(scale=scale, num_pairs=num_pairs)
+    options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
     chosen = steepest(metric, predictions, targets, which, count=examples, key=first_key, **options)
     estimate = estimator(metric, which, directions=_one_noise, **options)
     distance = np.linspace(-REACH, REACH, POINTS)

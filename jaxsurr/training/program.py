@@ -137,7 +137,7 @@ def make_model(
             else f"a model was passed, but model.name is {config.model.name!r}, which the results would say was "
             "trained: set model.name='own'."
         )
-    facts = dict(outputs=data.outputs, head=head, axis_name=axis_name)
+    facts: dict[str, Any] = dict(outputs=data.outputs, head=head, axis_name=axis_name)
     if given is None:
         if data.kind == "points":  # whose head starts in the middle of the image
             refuse_channels_first(data.train.inputs.shape, f"the head {head!r}")
