@@ -109,7 +109,8 @@ def read_config() -> Any:
     from jaxsurr.data.raw import DataWarning
     from jaxsurr.training import default
 
-    config, chosen = flags.FLAGS.config, flags.FLAGS["config"].override_values
+    flag: Any = flags.FLAGS["config"]  # of ml_collections, which absl's annotations do not know
+    config, chosen = flags.FLAGS.config, flag.override_values
     warnings.filterwarnings("ignore", category=DataWarning)  # the first line of output says it
     if not hasattr(config, "losses"):
         raise ValueError(
@@ -118,7 +119,7 @@ def read_config() -> Any:
         )
     if not WORKDIR.value.strip():
         raise ValueError("--workdir is empty; name the directory where results are to go, as in --workdir=runs/mine.")
-    default_job = flags.FLAGS["config"].config_filename == _DEFAULT
+    default_job = flag.config_filename == _DEFAULT
     if default_job and "data.label_noise" not in chosen and config.data.source != default.get_config().data.source:
         config.data.label_noise = 0.0  # that of the default job is for its own data
     config.losses = tuple(name for entry in config.losses for name in split_losses(str(entry)))

@@ -33,7 +33,9 @@ class Part(Protocol):
 class Step(Protocol):
     """A training step."""
 
-    def __call__(self, state: "TrainState", batch: Batch, heldout: Batch | None = None) -> "tuple[TrainState, StepInfo]":
+    def __call__(
+        self, state: "TrainState", batch: Batch, heldout: Batch | None = None
+    ) -> "tuple[TrainState, StepInfo]":
         """The state after a step on a batch, and what the step tells.
 
         Args:

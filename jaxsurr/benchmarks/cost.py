@@ -9,6 +9,7 @@ step with 16 antithetic pairs. Memory is what XLA plans for the estimate of the 
 """
 
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp

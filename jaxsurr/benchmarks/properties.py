@@ -121,7 +121,7 @@ def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Me
         heldout = View(predictions, targets, where, pullback)
         for number in range(2):
             step_key = jax.random.fold_in(key, number)
-            extra = dict(pullback=pullback, heldout=heldout)  # read in parameter space only
+            extra: dict[str, Any] = dict(pullback=pullback, heldout=heldout)  # read in parameter space only
             state, _ = surrogate.update(state, step_key, predictions, targets, where, **extra)
 
         def summed(z):

@@ -36,7 +36,8 @@ def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
         p = 1.0 if mean == 0 else 0.0
     else:
         low, high = stats.t.interval(CONFIDENCE, len(difference) - 1, loc=mean, scale=error)
-        p = float(stats.ttest_1samp(difference, 0.0).pvalue)
+        tested: Any = stats.ttest_1samp(difference, 0.0)
+        p = float(tested.pvalue)
     above, below = low > 0, high < 0
     verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
     return {"difference": mean, "low": float(low), "high": float(high), "p": p, "verdict": verdict}
@@ -53,7 +54,8 @@ def holm(p_values: list[float | None]) -> list[float | None]:
     known = [p for p in p_values if p is not None]
     if not known:
         return list(p_values)
-    corrected = iter(multipletests(known, method="holm")[1].tolist())
+    adjusted: Any = multipletests(known, method="holm")[1]
+    corrected = iter(adjusted.tolist())
     return [None if p is None else next(corrected) for p in p_values]
 
 

@@ -235,7 +235,8 @@ def sequences(predictions: Any, targets: Any) -> Array | None:
     floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
     if 0 in predictions.shape:
         raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
-    longest: tuple[int, ...] = np.shape(getattr(targets, "tokens", 0))[-1:]
+    tokens: Any = getattr(targets, "tokens", None)
+    longest = np.shape(tokens)[-1:]
     _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
     if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
         raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")

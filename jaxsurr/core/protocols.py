@@ -3,14 +3,13 @@
 They are for editors and type checkers. Nothing is checked by them at run time, and any function with such a signature
 fits; arguments before a `/` are passed by position, so that they may have other names.
 
-`B` examples, `M` metrics that are learned at once, `I` items of an example (pixels, keypoints, list entries; 1 where an
-example is one item). Predictions are `[B, ...]`, as the model makes them, and `where` is `[B]` bool, or None where every
-example counts.
+`B` examples, `M` metrics that are learned at once, `I` items of an example (pixels, keypoints, entries of a list; 1
+where an example is one item). Predictions are `[B, ...]`, as the model makes them, and `where` is `[B]` bool, or None
+where every example counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # `types` has fields of these kinds, and is imported by everything
@@ -32,6 +31,14 @@ class MetricFunction(Protocol):
         Returns:
           `[B]` (or `[B, M]`) for a metric that is a mean over examples, `[]` (or `[M]`) for one of a set.
         """
+        ...
+
+
+class Decoder(Protocol):
+    """How predictions are turned into what a metric compares with the targets."""
+
+    def __call__(self, predictions: Array, /) -> Array:
+        """Decisions `[B, ...]`, as a class for each row `[B, K]` of logits."""
         ...
 
 
@@ -235,7 +242,3 @@ class SurrogateUpdate(Protocol):
           The new state, and `Info` about the surrogate as it was before the step.
         """
         ...
-
-
-Decoder = Callable[["Array"], "Array"]
-"""`predictions [B, ...] -> decisions [B, ...]`, as a class for each row of logits."""

@@ -6,7 +6,7 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 

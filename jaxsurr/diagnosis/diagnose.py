@@ -1,13 +1,13 @@
 """What to read first when training on a learned loss goes wrong."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
@@ -113,7 +113,7 @@ class Diagnosis(NamedTuple):
         return "\n".join(lines)
 
 
-def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple[Metric, Space]:
+def _subject(surrogate: Surrogate, metric: MetricFunction | None) -> tuple[Metric, Space]:
     """The metric that a surrogate is compared with, and the surrogate's space."""
     settings = surrogate.settings or {}
     if metric is None:
@@ -132,7 +132,7 @@ def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple
     return metric, space
 
 
-def _margin(space: Space, predictions: Array, targets: PyTree, scale: Array | float) -> Array:
+def _margin(space: Space, predictions: Array, targets: PyTree, scale: Any) -> Array:
     """The margin of each example's worst item, or the size of the prediction; `[B]`."""
     try:
         ramps, weights = space.ramps(predictions, targets, scale)
@@ -169,7 +169,7 @@ def diagnose(
     where: Array | None = None,
     *,
     key: Array,
-    metric: Callable[..., Array] | None = None,
+    metric: MetricFunction | None = None,
     scale: float | None = None,
     pairs: int = 2048,
     regions: int = 6,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
 from jaxsurr.metrics.base import as_metric
@@ -52,7 +53,7 @@ def _rows(tree: PyTree, index: np.ndarray) -> PyTree:
 
 
 def fit(
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array | None = None,
     targets: PyTree | None = None,
     *,

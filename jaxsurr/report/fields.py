@@ -1,13 +1,13 @@
 """The field of gradients of the learned loss beside the metric's, on a plane through a prediction."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core.moments import correlate, moments
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.report.canvas import blank, light_colours
@@ -41,7 +41,7 @@ def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, fi
 def gradient_fields(
     surrogate: Surrogate,
     state: PyTree,
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array,
     targets: PyTree,
     *,

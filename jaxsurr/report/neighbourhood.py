@@ -6,13 +6,14 @@ does.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -45,7 +46,7 @@ class Neighbourhood(NamedTuple):
 
 
 def subject(
-    metric: Callable[..., Array], predictions: Array, targets: PyTree, scale, which: int, **counts: int
+    metric: MetricFunction, predictions: Array, targets: PyTree, scale, which: int, **counts: int
 ) -> tuple[Metric, str]:
     """The metric and its name on axes, after a check of everything that a figure of neighbourhoods is given.
 

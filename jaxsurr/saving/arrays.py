@@ -27,10 +27,10 @@ def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
         "pass example=(predictions, targets), a batch as `init` saw it: the shapes of this surrogate's state depend on "
         "theirs, or it is made for one shape only."
     )
-    settings = surrogate.settings
-    if settings["method"] == "conventional":
+    settings = surrogate.settings or {}
+    if settings.get("method") == "conventional":
         return ()
-    if settings["space"] not in SAMPLERS:
+    if settings.get("space") not in SAMPLERS:
         raise ValueError(f"of this surrogate's predictions nothing is known; {ask}")
     space = SPACES[settings["space"]]
     made = []
@@ -74,7 +74,8 @@ def pack(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[dic
         _check_finite(name, array)
         arrays.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
         contents[name] = array.tobytes()
-    return arrays, msgpack.packb(contents)
+    body: Any = msgpack.packb(contents)  # None only where a stream is packed
+    return arrays, body
 
 
 def unpack(arrays: Sequence[Mapping[str, Any]], body: bytes, wanted: Mapping[str, Any]) -> list[Array]:

@@ -121,7 +121,8 @@ def parse_header(data: bytes) -> dict[str, Any]:
         raise ValueError("a metric is given that is not named.")
     for array in header["arrays"]:
         _exactly(array, {"name": str, "dtype": str, "shape": list}, "an array")
-        _dtype(array["dtype"]), _shape(array["shape"])
+        _dtype(array["dtype"])
+        _shape(array["shape"])
     return header
 
 

@@ -1,5 +1,7 @@
 """The smoothing scale that stands for the gap between training and held-out examples."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np

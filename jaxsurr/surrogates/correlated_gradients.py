@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -167,7 +168,9 @@ def correlated_gradients(
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
         size = first_spread(space.spread(predictions, targets), where)
-        along, length, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three arrays: a buffer can be donated only once
+        along, length, offset = (
+            jnp.zeros((metrics,)) for _ in range(3)
+        )  # three arrays: a buffer can be donated only once
         state = SurrogateState(None, size, along, length, offset, jnp.int32(0), jnp.float32(relative_scale))
         return state._replace(family=family.init(key, View(predictions, targets, where), scale_of(state), metrics))
 

@@ -27,7 +27,8 @@ def _spoilt(before: PyTree, after: PyTree) -> Array:
             return 0.0
         return jnp.sum(~jnp.isfinite(new) & jnp.isfinite(old), dtype=jnp.float32)
 
-    return sum(map(one, jax.tree.leaves(before), jax.tree.leaves(after)), jnp.float32(0))
+    found: Any = sum(map(one, jax.tree.leaves(before), jax.tree.leaves(after)), jnp.float32(0))
+    return found
 
 
 def kept(skipped: Array, before: PyTree, after: PyTree) -> PyTree:
