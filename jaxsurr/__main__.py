@@ -25,10 +25,13 @@ import os
 import re
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
+
+if TYPE_CHECKING:
+    from jaxsurr.training.protocols import Config
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "training", "default.py")
 FORESEEN = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
@@ -99,7 +102,7 @@ def _quoted(argument: str) -> str:
     return f"{found[1]}{tuple(split_losses(found[2]))!r}" if found else argument
 
 
-def read_config() -> Any:
+def read_config() -> "Config":
     """The config of the flags, where losses may be written with commas between them.
 
     Raises:
@@ -163,7 +166,7 @@ def main(argv: list[str]) -> None:
     from jaxsurr.training.progress import progress
 
     logging.set_verbosity(logging.WARNING)
-    done, together, code, text = lambda: None, None, 0, ""
+    done, together, code, text, stop = lambda: None, None, 0, "", stopping.Asked()
     try:
         config = read_config()
         validate(config)

@@ -64,7 +64,7 @@ def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, 
     return tuple(dict.fromkeys([*losses, *baselines]))
 
 
-def _single(config: Config, loss: str, seed: int) -> Any:
+def _single(config: Config, loss: str, seed: int) -> Config:
     """The config of one run of a comparison."""
     alone = dict(losses=(), seeds=1, trials=1)
     return update(config.copy_and_resolve_references(), loss=loss, seed=seed, **alone)
@@ -78,7 +78,7 @@ class _Runner:
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
 
-    def single(self, job: Job) -> Any:
+    def single(self, job: Job) -> Config:
         return _single(self.config, job.setting, job.seed)
 
     def data(self, seed: int) -> Data:

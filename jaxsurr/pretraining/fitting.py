@@ -41,10 +41,15 @@ def learn(
       surrogate, state: what learns.
       batches: of predictions and targets, at least one.
       key: typed; update i has `jax.random.fold_in(key, i)`.
+
+    Raises:
+      ValueError: there is no batch.
     """
-    step = jax.jit(surrogate.update)
+    step, info = jax.jit(surrogate.update), None
     for number, (predictions, targets) in enumerate(batches):
         state, info = step(state, jax.random.fold_in(key, number), predictions, targets)
+    if info is None:
+        raise ValueError("batches is empty, so there is nothing to learn from. An iterator can be read only once.")
     return state, info
 
 

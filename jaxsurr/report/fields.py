@@ -130,6 +130,7 @@ def gradient_fields(
         f"smoothed metric\nlongest arrow {steepest_arrow:.2g} per smoothing scale",
         f"learned loss\ncorrelation {correlation:.3f}, ceiling {ceiling:.3f}",
     )
+    colours: Any = None  # one scale for both panels
     for axes, value, field, title in zip(panels, values, (of_metric, of_loss), titles, strict=True):
         colours = axes.imshow(
             value,

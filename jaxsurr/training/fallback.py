@@ -23,7 +23,7 @@ def falls_back(config: Config, program: Program) -> bool:
     return program.surrogate is not None and resolve(config).config.fallback
 
 
-def staying(config: Config) -> Any:
+def staying(config: Config) -> Config:
     """The config of the run that stays on the conventional loss; the program is the same."""
     name, options = parse_spec(config.loss)
     options = {option: value for option, value in options.items() if option not in ("fallback", "warm_epochs")}
@@ -44,7 +44,7 @@ def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
     return learned | {"stayed": False}
 
 
-def decide(config: Config, program: Program, train: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+def decide(config: Config, program: Program, train: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
     """What `train` gives for a config, or for the better of its two runs.
 
     Raises:

@@ -147,7 +147,7 @@ def _run_alone(
     """The run of a work directory that nobody else is at work in."""
     started = time.monotonic()
 
-    def go(this: Any) -> dict[str, Any]:
+    def go(this: Config) -> dict[str, Any]:
         place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
         checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
         try:
@@ -200,7 +200,7 @@ def train(
       FloatingPointError: the model diverged.
     """
 
-    def go(this: Any) -> dict[str, Any]:
+    def go(this: Config) -> dict[str, Any]:
         return Run(this, data, hold_out(this, data.train), program, None, None, report, stop).go()
 
     return decide(config, program, go)
