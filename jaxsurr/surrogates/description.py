@@ -27,7 +27,7 @@ class Settings(dict):
         """As JSON, which tells 0 from False."""
         return json.dumps(self, sort_keys=True)
 
-    def __hash__(self) -> int:  # type: ignore[override]  # of dict it is None, since a dict can change
+    def __hash__(self) -> int:  # pyright: ignore  # dict says that it has none
         return hash(self.text())
 
 

@@ -31,8 +31,8 @@ class TensorBoard:
             return
         try:
             from tensorboardX.event_file_writer import EventsWriter
-            from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]  # made by protobuf
-            from tensorboardX.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
+            from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore  # of protobuf
+            from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore  # as above
 
             self.event, self.summary = Event, Summary
             path.mkdir(parents=True, exist_ok=True)
