@@ -25,10 +25,13 @@ import os
 import re
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
+
+if TYPE_CHECKING:
+    from jaxsurr.training.protocols import Config
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), "training", "default.py")
 FORESEEN = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
@@ -99,7 +102,7 @@ def _quoted(argument: str) -> str:
     return f"{found[1]}{tuple(split_losses(found[2]))!r}" if found else argument
 
 
-def read_config() -> Any:
+def read_config() -> "Config":
     """The config of the flags, where losses may be written with commas between them.
 
     Raises:
@@ -109,7 +112,8 @@ def read_config() -> Any:
     from jaxsurr.data.raw import DataWarning
     from jaxsurr.training import default
 
-    config, chosen = flags.FLAGS.config, flags.FLAGS["config"].override_values
+    flag: Any = flags.FLAGS["config"]  # of ml_collections, which absl's annotations do not know
+    config, chosen = flags.FLAGS.config, flag.override_values
     warnings.filterwarnings("ignore", category=DataWarning)  # the first line of output says it
     if not hasattr(config, "losses"):
         raise ValueError(
@@ -118,7 +122,7 @@ def read_config() -> Any:
         )
     if not WORKDIR.value.strip():
         raise ValueError("--workdir is empty; name the directory where results are to go, as in --workdir=runs/mine.")
-    default_job = flags.FLAGS["config"].config_filename == _DEFAULT
+    default_job = flag.config_filename == _DEFAULT
     if default_job and "data.label_noise" not in chosen and config.data.source != default.get_config().data.source:
         config.data.label_noise = 0.0  # that of the default job is for its own data
     config.losses = tuple(name for entry in config.losses for name in split_losses(str(entry)))
@@ -162,7 +166,7 @@ def main(argv: list[str]) -> None:
     from jaxsurr.training.progress import progress
 
     logging.set_verbosity(logging.WARNING)
-    done, together, code, text = lambda: None, None, 0, ""
+    done, together, code, text, stop = lambda: None, None, 0, "", stopping.Asked()
     try:
         config = read_config()
         validate(config)

@@ -7,7 +7,7 @@ each device's own part first.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,35 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
+from jaxsurr.core.protocols import Apply, Loss, TrainApply
 from jaxsurr.core.reductions import count, masked, total
-from jaxsurr.core.types import Array, Batch, Info, PyTree, Surrogate, View
+from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.baselines import conventional as fixed
 
-Apply = Callable[[PyTree, Array], Array]
-Part = Callable[[PyTree], tuple[PyTree, Callable[[PyTree], PyTree]]]
+
+class Part(Protocol):
+    """The parameters in which gradients are compared."""
+
+    def __call__(self, params: PyTree, /) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
+        """These parameters of a model's, and a function that puts others in their place: `part -> params`."""
+        ...
+
+
+class Step(Protocol):
+    """A training step."""
+
+    def __call__(
+        self, state: "TrainState", batch: Batch, heldout: Batch | None = None
+    ) -> "tuple[TrainState, StepInfo]":
+        """The state after a step on a batch, and what the step tells.
+
+        Args:
+          state: of `init_state` or the last step.
+          batch: training rows, `[B, ...]`.
+          heldout: rows that the model is not trained on, where gradients are compared in parameters.
+        """
+        ...
 
 
 class TrainState(NamedTuple):
@@ -49,7 +71,7 @@ class TrainState(NamedTuple):
 class StepInfo(NamedTuple):
     """The mean training loss of a step, and what the surrogate reports."""
 
-    loss: Array
+    loss: AnyArray
     surrogate: Info
 
 
@@ -131,14 +153,14 @@ def make_step(
     learn: bool = True,
     train: bool = True,
     outer_steps: int = 1,
-    conventional: Callable[..., Array] | None = None,
+    conventional: Loss | None = None,
     mixture: float = 0.0,
     in_parameters: bool = False,
     part: Part = everything,
     metric_weights: Any = None,
-    train_apply: Callable[[PyTree, Array], tuple[Array, dict[str, PyTree]]] | None = None,
+    train_apply: TrainApply | None = None,
     axis_name: str | None = None,
-) -> Callable[..., tuple[TrainState, StepInfo]]:
+) -> Step:
     """A pure training step `(state, batch, heldout=None) -> (state, StepInfo)`.
 
     A schedule is made of several such steps: `learn=False` trains on the frozen surrogate, `train=False` learns the
@@ -174,11 +196,12 @@ def make_step(
     if mixture and conventional is None:
         raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
 
+    unknown = Info(*(jnp.nan,) * len(Info._fields))
     in_training = train_apply or (lambda params, inputs: (apply(params, inputs), {}))
-    mixed_in = fixed(conventional) if mixture else None
+    mixed_in = fixed(conventional) if mixture and conventional is not None else None
 
     def outer(state: TrainState, key: Array, batch: Batch, predictions: Array, heldout: Batch | None):
-        extra = {}
+        extra: dict[str, Any] = {}
         if in_parameters:
             if heldout is None:
                 raise ValueError("a step with in_parameters=True needs a held-out batch: step(state, batch, heldout).")
@@ -186,7 +209,7 @@ def make_step(
                 "pullback": _view(lambda p, x: in_training(p, x)[0], state.params, part, batch).pullback,
                 "heldout": _view(apply, state.params, part, heldout),
             }
-        learned, info = state.surrogate, None
+        learned, info = state.surrogate, unknown
         for i in range(outer_steps):
             learned, info = surrogate.update(
                 learned,
@@ -204,7 +227,7 @@ def make_step(
         predictions, pullback, statistics = jax.vjp(
             lambda params: in_training(params, batch.inputs), state.params, has_aux=True
         )
-        learned, info = state.surrogate, Info(*(jnp.nan,) * len(Info._fields))
+        learned, info = state.surrogate, unknown
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
 
@@ -218,7 +241,7 @@ def make_step(
                 raise ValueError(
                     f"the surrogate is one of {values.shape[-1]} metrics: pass metric_weights= to weigh them."
                 )
-            if mixture:
+            if mixed_in is not None:
                 of_fixed = mixed_in.loss((), z, batch.targets, batch.where, axis_name=axis_name)
                 values = mixture * of_fixed + (1 - mixture) * values
             size = z.shape[0]

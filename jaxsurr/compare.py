@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
     logging.set_verbosity(logging.WARNING)
-    chosen, code = flags.FLAGS, 0
+    chosen, code, stop = flags.FLAGS, 0, stopping.Asked()
     try:
         config = read_config()
         losses = split_losses(chosen.losses) if chosen.losses else None

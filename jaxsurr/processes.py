@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from jax._src import distributed  # the client of the coordination service is nowhere public
 
@@ -44,6 +45,7 @@ class Processes:
         self._seen: dict[int, tuple[str | None, float]] = {}
         self._failed_at: dict[int, float] = {}
         self._turn = threading.Condition()
+        self._client: Any = None  # until the processes have met
         self._steps, self._last, self._frozen = 0, None, False
         self._asked: int | None = None  # number of the signal
         self._told, self._ended, self._code = False, False, 0

@@ -78,9 +78,12 @@ def test_commands_are_one_line_each_and_those_of_ci():
     assert "<!-- tests -->" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_hooks_have_the_ruff_of_ci():
-    version = re.search(r"ruff==(\S+)", (ROOT / ".ci" / "run").read_text())[1]
+@pytest.mark.parametrize("tool", [r"ruff", r"pyright\[nodejs\]"])
+def test_hooks_have_the_versions_of_ci(tool):
+    version = re.search(rf"{tool}==([\d.]+)", (ROOT / ".ci" / "run").read_text())[1]
     assert f"rev: v{version}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+    if "pyright" in tool:
+        assert f"pyright[nodejs]=={version}'" in (ROOT / ".github" / "CONTRIBUTING.md").read_text()
 
 
 def test_the_command_of_a_comparison_is_read_as_it_stands():

@@ -165,7 +165,7 @@ def study(kind: str, flips: int, seed: int, place: pathlib.Path) -> dict[str, An
 
 def main() -> None:
     """Prints a line for each kind of file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--flips", type=int, default=2000, help="Of each kind of file.")
     parser.add_argument("--seed", type=int, default=0, help="Of the places.")
     parser.add_argument("--output", help="A JSON-lines file to write as well.")

@@ -26,6 +26,7 @@ from jaxsurr.report import summary_table
 from jaxsurr.smoothing.smoothed_metric import normal_directions
 from jaxsurr.training import default_config, prepare, update
 from jaxsurr.training.epochs import fresh_state
+from jaxsurr.training.protocols import Config
 
 TASKS = {
     "error_rate": {"metric": "error_rate", "data.label_noise": 0.4},
@@ -49,7 +50,7 @@ METHODS = {
 }
 
 
-def trained_predictions(config: Any) -> tuple[Split, Split]:
+def trained_predictions(config: Config) -> tuple[Split, Split]:
     """Trains on the conventional loss of a config; predictions (as `inputs`) and targets of train and test rows."""
     config = update(config, loss=config.conventional)
     data, program = prepare(config)
@@ -58,9 +59,11 @@ def trained_predictions(config: Any) -> tuple[Split, Split]:
         for batch in batches(data.train, config.batch_size, seed=config.seed, epoch=epoch):
             state, _ = program.steps["conventional"](state, program.executor.shard(batch))
     params = program.executor.fetch(state).params
-    return tuple(
-        Split(np.asarray(program.model.apply(params, split.inputs)), split.targets) for split in (data.train, data.test)
+    train, test = (
+        Split(np.asarray(program.model.apply(params, jnp.asarray(split.inputs))), split.targets)
+        for split in (data.train, data.test)
     )
+    return train, test
 
 
 def learned(surrogate: Surrogate, split: Split, *, updates: int, batch_size: int, seed: int) -> tuple[Any, float]:

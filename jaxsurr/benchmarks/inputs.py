@@ -146,16 +146,16 @@ def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, t
 def absent(space: str, targets: Any) -> np.ndarray | None:
     """What of an example's predictions does not count, by their leading axes, or None where all of it does."""
     if isinstance(targets, Keypoints):
-        return targets.visible == 0
+        return np.asarray(targets.visible) == 0
     if isinstance(targets, RankedLists):
-        return targets.items == 0
+        return np.asarray(targets.items) == 0
     return targets < 0 if space == "pixel_logits" else None
 
 
 def _fill(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, where: Any, clean: bool) -> Any:
     """Targets with garbage, or with zeros if `clean`, in all that does not count; `values` are changed in place."""
 
-    def some(array: np.ndarray, chosen: Any, *garbage: float, sound: float = 0) -> np.ndarray:
+    def some(array: Any, chosen: Any, *garbage: float, sound: float = 0) -> np.ndarray:
         array, chosen = array.copy(), np.broadcast_to(chosen, array.shape)
         array[chosen] = sound if clean else generator.choice(garbage, int(chosen.sum())).astype(array.dtype)
         return array
@@ -215,5 +215,5 @@ def draw(
     generator: np.random.Generator, shape: tuple[int, ...], dtype: str, predictions: Sequence[str] = PREDICTIONS
 ) -> Recipe:
     """A recipe of a shape and a dtype at random."""
-    words = (str(generator.choice(known)) for known in (predictions, TARGETS, MASKS))
-    return Recipe(shape, dtype, *words, int(generator.integers(2**31)))
+    of_predictions, targets, mask = (str(generator.choice(known)) for known in (predictions, TARGETS, MASKS))
+    return Recipe(shape, dtype, of_predictions, targets, mask, int(generator.integers(2**31)))

@@ -131,7 +131,7 @@ def pools(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Images `[N, 8, 8]` and labels of digits, in three parts of the seed's own."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits: Any = load_digits()
     order = np.random.default_rng(seed).permutation(len(digits.target))
     images, labels = (digits.images / 8 - 1).astype(np.float32), digits.target.astype(np.int32)
     return [(images[rows], labels[rows]) for rows in np.split(order, [1077, 1437])]
@@ -249,7 +249,7 @@ CASES = {"from random weights": from_random_weights, "frozen": frozen, "strings"
 
 def main() -> None:
     """Prints a line for each case, loss and seed, and a table for each case."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5, help="Splits of the data, at least 2.")
     parser.add_argument("--cases", default=",".join(CASES), help="Which cases, with commas between them.")
     parser.add_argument("--output", help="A JSON-lines file that the lines are added to.")

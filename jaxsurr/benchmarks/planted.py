@@ -49,7 +49,10 @@ def values(loss: str, seeds: range) -> dict[int, float]:
         configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]
         datas = [load_data(config) for config in configs]
         _, program = prepare(configs[0], program, data=datas[0])
-        found += [outcome["test"] for outcome in side_by_side.train_together(configs, datas, program)]
+        for outcome in side_by_side.train_together(configs, datas, program):
+            if isinstance(outcome, FloatingPointError):
+                raise outcome
+            found.append(outcome["test"])
     return dict(enumerate(found))
 
 

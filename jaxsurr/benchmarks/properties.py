@@ -121,7 +121,7 @@ def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Me
         heldout = View(predictions, targets, where, pullback)
         for number in range(2):
             step_key = jax.random.fold_in(key, number)
-            extra = dict(pullback=pullback, heldout=heldout)  # read in parameter space only
+            extra: dict[str, Any] = dict(pullback=pullback, heldout=heldout)  # read in parameter space only
             state, _ = surrogate.update(state, step_key, predictions, targets, where, **extra)
 
         def summed(z):
@@ -249,7 +249,7 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
 
 def main() -> None:
     """Prints a line for each case."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=10_000, help="Inputs of each metric, loss and surrogate.")
     parser.add_argument("--only", default="", help="Names of cases, with semicolons between; or all.")
     parser.add_argument("--output", help="A JSON-lines file to write as well.")

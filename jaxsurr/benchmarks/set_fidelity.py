@@ -94,7 +94,7 @@ def measure(
     for estimator in ESTIMATORS:
 
         def estimate(key, logits, labels, estimator=estimator):
-            options = dict(scale=SCALE, num_pairs=pairs, estimator=estimator)
+            options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, estimator=estimator)
             return smoothed_metric(metric, logits, labels, key=key, **options).gradient
 
         compiled, cost = costs(estimate, key, *sets[0])
@@ -122,7 +122,7 @@ def numbers(text: str) -> list[int]:
 
 def main() -> None:
     """Measures every combination, and prints a table of each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--metrics", default="f_beta", help="Set metrics; those of two classes are left out for more.")
     parser.add_argument("--sizes", type=numbers, default=[8, 64, 512], help="Examples in a set.")
     parser.add_argument("--classes", type=numbers, default=[2], help="Numbers of classes.")

@@ -55,11 +55,13 @@ def patients(seed: int) -> tuple[Batch, Batch]:
     """Training and test rows, in a split of the seed's own."""
     from sklearn.datasets import load_diabetes
 
-    inputs, progression = load_diabetes(return_X_y=True)
+    loaded: Any = load_diabetes(return_X_y=True)
+    inputs, progression = loaded
     order = np.random.default_rng(seed).permutation(len(inputs))
     labels = (progression > np.median(progression)).astype(np.int32)
     inputs = (inputs / inputs.std(axis=0)).astype(np.float32)
-    return tuple(Batch(jnp.asarray(inputs[rows]), jnp.asarray(labels[rows])) for rows in np.split(order, [260]))
+    train, test = (Batch(jnp.asarray(inputs[rows]), jnp.asarray(labels[rows])) for rows in np.split(order, [260]))
+    return train, test
 
 
 def descend(step: Any, state: bilevel.TrainState, batch: Batch, steps: int) -> bilevel.TrainState:
@@ -100,7 +102,7 @@ def curves(train: Batch, test: Batch) -> tuple[Array, Array]:
 
 def main() -> None:
     """Prints a line for each weight and method."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20, help="Splits of the data, at least 2.")
     parser.add_argument("--output", help="A JSON-lines file to write as well.")
     parser.add_argument("--figure", help="A PNG to draw.")

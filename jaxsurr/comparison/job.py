@@ -3,7 +3,6 @@
 import os
 import pathlib
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,15 +14,16 @@ from jaxsurr.training.config import update, warm_epochs
 from jaxsurr.training.epochs import state_after
 from jaxsurr.training.loop import hold_out, prepare, run
 from jaxsurr.training.methods import resolve
-from jaxsurr.training.stopping import Stop, never
+from jaxsurr.training.protocols import Config, Report, Say, Stop
+from jaxsurr.training.stopping import never
 
 
 def job(
-    config: Any,
+    config: Config,
     workdir: str | os.PathLike,
     *,
-    report: Callable[[dict[str, Any]], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    report: Report | None = None,
+    say: Say | None = None,
     figures: bool = True,
     stop: Stop = never,
 ) -> str:
@@ -57,7 +57,7 @@ def job(
     return "\n".join([heading, "", figures_of.summary_table(rows), "", f"Results: {path}"])
 
 
-def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pathlib.Path]:
+def draw(config: Config, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pathlib.Path]:
     """Draws the figures of finished runs into `path / "figures"`.
 
     Learning curves of all runs; where a loss was learned, its gradient correlation, and for the first such run the
@@ -93,7 +93,7 @@ def draw(config: Any, path: pathlib.Path, runs: list[dict[str, Any]]) -> list[pa
     return [figures_of.save(figure, path / "figures" / f"{name}.png") for name, figure in figures.items()]
 
 
-def last_state(config: Any, workdir: pathlib.Path, rows: int = 256) -> tuple:
+def last_state(config: Config, workdir: pathlib.Path, rows: int = 256) -> tuple:
     """The surrogate of a finished run, its state at the end, the metric, and predictions and targets to see them at.
 
     Args:

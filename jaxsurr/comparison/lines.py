@@ -1,11 +1,12 @@
 """The lines of `results.jsonl`, read with distrust: a line counts if it is whole, of this comparison, and unchanged."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxsurr.training import records
 from jaxsurr.training.entries import changed, line_fault
+from jaxsurr.training.protocols import Say
 
 # What may differ between two commands that go on with the same comparison.
 OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
@@ -24,7 +25,7 @@ class Expected(NamedTuple):
 
 
 def read_results(
-    path: pathlib.Path, warn: Callable[[str], None] = lambda text: None, expected: Expected | None = None
+    path: pathlib.Path, warn: Say = lambda text: None, expected: Expected | None = None
 ) -> dict[str, dict[str, Any]]:
     """The runs of a comparison by their key, the first line of each.
 
@@ -48,7 +49,7 @@ def read_results(
             entry, fault = _read(text)
             if entry is not None and expected is not None:
                 _check(entry, expected, f"{path}, line {number}")
-            if fault or changed(entry):
+            if entry is None or changed(entry):
                 fault = fault or "it has changed since it was written, its checksum does not fit"
                 warn(f"{path}, line {number} is not whole; its run will be made again: {fault}.")
                 entry = None
@@ -59,7 +60,7 @@ def read_results(
         group = [None] if entry is None else entry.get("group", [entry["key"]])
         together = [line for _, line in whole[: len(group)]]
         if entry is not None and [line and line["key"] for line in together] == group:
-            for line in together:
+            for line in filter(None, together):
                 found.setdefault(line["key"], line)
         elif entry is not None:
             together = [entry]

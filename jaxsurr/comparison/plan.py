@@ -7,6 +7,7 @@ from jaxsurr.comparison import tuning
 from jaxsurr.training.entries import key_of
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.program import without_rates
+from jaxsurr.training.protocols import Config
 
 
 class Job(NamedTuple):
@@ -32,7 +33,7 @@ class Plan:
       nested: whether a loss is tuned for each seed, on the seed's own rows, and not once on those of the first.
     """
 
-    def __init__(self, config: Any, losses: Sequence[str], nested: bool):
+    def __init__(self, config: Config, losses: Sequence[str], nested: bool):
         self.config, self.losses, self.nested = config, losses, nested
         self.reference = config.reference or losses[0]
         self.seeds = range(config.seed, config.seed + config.seeds)
@@ -85,8 +86,9 @@ class Plan:
                 # Several seeds are tuned in the groups that they will run in, one trial after another.
                 yield from missing(trials, lambda job: job.setting if self.nested else without_rates(job.setting))
             chosen = {seed: self.chosen(loss, seed, done) for seed in self.seeds}
-            if None not in chosen.values():
-                runs = (Job(key_of("run", loss, seed), loss, setting, seed) for seed, setting in chosen.items())
+            settings = {seed: setting for seed, setting in chosen.items() if setting is not None}
+            if len(settings) == len(chosen):
+                runs = (Job(key_of("run", loss, seed), loss, setting, seed) for seed, setting in settings.items())
                 yield from missing(runs, lambda job: without_rates(job.setting))
 
     def left(self, done: dict[str, Any]) -> int:

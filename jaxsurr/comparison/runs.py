@@ -21,7 +21,7 @@ import itertools
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -39,7 +39,8 @@ from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.locks import lock
 from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.program import Program, without_rates
-from jaxsurr.training.stopping import Stop, Stopped, never
+from jaxsurr.training.protocols import Config, Report, Say, Stop
+from jaxsurr.training.stopping import Stopped, never
 
 # Strong and cheap: no table of their kind of targets is worth reading without these.
 BASELINES = {
@@ -51,7 +52,7 @@ BASELINES = {
 _PROGRAMS = 8  # compiled ones that are kept
 
 
-def identity(config: Any) -> dict[str, Any]:
+def identity(config: Config) -> dict[str, Any]:
     """The part of a config that all runs of a comparison share; losses and seeds can be added later."""
     return {name: value for name, value in as_dict(config).items() if name not in OPEN}
 
@@ -63,7 +64,7 @@ def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, 
     return tuple(dict.fromkeys([*losses, *baselines]))
 
 
-def _single(config: Any, loss: str, seed: int) -> Any:
+def _single(config: Config, loss: str, seed: int) -> Config:
     """The config of one run of a comparison."""
     alone = dict(losses=(), seeds=1, trials=1)
     return update(config.copy_and_resolve_references(), loss=loss, seed=seed, **alone)
@@ -72,12 +73,12 @@ def _single(config: Any, loss: str, seed: int) -> Any:
 class _Runner:
     """Makes runs, side by side where they can be; data and compiled programs are kept while others can use them."""
 
-    def __init__(self, config: Any, report: Callable[[dict[str, Any]], None], model: Any, stop: Stop):
+    def __init__(self, config: Config, report: Report, model: Any, stop: Stop):
         self.config, self.report, self.model, self.stop = config, report, model, stop
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
 
-    def single(self, job: Job) -> Any:
+    def single(self, job: Job) -> Config:
         return _single(self.config, job.setting, job.seed)
 
     def data(self, seed: int) -> Data:
@@ -112,7 +113,7 @@ class _Runner:
         together = {"group": [job.key for job in jobs]} if len(jobs) > 1 else {}
         return [entry | together for entry in entries]
 
-    def alone(self, config: Any, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
+    def alone(self, config: Config, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
         try:
             return train(config, data, program, report=self.report, stop=self.stop)
         except FloatingPointError as error:
@@ -121,7 +122,7 @@ class _Runner:
     def entry(
         self,
         job: Job,
-        config: Any,
+        config: Config,
         outcome: dict[str, Any] | FloatingPointError,
         program: Program,
         seconds: float,
@@ -153,15 +154,15 @@ def _newest(kept: dict[Any, Any], number: int) -> dict[Any, Any]:
 
 
 def compare(
-    config: Any,
+    config: Config,
     losses: Sequence[str] | None = None,
     seeds: int | None = None,
     *,
     workdir: str | os.PathLike,
     trials: int | None = None,
     figures: bool = True,
-    report: Callable[[dict[str, Any]], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    report: Report | None = None,
+    say: Say | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def compare(
 
 
 def _run_some(
-    path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: _Runner, tell: Callable
+    path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: _Runner, tell: Report
 ) -> bool:
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0

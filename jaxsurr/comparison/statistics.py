@@ -36,7 +36,8 @@ def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
         p = 1.0 if mean == 0 else 0.0
     else:
         low, high = stats.t.interval(CONFIDENCE, len(difference) - 1, loc=mean, scale=error)
-        p = float(stats.ttest_1samp(difference, 0.0).pvalue)
+        tested: Any = stats.ttest_1samp(difference, 0.0)
+        p = float(tested.pvalue)
     above, below = low > 0, high < 0
     verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
     return {"difference": mean, "low": float(low), "high": float(high), "p": p, "verdict": verdict}

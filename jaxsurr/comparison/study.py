@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,15 +14,16 @@ from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.loop import prepare, run
-from jaxsurr.training.stopping import Stop, never
+from jaxsurr.training.protocols import Config, Report, Say, Stop
+from jaxsurr.training.stopping import never
 
 
 def study(
-    config: Any,
+    config: Config,
     workdir: str | os.PathLike,
     *,
-    report: Callable[[dict[str, Any]], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    report: Report | None = None,
+    say: Say | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def study(
                 if not runs:
                     held.enter_context(locks.alone(path))
                 first = None if runs else say  # what differs between seeds is in the table
-                shared = dict(report=report, data=data, program=program, stop=stop)
+                shared: dict[str, Any] = dict(report=report, data=data, program=program, stop=stop)
                 runs.append(run(single, where, say=first, **shared))
                 if writes:
                     records.write_lines(path / "results.jsonl", [_line(result) for result in runs])

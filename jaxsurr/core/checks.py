@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -167,7 +168,7 @@ def keypoints(predictions: Any, targets: Any) -> Array | None:
     """
     batch, joints = predictions.shape[:2]
     _fields(targets, Keypoints, {"points": (batch, joints, 2), "visible": (batch, joints), "scale": (batch,)})
-    library = np if is_concrete(targets) else jnp
+    library: Any = np if is_concrete(targets) else jnp
     points, visible, scale = (library.asarray(leaf) for leaf in targets)
     visible = visible > 0
     unscaled = library.any(visible, axis=1) & ~((scale > 0) & library.isfinite(scale))
@@ -206,7 +207,7 @@ def lists(predictions: Any, targets: Any) -> Array | None:
     if predictions.shape[1] == 0:
         raise ValueError("predictions have shape [B, 0]: the lists have no room for an item.")
     _fields(targets, RankedLists, {"relevance": predictions.shape, "items": predictions.shape})
-    library = np if is_concrete(targets) else jnp
+    library: Any = np if is_concrete(targets) else jnp
     relevance, items = (library.asarray(leaf) for leaf in targets)
     wrong = (items > 0) & ~((relevance >= 0) & library.isfinite(relevance))
     if library is jnp:
@@ -244,12 +245,13 @@ def sequences(predictions: Any, targets: Any) -> Array | None:
     floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
     if 0 in predictions.shape:
         raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
-    longest = np.shape(getattr(targets, "tokens", None))[-1:]
+    tokens: Any = getattr(targets, "tokens", None)
+    longest = np.shape(tokens)[-1:]
     _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
     if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
         raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")
     count = predictions.shape[2]
-    library = np if is_concrete(targets) else jnp
+    library: Any = np if is_concrete(targets) else jnp
     tokens, lengths = (library.asarray(leaf) for leaf in targets)
     misfit = _outside(lengths, longest[0] + 1)
     within = library.arange(longest[0], dtype=np.int32)[None] < lengths[:, None].astype(np.int32)
@@ -272,7 +274,7 @@ def weights(values: Any, batch: int) -> Array | None:
         return None
     if jnp.shape(values) != (batch,):
         raise ValueError(f"weights must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
-    library = np if is_concrete(values) else jnp
+    library: Any = np if is_concrete(values) else jnp
     wrong = ~((library.asarray(values) >= 0) & library.isfinite(library.asarray(values)))
     if library is jnp:
         return wrong

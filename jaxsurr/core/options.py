@@ -6,7 +6,7 @@ Options are Python numbers. Traced arrays, whose values cannot be seen, pass.
 import math
 from typing import Any
 
-import jax
+import jax.core
 import numpy as np
 
 

@@ -4,15 +4,19 @@ A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of 
 runs over the examples of a batch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+
+from jaxsurr.core import protocols
 
 __all__ = ["Batch", "Info", "Keypoints", "Space", "Surrogate", "View"]  # what the reference describes
 
 Array = jax.Array
 PyTree = Any
+AnyArray = jax.Array | Any
+"""An array, or one of NumPy, as data are before they are put on a device. (`Any`: functions of jax take both.)"""
 
 
 class Keypoints(NamedTuple):
@@ -25,9 +29,9 @@ class Keypoints(NamedTuple):
         same unit as `points`.
     """
 
-    points: Array
-    visible: Array
-    scale: Array
+    points: AnyArray
+    visible: AnyArray
+    scale: AnyArray
 
 
 class RankedLists(NamedTuple):
@@ -38,8 +42,8 @@ class RankedLists(NamedTuple):
       items: `[B, L]` float or bool, 1 where there is an item; lists of fewer than L items are filled up with zeros.
     """
 
-    relevance: Array
-    items: Array
+    relevance: AnyArray
+    items: AnyArray
 
 
 class Sequences(NamedTuple):
@@ -50,8 +54,8 @@ class Sequences(NamedTuple):
       lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
     """
 
-    tokens: Array
-    lengths: Array
+    tokens: AnyArray
+    lengths: AnyArray
 
 
 class Batch(NamedTuple):
@@ -63,9 +67,9 @@ class Batch(NamedTuple):
       where: `[B]` bool, False for rows that only fill the batch up, or None where every row counts.
     """
 
-    inputs: Array
+    inputs: AnyArray
     targets: PyTree
-    where: Array | None = None
+    where: AnyArray | None = None
 
 
 class View(NamedTuple):
@@ -82,7 +86,7 @@ class View(NamedTuple):
     predictions: Array
     targets: PyTree
     where: Array | None = None
-    pullback: Callable[[Array], PyTree] | None = None
+    pullback: protocols.Pullback | None = None
 
 
 class Pooled(NamedTuple):
@@ -132,17 +136,17 @@ class Space(NamedTuple):
     """
 
     name: str
-    unit: Callable[[Array, PyTree], Array]
-    spread: Callable[[Array, PyTree], Array]
-    project: Callable[[Array], Array]
-    features: Callable[[Array, PyTree, Array], tuple[Array, Array]]
-    ramps: Callable[[Array, PyTree, Array], tuple[Array, Array]]
+    unit: protocols.NoiseUnit
+    spread: protocols.SquaredSize
+    project: protocols.Projection
+    features: protocols.ItemFeatures
+    ramps: protocols.ItemFeatures
     reach: tuple[float, float]
-    losses: Callable[[Array, PyTree, Array], Array]
-    check: Callable[[Array, PyTree], Array | None]
-    pooled: Callable[[Array, PyTree, Array, Array | None], Pooled] | None = None
-    clear: Callable[[Array, PyTree], tuple[Array, PyTree]] | None = None
-    ruled_out: Callable[[Array, PyTree], Array] | None = None
+    losses: protocols.FixedLosses
+    check: protocols.TargetCheck
+    pooled: protocols.SetFeatures | None = None
+    clear: protocols.Clearing | None = None
+    ruled_out: protocols.RuledOut | None = None
     least: float = 1e-4
 
 
@@ -165,14 +169,14 @@ class Info(NamedTuple):
         was learned from them was NaN or infinite (the rest of the info is NaN then), else 0.
     """
 
-    value_error: Array
-    gradient_correlation: Array
-    ceiling: Array
-    metric: Array
-    flat: Array
-    scale: Array
-    calibration: Array
-    skipped: Array | float = 0.0
+    value_error: AnyArray
+    gradient_correlation: AnyArray
+    ceiling: AnyArray
+    metric: AnyArray
+    flat: AnyArray
+    scale: AnyArray
+    calibration: AnyArray
+    skipped: AnyArray = 0.0
 
 
 class Surrogate(NamedTuple):
@@ -188,7 +192,7 @@ class Surrogate(NamedTuple):
         None for a surrogate that does not say.
     """
 
-    init: Callable[..., PyTree]
-    loss: Callable[..., Array]
-    update: Callable[..., tuple[PyTree, Info]]
+    init: protocols.SurrogateInit
+    loss: protocols.SurrogateLoss
+    update: protocols.SurrogateUpdate
     settings: Mapping[str, Any] | None = None

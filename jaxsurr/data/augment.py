@@ -51,11 +51,12 @@ def parse_augment(text: str) -> dict[str, float | None]:
         if name in steps or (equals and name == "flip"):
             raise ValueError(f"augmentation {text!r}: name {name!r} once" + ", without a size" * (name == "flip"))
         try:
-            steps[name] = float(size) if equals else None
+            number = float(size) if equals else None
         except ValueError:
-            steps[name] = 0.0
-        if steps[name] is not None and not 0 < steps[name] <= (180 if name == "rotate" else np.inf):
+            number = 0.0
+        if number is not None and not 0 < number <= (180 if name == "rotate" else np.inf):
             raise ValueError(f"augmentation {part!r}: expected pixels (crop) or degrees up to 180 (rotate) above 0")
+        steps[name] = number
     return steps
 
 
@@ -89,15 +90,18 @@ def augmentation(text: str, split: Split, names: tuple[str, ...] = ()) -> Augmen
     if steps:
         refuse_channels_first(split.inputs.shape, f"augmentation {text!r}")
     side = min(split.inputs.shape[1:3]) if steps else 0
-    crop = round(side / 8) if steps.get("crop") is None else round(steps["crop"])
+    asked = steps.get("crop")
+    crop = round(side / 8 if asked is None else asked)
     if "crop" in steps and not 1 <= crop < side:
         raise ValueError(f"augmentation {text!r}: the crop must be from 1 to {side - 1} pixels of these images")
-    posed = isinstance(split.targets, Keypoints)
-    mirror = _mirrored(names, split.targets.points.shape[1]) if posed and "flip" in steps else None
+    people = split.targets if isinstance(split.targets, Keypoints) else None
+    posed = people is not None
+    mirror = _mirrored(names, people.points.shape[1]) if people is not None and "flip" in steps else []
     degrees = steps.get("rotate") or _DEGREES
 
     def augment(inputs: np.ndarray, targets: Any, chances: np.ndarray) -> tuple[np.ndarray, Any]:
-        points, visible = (targets.points, targets.visible) if posed else (None, None)
+        points: Any = targets.points if posed else None
+        visible: Any = targets.visible if posed else None
         if "crop" in steps:
             offsets = np.floor(chances[:, :2] * (2 * crop + 1)).astype(int) - crop
             inputs = _cropped(inputs, offsets, crop)

@@ -10,7 +10,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -49,7 +49,7 @@ def lines(file: IO[str], name: str) -> Iterator[str]:
         yield line
 
 
-def unpacked(path: Path, head: int) -> Iterator[bytes]:
+def unpacked(path: Path, head: int) -> Generator[bytes, int, None]:
     """The bytes of a file, or of what its gzip holds (`.gz`): first `head` of them, then those that are asked for.
 
     Use it with `send`: the first `next` gives up to `head` bytes, `send(n)` up to n more, fewer at the end of the file.
@@ -144,10 +144,10 @@ def _description(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
         shape, dtype = described["shape"], np.lib.format.descr_to_dtype(described["descr"])
         sound = isinstance(shape, tuple) and all(type(axis) is int and axis >= 0 for axis in shape)
         fortran = bool(described["fortran_order"])
-    except Exception:  # of many kinds: thousands of brackets are a MemoryError of the parser
-        sound = False
-    if not sound:
-        raise ValueError(f"{where} has a header that is damaged; copy the file anew")
+        if not sound:
+            raise ValueError("the shape is none")
+    except Exception as error:  # of many kinds: thousands of brackets are a MemoryError of the parser
+        raise ValueError(f"{where} has a header that is damaged; copy the file anew") from error
     if dtype.kind not in "biufcSU":
         raise ValueError(
             f"{where} is not a plain array of numbers or strings (its dtype is {dtype}); objects are refused, save it "

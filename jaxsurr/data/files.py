@@ -63,7 +63,7 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     names = tuple(name for place, name in enumerate(columns) if place not in named)
     if lists is None:
         return Raw(inputs, targets, kind="levels", columns=names)
-    dealt, ranked = deal(groups[0] if groups else lists, inputs, targets)
+    dealt, ranked = deal(groups[0] if groups else int(lists), inputs, targets)
     notes = () if groups else (f"{len(inputs)} rows are dealt at random into {len(dealt)} lists of up to {lists}",)
     return Raw(dealt, ranked, kind="lists", columns=names, notes=notes)
 

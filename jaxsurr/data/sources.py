@@ -6,7 +6,7 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -151,7 +151,8 @@ def load(
     if not numeric:
         outputs, names = targets[0][0].shape[1], ()
     else:
-        values = np.unique(np.concatenate([raw.targets, *([raw.test_targets] if official else [])]))
+        numbers: list[Any] = [raw.targets, *([raw.test_targets] if official else [])]
+        values = np.unique(np.concatenate(numbers))
         notes += coding.cut(values, raw.levels if levels is None else levels)
         if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
             values = coding.equally_spaced(values, source)
@@ -169,12 +170,12 @@ def load(
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     if inputs[0].ndim == 2 or asked == "lists":
         notes += splitting.constant(inputs[0], raw.columns)
-    splits = [Split(*parts) for parts in zip(inputs, targets, strict=True)]
+    train, validation, test = (Split(*parts) for parts in zip(inputs, targets, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     names = raw.names if len(raw.names) == outputs else names
-    return Data(*splits, asked, outputs, names, description, official, tuple(notes))
+    return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:

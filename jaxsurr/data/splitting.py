@@ -48,7 +48,8 @@ def split(
 ) -> tuple:
     """Inputs and targets, each a list of train, validation and test."""
     shared = raw.test_inputs is None and split_seed is not None
-    rows = np.random.default_rng([split_seed if shared else seed, _STREAM]).permutation(len(raw.inputs))
+    first = split_seed if raw.test_inputs is None and split_seed is not None else seed
+    rows = np.random.default_rng([first, _STREAM]).permutation(len(raw.inputs))
     if raw.test_inputs is None:
         count = round(test_fraction * len(rows))
         test, rows = (raw.inputs[rows[:count]], _take(raw.targets, rows[:count])), rows[count:]

@@ -101,8 +101,8 @@ def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
     """Two classes, divided at a target, and a note that says so."""
     if raw.kind not in ("classes", "levels"):
         raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
-    test = None if raw.test_targets is None else (raw.test_targets >= bound).astype(np.int32)
-    targets = (raw.targets >= bound).astype(np.int32)
+    test = None if raw.test_targets is None else (np.asarray(raw.test_targets) >= bound).astype(np.int32)
+    targets = (np.asarray(raw.targets) >= bound).astype(np.int32)
     counts = [part for part in (targets, test) if part is not None]
     above, rows = sum(int(part.sum()) for part in counts), sum(map(len, counts))
     note = f"targets of at least {bound:g} are class 1 ({above} of {rows} rows), all others class 0"

@@ -145,11 +145,12 @@ def _prepared_before(name: str, config: str, root: Path, options: dict[str, str]
 def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     import tensorflow_datasets as tfds
 
+    core: Any = tfds.core  # whose modules are loaded when they are asked for
     missing = importlib.util.find_spec("tensorflow") is None
     broken = undescribed(root)
     try:  # without the set's own code, which may need TensorFlow
-        builder = None if broken else tfds.core.read_only_builder.builder_from_files(name, data_dir=root.parent)
-    except tfds.core.registered.DatasetNotFoundError:
+        builder = None if broken else core.read_only_builder.builder_from_files(name, data_dir=root.parent)
+    except core.registered.DatasetNotFoundError:
         builder = None
     if builder is not None:
         form = builder.info.file_format.value
@@ -226,7 +227,9 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
             arrays += [columns[x], columns[y]]
         else:
             place = f"{name}, {key}" if len(sources) > 1 else name
-            *posed, said = keypoints(place, columns[x], columns[points], columns.get(visible), columns[scale])
+            *posed, said = keypoints(
+                place, columns[x], columns[points], None if visible is None else columns[visible], columns[scale or ""]
+            )
             arrays, notes = arrays + posed, notes + said
     said = {"notes": tuple(notes)}
     if points is not None:

@@ -242,7 +242,7 @@ def _joints(path: Path) -> np.ndarray:
     return joints.transpose(2, 0, 1)
 
 
-def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, ...], dict[str, Any]] | None:
+def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, int, int, int], dict[str, Any]] | None:
     """The crop (left, top, right, bottom) and the targets of a person, None for one that is left out."""
     points, visible = joints[:, :2], (joints[:, 2] > 0) & np.isfinite(joints).all(axis=1)
     if visible.sum() < _MIN_VISIBLE:
@@ -266,7 +266,8 @@ def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, ...], di
         "torso": torso,
         "head": length("neck", "head_top"),
     }
-    return (*corner, *(corner + side)), targets
+    (left, top), (right, bottom) = corner, corner + side
+    return (left, top, right, bottom), targets
 
 
 class OrdinalTable(tfds.core.GeneratorBasedBuilder):

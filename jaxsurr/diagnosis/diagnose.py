@@ -1,13 +1,13 @@
 """What to read first when training on a learned loss goes wrong."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
@@ -32,13 +32,13 @@ class Regions(NamedTuple):
       flat: `[R, M]`, share of its examples on which the metric has no gradient at this scale.
     """
 
-    low: Array
-    high: Array
-    rows: Array
-    gradient: Array
-    value: Array
-    ceiling: Array
-    flat: Array
+    low: np.ndarray
+    high: np.ndarray
+    rows: np.ndarray
+    gradient: np.ndarray
+    value: np.ndarray
+    ceiling: np.ndarray
+    flat: np.ndarray
 
 
 class Diagnosis(NamedTuple):
@@ -113,7 +113,7 @@ class Diagnosis(NamedTuple):
         return "\n".join(lines)
 
 
-def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple[Metric, Space]:
+def _subject(surrogate: Surrogate, metric: MetricFunction | None) -> tuple[Metric, Space]:
     """The metric that a surrogate is compared with, and the surrogate's space."""
     settings = surrogate.settings or {}
     if metric is None:
@@ -123,7 +123,7 @@ def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple
             whose = "names no metric" if described is None else f"was learned for your metric {described['name']!r}"
             raise ValueError(f"the surrogate {whose}: pass metric=, what it is to be compared with.")
     metric = as_metric(metric)
-    space = SPACES.get(settings.get("space"), metric.space)
+    space = SPACES.get(settings.get("space") or "", metric.space)
     if metric.space.name != space.name:
         raise ValueError(
             f"{metric.name} reads {metric.space.name} and the surrogate {space.name}: it was learned for another kind "
@@ -132,7 +132,7 @@ def _subject(surrogate: Surrogate, metric: Callable[..., Array] | None) -> tuple
     return metric, space
 
 
-def _margin(space: Space, predictions: Array, targets: PyTree, scale: Array) -> Array:
+def _margin(space: Space, predictions: Array, targets: PyTree, scale: Any) -> Array:
     """The margin of each example's worst item, or the size of the prediction; `[B]`."""
     try:
         ramps, weights = space.ramps(predictions, targets, scale)
@@ -169,7 +169,7 @@ def diagnose(
     where: Array | None = None,
     *,
     key: Array,
-    metric: Callable[..., Array] | None = None,
+    metric: MetricFunction | None = None,
     scale: float | None = None,
     pairs: int = 2048,
     regions: int = 6,
@@ -225,13 +225,12 @@ def diagnose(
     output_shape(metric, predictions, targets)
     spread = masked_mean(space.spread(predictions, targets))
     learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
-    if scale is None:
-        scale = scale_of(metric, state, predictions, targets, follow=follow)
-    elif not scale > 0:
+    if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive, got {scale!r}.")
+    used_scale = scale_of(metric, state, predictions, targets, follow=follow) if scale is None else scale
     used = follow_scale(surrogate) if follow else surrogate
     near, far = jax.random.split(key)
-    margin = np.asarray(_margin(space, predictions, targets, scale))
+    margin = np.asarray(_margin(space, predictions, targets, used_scale))
     order = np.array_split(np.argsort(margin, kind="stable"), min(regions, len(margin)))
     member = np.zeros((len(order), len(margin)), bool)
     for region, rows in zip(member, order, strict=True):
@@ -273,7 +272,7 @@ def diagnose(
             "own": own,
         }
 
-    found = jax.device_get(measure(predictions, targets, jnp.float32(scale), member))
+    found = jax.device_get(measure(predictions, targets, jnp.float32(used_scale), member))
     flat = found["flat"]
     share = np.stack([flat[:, rows].mean(axis=1) for rows in order])
     signal = np.maximum(found["size"] - found["error"], 0)
@@ -286,7 +285,7 @@ def diagnose(
     names = tuple(f"{metric.name}[{m}]" if several else metric.name for m in range(len(found["size"])))
     symptoms = Symptoms(
         names=names,
-        scale=float(scale),
+        scale=float(used_scale),
         spread=float(np.sqrt(spread)),
         learned_spread=float(jnp.sqrt(learned_spread)),
         steps=None if getattr(state, "step", None) is None else int(state.step),

@@ -1,13 +1,13 @@
 """What a surrogate's values and gradients are worth, against a reference estimate of the metric's by many pairs."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsurr.core.moments import cosine, moments, pearson
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 def compare_with_reference(
     surrogate: Surrogate,
     state: PyTree,
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array,
     targets: PyTree,
     where: Array | None = None,
@@ -76,7 +76,7 @@ def compare_with_reference(
         scale=scale,
         num_pairs=pairs,
         where=where,
-        space=SPACES.get((surrogate.settings or {}).get("space")),
+        space=SPACES.get((surrogate.settings or {}).get("space") or ""),
         chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
         directions=noise() if directions is None else directions,
     )

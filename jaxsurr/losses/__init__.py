@@ -5,9 +5,8 @@ points that are not visible, absent items) may hold anything. Targets that count
 where they are traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details.
 """
 
-from collections.abc import Callable
-
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import Loss
 from jaxsurr.losses.classes import cross_entropy, expected_error, focal, generalised_cross_entropy, label_smoothing
 from jaxsurr.losses.keypoints import euclidean, heatmap_mse, l1, mse, smooth_l1, wing
 from jaxsurr.losses.levels import (
@@ -47,7 +46,7 @@ _ORDINAL = (
 _KEYPOINTS = (euclidean, heatmap_mse, l1, mse, smooth_l1, wing)
 _LISTS = (list_logistic, list_softmax)
 
-LOSSES: dict[str, Callable] = {
+LOSSES: dict[str, Loss] = {
     loss.__name__: loss for loss in (*_CLASSIFICATION, *_BINARY, *_ORDINAL, *_KEYPOINTS, *_LISTS)
 }
 
@@ -73,7 +72,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 """The model's heads that a loss can train (`jaxsurr.models`), the usual one first."""
 
 
-def get(name: str) -> Callable:
+def get(name: str) -> Loss:
     """The conventional loss of this name.
 
     Raises:

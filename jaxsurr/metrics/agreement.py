@@ -1,9 +1,8 @@
 """Agreement of ordinal levels over a set."""
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
 
+from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reading import checked, of_set
 from jaxsurr.core.types import Array
 from jaxsurr.metrics import decoding
@@ -21,7 +20,7 @@ def quadratic_weighted_kappa(
     where: Array | None = None,
     weights: Array | None = None,
     replacements: Array | None = None,
-    decode: str | Callable = "argmax",
+    decode: str | Decoder = "argmax",
 ) -> Array:
     """Cohen's kappa with quadratic weights, between decoded and true levels; higher is better.
 

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reading import counted
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, PyTree, Space
@@ -34,7 +34,7 @@ class Metric:
       options: keyword arguments that `bind` has fixed.
     """
 
-    function: Callable[..., Array]
+    function: MetricFunction
     name: str
     higher_is_better: bool
     space: Space
@@ -122,7 +122,7 @@ class Metric:
 
 
 def metric(
-    function: Callable[..., Array] | None = None,
+    function: MetricFunction | None = None,
     *,
     higher_is_better: bool,
     name: str | None = None,
@@ -167,7 +167,7 @@ def metric(
     return Metric(function, name or getattr(function, "__name__", "metric"), higher_is_better, space, per_example)
 
 
-def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
+def _with_where(function: MetricFunction) -> MetricFunction:
     """The per-example `function` with a `where` that sets masked rows to 0."""
 
     @functools.wraps(function)
@@ -178,7 +178,8 @@ def _with_where(function: Callable[..., Array]) -> Callable[..., Array]:
     signature = inspect.signature(function)
     options = [p for p in list(signature.parameters.values())[2:]]
     first = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in list(signature.parameters.values())[:2]]
-    masked_function.__signature__ = signature.replace(
+    named: Any = masked_function  # a function may say of itself what its signature is
+    named.__signature__ = signature.replace(
         parameters=[*first, keyword, *(p.replace(kind=p.KEYWORD_ONLY) for p in options)]
     )
     return masked_function

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxsurr import spaces
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reading import of_examples, of_set
 from jaxsurr.core.reductions import wide
 from jaxsurr.core.types import Array, PyTree, Space
@@ -31,7 +32,7 @@ def black_box(
     *,
     higher_is_better: bool,
     per_example: bool = False,
-    decode: str | Callable[[Array], Array] | None = None,
+    decode: str | Decoder | None = None,
     space: Space | None = None,
     name: str | None = None,
     stacked: bool = False,
@@ -109,7 +110,7 @@ def black_box(
         raise ValueError("stacked is for functions of sets: with per_example all examples are handed over at once.")
     decoder = None if decode is None else decoding.get(decode)
     space = space or _SPACES.get(decode if isinstance(decode, str) else "", spaces.generic)
-    name = name or getattr(getattr(function, "func", function), "__name__", type(function).__name__)
+    called = name or getattr(getattr(function, "func", function), "__name__", type(function).__name__)
 
     def decoded(predictions: Array) -> Array:
         predictions = _readable(predictions)
@@ -120,7 +121,7 @@ def black_box(
     def evaluate(predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
         wrong = space.check(predictions, targets)
         counts = jnp.ones(predictions.shape[0], bool) if where is None else where
-        host = Host(function, name, options, per_example, stacked, timeout)
+        host = Host(function, called, options, per_example, stacked, timeout)
 
         def value(predictions, targets, counts):
             finite = jnp.all(jnp.isfinite(predictions).reshape(predictions.shape[0], -1), axis=-1)
@@ -137,14 +138,15 @@ def black_box(
         @value.defjvp
         def has_none(primals, tangents):
             raise TypeError(
-                f"{name} is a black box, and has no gradient. Train on a surrogate of it, as "
+                f"{called} is a black box, and has no gradient. Train on a surrogate of it, as "
                 "jaxsurr.correlated_gradients(metric) or jaxsurr.surrogates.smoothed(metric)."
             )
 
         return finished(value(predictions, targets, counts))
 
-    evaluate.__signature__ = _signature(function)
-    return Metric(evaluate, name, higher_is_better, space, per_example)
+    named: Any = evaluate  # a function may say of itself what its signature is
+    named.__signature__ = _signature(function)
+    return Metric(evaluate, called, higher_is_better, space, per_example)
 
 
 def _readable(array: Array) -> Array:

@@ -5,12 +5,11 @@ expected absolute error, and scores better than the mode whichever loss was trai
 come in at least single precision: half precision cannot count beyond 256.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
+from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reductions import wide
 from jaxsurr.core.types import Array
 
@@ -152,7 +151,7 @@ def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
     return jnp.stack([x, y], axis=-1)
 
 
-DECODERS: dict[str, Callable[[Array], Array]] = {
+DECODERS: dict[str, Decoder] = {
     "argmax": argmax_level,
     "median": median_level,
     "expected": expected_level,
@@ -161,7 +160,7 @@ DECODERS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def get(decode: str | Callable[[Array], Array]) -> Callable[[Array], Array]:
+def get(decode: str | Decoder) -> Decoder:
     """The decoder of this name ("argmax", "median", "expected", "thresholds", "rounded"), or the function itself.
 
     Raises:

@@ -1,11 +1,11 @@
 """Metrics of ordinal levels 0 .. K - 1. How levels are decoded is part of the metric."""
 
 import functools
-from collections.abc import Callable
 
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reading import Check, checked, of_examples
 from jaxsurr.core.types import Array
 from jaxsurr.metrics import decoding
@@ -13,7 +13,7 @@ from jaxsurr.metrics.base import metric
 from jaxsurr.spaces import level_logits
 
 
-def decoded_levels(decode: str | Callable, levels: int | None = None) -> tuple[Check, Callable[[Array], Array]]:
+def decoded_levels(decode: str | Decoder, levels: int | None = None) -> tuple[Check, Decoder]:
     """The check of predictions that are decoded so, and of their targets, and the decoder."""
     decoder = decoding.get(decode)
     if decoder is not decoding.rounded_level:
@@ -22,16 +22,17 @@ def decoded_levels(decode: str | Callable, levels: int | None = None) -> tuple[C
         cumulative = decoder is decoding.threshold_count
         return functools.partial(checks.labelled, what="levels", cumulative=cumulative), decoder
     checks.positive_integer(levels, "levels (which decode='rounded' needs, as a score does not show their number)")
+    number = int(levels or 0)  # at least 1 by now
 
     def check(predictions: Array, targets: Array) -> Array | None:
         checks.scored(predictions, targets)
-        return checks.labels_in_range(targets, levels, "levels")
+        return checks.labels_in_range(targets, number, "levels")
 
-    return check, functools.partial(decoder, levels=levels)
+    return check, functools.partial(decoding.rounded_level, levels=number)
 
 
 def _distance(
-    predictions: Array, targets: Array, decode: str | Callable, levels: int | None
+    predictions: Array, targets: Array, decode: str | Decoder, levels: int | None
 ) -> tuple[Array, Array | None]:
     """Levels between the decoded and the true one, `[B]`, NaN where a prediction holds a NaN; and who is out of range.
 
@@ -49,7 +50,7 @@ def mean_absolute_error(
     targets: Array,
     *,
     where: Array | None = None,
-    decode: str | Callable = "median",
+    decode: str | Decoder = "median",
     levels: int | None = None,
 ) -> Array:
     """Absolute difference between the decoded and the true level, in levels; lower is better.
@@ -86,7 +87,7 @@ def within_one_level(
     targets: Array,
     *,
     where: Array | None = None,
-    decode: str | Callable = "median",
+    decode: str | Decoder = "median",
     levels: int | None = None,
 ) -> Array:
     """Share of examples decoded to the true level or one next to it; higher is better.

@@ -50,7 +50,7 @@ def of_sums(
         each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
         each = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), each)
         if weights is not None:
-            each = jax.tree.map(lambda leaf: leaf * _like(weights, leaf), each)
+            each = jax.tree.map(lambda leaf, weights=weights: leaf * _like(weights, leaf), each)
         return jax.tree.map(lambda leaf: masked(leaf, where), each)
 
     def finish(sums):

@@ -21,15 +21,24 @@ gets follows from the loss that it is trained on (`jaxsurr.losses.HEADS`):
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 
 from jaxsurr.core import checks
 from jaxsurr.core.images import refuse_channels_first
+from jaxsurr.core.protocols import Apply, TrainApply
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.models.bodies import BODIES, IMAGES
 from jaxsurr.models.heads import HEADS, Head
+
+
+class ModelInit(Protocol):
+    """`Model.init`."""
+
+    def __call__(self, key: Array, inputs: Array, /) -> PyTree:
+        """Parameters, of a typed key and inputs `[B, ...]` whose values do not matter."""
+        ...
 
 
 class Model(NamedTuple):
@@ -43,10 +52,10 @@ class Model(NamedTuple):
         `params` that this replaces, `{}` where there are none. None: as `apply`.
     """
 
-    init: Callable[[Array, Array], PyTree]
-    apply: Callable[[PyTree, Array], Array]
+    init: ModelInit
+    apply: Apply
     read: Callable[[Array], Array] | None = None
-    train: Callable[[PyTree, Array], tuple[Array, dict[str, PyTree]]] | None = None
+    train: TrainApply | None = None
 
 
 class _WithHead(nn.Module):
@@ -128,9 +137,13 @@ def build(
         return module.init(key, inputs)
 
     def train(params: PyTree, inputs: Array) -> tuple[Array, dict[str, PyTree]]:
-        return module.apply(params, inputs, train=True, mutable=["batch_stats"])
+        outputs: Any = module.apply(
+            params, inputs, train=True, mutable=["batch_stats"]
+        )  # a pair, as something is mutable
+        return outputs
 
-    return Model(init, module.apply, HEADS[head].read, train)
+    apply: Any = module.apply  # the predictions alone, as nothing is mutable
+    return Model(init, apply, HEADS[head].read, train)
 
 
 __all__ = ["BODIES", "HEADS", "Head", "Model", "build"]

@@ -22,7 +22,7 @@ from jaxsurr.saving import save
 from jaxsurr.spaces import class_logits, level_logits, points_in_plane
 
 # Learned with these numbers of classes, levels or points, and measured with those.
-SIZES = {
+SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     class_logits.name: ((3, 10, 30, 100), (2, 10, 100, 1000)),
     level_logits.name: ((3, 5, 10, 20), (3, 8, 20, 100)),
     points_in_plane.name: ((6, 14), (1, 14, 68)),
@@ -59,7 +59,7 @@ def pretrain(name: str, folder: pathlib.Path, *, steps: int, pairs: int) -> list
 def main(argv: list[str]) -> None:
     """Learns them, and prints the table."""
     rows = []
-    for name in ONLY.value:
+    for name in ONLY.value or ():
         rows += pretrain(name, pathlib.Path(FOLDER.value), steps=STEPS.value, pairs=PAIRS.value)
         print(summary_table(rows), flush=True)
 

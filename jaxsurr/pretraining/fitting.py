@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks, keys
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
 from jaxsurr.metrics.base import as_metric
@@ -41,10 +42,15 @@ def learn(
       surrogate, state: what learns.
       batches: of predictions and targets, at least one.
       key: typed; update i has `jax.random.fold_in(key, i)`.
+
+    Raises:
+      ValueError: there is no batch.
     """
-    step = jax.jit(surrogate.update)
+    step, info = jax.jit(surrogate.update), None
     for number, (predictions, targets) in enumerate(batches):
         state, info = step(state, jax.random.fold_in(key, number), predictions, targets)
+    if info is None:
+        raise ValueError("batches is empty, so there is nothing to learn from. An iterator can be read only once.")
     return state, info
 
 
@@ -53,7 +59,7 @@ def _rows(tree: PyTree, index: np.ndarray) -> PyTree:
 
 
 def fit(
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array | None = None,
     targets: PyTree | None = None,
     *,

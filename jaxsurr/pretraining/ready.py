@@ -3,12 +3,12 @@
 import functools
 import importlib.resources
 import re
-from collections.abc import Callable
 from typing import Any
 
 from jaxsurr import saving
 from jaxsurr.core import checks
-from jaxsurr.core.types import Array, PyTree, Surrogate
+from jaxsurr.core.protocols import Loss
+from jaxsurr.core.types import PyTree, Surrogate
 from jaxsurr.surrogates.frozen import frozen
 
 PRETRAINED = (
@@ -49,7 +49,7 @@ def shipped(name: str) -> tuple[Surrogate, PyTree, dict[str, Any]]:
         return (*saving.load(path), saving.read_card(path))
 
 
-def pretrained(name: str) -> Callable[..., Array]:
+def pretrained(name: str) -> Loss:
     """A ready loss that was learned for a common metric, for any number of classes, levels or points.
 
     It was learned on predictions that were drawn at random (`jaxsurr.spaces.sampling`), not on those of a model, by

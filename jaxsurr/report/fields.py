@@ -1,13 +1,13 @@
 """The field of gradients of the learned loss beside the metric's, on a plane through a prediction."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core.moments import correlate, moments
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.report.canvas import blank, light_colours
@@ -41,7 +41,7 @@ def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, fi
 def gradient_fields(
     surrogate: Surrogate,
     state: PyTree,
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array,
     targets: PyTree,
     *,
@@ -93,7 +93,7 @@ def gradient_fields(
                 f"got {list(jnp.shape(direction))}."
             )
     choice_key, plane_key, field_key = jax.random.split(key, 3)
-    options = dict(scale=scale, num_pairs=num_pairs)
+    options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
     ((index, steep, _),) = steepest(metric, predictions, targets, which, count=1, key=choice_key, **options)
     if plane is None:
         shape = predictions.shape
@@ -130,6 +130,7 @@ def gradient_fields(
         f"smoothed metric\nlongest arrow {steepest_arrow:.2g} per smoothing scale",
         f"learned loss\ncorrelation {correlation:.3f}, ceiling {ceiling:.3f}",
     )
+    colours: Any = None  # one scale for both panels
     for axes, value, field, title in zip(panels, values, (of_metric, of_loss), titles, strict=True):
         colours = axes.imshow(
             value,

@@ -6,13 +6,14 @@ does.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -45,7 +46,7 @@ class Neighbourhood(NamedTuple):
 
 
 def subject(
-    metric: Callable[..., Array], predictions: Array, targets: PyTree, scale, which: int, **counts: int
+    metric: MetricFunction, predictions: Array, targets: PyTree, scale, which: int, **counts: int
 ) -> tuple[Metric, str]:
     """The metric and its name on axes, after a check of everything that a figure of neighbourhoods is given.
 
@@ -73,14 +74,14 @@ def one_of_many(values: Array, which: int) -> Array:
     return values if values.ndim == 1 else values[:, which]
 
 
-def estimator(metric: Metric, which: int, **options) -> Callable[..., Smoothed]:
+def estimator(metric: Metric, which: int, **options: Any) -> Callable[..., Smoothed]:
     """The smoothed metric, one among M, as a compiled function `(predictions, targets, key, first_example=0)`.
 
     Args:
       metric, which: as for the figures.
       **options: of `smoothed_metric`.
     """
-    options = dict(directions=noise()) | options
+    options = {"directions": noise(), **options}
 
     @jax.jit
     def estimate(predictions: Array, targets: PyTree, key: Array, first_example: Array | int = 0) -> Smoothed:

@@ -1,12 +1,12 @@
 """The learned loss beside the metric, along a line through a prediction."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.report.canvas import blank, line_styles
 from jaxsurr.report.neighbourhood import about, estimator, noise, one_of_many, steepest, subject
@@ -27,7 +27,7 @@ def _one_noise(key, example_ids, first_pair, pairs, num_pairs, size) -> Array:
 def value_slice(
     surrogate: Surrogate,
     state: PyTree,
-    metric: Callable[..., Array],
+    metric: MetricFunction,
     predictions: Array,
     targets: PyTree,
     *,
@@ -65,7 +65,7 @@ def value_slice(
     """
     metric, name = subject(metric, predictions, targets, scale, which, examples=examples, num_pairs=num_pairs)
     first_key, second_key = jax.random.split(key)
-    options = dict(scale=scale, num_pairs=num_pairs)
+    options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
     chosen = steepest(metric, predictions, targets, which, count=examples, key=first_key, **options)
     estimate = estimator(metric, which, directions=_one_noise, **options)
     distance = np.linspace(-REACH, REACH, POINTS)

@@ -71,4 +71,4 @@ def trade_off_curve(
 
 def _beaten(values: np.ndarray) -> np.ndarray:
     """`[W]` bool: whether another point is higher in both of two columns."""
-    return (values[None] > values[:, None]).all(axis=2).any(axis=1)
+    return np.any(np.all(values[None] > values[:, None], axis=2), axis=1)

@@ -26,10 +26,10 @@ def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
         "pass example=(predictions, targets), a batch as `init` saw it: the shapes of this surrogate's state depend on "
         "theirs, or it is made for one shape only."
     )
-    settings = surrogate.settings
-    if settings["method"] == "conventional":
+    settings = surrogate.settings or {}
+    if settings.get("method") == "conventional":
         return ()
-    if settings["space"] not in SAMPLERS:
+    if settings.get("space") not in SAMPLERS:
         raise ValueError(f"of this surrogate's predictions nothing is known; {ask}")
     space = SPACES[settings["space"]]
     made = []

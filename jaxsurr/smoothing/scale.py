@@ -1,5 +1,7 @@
 """The smoothing scale that stands for the gap between training and held-out examples."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,7 +75,7 @@ def matched_scale(
     def halve(_, bounds):
         below, above = bounds
         middle = (below + above) / 2
-        options = dict(key=key, num_pairs=num_pairs, space=space)
+        options: dict[str, Any] = dict(key=key, num_pairs=num_pairs, space=space)
         options["scale"] = smoothing_scale(jnp.exp(middle), spread, space.least)
         found = smoothed_metric(metric, predictions, targets, **options).value
         found = jnp.mean(found, axis=0) if metric.per_example else found

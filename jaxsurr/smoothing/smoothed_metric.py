@@ -12,8 +12,7 @@ and P antithetic pairs `+e_p, -e_p` estimate both. Only predictions are perturbe
 memory; here they come in pairs, some at a time.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +26,25 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 
-Directions = Callable[[Array, Array, int, int, int, int], Array]
-"""`(key, example_ids [B], first_pair, pairs, num_pairs, size) -> [pairs, B, size]`, standard normal."""
+
+class Directions(Protocol):
+    """The noise of antithetic pairs."""
+
+    def __call__(
+        self, key: Array, example_ids: Array, first_pair: Any, pairs: int, num_pairs: int, size: int, /
+    ) -> Array:
+        """Standard normal noise `[pairs, B, size]`, a function of key, example and pair.
+
+        Args:
+          key: typed.
+          example_ids: `[B]` integers, which examples of the batch of all devices these are.
+          first_pair: number of the first pair that is asked for.
+          pairs: how many are asked for.
+          num_pairs: how many pairs an example has in all.
+          size: entries of a prediction.
+        """
+        ...
+
 
 _GROUPS = np.uint32(2**32 - 1)  # random stream of the groups, beside those of the examples
 _MOST_ENTRIES = 2**22  # of the predictions of a set that are held perturbed at once: 16 MiB for each copy

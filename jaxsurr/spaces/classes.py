@@ -82,7 +82,7 @@ def _one_against_all(predictions: Array, temperature: float) -> Array:
     return temperature * (scaled - rivals)
 
 
-def _class_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+def class_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
     """Groups are the classes, one against all others; two classes are one score."""
     classes = predictions.shape[-1]
     if classes == 2:
@@ -106,7 +106,7 @@ class_logits = Space(
     reach=(-4.0, 4.0),
     losses=_class_losses,
     check=functools.partial(checks.labelled, what="classes"),
-    pooled=_class_pooled,
+    pooled=class_pooled,
     clear=lambda predictions, targets: (finite_below(predictions), targets),
     ruled_out=lambda predictions, targets: ruled_out(predictions),
     least=LEAST,

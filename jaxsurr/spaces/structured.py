@@ -6,7 +6,7 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.absent import cleared
 from jaxsurr.core.types import Array, Pooled, Sequences, Space
-from jaxsurr.spaces.classes import class_logits, class_unit
+from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 # --- pixels -----------------------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def _pixel_losses(predictions: Array, targets: Array, scale: Array) -> Array:
 def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
     labels, weights = _counted(targets, predictions.dtype)
     flat = predictions.reshape(-1, predictions.shape[-1])
-    each = class_logits.pooled(flat, labels.reshape(-1), scale, None)
+    each = class_pooled(flat, labels.reshape(-1), scale, None)
     features, marks = (array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.marks))
     return each._replace(features=features, marks=marks, weights=weights)
 

@@ -21,7 +21,7 @@ from jaxsurr.smoothing.smoothed_metric import (
     table_directions,
 )
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
-from jaxsurr.surrogates.description import described
+from jaxsurr.surrogates.description import Settings, described
 from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 from jaxsurr.surrogates.state import first_spread, settling
 
@@ -85,7 +85,7 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
             f"value_fit needs family='network', got {options['family']!r}: the closed form fits gradients, not values."
         )
     surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
-    return surrogate._replace(settings=surrogate.settings | {"method": "value_fit"})
+    return surrogate._replace(settings=Settings({**(surrogate.settings or {}), "method": "value_fit"}))
 
 
 class SmoothedState(NamedTuple):

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -133,7 +134,7 @@ def correlated_gradients(
         checks.one_of(family, "family", FAMILIES)
         of_sets = family == "network" and not metric.per_example
         if family in ("network", "additive"):
-            learned = dict(
+            learned: dict[str, Any] = dict(
                 optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
                 value_weight=value_weight,
                 correlation_weight=correlation_weight,
@@ -167,8 +168,10 @@ def correlated_gradients(
         outputs = output_shape(metric, predictions, targets)
         metrics = outputs[0] if outputs else 1
         size = first_spread(space.spread(predictions, targets), where)
-        zeros = [jnp.zeros((metrics,)) for _ in range(3)]  # three arrays: a buffer can be donated only once
-        state = SurrogateState(None, size, *zeros, jnp.int32(0), jnp.float32(relative_scale))
+        along, length, offset = (
+            jnp.zeros((metrics,)) for _ in range(3)
+        )  # three arrays: a buffer can be donated only once
+        state = SurrogateState(None, size, along, length, offset, jnp.int32(0), jnp.float32(relative_scale))
         return state._replace(family=family.init(key, View(predictions, targets, where), scale_of(state), metrics))
 
     def loss(

@@ -27,7 +27,7 @@ class Settings(dict):
         """As JSON, which tells 0 from False."""
         return json.dumps(self, sort_keys=True)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # pyright: ignore  # dict says that it has none
         return hash(self.text())
 
 
@@ -115,7 +115,14 @@ def _describe_loss(loss: Callable) -> dict[str, Any] | None:
 
 
 def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    settings = {"method": method, "metric": None, "loss": None, "space": None, "options": {}, "given": []}
+    settings: dict[str, Any] = {
+        "method": method,
+        "metric": None,
+        "loss": None,
+        "space": None,
+        "options": {},
+        "given": [],
+    }
     space = None
     for name, value in arguments.items():
         if name == "metric":
@@ -155,8 +162,9 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
         options = {
             name: _listed(value)
             for name, value in bound.arguments.items()
-            # An array may stand for a number: a scale that was computed, say.
-            if is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype"))
+            # A metric may be named. An array may stand for a number: a scale that was computed, say.
+            if name != "metric"
+            and (is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype")))
         }
         try:
             surrogate = method(*args, **kwargs)
@@ -206,14 +214,15 @@ def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: 
     if "space" not in given and settings["space"] is not None and ("space" in accepts or "options" in accepts):
         arguments["space"] = SPACES[settings["space"]]
     if "metric" in given:
-        found, wanted = describe_metric(as_metric(given["metric"])), settings["metric"]
-        differ = [name for name in found if found[name] != wanted[name]]
+        found, wanted = describe_metric(as_metric(given["metric"])), settings["metric"] or {}
+        differ = [name for name in found if found[name] != wanted.get(name)]
         if differ:
-            shown = ", ".join(f"{name} {wanted[name]!r} in the file, {found[name]!r} here" for name in differ)
+            shown = ", ".join(f"{name} {wanted.get(name)!r} in the file, {found[name]!r} here" for name in differ)
             raise ValueError(f"the metric handed in is not the one that the surrogate was learned for: {shown}.")
     surrogate = method(**arguments)
     # An option that a method has got since the file was written has its default.
-    known = {name: value for name, value in surrogate.settings["options"].items() if name in settings["options"]}
-    if Settings(surrogate.settings | {"options": known}).text() != Settings(settings).text():
+    told = dict(surrogate.settings or {})
+    known = {name: value for name, value in told["options"].items() if name in settings["options"]}
+    if Settings(told | {"options": known}).text() != Settings(settings).text():
         raise ValueError("the surrogate made from these settings describes itself otherwise.")
     return surrogate

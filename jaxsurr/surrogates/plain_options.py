@@ -34,7 +34,7 @@ def _fits(value: Any, annotation: Any) -> bool:
             inner = typing.get_args(kind)[0]
             fits = isinstance(value, list | tuple) and all(_fits(one, inner) for one in value)
         elif kind is float:
-            fits = type(value) in (int, float) and math.isfinite(value)
+            fits = isinstance(value, int | float) and type(value) in (int, float) and math.isfinite(value)
         else:
             fits = type(value) is kind
         if fits:

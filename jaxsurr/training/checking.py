@@ -1,7 +1,5 @@
 """The checks that a whole config must pass before anything runs: its fields, its metric, and every loss in it."""
 
-from typing import Any
-
 from jaxsurr import metrics
 from jaxsurr.core import checks
 from jaxsurr.core.spec import parse_spec
@@ -9,9 +7,10 @@ from jaxsurr.data.augment import parse_augment
 from jaxsurr.metrics.decoding import DECODERS
 from jaxsurr.training.config import check_values, default_config, flatten, update
 from jaxsurr.training.methods import resolve
+from jaxsurr.training.protocols import Config
 
 
-def validate(config: Any) -> None:
+def validate(config: Config) -> None:
     """Refuses a config that cannot run, naming the field.
 
     Raises:

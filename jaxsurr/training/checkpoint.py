@@ -35,7 +35,7 @@ class Checkpoints:
 
     def __init__(self, directory: pathlib.Path, keep: int = 2):
         self.directory, self.keep = directory.absolute(), keep
-        self._manager = None
+        self._manager: Any = None  # of orbax, which is imported when it is needed
 
     def _open(self) -> Any:
         """The manager, made when it is needed first; importing orbax takes a second."""

@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from jaxsurr import losses, models, surrogates
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
+from jaxsurr.training.protocols import Config
 
 # By name, with options of their own.
 PEERS = {
@@ -39,7 +41,7 @@ MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 
 _KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
 
 
-def default_config():
+def default_config() -> Config:
     """The default configuration, an `ml_collections.ConfigDict`: a linear classifier of the digits of scikit-learn.
 
     It changes no row of a data set that is put in their place. (The default job, `jaxsurr.training.default`, redraws
@@ -81,7 +83,7 @@ def default_config():
     """
     from ml_collections import ConfigDict
 
-    return ConfigDict(
+    made: Any = ConfigDict(
         dict(
             seed=0,
             loss="correlated_gradients",
@@ -134,9 +136,10 @@ def default_config():
             checkpoint=dict(every=20, keep=2),
         )
     )
+    return made  # a checker cannot see the fields of a ConfigDict
 
 
-def update(config: Any, **fields: Any) -> Any:
+def update(config: Config, **fields: Any) -> Config:
     """Sets fields of a config, and returns it; a field of a part has a path, `update(c, **{"data.source": "idx:DIR"})`.
 
     Raises:
@@ -151,7 +154,7 @@ def update(config: Any, **fields: Any) -> Any:
     return config
 
 
-def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(config: Config | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """All fields of a config by their path, `{"data.source": ...}`."""
     out = {}
     for name, value in config.items():
@@ -162,7 +165,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     return out
 
 
-def warm_epochs(config: Any) -> int:
+def warm_epochs(config: Config) -> int:
     """Epochs of the warm start: what the config says, or a third of all epochs where it leaves that open.
 
     >>> warm_epochs(default_config()), warm_epochs(update(default_config(), epochs=5))
@@ -171,12 +174,12 @@ def warm_epochs(config: Any) -> int:
     return round(config.epochs / 3) if config.warm_epochs == -1 else config.warm_epochs
 
 
-def as_dict(config: Any) -> dict[str, Any]:
+def as_dict(config: Config) -> dict[str, Any]:
     """The config as plain JSON data; what follows from other fields is written out."""
     return json.loads(json.dumps(config.to_dict() | {"warm_epochs": warm_epochs(config)}, default=list))
 
 
-def check_values(config: Any) -> None:
+def check_values(config: Config) -> None:
     """Refuses a field of another type than its default, or a value out of range, naming the field.
 
     Raises:

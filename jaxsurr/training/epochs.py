@@ -20,13 +20,13 @@ from jaxsurr.metrics import Metric
 from jaxsurr.training.config import warm_epochs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, set_rates
+from jaxsurr.training.protocols import Config, Event
 
-Event = dict[str, Any]
 _READ, _MATCHED, _PREDICTED = 16384, 2048, 512  # training rows to read, to match a scale on, and rows at once
 
 
 def fresh_state(
-    config: Any, program: Program, train: Split, surrogate: Surrogate, params: Any = None
+    config: Config, program: Program, train: Split, surrogate: Surrogate, params: Any = None
 ) -> bilevel.TrainState:
     """A state before the first step on `surrogate`, on the host; its scale is taken from up to 1,024 training rows."""
     weights_key, step_key = jax.random.split(jax.random.key(config.seed))
@@ -40,12 +40,16 @@ def fresh_state(
     return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
 
 
-def learning_state(config: Any, program: Program, train: Split, validation: Split, params: Any) -> bilevel.TrainState:
+def learning_state(
+    config: Config, program: Program, train: Split, validation: Split, params: Any
+) -> bilevel.TrainState:
     """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split.
 
     The gap is that between validation and up to `_READ` training rows, and the smoothed metric is estimated on
     `_MATCHED` of these: what the metric of so few is off by is added to the value.
     """
+    if program.surrogate is None:
+        raise ValueError(f"the loss {config.loss} is a conventional one: there is none that could take over.")
     state = fresh_state(config, program, train, program.surrogate, params)
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
@@ -64,7 +68,7 @@ def learning_state(config: Any, program: Program, train: Split, validation: Spli
     return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 
-def state_after(epoch: int, config: Any, program: Program, train: Split) -> bilevel.TrainState:
+def state_after(epoch: int, config: Config, program: Program, train: Split) -> bilevel.TrainState:
     """A host state of the shapes that the one after an epoch has, to restore a checkpoint into."""
     warm = fresh_state(config, program, train, program.warm)
     if program.surrogate is None or epoch <= warm_epochs(config):
@@ -72,7 +76,7 @@ def state_after(epoch: int, config: Any, program: Program, train: Split) -> bile
     return fresh_state(config, program, train, program.surrogate, warm.params)
 
 
-def switch_of(config: Any, program: Program) -> int:
+def switch_of(config: Config, program: Program) -> int:
     """The last epoch of the conventional loss."""
     return config.epochs if program.surrogate is None else warm_epochs(config)
 
@@ -86,7 +90,7 @@ def burn_in(batches_of: Callable[[int], Iterator[Any]], number: int) -> Iterator
             count += 1
 
 
-def warn_if_flat(config: Any, program: Program, flat: Any) -> None:
+def warn_if_flat(config: Config, program: Program, flat: Any) -> None:
     """Warns of a metric that perturbations do not change, given the share of such examples in steps of the burn-in."""
     if len(flat) and np.mean([np.mean(f) for f in flat]) > 0.999:
         warnings.warn(
@@ -111,7 +115,7 @@ def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> di
     return entry
 
 
-def refuse_divergence(config: Any, entry: dict[str, Any], params: Any) -> None:
+def refuse_divergence(config: Config, entry: dict[str, Any], params: Any) -> None:
     """Raises in words where the loss of an epoch, or a parameter after its last step, is not finite."""
     if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         return
@@ -132,7 +136,7 @@ def better(metric: Metric, entry: dict[str, Any], than: dict[str, Any]) -> bool:
     return metric.sign * first_metric(entry["validation"]) < metric.sign * first_metric(than["validation"])
 
 
-def epoch_event(config: Any, loss: str, entry: dict[str, Any]) -> Event:
+def epoch_event(config: Config, loss: str, entry: dict[str, Any]) -> Event:
     """What is reported after an epoch."""
     return {"event": "epoch", "epochs": config.epochs, "loss_name": loss, "seed": config.seed, **entry}
 

@@ -25,13 +25,14 @@ class TensorBoard:
     """
 
     def __init__(self, path: pathlib.Path, done: int):
-        self.path, self.writer = path, None
+        self.path = path
+        self.writer: Any = None
         if jax.process_index() != 0:
             return
         try:
             from tensorboardX.event_file_writer import EventsWriter
-            from tensorboardX.proto.event_pb2 import Event, SessionLog
-            from tensorboardX.proto.summary_pb2 import Summary
+            from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore  # of protobuf
+            from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore  # as above
 
             self.event, self.summary = Event, Summary
             path.mkdir(parents=True, exist_ok=True)

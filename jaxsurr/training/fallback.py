@@ -15,14 +15,15 @@ from jaxsurr.training.config import update
 from jaxsurr.training.epochs import better
 from jaxsurr.training.methods import resolve, spell
 from jaxsurr.training.program import Program
+from jaxsurr.training.protocols import Config
 
 
-def falls_back(config: Any, program: Program) -> bool:
+def falls_back(config: Config, program: Program) -> bool:
     """Whether a run is one of two."""
     return program.surrogate is not None and resolve(config).config.fallback
 
 
-def staying(config: Any) -> Any:
+def staying(config: Config) -> Config:
     """The config of the run that stays on the conventional loss; the program is the same."""
     name, options = parse_spec(config.loss)
     options = {option: value for option, value in options.items() if option not in ("fallback", "warm_epochs")}
@@ -43,7 +44,7 @@ def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
     return learned | {"stayed": False}
 
 
-def decide(config: Any, program: Program, train: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+def decide(config: Config, program: Program, train: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
     """What `train` gives for a config, or for the better of its two runs.
 
     Raises:
@@ -52,7 +53,7 @@ def decide(config: Any, program: Program, train: Callable[[Any], dict[str, Any]]
     if not falls_back(config, program):
         return train(config)
 
-    def attempt(config: Any) -> Any:
+    def attempt(config: Config) -> Any:
         try:
             return train(config)
         except FloatingPointError as error:

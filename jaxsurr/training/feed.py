@@ -13,6 +13,7 @@ import numpy as np
 from jaxsurr.core.types import Array, Batch
 from jaxsurr.data import Split, batches, stream
 from jaxsurr.parallel import Executor
+from jaxsurr.training.protocols import Config
 
 RESIDENT_BYTES = 2**30
 """Sets up to this size are kept on every device; larger ones are streamed."""
@@ -35,7 +36,8 @@ def _distinct(parts: Parts) -> tuple[Split, ...]:
 
 def numbered(split: Split) -> Split:
     """A split that holds the numbers of its rows in place of what is in them."""
-    return Split(np.arange(len(split.inputs), dtype=np.int32), ())
+    nothing: Any = ()
+    return Split(np.arange(len(split.inputs), dtype=np.int32), nothing)
 
 
 def gather(split: Split, rows: Array) -> Batch:
@@ -54,7 +56,7 @@ def gather(split: Split, rows: Array) -> Batch:
 
 
 def draw(
-    config: Any,
+    config: Config,
     parts: Parts,
     epoch: int,
     *,
@@ -99,7 +101,7 @@ def draw(
 
 
 def feed(
-    config: Any, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
+    config: Config, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
 ) -> Callable[..., Iterator[tuple[Batch, ...]]]:
     """`(epoch, paired=, offset=, skip=) -> batches` on the devices, as `draw` orders them.
 
@@ -113,7 +115,7 @@ def feed(
     kept = [executor.place(split) for split in _distinct(parts)]
     sides = (kept[0], kept[-1])
     take = executor.compile_predict(gather)
-    numbers = tuple(numbered(split) for split in parts)
+    numbers = numbered(parts[0]), numbered(parts[1])
 
     def resident(*args: Any, **options: Any) -> Iterator[tuple[Batch, ...]]:
         for pair in draw(config, numbers, *args, **options):

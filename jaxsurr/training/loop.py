@@ -3,7 +3,6 @@
 import os
 import pathlib
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,16 +17,16 @@ from jaxsurr.training.checking import validate
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict
 from jaxsurr.training.entries import read_result, sealed
-from jaxsurr.training.epochs import Event
 from jaxsurr.training.fallback import decide
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.one_run import Run
 from jaxsurr.training.program import Program, build, compares_parameters
+from jaxsurr.training.protocols import Config, Report, Say, Stop
 
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
 
 
-def load_data(config: Any) -> Data:
+def load_data(config: Config) -> Data:
     """The data of a config."""
     fields = config.data
     return load(
@@ -43,7 +42,7 @@ def load_data(config: Any) -> Data:
     )
 
 
-def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
+def hold_out(config: Config, train: Split) -> tuple[Split, Split]:
     """The rows that are trained on and the rows that the surrogate is judged on.
 
     They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
@@ -62,7 +61,7 @@ def hold_out(config: Any, train: Split) -> tuple[Split, Split]:
 
 
 def prepare(
-    config: Any, program: Program | None = None, data: Data | None = None, model: Any = None
+    config: Config, program: Program | None = None, data: Data | None = None, model: Any = None
 ) -> tuple[Data, Program]:
     """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only.
 
@@ -83,15 +82,15 @@ def prepare(
 
 @own_errors()
 def run(
-    config: Any,
+    config: Config,
     workdir: str | os.PathLike,
     *,
-    report: Callable[[Event], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    report: Report | None = None,
+    say: Say | None = None,
     data: Data | None = None,
     program: Program | None = None,
     model: Any = None,
-    stop: stopping.Stop = stopping.never,
+    stop: Stop = stopping.never,
 ) -> dict[str, Any]:
     """Trains a model as a config says, and leaves what it found in a work directory.
 
@@ -138,17 +137,17 @@ def run(
 
 
 def _run_alone(
-    config: Any,
+    config: Config,
     path: pathlib.Path,
     data: Data,
     program: Program,
-    report: Callable[[Event], None],
-    stop: stopping.Stop,
+    report: Report,
+    stop: Stop,
 ) -> dict[str, Any]:
     """The run of a work directory that nobody else is at work in."""
     started = time.monotonic()
 
-    def go(this: Any) -> dict[str, Any]:
+    def go(this: Config) -> dict[str, Any]:
         place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
         checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
         try:
@@ -178,12 +177,12 @@ def _run_alone(
 
 @own_errors()
 def train(
-    config: Any,
+    config: Config,
     data: Data,
     program: Program,
     *,
-    report: Callable[[Event], None] = lambda event: None,
-    stop: stopping.Stop = stopping.never,
+    report: Report = lambda event: None,
+    stop: Stop = stopping.never,
 ) -> dict[str, Any]:
     """One run without a work directory: nothing is written, and nothing can be resumed.
 
@@ -201,7 +200,7 @@ def train(
       FloatingPointError: the model diverged.
     """
 
-    def go(this: Any) -> dict[str, Any]:
+    def go(this: Config) -> dict[str, Any]:
         return Run(this, data, hold_out(this, data.train), program, None, None, report, stop).go()
 
     return decide(config, program, go)

@@ -10,6 +10,7 @@ from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.training.methods import HEADS, KINDS, Method, spell
+from jaxsurr.training.protocols import Config
 
 
 def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
@@ -34,7 +35,7 @@ def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -
     return results
 
 
-def weigh(config: Any, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
+def weigh(config: Config, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
     """Weights of M metrics that are learned at once, equal where the config has none; None for a single metric.
 
     Raises:

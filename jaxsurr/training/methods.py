@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from jaxsurr import losses, models, surrogates
 from jaxsurr.core import checks
+from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
 from jaxsurr.training.config import (
@@ -25,6 +26,7 @@ from jaxsurr.training.config import (
     update,
     warm_epochs,
 )
+from jaxsurr.training.protocols import Config
 
 KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
 HEADS = losses.HEADS | {"residual_likelihood": ("densities",)}
@@ -44,9 +46,9 @@ class Method(NamedTuple):
     """
 
     name: str
-    config: Any
+    config: Config
     loss: Surrogate | None
-    peer: Callable | None
+    peer: Callable[[MetricFunction], Surrogate] | None
     decode: str
 
 
@@ -79,7 +81,7 @@ def conventional(name: str, **options: Any) -> Surrogate:
     return surrogates.conventional(functools.partial(losses.get(name), **options))
 
 
-def resolve(config: Any) -> Method:
+def resolve(config: Config) -> Method:
     """The loss of a config, with its options.
 
     Raises:

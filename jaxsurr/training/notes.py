@@ -1,10 +1,12 @@
 """What was changed or left out of the data, said wherever results are: as they begin, in lines and in tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from jaxsurr.training.protocols import Say
 
-def tell(say: Callable[[str], None] | None, notes: Sequence[str]) -> None:
+
+def tell(say: Say | None, notes: Sequence[str]) -> None:
     """Says notes in one line, where there are any."""
     if notes and say is not None:
         say(said(notes))

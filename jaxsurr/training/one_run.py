@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsurr import parallel
 from jaxsurr.core.types import Batch
-from jaxsurr.data import Split, batches, num_batches
+from jaxsurr.data import Data, Split, batches, num_batches
 from jaxsurr.training import records, stopping, thresholds
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.epochs import (
@@ -29,9 +29,10 @@ from jaxsurr.training.epochs import (
     warn_if_flat,
 )
 from jaxsurr.training.events import TensorBoard
-from jaxsurr.training.feed import feed
+from jaxsurr.training.feed import Parts, feed
 from jaxsurr.training.methods import resolve
-from jaxsurr.training.program import compares_parameters
+from jaxsurr.training.program import Program, compares_parameters
+from jaxsurr.training.protocols import Config, Report, Stop
 
 
 class Run:
@@ -40,7 +41,17 @@ class Run:
     One within an epoch, where the run was asked to stop, is in `paused` until there is a later one of a whole epoch.
     """
 
-    def __init__(self, config, data, parts, program, path, checkpoints, report, stop):
+    def __init__(
+        self,
+        config: Config,
+        data: Data,
+        parts: Parts,
+        program: Program,
+        path: Any,  # None for a run without a work directory, and so are its checkpoints
+        checkpoints: Any,
+        report: Report,
+        stop: Stop,
+    ):
         self.name = config.loss
         config = resolve(config).config
         self.config, self.data, self.program = config, data, program
@@ -79,6 +90,7 @@ class Run:
     def start(self) -> None:
         """State, history and best epoch so far, and what steps of the epoch told: as saved last, or from nothing."""
         found = self.saved() if self.checkpoints else None
+        self.best: Any  # parameters and entry of the best epoch so far, None before the first
         if found is None:
             state = fresh_state(self.config, self.program, self.train, self.program.warm)
             self.history, self.best, self.infos = [], None, []

@@ -17,6 +17,7 @@ from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.feed import gather
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, resolve, spell
+from jaxsurr.training.protocols import Config
 
 RATES = ("learning_rate", "weight_decay")
 
@@ -84,12 +85,12 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     )
 
 
-def compares_parameters(config: Any) -> bool:
+def compares_parameters(config: Config) -> bool:
     """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
     return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
 
 
-def make_optimizer(config: Any, steps: int) -> optax.GradientTransformation:
+def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     """The model's optimizer, its learning rate falling to zero along a cosine over `steps`.
 
     Learning rate and weight decay are part of its state, so that runs that differ in them share a compiled program.
@@ -104,7 +105,7 @@ def make_optimizer(config: Any, steps: int) -> optax.GradientTransformation:
     return optax.inject_hyperparams(make)(**{name: getattr(config, name) for name in RATES})
 
 
-def set_rates(state: Any, config: Any) -> Any:
+def set_rates(state: Any, config: Config) -> Any:
     """A state of the optimizer with the learning rate and the weight decay of a config."""
     rates = {name: jnp.asarray(getattr(config, name), state.hyperparams[name].dtype) for name in RATES}
     return state._replace(hyperparams=state.hyperparams | rates)
@@ -121,7 +122,11 @@ def without_rates(loss: str) -> str:
 
 
 def make_model(
-    given: models.Model | Callable[..., models.Model] | None, config: Any, data: Data, head: str, axis_name: str | None
+    given: models.Model | Callable[..., models.Model] | None,
+    config: Config,
+    data: Data,
+    head: str,
+    axis_name: str | None,
 ) -> models.Model:
     """The model of a config: the one that it names, or the one that was handed in.
 
@@ -137,7 +142,7 @@ def make_model(
             else f"a model was passed, but model.name is {config.model.name!r}, which the results would say was "
             "trained: set model.name='own'."
         )
-    facts = dict(outputs=data.outputs, head=head, axis_name=axis_name)
+    facts: dict[str, Any] = dict(outputs=data.outputs, head=head, axis_name=axis_name)
     if given is None:
         if data.kind == "points":  # whose head starts in the middle of the image
             refuse_channels_first(data.train.inputs.shape, f"the head {head!r}")
@@ -150,7 +155,7 @@ def make_model(
 
 
 def build(
-    config: Any,
+    config: Config,
     data: Data,
     steps_per_epoch: int,
     given: models.Model | Callable[..., models.Model] | None = None,

@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, TextIO
 
+from jaxsurr.training.protocols import Event, Report
 
-def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple[Callable[[dict[str, Any]], None], Any]:
+
+def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple[Report, Any]:
     """A callback for `jaxsurr.training.run(report=...)`, and a function that ends the display.
 
     Args:
@@ -14,15 +15,15 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
       stream: where to write, standard error by default.
       every: without a terminal, a line every so many epochs of a run, and at its last.
     """
-    stream = sys.stderr if stream is None else stream
-    bar = None
+    out = sys.stderr if stream is None else stream
+    bar: Any = None
 
-    def report(event: dict[str, Any]) -> None:
+    def report(event: Event) -> None:
         nonlocal bar
-        if bar is None and stream.isatty():  # not before what has to be said first
+        if bar is None and out.isatty():  # not before what has to be said first
             from tqdm import tqdm
 
-            bar = tqdm(total=total, file=stream, unit="epoch", dynamic_ncols=True)
+            bar = tqdm(total=total, file=out, unit="epoch", dynamic_ncols=True)
         text = describe(event)
         if bar is not None:
             bar.set_description_str(f"{event['loss_name']} seed {event['seed']}")
@@ -31,14 +32,14 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
         elif event["epoch"] % every == 0 or event["epoch"] == event["epochs"]:
             print(
                 f"{event['loss_name']} seed {event['seed']} epoch {event['epoch']}/{event['epochs']}: {text}",
-                file=stream,
+                file=out,
                 flush=True,
             )
 
     return report, lambda: bar.close() if bar is not None else None
 
 
-def describe(event: dict[str, Any]) -> str:
+def describe(event: Event) -> str:
     """The current metric and gradient correlation in a few words.
 
     >>> describe({"validation": 0.25, "gradient_correlation": 0.6, "ceiling": 0.75})
@@ -53,7 +54,7 @@ def describe(event: dict[str, Any]) -> str:
     return text
 
 
-def lines(stream: TextIO | None = None) -> Callable[[dict[str, Any]], None]:
+def lines(stream: TextIO | None = None) -> Report:
     """A callback for `jaxsurr.compare(report=...)`: a line for each run, with what is left and for how long.
 
     Args:
@@ -62,7 +63,7 @@ def lines(stream: TextIO | None = None) -> Callable[[dict[str, Any]], None]:
     stream = sys.stderr if stream is None else stream
     started, first = time.monotonic(), None
 
-    def report(event: dict[str, Any]) -> None:
+    def report(event: Event) -> None:
         nonlocal first
         if event["event"] == "note":
             print(event["text"], file=stream, flush=True)

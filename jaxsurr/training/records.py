@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -56,7 +57,7 @@ def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib
     return path
 
 
-def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The fields in which a config that was kept differs from one at hand, in words; "" where there are none.
 
     A field that was not known yet when the config was kept has its default.

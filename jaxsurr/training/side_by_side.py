@@ -6,7 +6,7 @@ batch order, noise, rates and best epoch, and ends as it would alone, to roundin
 runs them many times slower inside a scan on a CPU.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,6 @@ from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data, Split
 from jaxsurr.metrics import own_errors
 from jaxsurr.training.epochs import (
-    Event,
     better,
     burn_in,
     entry_of,
@@ -35,14 +34,15 @@ from jaxsurr.training.feed import RESIDENT_BYTES, Parts, draw, numbered, size_of
 from jaxsurr.training.loop import hold_out
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, compares_parameters
-from jaxsurr.training.stopping import Stop, Stopped, never
+from jaxsurr.training.protocols import Config, Report, Stop
+from jaxsurr.training.stopping import Stopped, never
 
 DENSE = ("linear", "mlp")
 MOST = 8  # runs of a group: more of them gain little, and all are lost where their process is killed
 _ROWS = 4096  # that are predicted at once, of each run
 
 
-def capacity(config: Any, data: Data, program: Program) -> int:
+def capacity(config: Config, data: Data, program: Program) -> int:
     """How many runs of a config can be trained side by side; 0 where it has to be trained alone."""
     config = resolve(config).config
     alone = config.data.augment or config.tune_threshold or config.surrogate.outer_every > 1
@@ -54,11 +54,11 @@ def capacity(config: Any, data: Data, program: Program) -> int:
 
 @own_errors()
 def train_together(
-    configs: Sequence[Any],
+    configs: Sequence[Config],
     datas: Sequence[Data],
     program: Program,
     *,
-    report: Callable[[Event], None] = lambda event: None,
+    report: Report = lambda event: None,
     stop: Stop = never,
 ) -> list[dict[str, Any] | FloatingPointError]:
     """Trains runs that share a program, at most `capacity` of them, without work directories.
@@ -83,7 +83,7 @@ def train_together(
 class _Group:
     """What runs have in common; arrays have a leading axis of runs."""
 
-    def __init__(self, configs, datas, program, report, stop):
+    def __init__(self, configs: Sequence[Config], datas: Sequence[Data], program: Program, report: Report, stop: Stop):
         self.names = [config.loss for config in configs]
         self.configs = [resolve(config).config for config in configs]
         self.shared = self.configs[0]  # where the runs do not differ
@@ -100,7 +100,8 @@ class _Group:
         state = self.stacked([self.fresh(run) for run in range(len(self.configs))])
         validation = [data.validation for data in self.datas]
         inputs = _inputs(validation)
-        histories, best = [[] for _ in self.configs], [None for _ in self.configs]
+        histories: list[list[dict[str, Any]]] = [[] for _ in self.configs]
+        best: list[Any] = [None for _ in self.configs]  # parameters and the entry of the best epoch
         for epoch in range(1, self.shared.epochs + 1):
             if self.stop():
                 runs = f"{len(self.configs)} runs side by side ({self.names[0]})"
@@ -213,7 +214,7 @@ def _stack(*leaves: Any) -> Any:
 
 
 def _numbered(parts: Parts) -> Parts:
-    return tuple(numbered(split) for split in parts)
+    return numbered(parts[0]), numbered(parts[1])
 
 
 def _on_device(splits: Sequence[Split]) -> Split:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,8 +25,6 @@ from jaxsurr.processes import Processes
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TOGETHER = 1.0  # seconds within which further signals are the same one: timeout(1) sends it to a process and its group
 _OF_ANOTHER = 128  # marks the number of a signal that another process was sent
-
-Stop = Callable[[], bool]
 
 
 class Stopped(Exception):
@@ -47,7 +45,8 @@ class Asked:
     """
 
     def __init__(self, processes: Processes | None = None):
-        self.processes, self.signal, self.reached = processes, None, False
+        self.processes, self.reached = processes, False
+        self.signal: int | None = None
 
     def __call__(self) -> bool:
         asked = self.signal is not None if self.processes is None else self.processes.reached()
@@ -57,11 +56,12 @@ class Asked:
     @property
     def code(self) -> int:
         """The exit code of a process that a signal ended."""
-        return 128 + self.signal
+        return 128 + (self.signal or 0)
 
-    def sentence(self, what: str) -> str:
+    def sentence(self, what: object) -> str:
         """What is printed last."""
-        return f"Ended by {signal.Signals(self.signal).name}: {what}. The same command goes on from there."
+        name = "no signal" if self.signal is None else signal.Signals(self.signal).name
+        return f"Ended by {name}: {what}. The same command goes on from there."
 
 
 @contextlib.contextmanager
@@ -114,9 +114,10 @@ def _listen(asked: Asked, reads: int, grace: float) -> None:
         own = [number for number in numbers if number in SIGNALS]
         others = [number - _OF_ANOTHER for number in numbers if number >= _OF_ANOTHER]
         if came is None and (own or others):
-            came, asked.signal = time.monotonic(), (own or others)[0]
+            number = (own or others)[0]
+            came, asked.signal = time.monotonic(), number
             if own and asked.processes is not None:
-                asked.processes.stop(asked.signal)
+                asked.processes.stop(number)
         elif came is not None and own and time.monotonic() - came > _TOGETHER:
             _end(asked, "it came twice, so what is under way was not saved, and what was saved before is untouched")
         elif not ready and not asked.reached:

@@ -1,12 +1,12 @@
 """What the function families of a surrogate share: the problem of one update, and what solving it returns."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from jaxsurr.core.moments import Moments, moments
+from jaxsurr.core.protocols import Pullback
 from jaxsurr.core.types import Array, PyTree, View
 
 
@@ -38,6 +38,49 @@ class Problem(NamedTuple):
         return self.slope.pullback is not None
 
 
+class FamilyInit(Protocol):
+    """`Family.init`."""
+
+    def __call__(self, key: Array, view: View, scale: Array, metrics: int, /) -> PyTree:
+        """Parameters that have learned nothing yet.
+
+        Args:
+          key: typed.
+          view: predictions and targets that the surrogate begins on.
+          scale: `[]`, the smoothing scale.
+          metrics: M.
+        """
+        ...
+
+
+class FamilyValues(Protocol):
+    """`Family.values`."""
+
+    def __call__(
+        self,
+        params: PyTree,
+        predictions: Array,
+        targets: PyTree,
+        scale: Array,
+        metrics: int,
+        where: Array | None = None,
+        /,
+    ) -> Array:
+        """`[B, M]`, differentiable in the predictions `[B, ...]`; of a family of sets, the set's value in every row."""
+        ...
+
+
+class FamilyLearn(Protocol):
+    """`Family.learn`."""
+
+    def __call__(self, params: PyTree, problem: Problem, /) -> tuple[PyTree, Moments, Moments]:
+        """New parameters, and the moments `[M]` of values and of gradients, summed over all devices.
+
+        They are those of the surrogate as it was before the update.
+        """
+        ...
+
+
 class Family(NamedTuple):
     """A function family for surrogates.
 
@@ -49,13 +92,19 @@ class Family(NamedTuple):
         of the surrogate as it was before this update.
     """
 
-    init: Callable[..., PyTree]
-    values: Callable[..., Array]
-    learn: Callable[[PyTree, Problem], tuple[PyTree, Moments, Moments]]
+    init: FamilyInit
+    values: FamilyValues
+    learn: FamilyLearn
 
 
-def to_parameters(pullback: Callable[[Array], PyTree], gradients: Array) -> Array:
-    """Pulls gradients `[N, B, ...]` in predictions back to parameters, flat: `[N, D]`, this device's sum."""
+def to_parameters(pullback: Pullback | None, gradients: Array) -> Array:
+    """Pulls gradients `[N, B, ...]` in predictions back to parameters, flat: `[N, D]`, this device's sum.
+
+    Raises:
+      ValueError: there is no pullback.
+    """
+    if pullback is None:
+        raise ValueError("gradients are compared in parameters, and a view has no pullback: pass both views with one.")
 
     def one(gradient):
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(pullback(gradient))])

@@ -119,7 +119,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
             known = jnp.where(within, values, jnp.nan).reshape(-1, kinds)
             quantiles = jnp.nanquantile(known, (jnp.arange(ramps, dtype=known.dtype) + 0.5) / ramps, axis=0).T
             centres = jnp.where(jnp.isfinite(quantiles), quantiles, centres)
-            widths = jnp.clip(jnp.gradient(centres, axis=1), width / 4, 2 * width)
+            widths = jnp.clip(jnp.asarray(jnp.gradient(centres, axis=1)), width / 4, 2 * width)
         losses = space.losses(view.predictions, view.targets, scale).shape[-1]
         number = kinds * ramps + losses
         first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])

@@ -73,7 +73,7 @@ def set_network_family(space: Space, *, units: int = 12, hidden: Sequence[int] =
         return _DeepSet(metrics, units, hidden).init(key, *read(view.predictions, view.targets, scale, view.where))
 
     def apply(params: PyTree, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None):
-        value = _DeepSet(metrics, units, hidden).apply(params, *read(predictions, targets, scale, where))
+        value: Any = _DeepSet(metrics, units, hidden).apply(params, *read(predictions, targets, scale, where))
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 
     return trained_family(init, apply, of_sets=True, **learned)

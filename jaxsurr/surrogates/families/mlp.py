@@ -1,13 +1,29 @@
 """Small networks: what a surrogate computes from the features that its prediction space reads."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import flax.errors
 import flax.linen as nn
 import jax
 
 from jaxsurr.core.types import Array, PyTree
+
+
+class NetworkInit(Protocol):
+    """`Network.init`."""
+
+    def __call__(self, key: Array, features: Array, /) -> PyTree:
+        """Parameters for features `[..., F]`; `key` is typed."""
+        ...
+
+
+class NetworkApply(Protocol):
+    """`Network.apply`."""
+
+    def __call__(self, params: PyTree, features: Array, /) -> Array:
+        """`[..., M]` for features `[..., F]`, twice differentiable."""
+        ...
 
 
 class Network(NamedTuple):
@@ -18,8 +34,8 @@ class Network(NamedTuple):
       apply: `(params, features [..., F]) -> [..., M]`.
     """
 
-    init: Callable[[Array, Array], PyTree]
-    apply: Callable[[PyTree, Array], Array]
+    init: NetworkInit
+    apply: NetworkApply
 
 
 class _MLP(nn.Module):
@@ -57,11 +73,12 @@ def mlp(
 
     def apply(params: PyTree, features: Array) -> Array:
         try:
-            return module.apply(params, features)
+            values: Any = module.apply(params, features)  # flax gives a pair where something is mutable
         except flax.errors.ScopeParamShapeError as error:
             raise ValueError(
                 f"the network was learned on another number of features than {features.shape[-1]}, for another number "
                 "of classes or another shape of predictions, and serves that one only. Learn one for this shape."
             ) from error
+        return values
 
     return Network(module.init, apply)

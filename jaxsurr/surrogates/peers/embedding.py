@@ -149,7 +149,7 @@ def embedding(
         where: Array | None = None,
         *,
         axis_name: str | None = None,
-        **_: Any,
+        **more: Any,
     ) -> tuple[LearnedState, Info]:
         here, there = read(predictions, targets)
         goal = costs(metric, predictions, targets) - metric.sign * best

@@ -250,7 +250,7 @@ def relational(
         where: Array | None = None,
         *,
         axis_name: str | None = None,
-        **_: Any,
+        **more: Any,
     ) -> tuple[RelationalState, Info]:
         batch = len(predictions)
         info = NOTHING._replace(

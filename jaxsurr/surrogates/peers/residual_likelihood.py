@@ -80,6 +80,7 @@ def residual_likelihood(
     checks.positive_integer(layers, "layers")
     checks.positive_integer(width, "width")
     flow = _Flow(layers, width)
+    log_density: Any = flow.apply
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
 
     def prepared(predictions: Array, targets: Keypoints, where: Array | None) -> tuple[Array, Keypoints]:
@@ -113,7 +114,7 @@ def residual_likelihood(
     ) -> Array:
         standard, log_sigma = residual(predictions, targets), predictions[..., 2:]
         laplace = jnp.sum(log_sigma + jnp.log(2.0) + jnp.abs(standard), axis=-1)
-        by_point = jnp.sum(log_sigma, axis=-1) - flow.apply(state.params, standard) + laplace
+        by_point = jnp.sum(log_sigma, axis=-1) - log_density(state.params, standard) + laplace
         return masked(mean_over_visible(by_point, targets), where)
 
     def update(
@@ -124,12 +125,12 @@ def residual_likelihood(
         where: Array | None = None,
         *,
         axis_name: str | None = None,
-        **_: Any,
+        **more: Any,
     ) -> tuple[LearnedState, Info]:
         standard = residual(predictions, targets)
 
         def sums(params):
-            of_example = mean_over_visible(flow.apply(params, standard), targets)
+            of_example = mean_over_visible(log_density(params, standard), targets)
             return jnp.sum(masked(of_example, where)), count(where, len(standard))
 
         def combine(total):

@@ -101,7 +101,7 @@ def set_value_fit(
         where: Array | None = None,
         *,
         axis_name: str | None = None,
-        **_: Any,
+        **more: Any,
     ) -> tuple[LearnedState, Info]:
         key = key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         batch = len(predictions)

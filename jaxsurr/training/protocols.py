@@ -1,0 +1,142 @@
+"""Types of what is handed to runs and comparisons: a config, and the functions that they call.
+
+They are for editors and type checkers; nothing is checked by them at run time. What the fields of a config mean says
+`jaxsurr.training.default_config`, which makes one, and `jaxsurr.training.checking` checks their values.
+"""
+
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
+
+Event = dict[str, Any]
+"""Progress of runs, by its key "event".
+
+"epoch", after an epoch: `epochs`, `loss_name`, `seed`, and the entry of the history: `epoch`, `phase`, `loss`,
+`validation`, and of a learned loss `gradient_correlation`, `ceiling`, `value_error`, `flat`, `scale`. "run", before a
+run of a comparison: `key`, `setting`, and how many runs are `done`, `left` and `skipped`. "note": a `text`.
+"""
+
+
+class Report(Protocol):
+    """What is told of progress, as a display of it is."""
+
+    def __call__(self, event: Event, /) -> object:
+        """Called with an `Event`; the result is not used."""
+        ...
+
+
+class Say(Protocol):
+    """What is told of sentences, as `print` is."""
+
+    def __call__(self, text: str, /) -> object:
+        """Called with a line; the result is not used."""
+        ...
+
+
+class Stop(Protocol):
+    """Whether runs are to end before they are done."""
+
+    def __call__(self) -> bool:
+        """True from when on that was asked for; called after every step."""
+        ...
+
+
+class DataConfig(Protocol):
+    """The fields `data` of a config, see `jaxsurr.data.load`."""
+
+    source: str
+    kind: str
+    levels: int
+    validation_fraction: float
+    test_fraction: float
+    label_noise: float
+    limit: int
+    split_seed: int
+    augment: str
+
+
+class ModelConfig(Protocol):
+    """The fields `model` of a config, see `jaxsurr.models.build`."""
+
+    name: str
+    hidden: Sequence[int]
+    head: str
+
+
+class SurrogateConfig(Protocol):
+    """The fields `surrogate` of a config, see `jaxsurr.correlated_gradients`."""
+
+    family: str
+    objective: str
+    num_pairs: int
+    relative_scale: float
+    spread: float
+    value_weight: float
+    correlation_weight: float
+    penalty_weight: float
+    correlation: str
+    calibrate: bool
+    outer_steps: int
+    outer_every: int
+    burn_in: int
+    part: str
+    heldout: float
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the fields."""
+        ...
+
+
+class CheckpointConfig(Protocol):
+    """The fields `checkpoint` of a config."""
+
+    every: int
+    keep: int
+
+
+class Config(Protocol):
+    """A config of a run, a study or a comparison: the `ml_collections.ConfigDict` of `default_config`."""
+
+    seed: int
+    loss: str
+    losses: Sequence[str]
+    seeds: int
+    trials: int
+    reference: str
+    metric: str
+    metric_weights: Sequence[float]
+    conventional: str
+    epochs: int
+    warm_epochs: int
+    mixture: float
+    fallback: bool
+    tune_threshold: bool
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    data: DataConfig
+    model: ModelConfig
+    surrogate: SurrogateConfig
+    devices: int
+    checkpoint: CheckpointConfig
+
+    def items(self) -> ItemsView[str, Any]:
+        """Names and values of the fields; of `data`, `model`, `surrogate` and `checkpoint` the value has fields too."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data."""
+        ...
+
+    def copy_and_resolve_references(self) -> Self:
+        """A copy that can be changed."""
+        ...
+
+    def ignore_type(self) -> AbstractContextManager[Any]:
+        """Within which a field may get a value of another type than it has, to be refused in words later."""
+        ...
+
+    def update_from_flattened_dict(self, flattened_dict: Mapping[str, Any], /) -> None:
+        """Sets fields by their path, `{"data.source": "idx:DIR"}`."""
+        ...
