@@ -85,14 +85,14 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
     Raises:
       ValueError: names, shapes, dtypes or lengths differ, or a number is not finite.
     """
-    found = dict(found)
-    if found.keys() != wanted.keys():
-        differ = ", ".join(sorted(found.keys() ^ wanted.keys()))
+    kept = dict(found)
+    if kept.keys() != wanted.keys():
+        differ = ", ".join(sorted(kept.keys() ^ wanted.keys()))
         raise ValueError(f"the state has not the arrays of such a surrogate: {differ[:200]} differ.")
     leaves = []
     for name, leaf in wanted.items():
         like = jax.eval_shape(keys.to_data, leaf)
-        dtype, shape, data = (found[name][field] for field in ("dtype", "shape", "data"))
+        dtype, shape, data = (kept[name][field] for field in ("dtype", "shape", "data"))
         dtype = next((known for known, code in DTYPES.items() if code == dtype), dtype)
         if (dtype, tuple(shape)) != (like.dtype.name, like.shape):
             raise ValueError(f"state{name} should be {like.dtype.name}{list(like.shape)}, and is {dtype}{list(shape)}.")
