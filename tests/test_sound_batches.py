@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxsurr.pretraining import PRETRAINED, shipped
 
 import jaxsurr
 from jaxsurr import Keypoints, bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.core.types import RankedLists, Sequences
+from jaxsurr.pretraining import PRETRAINED, shipped
 
 KEY = jax.random.key(0)
 ROWS = 8

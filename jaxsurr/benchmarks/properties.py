@@ -27,6 +27,7 @@ from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import cumulative_logits
+from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 # Predictions of metrics may be anything that is finite. Losses and surrogates square what they read, and squares of
 # squares are summed; beyond this size a model has diverged.
@@ -142,7 +143,7 @@ _OF_HEADS = {
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
     "points": "points_in_plane",
-    "score": "scores",
+    "score": "level_scores",
 }
 _SMOOTH_TARGETS = ("label_smoothing", "sord")
 """Losses whose target gives every class some mass: with a class ruled out they are infinite by their definition."""
@@ -150,10 +151,10 @@ _SMOOTH_TARGETS = ("label_smoothing", "sord")
 
 def space_of(loss: str) -> str:
     """The prediction space that a loss of `jaxsurr.losses` reads."""
-    head = losses.HEADS[loss][0]
+    head = LOSS_HEADS[loss][0]
     if head != "logits":
         return _OF_HEADS[head]
-    return "class_logits" if "classes" in losses.KINDS[loss] else "level_logits"
+    return "class_logits" if "classes" in LOSS_KINDS[loss] else "level_logits"
 
 
 def cases() -> Iterator[Case]:

@@ -7,51 +7,13 @@ runs over the examples of a batch.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
+from jax import Array
 
-__all__ = ["Batch", "Info", "Keypoints", "Space", "Surrogate", "View"]  # what the reference describes
+from jaxsurr.core.targets import Keypoints, RankedLists, Sequences
 
-Array = jax.Array
+__all__ = ["Batch", "Info", "Keypoints", "RankedLists", "Sequences", "Space", "Surrogate", "View"]  # the reference
+
 PyTree = Any
-
-
-class Keypoints(NamedTuple):
-    """Targets of pose estimation: where the points are, which can be seen, and how large the subject is.
-
-    Attributes:
-      points: `[B, J, 2]` float, (x, y) of J points, in the unit of the predictions.
-      visible: `[B, J]` float or bool, 1 where the point is annotated. Other points count nowhere.
-      scale: `[B]` float > 0, the length that errors are divided by (torso, head or inter-ocular distance), in the
-        same unit as `points`.
-    """
-
-    points: Array
-    visible: Array
-    scale: Array
-
-
-class RankedLists(NamedTuple):
-    """Targets of lists that are to be ordered by score.
-
-    Attributes:
-      relevance: `[B, L]` float or integer of at least 0, how good each item of a list is.
-      items: `[B, L]` float or bool, 1 where there is an item; lists of fewer than L items are filled up with zeros.
-    """
-
-    relevance: Array
-    items: Array
-
-
-class Sequences(NamedTuple):
-    """Targets that are sequences of tokens.
-
-    Attributes:
-      tokens: `[B, U]` integers.
-      lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
-    """
-
-    tokens: Array
-    lengths: Array
 
 
 class Batch(NamedTuple):
@@ -125,10 +87,14 @@ class Space(NamedTuple):
         not fit; it looks at shapes only and so works while tracing.
       pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
       clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
-        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.absent.cleared`.
+        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.targets.cleared`.
       ruled_out: `(predictions, targets) -> bool`, like predictions: what a mask as -1e9 rules out (a class, an item).
         Such entries have no unit and no part in the spread. None: nothing is.
       least: the root of the least spread that the smoothing scale is a share of.
+      sample: `(key, rows, size) -> (predictions, targets)`, examples as a model might give them (`jaxsurr.sample`);
+        size is the number of classes, levels, points or items. None: nothing is known of how they look.
+      scale_free: whether the size of predictions means nothing to most metrics of this space, as that of logits: a loss
+        that is kept then takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
     """
 
     name: str
@@ -144,6 +110,8 @@ class Space(NamedTuple):
     clear: Callable[[Array, PyTree], tuple[Array, PyTree]] | None = None
     ruled_out: Callable[[Array, PyTree], Array] | None = None
     least: float = 1e-4
+    sample: Callable[[Array, int, int], tuple[Array, PyTree]] | None = None
+    scale_free: bool = False
 
 
 class Info(NamedTuple):

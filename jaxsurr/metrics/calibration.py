@@ -10,6 +10,8 @@ from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
 from jaxsurr.spaces import class_logits
 
+__all__ = ["expected_calibration_error"]
+
 
 @metric(higher_is_better=False, space=class_logits, per_example=False)
 def expected_calibration_error(

@@ -18,6 +18,8 @@ from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import of_sums, ratio
 from jaxsurr.spaces import class_logits
 
+__all__ = ["balanced_error", "cohen_kappa", "f_beta", "g_mean", "jaccard", "matthews_correlation"]
+
 AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
 

@@ -9,6 +9,8 @@ from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import ratio
 from jaxsurr.spaces import class_logits
 
+__all__ = ["average_precision", "roc_auc"]
+
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
     """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which targets or weights are wrong."""

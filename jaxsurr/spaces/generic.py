@@ -7,6 +7,8 @@ from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces.invariance import unit_one
 
+__all__ = ["generic"]
+
 
 def _flat(tree: PyTree, dtype) -> Array:
     """All leaves of a batch side by side: `[B, F]`."""

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jaxsurr.spaces import SPACES
-from jaxsurr.spaces.sampling import SAMPLERS, sample
+from jaxsurr.spaces.sampling import sample
 
 _WORDS = {
     int: "a whole number", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
@@ -89,8 +89,10 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
     """
     if not options:
         return
-    for name in SAMPLERS:
-        draw = functools.partial(sample, SPACES[name], rows=4, size=5)
+    for space in SPACES.values():
+        if space.sample is None:
+            continue
+        draw = functools.partial(sample, space, rows=4, size=5)
         try:
             jax.eval_shape(lambda key, draw=draw: function(*draw(key)), jax.random.key(0))
         except Exception:  # it does not read this space, and says so in its own way

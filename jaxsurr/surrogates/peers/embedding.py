@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
-from jaxsurr.core.geometry import mean_over_visible, visible_weights
 from jaxsurr.core.moments import moments
 from jaxsurr.core.reductions import count, masked, masked_mean
+from jaxsurr.core.targets import mean_over_visible, visible_weights
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics.base import as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared

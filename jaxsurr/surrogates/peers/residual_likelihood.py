@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
-from jaxsurr.core.absent import cleared
-from jaxsurr.core.geometry import mean_over_visible
 from jaxsurr.core.reductions import count, filled, masked
+from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.peers.relational import LearnedState
@@ -92,7 +91,7 @@ def residual_likelihood(
         predictions = masked(predictions, where)
         predictions = predictions.astype(jnp.promote_types(predictions.dtype, jnp.float32))
         predictions, targets = cleared(predictions, filled(targets, where))
-        checks.keypoints(predictions, targets)
+        check_keypoint_targets(predictions, targets)
         checks.finite(predictions)
         return predictions, targets
 
