@@ -7,6 +7,7 @@ import scipy.special
 
 from jaxsurr import Keypoints, losses, models
 from jaxsurr.metrics import decoding
+from jaxsurr.training.config import CONVENTIONAL
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (9, 5))
@@ -117,7 +118,7 @@ def problem(name):
 
 
 def test_every_loss_is_tested_here():
-    of_sets = {name for name in losses.LOSSES if losses.get(name).__module__.endswith(".sets")}  # test_losses_sets.py
+    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # test_losses_sets.py
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
@@ -168,7 +169,7 @@ def test_focal_without_focus_is_cross_entropy():
 
 
 def test_every_loss_has_kinds_of_targets_and_heads_that_serve_them():
-    assert set(LOSS_KINDS) == set(LOSS_HEADS) == set(losses.LOSSES)
+    assert set(LOSS_KINDS) == set(LOSS_HEADS) == set(CONVENTIONAL)
     for name, heads in LOSS_HEADS.items():
         for head in heads:
             assert set(LOSS_KINDS[name]) <= set(models.HEADS[head].kinds), name

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
-from jaxsurr.core.reading import Check, checked, of_examples, of_set
+from jaxsurr.core.reading import Check, checked, of_examples
 from jaxsurr.core.types import Array
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import level_logits
 
 __all__ = ["mean_absolute_error", "quadratic_weighted_kappa", "within_one_level"]
@@ -107,16 +107,8 @@ def within_one_level(
     return of_examples((distance <= 1).astype(distance.dtype), where, wrong)
 
 
-@metric(higher_is_better=True, space=level_logits, per_example=False)
-def quadratic_weighted_kappa(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-    decode: str | Callable = "argmax",
-) -> Array:
+@set_metric(higher_is_better=True, space=level_logits)
+def quadratic_weighted_kappa(predictions: Array, targets: Array, *, decode: str | Callable = "argmax") -> Value:
     """Cohen's kappa with quadratic weights, between decoded and true levels; higher is better.
 
     `1 - E (a - b)^2 / (E a^2 + E b^2 - 2 E a E b)` over decoded levels a and true levels b, which is the ratio of the
@@ -159,4 +151,4 @@ def quadratic_weighted_kappa(
         chance, several = aa + bb - 2 * a * b, bb - b * b > 1e-6 * bb  # with one true level all agreement is chance
         return jnp.where(several & (chance > 1e-6 * (aa + bb)), 1 - ratio(apart, chance), 0)
 
-    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
+    return of_sums(statistics, value, predictions, wrong=wrong)

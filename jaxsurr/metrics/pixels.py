@@ -3,26 +3,18 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.reading import checked
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array
-from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.confusion import Counts
-from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import pixel_logits
 
 __all__ = ["mean_iou"]
 
 
-@metric(higher_is_better=True, space=pixel_logits, per_example=False)
-def mean_iou(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=pixel_logits)
+def mean_iou(predictions: Array, targets: Array) -> Value:
     """Mean over classes of intersection over union of the pixels of all images of a set; higher is better.
 
     `TP_k / (TP_k + FN_k + FP_k)` with pixels counted over the whole set, mean over the classes that are true or
@@ -48,8 +40,6 @@ def mean_iou(
     """
     predictions, targets, wrong = checked(pixel_logits.check, predictions, targets)
     classes, counts = predictions.shape[-1], targets >= 0
-    predictions = masked(predictions, counts)
-    replacements = None if replacements is None else masked(jnp.asarray(replacements), counts)
 
     def statistics(z):
         predicted, true = (
@@ -62,4 +52,4 @@ def mean_iou(
         union = counts.true + counts.predicted - counts.both
         return ratio(jnp.sum(ratio(counts.both, union)), jnp.sum(union > 0, dtype=jnp.float32))
 
-    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
+    return of_sums(statistics, value, predictions, wrong=wrong, clear=lambda z: masked(z, counts))
