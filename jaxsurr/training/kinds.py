@@ -60,7 +60,7 @@ LOSS_KINDS: dict[str, tuple[str, ...]] = {
 """The kinds of targets that a loss serves, of those that a data source can have."""
 
 LOSS_HEADS: dict[str, tuple[str, ...]] = {
-    loss: _BY_HEAD.get(loss) or (KINDS[kinds[0]].head,) for loss, kinds in LOSS_KINDS.items()
+    loss: _BY_HEAD.get(loss) or tuple(KINDS[kind].head for kind in kinds[:1]) for loss, kinds in LOSS_KINDS.items()
 }
 """The model's heads that a loss can train, the usual one first: those that name it, or else that of its kind."""
 
