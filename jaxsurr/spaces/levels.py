@@ -248,6 +248,14 @@ def _score_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in (losses.absolute_error, losses.squared_error)], axis=-1)
 
 
+def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """A score anywhere between the first level and the last."""
+    need_two(size)
+    score_key, level_key = jax.random.split(key)
+    score = jax.random.uniform(score_key, (rows, 1), maxval=size - 1.0)
+    return score, _true_levels(level_key, score, size)
+
+
 level_scores = Space(
     name="level_scores",
     unit=unit_one,
@@ -259,5 +267,6 @@ level_scores = Space(
     reach=(-16.0, 0.0),
     losses=_score_losses,
     check=checks.scored,
+    sample=_sample_scores,
 )
 """One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""

@@ -76,8 +76,8 @@ def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None
 def check_values(function: Callable, options: Mapping[str, Any], of: str) -> None:
     """Refuses options that a metric or a conventional loss itself refuses when it is called.
 
-    It is traced on made-up predictions of the first prediction space that it can read without these options; one that
-    reads none of them is passed over.
+    It is traced on made-up predictions of each prediction space, until one is found in which it takes these options.
+    Where there is none, those spaces count that it can read without them; one that reads none is passed over.
 
     Args:
       function: `(predictions, targets, **options)`.
@@ -87,18 +87,25 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
     Raises:
       ValueError: with its sentence.
     """
-    if not options:
-        return
-    for space in SPACES.values():
+    refused = None
+    for space in SPACES.values() if options else ():
         if space.sample is None:
             continue
         draw = functools.partial(sample, space, rows=4, size=5)
         try:
-            jax.eval_shape(lambda key, draw=draw: function(*draw(key)), jax.random.key(0))
-        except Exception:  # it does not read this space, and says so in its own way
-            continue
-        try:
             jax.eval_shape(lambda key, draw=draw: function(*draw(key), **options), jax.random.key(0))
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {error}") from error
-        return
+            return
+        except Exception as error:  # it does not read this space, or refuses the options, each in its own way
+            if refused is None and _reads(function, draw):
+                refused = error
+    if refused is not None:
+        raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {refused}") from refused
+
+
+def _reads(function: Callable, draw: Callable[[Any], tuple[Any, Any]]) -> bool:
+    """Whether a function can be traced on made-up predictions without options."""
+    try:
+        jax.eval_shape(lambda key: function(*draw(key)), jax.random.key(0))
+    except Exception:
+        return False
+    return True

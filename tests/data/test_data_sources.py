@@ -252,6 +252,9 @@ def test_stick_figures():
     assert isinstance(data.train.targets, Keypoints)
     assert {len(leaf) for leaf in data.test.targets} == {round(0.15 * 60)}
     assert not same(data, load("synthetic:stick_figures?n=60&size=16", seed=1))
+    for source, options in (("?n=60&size=16&kind=points", {}), ("?n=60&size=16", {"kind": "points"})):
+        with pytest.warns(DeprecationWarning, match="kind='points' is now 'keypoints'"):
+            assert same(data, load(f"synthetic:stick_figures{source}", seed=0, **options))
 
 
 @pytest.mark.parametrize(
