@@ -95,6 +95,8 @@ class Space(NamedTuple):
         size is the number of classes, levels, points or items. None: nothing is known of how they look.
       scale_free: whether the size of predictions means nothing to most metrics of this space, as that of logits: a loss
         that is kept then takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
+      alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, the same where a prediction is the target,
+        for losses that measure a distance between them. None: nothing is known of it.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Space(NamedTuple):
     least: float = 1e-4
     sample: Callable[[Array, int, int], tuple[Array, PyTree]] | None = None
     scale_free: bool = False
+    alike: Callable[[Array, PyTree], tuple[Array, Array]] | None = None
 
 
 class Info(NamedTuple):

@@ -21,7 +21,7 @@ SPACES: dict[str, Space] = {
 }
 """All spaces by name."""
 
-del scores  # noqa: F821  the module, which an old name of a space would give
+globals().pop("scores")  # the module: as an attribute this is the old name of a space
 
 
 def __getattr__(name: str) -> Any:

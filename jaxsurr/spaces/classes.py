@@ -118,6 +118,12 @@ def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
     return jnp.where(own, best + margin, logits), labels
 
 
+def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """As distributions over the classes."""
+    probabilities = jax.nn.softmax(predictions)
+    return probabilities, jax.nn.one_hot(targets, predictions.shape[1], dtype=probabilities.dtype)
+
+
 class_logits = Space(
     name="class_logits",
     unit=class_unit,
@@ -134,6 +140,7 @@ class_logits = Space(
     least=LEAST,
     sample=_sample_classes,
     scale_free=True,
+    alike=_alike,
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes.
 

@@ -49,6 +49,15 @@ def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([jnp.mean(error**2, axis=-1), jnp.mean(jnp.abs(error), axis=-1)], axis=-1)
 
 
+def _alike(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
+    if not _same_shape(predictions, targets):
+        raise ValueError(
+            f"embedding needs targets in the form of predictions, {list(predictions.shape)}, to measure a distance "
+            "between the two. Use a space that fits your predictions, or pass read=."
+        )
+    return predictions.reshape(len(predictions), -1), targets.astype(predictions.dtype).reshape(len(predictions), -1)
+
+
 def _check_generic(predictions: Array, targets: PyTree) -> None:
     checks.floating(predictions)
     for leaf in jax.tree.leaves(targets):
@@ -69,5 +78,6 @@ generic = Space(
     reach=(-16.0, 0.0),
     losses=_generic_losses,
     check=_check_generic,
+    alike=_alike,
 )
 """Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""

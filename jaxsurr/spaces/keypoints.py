@@ -47,6 +47,18 @@ def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
     return points + offset, Keypoints(points, visible, scale)
 
 
+def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
+    """Both about the mean of the visible true points, in scales; 0 where a point is not visible."""
+    centre = mean_over_visible(targets.points, targets)[:, None]
+    seen = visible_weights(targets, predictions.dtype)[..., None] > 0
+    scale = targets.scale[:, None, None]
+
+    def flat(points):
+        return (jnp.where(seen, points - centre, 0) / scale).reshape(len(points), -1)
+
+    return flat(predictions), flat(targets.points)
+
+
 points_in_plane = Space(
     name="points_in_plane",
     unit=_point_unit,
@@ -58,6 +70,7 @@ points_in_plane = Space(
     losses=_point_losses,
     check=check_keypoints,
     sample=_sample_points,
+    alike=_alike,
 )
 """Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
 

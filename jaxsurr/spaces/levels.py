@@ -156,6 +156,7 @@ level_logits = Space(
     least=LEAST,
     sample=_sample_levels,
     scale_free=True,
+    alike=class_logits.alike,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
 
@@ -199,6 +200,12 @@ def _sample_thresholds(key: Array, rows: int, size: int) -> tuple[Array, Array]:
     return odds + 0.5 * jax.random.normal(noise_key, (rows, size - 1)), _true_levels(level_key, centre, size)
 
 
+def _cumulative_alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """As the probability that the level lies above each threshold."""
+    above = targets[:, None] > jnp.arange(predictions.shape[1])[None]
+    return jax.nn.sigmoid(predictions), above.astype(predictions.dtype)
+
+
 cumulative_logits = Space(
     name="cumulative_logits",
     unit=_cumulative_unit,
@@ -217,6 +224,7 @@ cumulative_logits = Space(
     least=LEAST,
     sample=_sample_thresholds,
     scale_free=True,
+    alike=_cumulative_alike,
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
 
