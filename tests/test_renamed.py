@@ -28,6 +28,11 @@ def test_a_module_that_is_several_has_what_all_of_them_have(old):
         module = importlib.import_module(old)
     for new in map(importlib.import_module, SPLIT[old]):
         assert new.__all__ and all(getattr(module, name) is getattr(new, name) for name in new.__all__)
+    sys.modules.pop(old)
+    package, _, name = old.rpartition(".")
+    vars(sys.modules[package]).pop(name)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now"):
+        assert getattr(sys.modules[package], name).__name__ == old
 
 
 @pytest.mark.parametrize("old", ATTRIBUTES)

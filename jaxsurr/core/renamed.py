@@ -97,12 +97,14 @@ def _warn(old: str, new: str, depth: int) -> None:
 
 
 def attribute(module: str, name: str) -> Any:
-    """What a module had by this name, for its `__getattr__`; with a warning.
+    """What a module or a package had by this name, for its `__getattr__`; with a warning.
 
     Raises:
       AttributeError: it had nothing of this name.
     """
     old = f"{module}.{name}"
+    if old in MODULES or old in SPLIT:
+        return importlib.import_module(old)
     if old not in ATTRIBUTES:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     _warn(old, ATTRIBUTES[old], 3)

@@ -10,7 +10,7 @@ in `METRICS`.
 
 from typing import Any
 
-from jaxsurr.core import checks, registry
+from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
@@ -78,10 +78,8 @@ def register(metric: Metric) -> Metric:
 
 
 def __getattr__(name: str) -> Any:
-    """What a new file adds."""
-    if name in METRICS:
-        return METRICS[name]
-    raise AttributeError(f"module 'jaxsurr.metrics' has no attribute {name!r}")
+    """What a new file adds, and old names."""
+    return METRICS[name] if name in METRICS else renamed.attribute(__name__, name)
 
 
 __all__ = [

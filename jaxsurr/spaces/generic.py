@@ -52,8 +52,8 @@ def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
 def _alike(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
     if not _same_shape(predictions, targets):
         raise ValueError(
-            f"embedding needs targets in the form of predictions, {list(predictions.shape)}, to measure a distance "
-            "between the two. Use a space that fits your predictions, or pass read=."
+            f"a distance between predictions and targets needs targets in the form of predictions, "
+            f"{list(predictions.shape)}. Use a space that fits your predictions, or pass read= (embedding)."
         )
     return predictions.reshape(len(predictions), -1), targets.astype(predictions.dtype).reshape(len(predictions), -1)
 
