@@ -394,6 +394,33 @@ def test_an_option_that_the_file_does_not_know_has_its_default(small, tmp_path):
     assert jaxsurr.load(path)[0].settings["options"]["num_pairs"] == 16
 
 
+def test_a_file_that_names_a_space_by_its_old_name_is_read(tmp_path, recwarn):
+    surrogate = surrogates.smoothed(metrics.get("mean_absolute_error?decode=rounded&levels=4"), num_pairs=2)
+    example = (LOGITS[:, :1], LABELS)
+    path = tmp_path / "kept"
+    jaxsurr.save(path, surrogate, surrogate.init(KEY, *example), example=example)
+    header, body = parts(path.read_bytes())
+    assert header["settings"]["space"] == header["settings"]["metric"]["space"] == "level_scores"
+    header["settings"]["space"] = header["settings"]["metric"]["space"] = "scores"
+    path.write_bytes(seal(header, body))
+    loaded, _ = jaxsurr.load(path)
+    assert loaded.settings == surrogate.settings
+    assert not [warning for warning in recwarn if warning.category is DeprecationWarning]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("f_beta", {"average": "binary"}), ("mean_absolute_error", {"decode": "rounded", "levels": 4})],
+)
+def test_options_that_fit_some_predictions_only_are_read_back(name, metric, tmp_path):
+    spec = name + "?" + "&".join(f"{key}={value}" for key, value in metric.items())
+    surrogate = surrogates.smoothed(metrics.get(spec), num_pairs=2)
+    predictions = LOGITS[:, : 2 if name == "f_beta" else 1]
+    state = surrogate.init(KEY, predictions, LABELS % 2)
+    jaxsurr.save(tmp_path / "kept", surrogate, state, example=(predictions, LABELS % 2))
+    assert jaxsurr.load(tmp_path / "kept")[0].settings == surrogate.settings
+
+
 def test_anything_in_place_of_anything(small, tmp_path):
     """Each entry of the header, replaced by each of some odd values: never another error than a `ValueError`."""
     header, body = parts(small)

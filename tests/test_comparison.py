@@ -8,9 +8,9 @@ import pytest
 
 import jaxsurr
 from jaxsurr import data
-from jaxsurr.comparison import runs as comparison
 from jaxsurr.comparison.runs import RESULTS, read_results
 from jaxsurr.training import default_config, update
+from jaxsurr.training.kinds import KINDS
 
 
 def tiny(**fields):
@@ -38,7 +38,7 @@ def table(path):
 def test_baselines_join_and_every_loss_has_every_seed(finished):
     path, _, outcome, _ = finished
     losses = {row["loss"] for row in outcome["rows"]}
-    assert losses == {*LOSSES, *comparison.BASELINES["classes"]}
+    assert losses == {*LOSSES, *KINDS["classes"].baselines}
     assert all(row["seeds"] == 2 for row in outcome["rows"])
     rows = list(csv.DictReader(table(path).splitlines()))
     assert [row["loss"] for row in rows] == [row["loss"] for row in outcome["rows"]]

@@ -8,13 +8,14 @@ import pytest
 import jaxsurr
 from jaxsurr import models
 from jaxsurr.comparison import study
-from jaxsurr.training import default_config, epochs, loop, methods, prepare, run, update
+from jaxsurr.training import default_config, epochs, loop, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
+from jaxsurr.training.kinds import LOSS_KINDS
 
 SETS = {
     "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
-    "points": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
+    "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
 }
 BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
 TINY = {
@@ -69,19 +70,19 @@ def of_two_classes(data):
 
 @pytest.mark.parametrize("name", CONVENTIONAL)
 def test_every_loss_trains_by_name(name, data):
-    kind = methods.KINDS[name][0]
+    kind = LOSS_KINDS[name][0]
     rows = of_two_classes(data[kind]) if name in BINARY else data[kind]
     result, program = train(tiny(kind, loss=name), rows)
     assert np.isfinite(result["history"][0]["loss"])
     assert np.isfinite([result["validation"], result["test"]]).all()
-    assert program.metric.higher_is_better == (kind in ("points", "lists"))
+    assert program.metric.higher_is_better == (kind in ("keypoints", "lists"))
 
 
 @pytest.mark.parametrize(
     "conventional", ["or_cnn", "coral", "corn", "squared_error", "heatmap_mse", "residual_likelihood"]
 )
 def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
-    kind = methods.KINDS[conventional][0]
+    kind = LOSS_KINDS[conventional][0]
     config = tiny(kind, loss="correlated_gradients", conventional=conventional, epochs=2)
     update(config, **{"surrogate.relative_scale": 1.0})
     result, program = train(config, data[kind])
@@ -112,11 +113,11 @@ def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
 
 
 def test_residual_likelihood_learns_its_density_from_the_first_step(data):
-    config = tiny("points", loss="residual_likelihood?layers=2&width=4")
-    _, program = prepare(config, data=data["points"])
-    state = epochs.fresh_state(config, program, data["points"].train, program.warm)
+    config = tiny("keypoints", loss="residual_likelihood?layers=2&width=4")
+    _, program = prepare(config, data=data["keypoints"])
+    state = epochs.fresh_state(config, program, data["keypoints"].train, program.warm)
     flow = jax.tree.map(np.array, state.surrogate.params)
-    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(data["points"].train))
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(data["keypoints"].train))
     state, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
     moved = jax.tree.map(lambda new, old: np.max(np.abs(new - old)), state.surrogate.params, flow)
     assert max(jax.tree.leaves(moved)) > 1e-4
@@ -128,15 +129,15 @@ REFUSED = {
         {"loss": "coral"},
         "the loss coral does not fit the targets of .* set data.kind=levels",
     ),
-    "points of levels": ("levels", {"loss": "wing"}, "the loss wing does not fit the targets .* it is for points"),
-    "likelihood of classes": ("classes", {"loss": "residual_likelihood"}, "which are classes: it is for points"),
+    "points of levels": ("levels", {"loss": "wing"}, "the loss wing does not fit the targets .* it is for keypoints"),
+    "likelihood of classes": ("classes", {"loss": "residual_likelihood"}, "which are classes: it is for keypoints"),
     "classes of points": (
-        "points",
+        "keypoints",
         {"loss": "focal"},
         "the loss focal does not fit .* Use one of euclidean, heatmap_mse",
     ),
     "warm start": (
-        "points",
+        "keypoints",
         {"loss": "smoothed", "conventional": "cross_entropy"},
         "conventional=cross_entropy, which smoothed starts on, does not fit the targets",
     ),
@@ -152,7 +153,7 @@ REFUSED = {
         "the metric error_rate reads logits, .* 'cumulative'",
     ),
     "mixture": (
-        "points",
+        "keypoints",
         {"loss": "smoothed", "conventional": "heatmap_mse", "mixture": 0.5},
         "heatmap_mse reads the heatmaps of the model .* cannot be mixed",
     ),

@@ -7,6 +7,8 @@ import scipy.special
 
 from jaxsurr import Keypoints, losses, models
 from jaxsurr.metrics import decoding
+from jaxsurr.training.config import CONVENTIONAL
+from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (9, 5))
 LABELS = jnp.arange(9) % 5
@@ -110,13 +112,13 @@ EXPECTED = {
 
 
 def problem(name):
-    if losses.HEADS[name][0] == "score":
+    if LOSS_HEADS[name][0] == "score":
         return LOGITS[:, :1], LABELS
-    return {("points",): figures, ("heatmaps",): heatmaps}.get(losses.HEADS[name], lambda: (LOGITS, LABELS))()
+    return {("points",): figures, ("heatmaps",): heatmaps}.get(LOSS_HEADS[name], lambda: (LOGITS, LABELS))()
 
 
 def test_every_loss_is_tested_here():
-    of_sets = {name for name in losses.LOSSES if losses.get(name).__module__.endswith(".sets")}  # test_losses_sets.py
+    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # test_losses_sets.py
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
@@ -142,7 +144,7 @@ def test_masked_rows_are_zero_whatever_they_hold(name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_gradient_at_equal_logits_or_on_the_target_is_finite(name):
     predictions, targets = problem(name)
-    there = targets.points if losses.HEADS[name] == ("points",) else jnp.zeros_like(predictions)
+    there = targets.points if LOSS_HEADS[name] == ("points",) else jnp.zeros_like(predictions)
     for z in (there, 1e4 * jnp.sign(predictions)):
         gradient = jax.grad(lambda z: jnp.sum(losses.get(name)(z, targets)))(z)
         assert bool(jnp.all(jnp.isfinite(gradient)))
@@ -167,10 +169,10 @@ def test_focal_without_focus_is_cross_entropy():
 
 
 def test_every_loss_has_kinds_of_targets_and_heads_that_serve_them():
-    assert set(losses.KINDS) == set(losses.HEADS) == set(losses.LOSSES)
-    for name, heads in losses.HEADS.items():
+    assert set(LOSS_KINDS) == set(LOSS_HEADS) == set(CONVENTIONAL)
+    for name, heads in LOSS_HEADS.items():
         for head in heads:
-            assert set(losses.KINDS[name]) <= set(models.HEADS[head].kinds), name
+            assert set(LOSS_KINDS[name]) <= set(models.HEADS[head].kinds), name
 
 
 def test_gradient_of_the_kappa_loss_is_that_of_the_loss_of_the_batch():

@@ -104,7 +104,7 @@ def test_thresholds_decode_one_level_more_than_there_are_logits():
 
 def test_a_score_is_rounded_to_one_of_the_levels_that_there_are():
     metric = metrics.get("mean_absolute_error?decode=rounded&levels=4")
-    assert metric.space is spaces.scores
+    assert metric.space is spaces.level_scores
     scores, levels = jnp.array([[1.4], [-7.0], [9.0], [jnp.nan]]), jnp.array([2, 1, 3, 0])
     np.testing.assert_array_equal(metric(scores, levels), [1.0, 1.0, 0.0, np.nan])
     assert metrics.within_one_level(scores, levels, decode="rounded", levels=4).tolist() == [1.0, 1.0, 1.0, 0.0]

@@ -81,7 +81,7 @@ def test_every_surrogate_of_a_metric_is_examined():
 
 def test_a_metric_of_an_unknown_space_is_named():
     case = VALUE_CASES[0]
-    with pytest.raises(ValueError, match=r"reads the prediction space 'galaxies', for which .* add it to SHAPES"):
+    with pytest.raises(ValueError, match=r"space 'galaxies', for which .* give it a sample, or add it to SHAPES"):
         properties.shapes_of(case._replace(space="galaxies"))
 
 

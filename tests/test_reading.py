@@ -19,6 +19,7 @@ from jaxsurr import Keypoints, RankedLists, Sequences, losses, metrics
 from jaxsurr.core import reading
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
+from jaxsurr.training.kinds import LOSS_HEADS
 
 BATCH, RUBBISH = 5, np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)
 MASK = np.array([True, True, False, True, False])
@@ -61,8 +62,8 @@ def kind_of(subject):
         return "two_classes"
     if isinstance(function, jaxsurr.Metric):
         return function.space.name
-    head = losses.HEADS[name][0]
-    return {"score": "scores", "points": "points_in_plane", "items": "ranked_lists", "heatmaps": "heatmaps"}.get(
+    head = LOSS_HEADS[name][0]
+    return {"score": "level_scores", "points": "points_in_plane", "items": "ranked_lists", "heatmaps": "heatmaps"}.get(
         head, "class_logits" if head == "logits" else "cumulative_logits"
     )
 
@@ -73,7 +74,7 @@ SHAPES = {
     "cumulative_logits": (4,),
     "two_classes": (2,),
     "binary_scores": (),
-    "scores": (1,),
+    "level_scores": (1,),
     "points_in_plane": (4, 2),
     "heatmaps": (4, 5, 6),
     "ranked_lists": (6,),

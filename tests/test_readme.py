@@ -12,6 +12,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import losses, metrics, models, spaces
+from jaxsurr.training.kinds import LOSS_HEADS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -26,14 +27,13 @@ LABELS = jnp.arange(6) % 2
 VISIBLE, SCALE = jnp.ones((6, 3)), jnp.full((6,), 2.0)
 TASKS = {  # predictions and targets of the shapes that README's table states
     "classes": [(jnp.zeros((6, 2)), LABELS)],
-    "one score": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 2)), LABELS)],
+    "scores": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 2)), LABELS)],
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
     "sequences": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 2), int), jnp.full((6,), 2)))],
 }
-KINDS = {"one score": "classes", "keypoints": "points"}  # of data, where they are called otherwise
 
 
 def blocks(language, page=README):
@@ -140,7 +140,7 @@ def test_every_metric_and_loss_has_a_task():
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
-    row, kind = tasks()[task], KINDS.get(task, task)
+    row = tasks()[task]
     known = [name for name in row["space"] if name in spaces.SPACES]
     for name in row["metrics"]:
         assert metrics.METRICS[name].space.name in known
@@ -151,14 +151,14 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
             space.check(predictions, targets)
             assert jnp.isfinite(metric.mean(predictions, targets)), name
         for name in row["fixed losses"]:
-            assert kind in losses.KINDS[name]
-            assert set(losses.HEADS[name]) & set(row["head"])
-            if "logits" in losses.HEADS[name] or losses.HEADS[name] in (("points",), ("items",)):
+            assert losses.KIND[name] == task
+            assert set(LOSS_HEADS[name]) & set(row["head"])
+            if "logits" in LOSS_HEADS[name] or LOSS_HEADS[name] in (("points",), ("items",)):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:
-        assert kind in models.HEADS[head].kinds
-    assert bool(row["head"]) == any(kind in head.kinds for head in models.HEADS.values())
+        assert task in models.HEADS[head].kinds
+    assert bool(row["head"]) == any(task in head.kinds for head in models.HEADS.values())
 
 
 def test_predictions_of_a_task_serve_a_learned_loss():

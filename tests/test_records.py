@@ -46,6 +46,17 @@ def test_a_config_from_before_a_field_was_known_meant_its_default(tmp_path):
         records.check_workdir(tmp_path, CONFIG | {"fallback": True})
 
 
+def test_a_config_that_was_kept_with_an_old_word_is_that_of_the_new_one(tmp_path):
+    def config(kind):
+        return CONFIG | {"data": CONFIG["data"] | {"kind": kind}}
+
+    records.open_workdir(tmp_path, config("points"))
+    for kind in ("keypoints", "points"):
+        assert records.check_workdir(tmp_path, config(kind)) == tmp_path
+    with pytest.raises(ValueError, match=r"data.kind \('keypoints' there, 'levels' here\)"):
+        records.check_workdir(tmp_path, config("levels"))
+
+
 def test_of_many_fields_four_are_named(tmp_path):
     records.open_workdir(tmp_path, {f"f{i}": 0 for i in range(9)})
     with pytest.raises(ValueError, match=r"f3 \(0 there, 1 here\) and 5 more\."):

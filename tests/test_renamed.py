@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import jaxsurr
-from jaxsurr.core.renamed import GONE, MODULES
+from jaxsurr.core.renamed import ATTRIBUTES, GONE, MODULES, SPLIT, WORDS, word
 
 
 @pytest.mark.parametrize("old", [name for name in MODULES if "builders" not in name])  # they need TFDS
@@ -19,6 +19,39 @@ def test_old_names_work_with_a_warning(old):
     public = [name for name in vars(new) if not name.startswith("_")]
     assert public and all(getattr(module, name) is getattr(new, name) for name in public)
     assert new.__spec__.name == MODULES[old]
+
+
+@pytest.mark.parametrize("old", SPLIT)
+def test_a_module_that_is_several_has_what_all_of_them_have(old):
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {' and '.join(SPLIT[old])}; the old name goes"):
+        module = importlib.import_module(old)
+    for new in map(importlib.import_module, SPLIT[old]):
+        assert new.__all__ and all(getattr(module, name) is getattr(new, name) for name in new.__all__)
+    sys.modules.pop(old)
+    package, _, name = old.rpartition(".")
+    vars(sys.modules[package]).pop(name)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now"):
+        assert getattr(sys.modules[package], name).__name__ == old
+
+
+@pytest.mark.parametrize("old", ATTRIBUTES)
+def test_old_names_in_modules_work_with_a_warning(old):
+    (where, _, name), (place, _, new) = old.rpartition("."), ATTRIBUTES[old].rpartition(".")
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {ATTRIBUTES[old]}; the old name goes in version"):
+        found = getattr(importlib.import_module(where), name)
+    assert found is getattr(importlib.import_module(place), new)
+    with pytest.raises(AttributeError, match=f"'{where}' has no attribute 'nothing'"):
+        importlib.import_module(where).nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(("what", "old"), [(what, old) for what, words in WORDS.items() for old in words])
+def test_old_words_are_the_new_ones(what, old, recwarn):
+    assert word(what, old, warn=False) == WORDS[what][old]
+    assert word(what, WORDS[what][old], warn=True) == WORDS[what][old] and word(what, None, warn=True) is None
+    assert not recwarn
+    with pytest.warns(DeprecationWarning, match=f"{what}='{old}' is now '{WORDS[what][old]}'"):
+        assert word(what, old, warn=True) == WORDS[what][old]
 
 
 @pytest.mark.parametrize("old", GONE)

@@ -24,7 +24,7 @@ PROBLEMS = {
     "named_class_logits": (LOGITS, LABELS),
     "level_logits": (LOGITS, LABELS),
     "cumulative_logits": (LOGITS, (jnp.arange(12) * 5) % 7),
-    "scores": (LOGITS[:, :1], LABELS),
+    "level_scores": (LOGITS[:, :1], LABELS),
     "points_in_plane": figures(),
     "generic": (LOGITS, LOGITS[::-1] + 1),
     "binary_scores": (LOGITS[:, 0], LABELS % 2),
@@ -97,7 +97,7 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
 
 
 def test_scores_may_be_shifted_by_a_level_or_reversed():
-    space, (scores, levels) = spaces.scores, PROBLEMS["scores"]
+    space, (scores, levels) = spaces.level_scores, PROBLEMS["level_scores"]
     for moved in ((scores + 3, levels + 3), (-scores, -levels)):
         assert_same(reads(space, *moved), reads(space, scores, levels))
         assert_same(space.losses(*moved, SCALE), space.losses(scores, levels, SCALE))

@@ -450,7 +450,7 @@ UNFIT = {
     "metric of points": ({"metric": "pck"}, "pck does not fit the model's predictions and the classes"),
     "loss of points": (
         {"loss": "l1"},
-        "the loss l1 does not fit the targets of .* which are classes: it is for points",
+        "the loss l1 does not fit the targets of .* which are classes: it is for keypoints",
     ),
     "head of points": ({"model.head": "points"}, "model.head is 'points', but the targets .* are classes: use logits"),
     "model of images": ({"model.name": "cnn"}, "the model 'cnn' reads images"),

@@ -1,16 +1,19 @@
 """Generated inputs of every prediction space: ties, constants, extremes, one class, garbage in all that does not count.
 
-An input is described by a `Recipe`, which makes the same input whenever it is needed. A new prediction space gets a
-maker in `MAKERS` and four shapes in `SHAPES`; a test says so where one is missing.
+An input is described by a `Recipe`, which makes the same input whenever it is needed. Targets of a prediction space are
+made by its maker in `MAKERS`, in four shapes of `SHAPES`; those of a space without one are drawn by its `sample`.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.core.types import Array, Keypoints, RankedLists, Sequences
+from jaxsurr.spaces import SPACES
 
 DTYPES = ("float32", "bfloat16", "float16")
 PREDICTIONS = ("ordinary", "tied", "constant", "small", "large", "mixed", "ruled_out")
@@ -23,7 +26,7 @@ SHAPES = {
     "level_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
     "cumulative_logits": ((1, 1), (2, 3), (5, 2), (8, 5)),
     "points_in_plane": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
-    "scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
+    "level_scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
     "binary_scores": ((1,), (2,), (5,), (8,)),
     "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
     "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
@@ -107,7 +110,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "cumulative_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1] + 1),
     "points_in_plane": _keypoints,
-    "scores": lambda generator, recipe: _labels(generator, recipe, 4),
+    "level_scores": lambda generator, recipe: _labels(generator, recipe, 4),
     "binary_scores": lambda generator, recipe: _labels(generator, recipe, 2),
     "ranked_lists": _lists,
     "pixel_logits": _pixels,
@@ -116,6 +119,32 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "heatmaps": _keypoints,
 }
 """Targets for predictions of `recipe.shape`, by name of the prediction space."""
+
+
+def shapes(space: str) -> tuple[tuple[int, ...], ...]:
+    """Four shapes of predictions of a space.
+
+    Raises:
+      KeyError: it has neither an entry in `SHAPES` nor a `sample`.
+    """
+    return SHAPES[space] if space in SHAPES else tuple(_sampled(space))
+
+
+def _sampled(space: str) -> dict[tuple[int, ...], Callable[[Array], tuple[Array, Any]]]:
+    """Ways to draw examples of a space that has no maker, by the shape of the predictions."""
+    draw = SPACES[space].sample
+    if draw is None:
+        raise KeyError(space)
+    ways = [functools.partial(draw, rows=rows, size=size) for rows, size in ((1, 2), (2, 3), (5, 4), (8, 10))]
+    return {jax.eval_shape(way, jax.random.key(0))[0].shape: way for way in ways}
+
+
+def _targets(generator: np.random.Generator, space: str, recipe: Recipe) -> Any:
+    if space in MAKERS:
+        return MAKERS[space](generator, recipe)
+    _, targets = _sampled(space)[recipe.shape](jax.random.key(int(generator.integers(2**31))))
+    rows = slice(None) if recipe.targets == "mixed" else [0] * recipe.shape[0]
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], targets)
 
 
 def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> np.ndarray:
@@ -195,7 +224,7 @@ def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> 
     """
     generator = np.random.default_rng(recipe.seed)
     dtype = jnp.dtype(recipe.dtype)
-    targets = MAKERS[space](generator, recipe)
+    targets = _targets(generator, space, recipe)
     values = _values(generator, recipe, min(largest, float(jnp.finfo(dtype).max) / 4))
     if recipe.predictions == "ruled_out":
         _ruled_out(generator, space, values, targets, dtype)

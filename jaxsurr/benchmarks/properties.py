@@ -22,11 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import losses, metrics, surrogates
-from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, SHAPES, TWO_CLASSES, Recipe, draw, make
+from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, draw, make, shapes
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import cumulative_logits
+from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 # Predictions of metrics may be anything that is finite. Losses and surrogates square what they read, and squares of
 # squares are summed; beyond this size a model has diverged.
@@ -142,7 +143,7 @@ _OF_HEADS = {
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
     "points": "points_in_plane",
-    "score": "scores",
+    "score": "level_scores",
 }
 _SMOOTH_TARGETS = ("label_smoothing", "sord")
 """Losses whose target gives every class some mass: with a class ruled out they are infinite by their definition."""
@@ -150,10 +151,10 @@ _SMOOTH_TARGETS = ("label_smoothing", "sord")
 
 def space_of(loss: str) -> str:
     """The prediction space that a loss of `jaxsurr.losses` reads."""
-    head = losses.HEADS[loss][0]
+    head = LOSS_HEADS[loss][0]
     if head != "logits":
         return _OF_HEADS[head]
-    return "class_logits" if "classes" in losses.KINDS[loss] else "level_logits"
+    return "class_logits" if "classes" in LOSS_KINDS[loss] else "level_logits"
 
 
 def cases() -> Iterator[Case]:
@@ -181,12 +182,15 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
     Raises:
       ValueError: nobody has said how inputs of the prediction space are made.
     """
-    if case.space not in SHAPES:
+    if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING):
+        return TWO_CLASSES
+    try:
+        return shapes(case.space)
+    except KeyError:
         raise ValueError(
             f"{case.name} reads the prediction space {case.space!r}, for which jaxsurr.benchmarks.inputs makes no "
-            "inputs: add it to SHAPES and to MAKERS there."
-        )
-    return TWO_CLASSES if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING) else SHAPES[case.space]
+            "inputs: give it a sample, or add it to SHAPES and to MAKERS there."
+        ) from None
 
 
 def refusal(case: Case) -> str | None:
@@ -230,10 +234,10 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
     """Tries a case on so many inputs, of every shape and dtype alike; a line of the report."""
     line = {"name": case.name, "metric": case.metric, "inputs": 0, "failures": 0}
     generator = np.random.default_rng(seed)
-    shapes = shapes_of(case)
-    kinds = [(shape, dtype) for shape in shapes for dtype in DTYPES]
+    known = shapes_of(case)
+    kinds = [(shape, dtype) for shape in known for dtype in DTYPES]
     if case.name in SURROGATES:  # they read single precision whatever they get, and compile for long
-        kinds = [(shapes[0], "float32"), (shapes[2], "bfloat16"), (shapes[3], "float16")]
+        kinds = [(known[0], "float32"), (known[2], "bfloat16"), (known[3], "float16")]
     each = -(-examples // len(kinds))
     for shape, dtype in kinds:
         exercise, size = jax.jit(jax.vmap(case.exercise)), min(CHUNK, each)  # one program: all chunks have one size

@@ -29,26 +29,20 @@ import jax
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
 from jaxsurr.comparison.plan import Job, Plan
 from jaxsurr.comparison.results import RESULTS, append, summarise
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.versions import versions
 from jaxsurr.data import Data
 from jaxsurr.training import notes, records, side_by_side
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
+from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.locks import lock
 from jaxsurr.training.loop import load_data, prepare, train
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import Stopped, never
 
-# Strong and cheap: no table of their kind of targets is worth reading without these.
-BASELINES = {
-    "classes": ("cross_entropy", "generalised_cross_entropy", "smoothed"),
-    "levels": ("cross_entropy?decode=median", "squared_emd?decode=median", "smoothed?decode=median"),
-    "points": ("l1", "wing", "smoothed"),
-    "lists": ("list_softmax", "list_logistic", "smoothed"),
-}
 _PROGRAMS = 8  # compiled ones that are kept
 
 
@@ -59,8 +53,8 @@ def identity(config: Config) -> dict[str, Any]:
 
 def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, ...]:
     """The losses asked for, and the strong cheap baselines of this kind of targets that are not among them."""
-    plain = kind == "levels" and parse_spec(metric)[1].get("decode", "median") == "median"
-    baselines = [loss.removesuffix("?decode=median") if plain else loss for loss in BASELINES[kind]]
+    plain = parse_spec(metric)[1].get("decode", "median") == "median"
+    baselines = [loss.removesuffix("?decode=median") if plain else loss for loss in KINDS[kind].baselines]
     return tuple(dict.fromkeys([*losses, *baselines]))
 
 
@@ -171,7 +165,7 @@ def compare(
     Args:
       config: see `jaxsurr.training.default_config`.
       losses: as `config.losses`: texts such as "cross_entropy", "focal?gamma=1"; the baselines of the kind of targets
-        join them (`BASELINES`).
+        join them (`jaxsurr.training.kinds`).
       seeds: as `config.seeds`, at least 2.
       workdir: gets `results.jsonl` (a line a run), `table.md`, `table.csv` and `figures/`. The same call goes on where
         it stopped; several processes on one machine can share the work by making it at the same time; more losses or
@@ -264,3 +258,8 @@ def _claimed(path: pathlib.Path, job: Job, claims: contextlib.ExitStack) -> bool
 
 def _file_name(key: str) -> str:
     return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in key)
+
+
+def __getattr__(name: str) -> Any:
+    """Old names."""
+    return renamed.attribute(__name__, name)

@@ -13,9 +13,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxsurr.core import keys
-from jaxsurr.core.types import Array, Keypoints, RankedLists, Sequences
 
 
 def is_concrete(tree: Any) -> bool:
@@ -77,7 +77,7 @@ def integer_labels(predictions: Any, targets: Any, what: str) -> None:
 def labels_in_range(targets: Any, count: int, what: str) -> Array | None:
     """Refuses labels outside 0 .. count - 1; of traced ones returns which are, `[B]`."""
     if not is_concrete(targets):
-        return _outside(targets, count)
+        return outside(targets, count)
     values = np.asarray(targets)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= count:
@@ -89,7 +89,7 @@ def labels_in_range(targets: Any, count: int, what: str) -> Array | None:
     return None
 
 
-def _outside(labels: Array, count: int) -> Array:
+def outside(labels: Array, count: int) -> Array:
     """Where integers of any dtype are outside 0 .. count - 1."""
     return (labels < 0) | (labels > min(count - 1, int(jnp.iinfo(labels.dtype).max)))
 
@@ -147,79 +147,6 @@ def scored(predictions: Any, targets: Any) -> None:
     integer_labels(predictions, targets, "levels")
 
 
-def pointed(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions that are not `[B, J, 2]` floats, and targets that are not `Keypoints` that fit them."""
-    floating(predictions, 3, "[B, J, 2], (x, y) of J points")
-    if predictions.shape[2] != 2:
-        raise ValueError(f"predictions must have shape [B, J, 2], (x, y) of J points, got {list(predictions.shape)}.")
-    return keypoints(predictions, targets)
-
-
-def heatmaps(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions that are not `[B, J, H, W]` floats, and targets that are not `Keypoints` that fit them."""
-    floating(predictions, 4, "[B, J, H, W], a heat-map of each of J points")
-    return keypoints(predictions, targets)
-
-
-def keypoints(predictions: Any, targets: Any) -> Array | None:
-    """Refuses targets that are not `Keypoints` which fit predictions `[B, J, ...]`.
-
-    Neither points that are not visible need be numbers, nor the scale of an example without a visible point.
-    """
-    batch, joints = predictions.shape[:2]
-    _fields(targets, Keypoints, {"points": (batch, joints, 2), "visible": (batch, joints), "scale": (batch,)})
-    library: Any = np if is_concrete(targets) else jnp
-    points, visible, scale = (library.asarray(leaf) for leaf in targets)
-    visible = visible > 0
-    unscaled = library.any(visible, axis=1) & ~((scale > 0) & library.isfinite(scale))
-    unplaced = visible & ~library.all(library.isfinite(points), axis=2)
-    if library is jnp:
-        return unscaled | jnp.any(unplaced, axis=1)
-    if unscaled.any():
-        raise ValueError(
-            "targets.scale must be positive and finite wherever a point is visible: it is the length that errors are "
-            f"divided by; got {scale[unscaled][0]} in example {int(np.argmax(unscaled))}."
-        )
-    if unplaced.any():
-        index = tuple(int(i) for i in np.argwhere(unplaced)[0])
-        raise ValueError(
-            f"targets.points hold {points[index].tolist()} at {index}, where visible says that there is a point. Let "
-            "visible be 0 where points are not known."
-        )
-    return None
-
-
-def _fields(targets: Any, kind: type, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Refuses targets that are not of a kind whose arrays have these shapes."""
-    if not isinstance(targets, kind):
-        raise TypeError(
-            f"targets must be jaxsurr.{kind.__name__}({', '.join(kind._fields)}), got {type(targets).__name__}."
-        )
-    for name, shape in shapes.items():
-        got = jnp.shape(getattr(targets, name))
-        if got != shape:
-            raise ValueError(f"targets.{name} must have shape {list(shape)} to fit predictions, got {list(got)}.")
-
-
-def lists(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions that are not `[B, L]` floats, and targets that are not `RankedLists` that fit them."""
-    floating(predictions, 2, "[B, L], scores of L items")
-    if predictions.shape[1] == 0:
-        raise ValueError("predictions have shape [B, 0]: the lists have no room for an item.")
-    _fields(targets, RankedLists, {"relevance": predictions.shape, "items": predictions.shape})
-    library: Any = np if is_concrete(targets) else jnp
-    relevance, items = (library.asarray(leaf) for leaf in targets)
-    wrong = (items > 0) & ~((relevance >= 0) & library.isfinite(relevance))
-    if library is jnp:
-        return jnp.any(wrong, axis=1)
-    if wrong.any():
-        raise ValueError(
-            "targets.relevance must be at least 0 and finite, no NaN, wherever there is an item, got "
-            f"{relevance[wrong][0]}."
-        )
-    return None
-
-
 def pixels(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not `[B, H, W, K]` floats, and targets that are not `[B, H, W]` integers below K."""
     floating(predictions, 4, "[B, H, W, K], logits of K classes for each pixel")
@@ -231,39 +158,11 @@ def pixels(predictions: Any, targets: Any) -> Array | None:
         )
     count = predictions.shape[3]
     if not is_concrete(targets):
-        return jnp.any((targets >= 0) & _outside(targets, count), axis=(1, 2))
+        return jnp.any((targets >= 0) & outside(targets, count), axis=(1, 2))
     if int(np.max(np.asarray(targets))) >= count:
         raise ValueError(
             f"targets must be classes from 0 to {count - 1}, or negative where a pixel is ignored, got "
             f"{int(np.max(np.asarray(targets)))}. Give the model more outputs, or mark what to ignore by -1."
-        )
-    return None
-
-
-def sequences(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions that are not `[B, T, K]` floats, and targets that are not `Sequences` that fit them."""
-    floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
-    if 0 in predictions.shape:
-        raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
-    tokens: Any = getattr(targets, "tokens", None)
-    longest = np.shape(tokens)[-1:]
-    _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
-    if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
-        raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")
-    count = predictions.shape[2]
-    library: Any = np if is_concrete(targets) else jnp
-    tokens, lengths = (library.asarray(leaf) for leaf in targets)
-    misfit = _outside(lengths, longest[0] + 1)
-    within = library.arange(longest[0], dtype=np.int32)[None] < lengths[:, None].astype(np.int32)
-    unknown = within & _outside(tokens, count)
-    if library is jnp:
-        return misfit | jnp.any(unknown, axis=1)
-    if misfit.any():
-        raise ValueError(f"targets.lengths must lie between 0 and {longest[0]}, the room that targets.tokens have.")
-    if unknown.any():
-        raise ValueError(
-            f"targets.tokens must be tokens from 0 to {count - 1}, as predictions have room for {count}, got "
-            f"{int(tokens[unknown][0])}. Give the model more outputs, or shorten targets.lengths."
         )
     return None
 

@@ -153,6 +153,22 @@ class SetFeatures(Protocol):
         ...
 
 
+class Sampler(Protocol):
+    """`Space.sample`: predictions that could be a model's, and targets that go with them."""
+
+    def __call__(self, key: Array, rows: int, size: int, /) -> tuple[Array, PyTree]:
+        """`[rows, ...]` predictions of `size` classes, levels, points or items, and their targets."""
+        ...
+
+
+class Alike(Protocol):
+    """`Space.alike`: predictions and targets in one form, in which a distance between them can be learned."""
+
+    def __call__(self, predictions: Array, targets: PyTree, /) -> tuple[Array, Array]:
+        """Two arrays `[B, F]`, the same where a prediction is the target."""
+        ...
+
+
 class Clearing(Protocol):
     """`Space.clear`: sound numbers in place of what counts nowhere."""
 

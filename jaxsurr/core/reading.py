@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.absent import cleared
 from jaxsurr.core.reductions import masked, total, wide
-from jaxsurr.core.types import Array, Keypoints, PyTree, RankedLists
+from jaxsurr.core.targets import Keypoints, RankedLists, cleared
+from jaxsurr.core.types import Array, PyTree
 
 Check = Callable[[Array, PyTree], Array | None]
 """Refuses what does not fit, and returns which rows of traced targets are out of range, or None."""

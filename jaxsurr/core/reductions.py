@@ -1,9 +1,10 @@
 """Reductions over the examples of a batch, by mask and across devices."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-
-from jaxsurr.core.types import Array, PyTree
+from jax import Array
 
 
 def masked(values: Array, where: Array | None) -> Array:
@@ -45,7 +46,7 @@ def widened(values: Array) -> Array:
     return cast(values)
 
 
-def filled(tree: PyTree, where: Array | None) -> PyTree:
+def filled(tree: Any, where: Array | None) -> Any:
     """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held.
 
     Where no row counts all are 0. Leaves that have other rows than `where` are left as they are.
@@ -99,3 +100,9 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     number = count(where, values.shape[0], axis_name)
     dtype = wide(values.dtype)  # half precision cannot count to a thousand
     return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
+
+
+def differences(scores: Array) -> Array:
+    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; equal ones are 0 apart, if infinite too."""
+    one, other = scores[..., :, None], scores[..., None, :]
+    return jnp.where(jnp.isinf(one) & (one == other), 0, one - other)

@@ -1,4 +1,4 @@
-"""Names of modules from before 0.2, which keep working for one version with a warning that says the new name."""
+"""Names from before 0.2, which keep working for one version with a warning that says the new name."""
 
 import importlib
 import importlib.abc
@@ -7,6 +7,7 @@ import importlib.util
 import types
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 MODULES = {
     "jaxsurr.advice": "jaxsurr.diagnosis.advice",
@@ -22,10 +23,10 @@ MODULES = {
     "jaxsurr.file_header": "jaxsurr.saving.header",
     "jaxsurr.fitting": "jaxsurr.pretraining.fitting",
     "jaxsurr.gap": "jaxsurr.smoothing.scale",
-    "jaxsurr.geometry": "jaxsurr.core.geometry",
+    "jaxsurr.geometry": "jaxsurr.core.targets",
     "jaxsurr.losses.classification": "jaxsurr.losses.classes",
     "jaxsurr.losses.ordinal": "jaxsurr.losses.levels",
-    "jaxsurr.losses.sets": "jaxsurr.losses.scores",
+    "jaxsurr.metrics.agreement": "jaxsurr.metrics.levels",
     "jaxsurr.metrics.classification": "jaxsurr.metrics.classes",
     "jaxsurr.metrics.ordering": "jaxsurr.metrics.scores",
     "jaxsurr.metrics.ordinal": "jaxsurr.metrics.levels",
@@ -52,7 +53,30 @@ MODULES = {
     "jaxsurr.types": "jaxsurr.core.types",
     "jaxsurr.versions": "jaxsurr.core.versions",
 }
-"""Old name: new name."""
+"""Modules, old name: new name."""
+
+SPLIT = {
+    "jaxsurr.losses.sets": ("jaxsurr.losses.scores", "jaxsurr.losses.lists"),
+    "jaxsurr.metrics.structured": ("jaxsurr.metrics.pixels", "jaxsurr.metrics.sequences"),
+    "jaxsurr.spaces.structured": ("jaxsurr.spaces.pixels", "jaxsurr.spaces.sequences"),
+}
+"""Modules that are several now."""
+
+ATTRIBUTES = {
+    "jaxsurr.comparison.runs.BASELINES": "jaxsurr.training.kinds.BASELINES",
+    "jaxsurr.losses.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
+    "jaxsurr.losses.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
+    "jaxsurr.spaces.scores": "jaxsurr.spaces.level_scores",
+    "jaxsurr.training.methods.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
+    "jaxsurr.training.methods.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
+}
+"""What modules have, old name: new name."""
+
+WORDS = {
+    "kind": {"points": "keypoints"},
+    "space": {"scores": "level_scores"},
+}
+"""Words of configs, sources and files by what they name, old word: new word."""
 
 GONE = {
     "jaxsurr.frozen": "jaxsurr.pretraining (shipped, PRETRAINED) and jaxsurr.surrogates.frozen",
@@ -65,6 +89,41 @@ GONE = {
     "jaxsurr.training.study": "jaxsurr.comparison.study",
 }
 """Modules that cannot be imported by their old name, as a function has it, and where to look."""
+
+
+def _warn(old: str, new: str, depth: int) -> None:
+    text = f"{old} is now {new}; the old name goes in version 0.3."
+    warnings.warn(text, DeprecationWarning, stacklevel=depth + 1)
+
+
+def attribute(module: str, name: str) -> Any:
+    """What a module or a package had by this name, for its `__getattr__`; with a warning.
+
+    Raises:
+      AttributeError: it had nothing of this name.
+    """
+    old = f"{module}.{name}"
+    if old in MODULES or old in SPLIT:
+        return importlib.import_module(old)
+    if old not in ATTRIBUTES:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    _warn(old, ATTRIBUTES[old], 3)
+    where, _, new = ATTRIBUTES[old].rpartition(".")
+    return getattr(importlib.import_module(where), new)
+
+
+def word(what: str, text: Any, *, warn: bool) -> Any:
+    """The word of today for one that may be an old one; others are as they are.
+
+    Args:
+      what: it names, of `WORDS`.
+      text: the word.
+      warn: whether an old one has a warning: where a user says it, not where an old file holds it.
+    """
+    new = WORDS[what].get(text, text) if isinstance(text, str) else text
+    if warn and new != text:
+        _warn(f"{what}={text!r}", repr(new), 3)
+    return new
 
 
 class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -80,13 +139,13 @@ class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """
         if name in GONE:
             raise ModuleNotFoundError(f"{name} is now {GONE[name]}.", name=name)
-        return importlib.util.spec_from_loader(name, self) if name in MODULES else None
+        return importlib.util.spec_from_loader(name, self) if name in MODULES or name in SPLIT else None
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Gives a module of the old name all that the one of the new name has."""
-        new = MODULES[module.__name__]
-        warnings.warn(
-            f"{module.__name__} is now {new}; the old name goes in version 0.3.", DeprecationWarning, stacklevel=2
-        )
-        found = importlib.import_module(new)
-        vars(module).update({key: value for key, value in vars(found).items() if not key.startswith("__")})
+        """Gives a module of the old name all that the one of the new name has, or the several."""
+        old = module.__name__
+        names = SPLIT.get(old) or (MODULES[old],)
+        _warn(old, " and ".join(names), 2)
+        for name in names:
+            found = importlib.import_module(name)
+            vars(module).update({key: value for key, value in vars(found).items() if not key.startswith("__")})

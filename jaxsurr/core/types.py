@@ -7,55 +7,14 @@ runs over the examples of a batch.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
+from jax import Array
 
 from jaxsurr.core import protocols
+from jaxsurr.core.targets import AnyArray, Keypoints, RankedLists, Sequences
 
-__all__ = ["Batch", "Info", "Keypoints", "Space", "Surrogate", "View"]  # what the reference describes
+__all__ = ["Batch", "Info", "Keypoints", "RankedLists", "Sequences", "Space", "Surrogate", "View"]  # the reference
 
-Array = jax.Array
 PyTree = Any
-AnyArray = jax.Array | Any
-"""An array, or one of NumPy, as data are before they are put on a device. (`Any`: functions of jax take both.)"""
-
-
-class Keypoints(NamedTuple):
-    """Targets of pose estimation: where the points are, which can be seen, and how large the subject is.
-
-    Attributes:
-      points: `[B, J, 2]` float, (x, y) of J points, in the unit of the predictions.
-      visible: `[B, J]` float or bool, 1 where the point is annotated. Other points count nowhere.
-      scale: `[B]` float > 0, the length that errors are divided by (torso, head or inter-ocular distance), in the
-        same unit as `points`.
-    """
-
-    points: AnyArray
-    visible: AnyArray
-    scale: AnyArray
-
-
-class RankedLists(NamedTuple):
-    """Targets of lists that are to be ordered by score.
-
-    Attributes:
-      relevance: `[B, L]` float or integer of at least 0, how good each item of a list is.
-      items: `[B, L]` float or bool, 1 where there is an item; lists of fewer than L items are filled up with zeros.
-    """
-
-    relevance: AnyArray
-    items: AnyArray
-
-
-class Sequences(NamedTuple):
-    """Targets that are sequences of tokens.
-
-    Attributes:
-      tokens: `[B, U]` integers.
-      lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
-    """
-
-    tokens: AnyArray
-    lengths: AnyArray
 
 
 class Batch(NamedTuple):
@@ -129,10 +88,16 @@ class Space(NamedTuple):
         dtypes or concrete values do not fit; of traced targets it returns which rows are out of range.
       pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
       clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
-        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.absent.cleared`.
+        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.targets.cleared`.
       ruled_out: `(predictions, targets) -> bool`, like predictions: what a mask as -1e9 rules out (a class, an item).
         Such entries have no unit and no part in the spread. None: nothing is.
       least: the root of the least spread that the smoothing scale is a share of.
+      sample: `(key, rows, size) -> (predictions, targets)`, examples as a model might give them (`jaxsurr.sample`);
+        size is the number of classes, levels, points or items. None: nothing is known of how they look.
+      scale_free: whether the size of predictions means nothing to most metrics of this space, as that of logits: a loss
+        that is kept then takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
+      alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, the same where a prediction is the target,
+        for losses that measure a distance between them. None: nothing is known of it.
     """
 
     name: str
@@ -148,6 +113,9 @@ class Space(NamedTuple):
     clear: protocols.Clearing | None = None
     ruled_out: protocols.RuledOut | None = None
     least: float = 1e-4
+    sample: protocols.Sampler | None = None
+    scale_free: bool = False
+    alike: protocols.Alike | None = None
 
 
 class Info(NamedTuple):

@@ -32,7 +32,7 @@ resumed run is the same.
 >>> from jaxsurr import data
 >>> figures = data.load("synthetic:stick_figures?n=200&size=24", seed=0)
 >>> figures.kind, figures.outputs, figures.train.inputs.shape
-('points', 14, (144, 24, 24, 1))
+('keypoints', 14, (144, 24, 24, 1))
 >>> [batch.inputs.shape[0] for batch in data.batches(figures.test, 16, partial=True)]
 [16, 16]
 """

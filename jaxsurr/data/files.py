@@ -158,7 +158,7 @@ def read_npz(
       names: name of an array of strings (without `_train`), the names of the classes, levels or points.
 
     Returns:
-      `Raw`, of kind 'points' where `points` is given, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -194,7 +194,7 @@ def read_npz(
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "points", names=labels, notes=tuple(notes))
+    return Raw(*parts, kind="classes" if points is None else "keypoints", names=labels, notes=tuple(notes))
 
 
 def _member(arrays: Archive, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists
 from jaxsurr.data import splitting
@@ -19,7 +20,6 @@ from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tfds import KEYS, read_prepared
 
-KINDS = ("classes", "levels", "points", "lists")
 _EVERY = ("kind", "levels", "at_least")  # keys of every source
 # The random stream of the noise; that of the split is beside it (`splitting`).
 _NOISE = 1_000_000_002
@@ -44,8 +44,8 @@ class Data(NamedTuple):
       train: rows to train on.
       validation: rows to make choices on.
       test: rows to read once, at the end.
-      kind: what the targets are: 'classes' (no order), 'levels' (ordered), 'points' (`Keypoints`) or 'lists' of items
-        that are to be ordered (`RankedLists`).
+      kind: what the targets are: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists' of
+        items that are to be ordered (`RankedLists`).
       outputs: number of classes, levels or points, or of the items of the longest list.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
@@ -133,7 +133,8 @@ def load(
     if "at_least" in query:
         raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
-    asked = kind or query.get("kind") or ("levels" if levels is not None and numeric else raw.kind)
+    said = renamed.word("kind", kind or query.get("kind"), warn=True)
+    asked = said or ("levels" if levels is not None and numeric else raw.kind)
     if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
         wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
@@ -248,7 +249,7 @@ def _synthetic(name: str, query: dict[str, str], seed: int) -> Raw:
         raise ValueError(f"unknown data set 'synthetic:{name}'. {closest(name, ('stick_figures',))}")
     n, size = _whole("n", query.get("n", "4000")), _whole("size", query.get("size", "32"))
     images, people = stick_figures(n, size=size, seed=seed)
-    return Raw(images, people, kind="points", names=JOINTS)
+    return Raw(images, people, kind="keypoints", names=JOINTS)
 
 
 class _Scheme(NamedTuple):

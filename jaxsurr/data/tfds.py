@@ -34,7 +34,7 @@ class _Own(NamedTuple):
 _PEOPLE = {"x": "image", "points": "points", "visible": "visible", "scale": "torso"}
 _OWN = {
     "utkface": _Own("Utkface", ("manual_dir", "size"), {"x": "image", "y": "age"}, "levels", "48"),
-    "lsp_extended": _Own("LspExtended", ("manual_dir", "size"), _PEOPLE, "points", "64"),
+    "lsp_extended": _Own("LspExtended", ("manual_dir", "size"), _PEOPLE, "keypoints", "64"),
     "ordinal_table": _Own("OrdinalTable", ("file", "target"), {"x": "inputs", "y": "level"}, "levels"),
 }
 _READING = ("train", "test", "x", "y", "points", "visible", "scale")
@@ -57,7 +57,7 @@ def read_prepared(name: str, **options: str) -> Raw:
         one); `x` and `y` or `points`, `visible` and `scale`, the features that are read, as for `read_npz`.
 
     Returns:
-      `Raw`: of kind 'points' where points are read, 'levels' for ages, tables and targets with fractions, otherwise
+      `Raw`: of kind 'keypoints' where points are read, 'levels' for ages, tables and targets with fractions, otherwise
       'classes'.
 
     Raises:
@@ -233,7 +233,7 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
             arrays, notes = arrays + posed, notes + said
     said = {"notes": tuple(notes)}
     if points is not None:
-        return Raw(*arrays, kind="points", names=JOINTS if own else (), **said)
+        return Raw(*arrays, kind="keypoints", names=JOINTS if own else (), **said)
     if own is not None:
         return Raw(*arrays, kind=own.kind, **said)
     if isinstance(features[y], tfds.features.ClassLabel):

@@ -10,6 +10,8 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
 
+__all__ = ["cross_entropy", "expected_error", "focal", "generalised_cross_entropy", "label_smoothing"]
+
 _CLASSES = functools.partial(checks.labelled, what="classes")
 
 

@@ -8,15 +8,17 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import optax
 
-from jaxsurr.core import checks, options
-from jaxsurr.core.geometry import mean_over_visible, relative_distance
+from jaxsurr.core import options
 from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.targets import check_heatmaps, check_keypoints, mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
+
+__all__ = ["euclidean", "heatmap_mse", "l1", "mse", "smooth_l1", "wing"]
 
 
 def _mean(of_residual: Callable[[Array], Array], predictions: Array, targets: Keypoints, where: Array | None) -> Array:
     """Mean over visible points of the sum over coordinates of a function of their errors, in scales."""
-    z, targets, wrong = read(checks.pointed, predictions, targets, where)
+    z, targets, wrong = read(check_keypoints, predictions, targets, where)
     per_coordinate = of_residual((z - targets.points) / targets.scale[:, None, None])
     return of_examples(mean_over_visible(jnp.sum(per_coordinate, axis=-1), targets), where, wrong)
 
@@ -40,7 +42,7 @@ def smooth_l1(predictions: Array, targets: Keypoints, *, where: Array | None = N
 
 def euclidean(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Euclidean distance of a point from its target, in scales; `[B, J, 2]` and `Keypoints` to `[B]`."""
-    z, targets, wrong = read(checks.pointed, predictions, targets, where)
+    z, targets, wrong = read(check_keypoints, predictions, targets, where)
     return of_examples(mean_over_visible(relative_distance(z, targets), targets), where, wrong)
 
 
@@ -94,7 +96,7 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     [0.0]
     """
     options.number(sigma, "sigma", above=0, meaning="a share of the image's height")
-    z, targets, wrong = read(checks.heatmaps, predictions, targets, where)
+    z, targets, wrong = read(check_heatmaps, predictions, targets, where)
     (height, width), place = z.shape[2:], targets.points
 
     def bump(of_point: Array, pixels: int) -> Array:

@@ -11,6 +11,18 @@ from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array
 from jaxsurr.losses.classes import soft_cross_entropy
 
+__all__ = [
+    "absolute_error",
+    "coral",
+    "corn",
+    "expected_absolute_error",
+    "or_cnn",
+    "quadratic_weighted_kappa",
+    "sord",
+    "squared_emd",
+    "squared_error",
+]
+
 _LEVELS = functools.partial(checks.labelled, what="levels")
 _THRESHOLDS = functools.partial(checks.labelled, what="levels", cumulative=True)
 

@@ -1,4 +1,4 @@
-"""Hand-made losses for metrics of sets and of lists, to compare with and to start from.
+"""Conventional losses on scores of two classes (and soft F-beta of any number), each of a whole set.
 
 Losses of a set have one value; it stands in each entry of `[B]`, masked ones apart, so that their mean is the value and
 its gradient that of the set. The set is the batch: under `jax.pmap` each device's share of it.
@@ -8,21 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
-from jaxsurr.core.gains import gains
 from jaxsurr.core.reading import of_examples, of_set, read
-from jaxsurr.core.reductions import masked
-from jaxsurr.core.types import Array, RankedLists
+from jaxsurr.core.reductions import differences, masked
+from jaxsurr.core.types import Array
+
+__all__ = ["auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta"]
 
 
-def _spread(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
+def _of_each(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
     """A value of the set as one for each example."""
     return of_examples(jnp.broadcast_to(of_set(value, wrong), predictions.shape[:1]), where, None)
-
-
-def _apart(scores: Array) -> Array:
-    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; equal ones are 0 apart, if infinite too."""
-    one, other = scores[..., :, None], scores[..., None, :]
-    return jnp.where(jnp.isinf(one) & (one == other), 0, one - other)
 
 
 def soft_f_beta(
@@ -65,7 +60,7 @@ def soft_f_beta(
     else:
         present = (of_class > 0).astype(score.dtype)
         value = jnp.sum(present * score) / jnp.maximum(jnp.sum(present), 1)
-    return _spread(1 - value, predictions, where, wrong)
+    return _of_each(1 - value, predictions, where, wrong)
 
 
 def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
@@ -91,8 +86,8 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     pairs = jnp.maximum(jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype), 1)
     # Other pairs are out of the way before they are squared: what is infinite there would have no gradient.
-    ahead = jnp.where(positive[:, None] & negative[None], _apart(scores), margin)
-    return _spread(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
+    ahead = jnp.where(positive[:, None] & negative[None], differences(scores), margin)
+    return _of_each(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
 
 
 def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
@@ -126,12 +121,12 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     options.number(margin, "margin", above=0, meaning="of probabilities")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     chance = jax.nn.sigmoid(scores)
-    means, spread = [], 0.0
+    means, within = [], 0.0
     for side in (positive, negative):
         weights = side.astype(scores.dtype) / jnp.maximum(jnp.sum(side, dtype=scores.dtype), 1)
         means.append(jnp.sum(weights * chance))
-        spread += jnp.sum(weights * (chance - means[-1]) ** 2)
-    return _spread(spread + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
+        within += jnp.sum(weights * (chance - means[-1]) ** 2)
+    return _of_each(within + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
 
 
 def smooth_average_precision(
@@ -159,58 +154,9 @@ def smooth_average_precision(
     options.number(temperature, "temperature", above=0, meaning="in the unit of the scores")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     other = ~jnp.eye(len(scores), dtype=bool)
-    ahead = jax.nn.sigmoid(_apart(scores).T / temperature)
+    ahead = jax.nn.sigmoid(differences(scores).T / temperature)
     true = 1 + jnp.sum(jnp.where(other & positive[None], ahead, 0), axis=1)
     false = jnp.sum(jnp.where(negative[None], ahead, 0), axis=1)
     precision = jnp.where(positive, true / (true + false), 0)
     value = jnp.sum(precision) / jnp.maximum(jnp.sum(positive, dtype=scores.dtype), 1)
-    return _spread(1 - value, predictions, where, wrong)
-
-
-def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
-    """Softmax cross-entropy of a list, `-sum_j g_j log softmax(s)_j / sum_j g_j`, gains `g = 2^relevance - 1`.
-
-    Sources: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, ICML 2007; Bruch et al., An
-    Analysis of the Softmax Cost Function for Learning to Rank, ICTIR 2019, which relates it to NDCG.
-
-    Args:
-      predictions: `[B, L]` float scores.
-      targets: `RankedLists`.
-      where: `[B]` bool; lists where it is False are 0.
-
-    Returns:
-      `[B]`, at least 0; 0 for a list without a relevant item.
-
-    >>> import jax.numpy as jnp
-    >>> targets = RankedLists(jnp.array([[1.0, 0.0]]), jnp.ones((1, 2)))
-    >>> round(float(list_softmax(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
-    0.6931
-    """
-    scores, targets, wrong = read(checks.lists, predictions, targets, where)
-    gained = gains(targets.relevance)
-    total = jnp.sum(gained, axis=1, keepdims=True)
-    shares = gained / jnp.where(total > 0, total, 1)
-    # A list without items would be nothing but infinities.
-    counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
-    log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))
-    return of_examples(-jnp.sum(shares * jnp.where(shares > 0, log_share, 0), axis=1), where, wrong)
-
-
-def list_logistic(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
-    """Mean over pairs of items with different relevance of `log(1 + exp(-(s_better - s_worse)))`.
-
-    Source: Burges et al., Learning to Rank using Gradient Descent (RankNet), ICML 2005. `[B, L]` and `RankedLists` to
-    `[B]`, at least 0; 0 for a list all of whose items are as good as each other.
-
-    >>> import jax.numpy as jnp
-    >>> targets = RankedLists(jnp.array([[1.0, 0.0]]), jnp.ones((1, 2)))
-    >>> round(float(list_logistic(jnp.zeros((1, 2)), targets)[0]), 4)  # log 2
-    0.6931
-    """
-    scores, (relevance, items), wrong = read(checks.lists, predictions, targets, where)
-    present = items > 0
-    better = (relevance[:, :, None] > relevance[:, None, :]) & present[:, :, None] & present[:, None, :]
-    behind = jnp.where(better, jnp.swapaxes(_apart(scores), 1, 2), 0)
-    losses = jnp.where(better, jax.nn.softplus(behind), 0)
-    number = jnp.maximum(jnp.sum(better, axis=(1, 2), dtype=scores.dtype), 1)
-    return of_examples(jnp.sum(losses, axis=(1, 2)) / number, where, wrong)
+    return _of_each(1 - value, predictions, where, wrong)

@@ -3,50 +3,37 @@
 Values are in at least single precision whatever the predictions are. What does not count (masked rows, points that are
 not visible, absent items, ignored pixels) may hold anything. Targets that count and are out of range are refused; where
 they are traced, as inside `jit`, the values are NaN: of the example, or of the set. Details: `jaxsurr.core.reading`.
+
+A file for each kind of targets, and `confusion` and `calibration` of classes; the metrics that its `__all__` names are
+in `METRICS`.
 """
 
-from jaxsurr.core import checks
+from typing import Any
+
+from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.spec import parse_spec
-from jaxsurr.metrics.agreement import quadratic_weighted_kappa
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
-from jaxsurr.metrics.calibration import expected_calibration_error
-from jaxsurr.metrics.classes import error_rate, top_k_error
-from jaxsurr.metrics.confusion import balanced_error, cohen_kappa, f_beta, g_mean, jaccard, matthews_correlation
+from jaxsurr.metrics.calibration import *
+from jaxsurr.metrics.classes import *
+from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
-from jaxsurr.metrics.keypoints import normalised_mean_error, pck
-from jaxsurr.metrics.levels import mean_absolute_error, within_one_level
-from jaxsurr.metrics.lists import ndcg, recall_at_k
-from jaxsurr.metrics.scores import average_precision, roc_auc
+from jaxsurr.metrics.keypoints import *
+from jaxsurr.metrics.levels import *
+from jaxsurr.metrics.lists import *
+from jaxsurr.metrics.pixels import *
+from jaxsurr.metrics.scores import *
+from jaxsurr.metrics.sequences import *
 from jaxsurr.metrics.stack import stack
-from jaxsurr.metrics.structured import edit_distance, mean_iou
 from jaxsurr.metrics.words import MEANT
+from jaxsurr.spaces import cumulative_logits, level_scores
 
-METRICS = {
-    m.name: m
-    for m in (
-        average_precision,
-        balanced_error,
-        cohen_kappa,
-        edit_distance,
-        error_rate,
-        expected_calibration_error,
-        f_beta,
-        g_mean,
-        jaccard,
-        matthews_correlation,
-        mean_absolute_error,
-        mean_iou,
-        ndcg,
-        normalised_mean_error,
-        pck,
-        quadratic_weighted_kappa,
-        recall_at_k,
-        roc_auc,
-        top_k_error,
-        within_one_level,
-    )
+METRICS: dict[str, Metric] = {
+    name: found for name, found in sorted(registry.members(__name__, __path__).items()) if isinstance(found, Metric)
 }
+"""All metrics by name, those that `register` made known included."""
+
+_SPACES = {"thresholds": cumulative_logits, "rounded": level_scores}  # of what is decoded so
 
 
 def get(spec: str) -> Metric:
@@ -62,13 +49,10 @@ def get(spec: str) -> Metric:
     >>> get("pck?threshold=0.2").name
     'pck(threshold=0.2)'
     """
-    from jaxsurr import spaces
-
     name, options = parse_spec(spec)
     checks.one_of(name, "metric", METRICS, MEANT)
-    by_decoding = {"thresholds": spaces.cumulative_logits, "rounded": spaces.scores}
-    if options.get("decode") in by_decoding:
-        options["space"] = by_decoding[options["decode"]]
+    if options.get("decode") in _SPACES:
+        options["space"] = _SPACES[options["decode"]]
     return METRICS[name].bind(**options)
 
 
@@ -93,36 +77,22 @@ def register(metric: Metric) -> Metric:
     return metric
 
 
+def __getattr__(name: str) -> Any:
+    """What a new file adds, and old names."""
+    return METRICS[name] if name in METRICS else renamed.attribute(__name__, name)
+
+
 __all__ = [
     "METRICS",
     "BlackBoxError",
     "Metric",
     "as_metric",
-    "average_precision",
-    "balanced_error",
     "black_box",
-    "cohen_kappa",
-    "edit_distance",
-    "error_rate",
-    "expected_calibration_error",
-    "f_beta",
-    "g_mean",
     "get",
-    "jaccard",
-    "matthews_correlation",
-    "mean_absolute_error",
-    "mean_iou",
     "metric",
-    "ndcg",
-    "normalised_mean_error",
     "output_shape",
     "own_errors",
-    "pck",
-    "quadratic_weighted_kappa",
-    "recall_at_k",
     "register",
-    "roc_auc",
     "stack",
-    "top_k_error",
-    "within_one_level",
+    *METRICS,
 ]

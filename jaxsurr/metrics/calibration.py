@@ -4,23 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import options
-from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.reading import checked
 from jaxsurr.core.types import Array
-from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import class_logits
 
+__all__ = ["expected_calibration_error"]
 
-@metric(higher_is_better=False, space=class_logits, per_example=False)
-def expected_calibration_error(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-    bins: int = 15,
-) -> Array:
+
+@set_metric(higher_is_better=False, space=class_logits)
+def expected_calibration_error(predictions: Array, targets: Array, *, bins: int = 15) -> Value:
     """Mean difference between confidence and accuracy over bins of confidence; lower is better.
 
     `sum_b |sum_{i in b} (p_i - right_i)| / n` with p the largest probability, in equally wide bins `((b - 1) / bins,
@@ -57,4 +50,4 @@ def expected_calibration_error(
     def value(sums):
         return ratio(jnp.sum(jnp.abs(sums[0])), sums[1])
 
-    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
+    return of_sums(statistics, value, predictions, wrong=wrong)

@@ -8,6 +8,8 @@ from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.spaces import class_logits
 
+__all__ = ["error_rate", "top_k_error"]
+
 
 def _beaten_by(logits: Array, labels: Array) -> Array:
     """How many classes are predicted before the true one; of equal logits the first class wins, as in `argmax`.

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
-from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.reading import checked
 from jaxsurr.core.types import Array
-from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.sums import of_sums, ratio
+from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import class_logits
+
+__all__ = ["balanced_error", "cohen_kappa", "f_beta", "g_mean", "jaccard", "matthews_correlation"]
 
 AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
@@ -36,15 +37,8 @@ def _decided(predictions: Array) -> tuple[Array, int]:
     return jnp.argmax(predictions, axis=-1), predictions.shape[-1]
 
 
-def from_counts(
-    value: Callable[[Counts], Array],
-    predictions: Array,
-    targets: Array,
-    where: Array | None,
-    weights: Array | None,
-    replacements: Array | None,
-) -> Array:
-    """`value` of the confusion counts of a set (or, with `replacements`, of each set with one example replaced)."""
+def from_counts(value: Callable[[Counts], Array], predictions: Array, targets: Array) -> Value:
+    """A metric that is `value` of the confusion counts of a set."""
     predictions, targets, wrong = checked(checks.decided, predictions, targets)
 
     def statistics(z):
@@ -52,7 +46,7 @@ def from_counts(
         predicted, true = (jax.nn.one_hot(labels, classes, dtype=jnp.float32) for labels in (decided, targets))
         return Counts(predicted * true, predicted, true)
 
-    return of_set(of_sums(statistics, value, predictions, where, weights, replacements), wrong)
+    return of_sums(statistics, value, predictions, wrong=wrong)
 
 
 def averaged(counts: Counts, numerator: Array, denominator: Array, average: str) -> Array:
@@ -82,17 +76,8 @@ def chosen_average(average: str, predictions: Array, targets: Array) -> str:
     return average
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def f_beta(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-    beta: float = 1.0,
-    average: str = "auto",
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def f_beta(predictions: Array, targets: Array, *, beta: float = 1.0, average: str = "auto") -> Value:
     """F-beta of precision and recall; higher is better.
 
     `(1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP)`, by class and averaged; 0 where it is 0 / 0, as scikit-learn's
@@ -124,19 +109,11 @@ def f_beta(
     def value(counts):
         return averaged(counts, (1 + beta**2) * counts.both, beta**2 * counts.true + counts.predicted, average)
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def jaccard(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-    average: str = "auto",
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def jaccard(predictions: Array, targets: Array, *, average: str = "auto") -> Value:
     """Jaccard index `TP / (TP + FN + FP)`, by class and averaged; higher is better. Arguments as for `f_beta`.
 
     Returns:
@@ -151,18 +128,11 @@ def jaccard(
     def value(counts):
         return averaged(counts, counts.both, counts.true + counts.predicted - counts.both, average)
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)
 
 
-@metric(higher_is_better=False, space=class_logits, per_example=False)
-def balanced_error(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=False, space=class_logits)
+def balanced_error(predictions: Array, targets: Array) -> Value:
     """Mean over classes of the share of their examples that is predicted wrongly; lower is better.
 
     One minus scikit-learn's balanced accuracy: classes that are never true do not count. Arguments as for `f_beta`.
@@ -179,18 +149,11 @@ def balanced_error(
         present = (counts.true > 0).astype(jnp.float32)
         return ratio(jnp.sum(ratio(counts.true - counts.both, counts.true)), jnp.sum(present))
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def g_mean(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def g_mean(predictions: Array, targets: Array) -> Value:
     """Geometric mean over classes of their recall; higher is better. Arguments as for `f_beta`.
 
     `(prod_k TP_k / true_k)^(1 / K)` over the K classes that are true somewhere; a class that is never found makes it 0.
@@ -212,7 +175,7 @@ def g_mean(
         number = jnp.sum(present, dtype=jnp.float32)
         return jnp.where(number > 0, jnp.exp(logarithm / jnp.maximum(number, 1)), 0)
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)
 
 
 def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
@@ -223,15 +186,8 @@ def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
     return agreement, jnp.sum(true * predicted), jnp.sum(true * true), jnp.sum(predicted * predicted)
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def matthews_correlation(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def matthews_correlation(predictions: Array, targets: Array) -> Value:
     """Matthews correlation coefficient, of any number of classes; higher is better. Arguments as for `f_beta`.
 
     With shares c of agreement, t_k of true and p_k of predicted classes: `(c - sum t_k p_k) / sqrt((1 - sum t_k^2) (1 -
@@ -252,18 +208,11 @@ def matthews_correlation(
         spread = jnp.sqrt(jnp.maximum((1 - true) * (1 - predicted), 1e-30))
         return jnp.where(several, (agreement - chance) / spread, 0)
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def cohen_kappa(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def cohen_kappa(predictions: Array, targets: Array) -> Value:
     """Cohen's kappa, agreement beyond chance; higher is better. Arguments as for `f_beta`.
 
     `(c - e) / (1 - e)` with the share c of agreement and `e = sum_k t_k p_k` that of agreement by chance.
@@ -281,4 +230,4 @@ def cohen_kappa(
         constant = jnp.sum((counts.true > 0) | (counts.predicted > 0)) <= 1
         return jnp.where(constant, 0, (agreement - chance) / jnp.where(constant, 1, 1 - chance))
 
-    return from_counts(value, predictions, targets, where, weights, replacements)
+    return from_counts(value, predictions, targets)

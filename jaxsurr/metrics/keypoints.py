@@ -3,11 +3,13 @@
 import jax.numpy as jnp
 
 from jaxsurr.core import options
-from jaxsurr.core.geometry import mean_over_visible, relative_distance
 from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
 from jaxsurr.metrics.base import metric
 from jaxsurr.spaces import points_in_plane
+
+__all__ = ["normalised_mean_error", "pck"]
 
 
 @metric(higher_is_better=True, space=points_in_plane)

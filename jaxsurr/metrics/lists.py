@@ -10,6 +10,8 @@ from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import ratio
 from jaxsurr.spaces import ranked_lists
 
+__all__ = ["ndcg", "recall_at_k"]
+
 
 def _ranks(scores: Array, present: Array) -> Array:
     """The place of each item in its list, from 0; places without an item come last, behind scores of minus infinity."""

@@ -1,13 +1,16 @@
 """Metrics of how a score orders the examples of two classes: ROC AUC and average precision. Exact, ties included."""
 
+import functools
+
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_set
 from jaxsurr.core.types import Array
-from jaxsurr.metrics.base import metric
-from jaxsurr.metrics.sums import ratio
+from jaxsurr.metrics.sums import Value, ratio, set_metric
 from jaxsurr.spaces import class_logits
+
+__all__ = ["average_precision", "roc_auc"]
 
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
@@ -36,15 +39,8 @@ def _before(values: Array) -> Array:
     return jnp.concatenate([jnp.zeros((1,), values.dtype), jnp.cumsum(values)])
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def roc_auc(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def roc_auc(predictions: Array, targets: Array) -> Value:
     """Area under the ROC curve: how often a positive has a higher score than a negative; higher is better.
 
     `sum_{i pos, j neg} w_i w_j (1[s_i > s_j] + 1[s_i = s_j] / 2) / (W_pos W_neg)`, in time `B log B`.
@@ -67,6 +63,13 @@ def roc_auc(
     >>> float(roc_auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))  # 3 1/2 of 4 pairs
     0.875
     """
+    return functools.partial(_area, predictions, targets)
+
+
+def _area(
+    predictions: Array, targets: Array, where: Array | None, weights: Array | None, replacements: Array | None
+) -> Array:
+    """Area under the ROC curve of a set, or of each set with one example replaced."""
     scores, targets, wrong = _scores(predictions, targets, weights)
     weight = _weights(targets, where, weights)
     scores = jnp.where(weight > 0, scores, 0)
@@ -92,15 +95,8 @@ def roc_auc(
     return of_set(_unbroken(value[None] + ratio(weight * won(moved) - share, pairs), scores, moved, weight), wrong)
 
 
-@metric(higher_is_better=True, space=class_logits, per_example=False)
-def average_precision(
-    predictions: Array,
-    targets: Array,
-    *,
-    where: Array | None = None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+@set_metric(higher_is_better=True, space=class_logits)
+def average_precision(predictions: Array, targets: Array) -> Value:
     """Average precision, the area under the steps of precision over recall; higher is better.
 
     `sum_n (R_n - R_{n-1}) P_n` over distinct scores in descending order, as in scikit-learn: of equal scores all have
@@ -124,6 +120,13 @@ def average_precision(
     >>> round(float(average_precision(jnp.array([0.1, 0.4, 0.35, 0.8]), jnp.array([0, 0, 1, 1]))), 4)  # (1 + 2/3) / 2
     0.8333
     """
+    return functools.partial(_precision, predictions, targets)
+
+
+def _precision(
+    predictions: Array, targets: Array, where: Array | None, weights: Array | None, replacements: Array | None
+) -> Array:
+    """Average precision of a set, or of each set with one example replaced."""
     if weights is not None and replacements is not None:
         raise ValueError("average_precision knows replacements for unweighted examples only: leave weights out.")
     scores, targets, wrong = _scores(predictions, targets, weights)

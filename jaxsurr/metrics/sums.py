@@ -5,6 +5,8 @@ the sums is taken out, and another put in. `jaxsurr.smoothing` estimates gradien
 other library's metrics give (`replacements`); so metrics of sets are written here, and tested against scikit-learn's.
 """
 
+import functools
+import inspect
 from collections.abc import Callable
 
 import jax
@@ -13,55 +15,98 @@ import jax.numpy as jnp
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_set
 from jaxsurr.core.reductions import masked, wide
-from jaxsurr.core.types import Array, PyTree
+from jaxsurr.core.types import Array, PyTree, Space
+from jaxsurr.metrics.base import ARRAYS, Metric, metric
+
+Value = Callable[[Array | None, Array | None, Array | None], Array]
+"""`(where, weights, replacements) -> []`, the metric of one set of predictions; with replacements `[B]`."""
+
+
+def set_metric(*, higher_is_better: bool, space: Space) -> Callable[[Callable[..., Value]], Metric]:
+    """Makes a metric of sets of its formula, as a decorator.
+
+    The formula is `(predictions, targets, *, options) -> Value`; what it returns by `of_sums` is one. The metric takes
+    three more arguments:
+
+      where: `[B]` bool; other rows count nowhere.
+      weights: `[B]` of at least 0, of the examples.
+      replacements: `[B, ...]` as predictions: the value with each example alone replaced is returned, `[B]`.
+
+    Args:
+      higher_is_better: the direction.
+      space: the prediction space.
+
+    >>> from jaxsurr.spaces import generic
+    >>> @set_metric(higher_is_better=True, space=generic)
+    ... def mean(predictions, targets):
+    ...     return of_sums(lambda z: (z, jnp.ones_like(z)), lambda sums: ratio(*sums), predictions)
+    >>> float(mean(jnp.array([1.0, 3.0]), None, weights=jnp.array([3.0, 1.0])))
+    1.5
+    >>> mean(jnp.array([1.0, 3.0]), None, replacements=jnp.array([5.0, 7.0])).tolist()
+    [4.0, 4.0]
+    """
+
+    def decorate(formula: Callable[..., Value]) -> Metric:
+        @functools.wraps(formula)
+        def function(predictions, targets, *, where=None, weights=None, replacements=None, **options):
+            return formula(predictions, targets, **options)(where, weights, replacements)
+
+        signature = inspect.signature(formula)
+        predictions, targets, *options = signature.parameters.values()
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Array | None)
+            for name in ARRAYS
+        ]
+        function.__signature__ = signature.replace(
+            parameters=[predictions, targets, *added, *options], return_annotation=Array
+        )
+        return metric(function, higher_is_better=higher_is_better, space=space, per_example=False)
+
+    return decorate
 
 
 def of_sums(
     statistics: Callable[[Array], PyTree],
     value: Callable[[PyTree], Array],
     predictions: Array,
-    where: Array | None,
-    weights: Array | None = None,
-    replacements: Array | None = None,
-) -> Array:
+    *,
+    wrong: Array | None = None,
+    clear: Callable[[Array], Array] = lambda z: z,
+) -> Value:
     """`value(sum_i w_i statistics(predictions)_i)`, NaN where a prediction that counts holds a NaN.
 
     Args:
       statistics: `[B, ...] -> pytree of [B, ...]`, of each example alone.
       value: `pytree of [...] -> []`.
       predictions: `[B, ...]` float.
-      where: `[B]` bool; other rows count nowhere, whatever they hold.
-      weights: `[B]`, of the examples, by default 1.
-      replacements: `[B, ...]` as `predictions`, or None.
-
-    Returns:
-      `[]`; with `replacements` `[B]`: entry b is the value of the set in which prediction b alone is replaced.
-
-    >>> import jax.numpy as jnp
-    >>> mean = lambda z, **more: of_sums(lambda z: (z, jnp.ones_like(z)), lambda s: s[0] / s[1], z, None, **more)
-    >>> float(mean(jnp.array([1.0, 3.0]))), mean(jnp.array([1.0, 3.0]), replacements=jnp.array([5.0, 7.0])).tolist()
-    (2.0, [4.0, 4.0])
+      wrong: `[B]` bool, which targets are out of range: the value is NaN then; None: none is.
+      clear: puts zeros into what of an example's predictions does not count.
     """
     batch = predictions.shape[0]
-    unsound = checks.weights(weights, batch)
 
-    def parts(z):
-        broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
-        each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
-        each = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), each)
-        if weights is not None:
-            each = jax.tree.map(lambda leaf, weights=weights: leaf * _like(weights, leaf), each)
-        return jax.tree.map(lambda leaf: masked(leaf, where), each)
+    def of_set_of(where: Array | None, weights: Array | None, replacements: Array | None) -> Array:
+        unsound = checks.weights(weights, batch)
 
-    def finish(sums):
-        return of_set(jnp.where(sums[1] > 0, jnp.nan, value(sums[0])), unsound)
+        def parts(z):
+            z = clear(z)
+            broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
+            each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
+            each = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), each)
+            if weights is not None:
+                each = jax.tree.map(lambda leaf, weights=weights: leaf * _like(weights, leaf), each)
+            return jax.tree.map(lambda leaf: masked(leaf, where), each)
 
-    each = parts(predictions)
-    sums = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each)
-    if replacements is None:
-        return finish(sums)
-    changes = jax.tree.map(jnp.subtract, parts(replacements), each)
-    return jax.vmap(lambda change: finish(jax.tree.map(jnp.add, sums, change)))(changes)
+        def finish(sums):
+            return of_set(jnp.where(sums[1] > 0, jnp.nan, value(sums[0])), unsound)
+
+        each = parts(predictions)
+        sums = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), each)
+        if replacements is None:
+            return of_set(finish(sums), wrong)
+        changes = jax.tree.map(jnp.subtract, parts(jnp.asarray(replacements)), each)
+        return of_set(jax.vmap(lambda change: finish(jax.tree.map(jnp.add, sums, change)))(changes), wrong)
+
+    return of_set_of
 
 
 def _like(weights: Array, leaf: Array) -> Array:

@@ -5,7 +5,7 @@ A model of your own is `Model(init, apply)`: `jaxsurr.compare(config, losses, se
 
 Bodies: `linear`, `mlp`; of images `cnn`, `unet`, `resnet20`, `resnet20_group_norm`. The last layer of each is called
 "head", so that gradients can be compared in its parameters alone (`jaxsurr.bilevel.last_layer`). Which head a model
-gets follows from the loss that it is trained on (`jaxsurr.losses.HEADS`):
+gets follows from the loss that it is trained on (`Head.losses`, `jaxsurr.training.kinds`):
 
 | head | outputs | targets | losses |
 | --- | --- | --- | --- |

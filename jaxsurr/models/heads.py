@@ -17,10 +17,11 @@ class Head(NamedTuple):
     """What a head gives and what it is for.
 
     Attributes:
-      kinds: of targets that it serves, among "classes", "levels", "points" and "lists".
+      kinds: of targets that it serves, among "classes", "scores", "levels", "keypoints" and "lists".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: how levels can be decoded from it (`jaxsurr.decoding`), first the default; empty for other targets.
       read: `outputs -> predictions`, what the metric reads of them; None where that is the outputs themselves.
+      losses: names of those that read this head and not the usual one of their kind (`jaxsurr.training.kinds`).
       each: whether the model reads each item of a list `[B, L, ...]` alone, and gives `[B, L]`.
     """
 
@@ -28,6 +29,7 @@ class Head(NamedTuple):
     layer: Callable[[Array, int, int], Array]
     decodes: tuple[str, ...] = ()
     read: Callable[[Array], Array] | None = None
+    losses: tuple[str, ...] = ()
     each: bool = False
 
 
@@ -78,16 +80,27 @@ def _heatmaps(features: Array, joints: int, size: int) -> Array:
 
 HEADS = {
     "logits": Head(
-        ("classes", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
+        ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
     ),
-    "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",)),
-    "coral": Head(("levels",), _coral, ("thresholds",)),
+    "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), losses=("or_cnn",)),
+    "coral": Head(("levels",), _coral, ("thresholds",), losses=("coral", "or_cnn")),
     "conditional": Head(
-        ("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), decoding.cumulative_logits
+        ("levels",),
+        lambda x, levels, size: _dense(x, levels - 1),
+        ("thresholds",),
+        read=decoding.cumulative_logits,
+        losses=("corn",),
     ),
-    "score": Head(("levels",), _score, ("rounded",)),
-    "points": Head(("points",), _points),
-    "densities": Head(("points",), _densities, read=lambda outputs: outputs[..., :2]),
+    "score": Head(("levels",), _score, ("rounded",), losses=("absolute_error", "squared_error")),
+    "points": Head(("keypoints",), _points),
+    "densities": Head(
+        ("keypoints",), _densities, read=lambda outputs: outputs[..., :2], losses=("residual_likelihood",)
+    ),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
-    "heatmaps": Head(("points",), _heatmaps, read=lambda maps: decoding.soft_argmax(maps, _TEMPERATURE)),
+    "heatmaps": Head(
+        ("keypoints",),
+        _heatmaps,
+        read=lambda maps: decoding.soft_argmax(maps, _TEMPERATURE),
+        losses=("heatmap_mse",),
+    ),
 }

@@ -16,7 +16,7 @@ from jaxsurr.metrics.base import as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.spaces.sampling import sample
 from jaxsurr.surrogates import METHODS
-from jaxsurr.surrogates.frozen import FOLLOWING, follow_scale, scale_of
+from jaxsurr.surrogates.frozen import follow_scale, follows, scale_of
 
 
 class Fitted(NamedTuple):
@@ -131,12 +131,12 @@ def fit(
         )
         tests = [(int(np.prod(first[0].shape[1:])), *test)]
     # A metric of logits is learned at the scale of each batch, as `frozen` uses it.
-    follows = (surrogate.settings or {}).get("space") in FOLLOWING
-    used = follow_scale(surrogate) if follows else surrogate
+    following = follows(surrogate)
+    used = follow_scale(surrogate) if following else surrogate
     state, info = learn(used, jax.jit(surrogate.init)(init_key, *first), batches, key=update_key)
     measured = []
     for size, z, y in tests:
-        at = None if follows else state
+        at = None if following else state
         scale = scale_of(metric, at, z, y)
         found = fidelity(used, state, metric, z, y, key=reference_key, scale=scale, pairs=pairs)
         measured.append({"size": size, "rows": len(z), "pairs": pairs, "scale": float(scale), **found})
@@ -144,7 +144,7 @@ def fit(
         "updates": steps,
         "batch_size": batch_size,
         "key": np.asarray(keys.to_data(key)).tolist(),
-        "follows_scale": follows,
+        "follows_scale": following,
         "last_update": {name: np.asarray(value).tolist() for name, value in info._asdict().items()},
         "fidelity": measured,
     }

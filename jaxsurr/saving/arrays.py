@@ -11,7 +11,7 @@ from jaxsurr.core import checks, keys
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.saving.header import DTYPES
 from jaxsurr.spaces import SPACES
-from jaxsurr.spaces.sampling import SAMPLERS, sample
+from jaxsurr.spaces.sampling import sample
 
 
 def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
@@ -29,9 +29,9 @@ def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
     settings = surrogate.settings or {}
     if settings.get("method") == "conventional":
         return ()
-    if settings.get("space") not in SAMPLERS:
+    space = SPACES.get(settings["space"])
+    if space is None or space.sample is None:
         raise ValueError(f"of this surrogate's predictions nothing is known; {ask}")
-    space = SPACES[settings["space"]]
     made = []
     for size in (5, 7):
         try:

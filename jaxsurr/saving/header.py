@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.types import Array, Keypoints, PyTree, RankedLists, Sequences
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import METHODS
@@ -124,9 +124,10 @@ def check_header(header: Any) -> None:
     _reasonable_numbers(settings["options"].values())
     _reasonable_counts(settings["options"])
     checks.one_of(settings["method"], "method", METHODS)
-    for space in (settings["space"], (settings["metric"] or {}).get("space")):
-        if space is not None:
-            checks.one_of(space, "space", SPACES)
+    for part in filter(None, (settings, settings["metric"])):
+        part["space"] = renamed.word("space", part["space"], warn=False)
+        if part["space"] is not None:
+            checks.one_of(part["space"], "space", SPACES)
     if not all(isinstance(name, str) for name in settings["given"]):
         raise ValueError("what is given is not named.")
     if "metric" in settings["given"] and settings["metric"] is None:

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.absent import cleared
 from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import filled, masked, widened
+from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
@@ -104,7 +104,7 @@ def prepared(space: Space, predictions: Array, targets: PyTree, where: Array | N
     """Predictions that fit their space and are finite, in at least single precision, and their targets.
 
     Whatever does not count holds sound numbers afterwards, whatever it held: rows where `where` is False, and within
-    rows what the space says is absent, or else `jaxsurr.core.absent`. Values are checked after that. Predictions of
+    rows what the space says is absent, or else `jaxsurr.core.targets`. Values are checked after that. Predictions of
     minus infinity that only rule a class or an item out are finite afterwards.
 
     Raises:

@@ -1,28 +1,32 @@
-"""Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it."""
+"""Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it.
 
-from jaxsurr.spaces.classes import class_logits, named_class_logits
-from jaxsurr.spaces.generic import generic
-from jaxsurr.spaces.keypoints import points_in_plane
-from jaxsurr.spaces.levels import cumulative_logits, level_logits, scores
-from jaxsurr.spaces.lists import ranked_lists
-from jaxsurr.spaces.scores import binary_scores
-from jaxsurr.spaces.structured import pixel_logits, sequence_logits
+A file for each kind of targets; the spaces that its `__all__` names are in `SPACES`.
+"""
 
-SPACES = {
-    space.name: space
-    for space in (
-        binary_scores,
-        class_logits,
-        cumulative_logits,
-        generic,
-        level_logits,
-        named_class_logits,
-        pixel_logits,
-        points_in_plane,
-        ranked_lists,
-        scores,
-        sequence_logits,
-    )
+from typing import Any
+
+from jaxsurr.core import registry, renamed
+from jaxsurr.core.types import Space
+from jaxsurr.spaces.classes import *
+from jaxsurr.spaces.generic import *
+from jaxsurr.spaces.keypoints import *
+from jaxsurr.spaces.levels import *
+from jaxsurr.spaces.lists import *
+from jaxsurr.spaces.pixels import *
+from jaxsurr.spaces.scores import *
+from jaxsurr.spaces.sequences import *
+
+SPACES: dict[str, Space] = {
+    space.name: space for space in registry.members(__name__, __path__).values() if isinstance(space, Space)
 }
+"""All spaces by name."""
+
+globals().pop("scores")  # the module: as an attribute this is the old name of a space
+
+
+def __getattr__(name: str) -> Any:
+    """What a new file adds, and old names."""
+    return SPACES[name] if name in SPACES else renamed.attribute(__name__, name)
+
 
 __all__ = ["SPACES", *SPACES]

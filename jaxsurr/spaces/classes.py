@@ -13,9 +13,11 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, PyTree, Space
-from jaxsurr.spaces.invariance import FAR, LEAST, centred
+from jaxsurr.spaces.invariance import FAR, LEAST, centred, need_two
 from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
 from jaxsurr.spaces.scores import pooled_scores
+
+__all__ = ["class_logits", "named_class_logits"]
 
 
 def class_unit(predictions: Array, targets: PyTree) -> Array:
@@ -96,6 +98,32 @@ def class_pooled(predictions: Array, targets: Array, scale: Array, where: Array 
     return Pooled(features[:, None], marks[:, None], weights, positions, 1 / classes)
 
 
+def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
+    """What the space of class logits reads of each item: `[B, ..., K]` and `[B, I]` to `[B, I, F]`."""
+    values, _ = read(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1), scale)
+    return values.reshape(*labels.shape, -1)
+
+
+def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Rivals with light or heavy tails, and a true class that leads or trails the best of them by a random margin."""
+    need_two(size)
+    label_key, noise_key, power_key, margin_key = jax.random.split(key, 4)
+    labels = jax.random.randint(label_key, (rows,), 0, size)
+    noise = jax.random.normal(noise_key, (rows, size))
+    power, width = jax.random.uniform(power_key, (2, rows, 1), minval=jnp.array([1.0, -3.0])[:, None, None], maxval=2.0)
+    logits = jnp.sign(noise) * jnp.abs(noise) ** power
+    own = jnp.arange(size)[None] == labels[:, None]
+    best = jnp.max(jnp.where(own, -jnp.inf, logits), axis=-1, keepdims=True)
+    margin = jnp.exp(width) * jax.random.normal(margin_key, (rows, 1))
+    return jnp.where(own, best + margin, logits), labels
+
+
+def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """As distributions over the classes."""
+    probabilities = jax.nn.softmax(predictions)
+    return probabilities, jax.nn.one_hot(targets, predictions.shape[1], dtype=probabilities.dtype)
+
+
 class_logits = Space(
     name="class_logits",
     unit=class_unit,
@@ -110,6 +138,9 @@ class_logits = Space(
     clear=lambda predictions, targets: (finite_below(predictions), targets),
     ruled_out=lambda predictions, targets: ruled_out(predictions),
     least=LEAST,
+    sample=_sample_classes,
+    scale_free=True,
+    alike=_alike,
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes.
 
@@ -124,7 +155,9 @@ def _named_class_features(predictions: Array, targets: Array, scale: Array) -> t
     return jnp.concatenate([features, labels[:, None]], axis=-1), weights
 
 
-named_class_logits = class_logits._replace(name="named_class_logits", features=_named_class_features)
+named_class_logits = class_logits._replace(
+    name="named_class_logits", features=_named_class_features, sample=None, scale_free=False
+)
 """As `class_logits`, but a network reads which class is the true one, for metrics to which classes are not alike.
 
 What is learned holds for as many classes as it was learned with. The ramps of the basis stay alike for all classes.

@@ -7,6 +7,8 @@ from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces.invariance import unit_one
 
+__all__ = ["generic"]
+
 
 def _flat(tree: PyTree, dtype) -> Array:
     """All leaves of a batch side by side: `[B, F]`."""
@@ -47,6 +49,15 @@ def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([jnp.mean(error**2, axis=-1), jnp.mean(jnp.abs(error), axis=-1)], axis=-1)
 
 
+def _alike(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
+    if not _same_shape(predictions, targets):
+        raise ValueError(
+            f"a distance between predictions and targets needs targets in the form of predictions, "
+            f"{list(predictions.shape)}. Use a space that fits your predictions, or pass read= (embedding)."
+        )
+    return predictions.reshape(len(predictions), -1), targets.astype(predictions.dtype).reshape(len(predictions), -1)
+
+
 def _check_generic(predictions: Array, targets: PyTree) -> None:
     checks.floating(predictions)
     for leaf in jax.tree.leaves(targets):
@@ -67,5 +78,6 @@ generic = Space(
     reach=(-16.0, 0.0),
     losses=_generic_losses,
     check=_check_generic,
+    alike=_alike,
 )
 """Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""

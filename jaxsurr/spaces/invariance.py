@@ -1,4 +1,4 @@
-"""What spaces share: the unit of noise, and the projection where a shift changes nothing."""
+"""What spaces share: the unit of noise, the projection where a shift changes nothing, the least size of a sample."""
 
 import jax.numpy as jnp
 
@@ -16,3 +16,9 @@ def unit_one(predictions: Array, targets: PyTree) -> Array:
 def centred(array: Array) -> Array:
     """About its mean along the last axis: without the part along a shift of all logits."""
     return array - jnp.mean(array, axis=-1, keepdims=True)
+
+
+def need_two(size: int) -> None:
+    """Refuses a sample of predictions of fewer than two classes, levels or items."""
+    if size < 2:
+        raise ValueError(f"size must be at least 2 classes, levels or items, got {size}.")

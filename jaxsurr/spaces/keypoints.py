@@ -1,10 +1,13 @@
 """Points in the plane, read through distances only: a rotation of prediction and target together changes nothing."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks, geometry
+from jaxsurr.core.targets import check_keypoints, mean_over_visible, relative_distance, visible_weights
 from jaxsurr.core.types import Array, Keypoints, Space
+
+__all__ = ["points_in_plane"]
 
 
 def _point_unit(predictions: Array, targets: Keypoints) -> Array:
@@ -13,23 +16,47 @@ def _point_unit(predictions: Array, targets: Keypoints) -> Array:
 
 
 def _point_spread(predictions: Array, targets: Keypoints) -> Array:
-    return geometry.mean_over_visible(geometry.relative_distance(predictions, targets) ** 2, targets)
+    return mean_over_visible(relative_distance(predictions, targets) ** 2, targets)
 
 
 def _point_features(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
-    distance = geometry.relative_distance(predictions, targets)
+    distance = relative_distance(predictions, targets)
     features = jnp.stack([distance / scale, jnp.log1p((distance / scale) ** 2)], axis=-1)
-    return features, geometry.visible_weights(targets, predictions.dtype)
+    return features, visible_weights(targets, predictions.dtype)
 
 
 def _point_ramps(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
-    distance = geometry.relative_distance(predictions, targets)
-    return -distance[..., None] / scale, geometry.visible_weights(targets, predictions.dtype)
+    distance = relative_distance(predictions, targets)
+    return -distance[..., None] / scale, visible_weights(targets, predictions.dtype)
 
 
 def _point_losses(predictions: Array, targets: Keypoints, scale: Array) -> Array:
     atoms = (losses.l1, losses.smooth_l1, losses.euclidean, losses.wing)
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
+
+
+def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
+    """Points whose distance from their targets is uniform from 0 to 1 scales, in any direction; 9 of 10 visible."""
+    place_key, scale_key, seen_key, angle_key, distance_key = jax.random.split(key, 5)
+    scale = jnp.exp(0.3 * jax.random.normal(scale_key, (rows,)))
+    points = 3 * scale[:, None, None] * jax.random.uniform(place_key, (rows, size, 2))
+    visible = jax.random.bernoulli(seen_key, 0.9, (rows, size)).astype(jnp.float32)
+    angle = jax.random.uniform(angle_key, (rows, size), maxval=2 * jnp.pi)
+    distance = scale[:, None] * jax.random.uniform(distance_key, (rows, size))
+    offset = distance[..., None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+    return points + offset, Keypoints(points, visible, scale)
+
+
+def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
+    """Both about the mean of the visible true points, in scales; 0 where a point is not visible."""
+    centre = mean_over_visible(targets.points, targets)[:, None]
+    seen = visible_weights(targets, predictions.dtype)[..., None] > 0
+    scale = targets.scale[:, None, None]
+
+    def flat(points):
+        return (jnp.where(seen, points - centre, 0) / scale).reshape(len(points), -1)
+
+    return flat(predictions), flat(targets.points)
 
 
 points_in_plane = Space(
@@ -41,7 +68,9 @@ points_in_plane = Space(
     ramps=_point_ramps,
     reach=(-16.0, 0.0),
     losses=_point_losses,
-    check=checks.pointed,
+    check=check_keypoints,
+    sample=_sample_points,
+    alike=_alike,
 )
 """Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
 

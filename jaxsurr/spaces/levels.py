@@ -12,8 +12,10 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, LEAST, centred, unit_one
+from jaxsurr.spaces.invariance import FAR, LEAST, centred, need_two, unit_one
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
+
+__all__ = ["cumulative_logits", "level_logits", "level_scores"]
 
 
 def _running_logsumexp(array: Array) -> Array:
@@ -119,6 +121,25 @@ def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     return _pooled_thresholds(direction * _level_ramps(predictions, targets, scale)[0], targets)
 
 
+def _true_levels(key: Array, centre: Array, size: int) -> Array:
+    """Levels about a centre `[B, 1]`, some near it and some far."""
+    near_key, far_key = jax.random.split(key)
+    width = jnp.exp(jax.random.uniform(far_key, centre.shape, minval=-1.0, maxval=jnp.log(size / 2)))
+    near = jnp.round(centre + width * jax.random.normal(near_key, centre.shape))
+    return jnp.clip(near, 0, size - 1)[:, 0].astype(jnp.int32)
+
+
+def _sample_levels(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """A bump of random height and width on noise, as steep as logits of a trained model are, or less."""
+    need_two(size)
+    centre_key, width_key, height_key, noise_key, level_key = jax.random.split(key, 5)
+    centre = jax.random.uniform(centre_key, (rows, 1), maxval=size - 1.0)
+    width = jnp.exp(jax.random.uniform(width_key, (rows, 1), minval=-1.0, maxval=jnp.log(size / 2)))
+    height = jax.random.uniform(height_key, (rows, 1), maxval=6.0)
+    bump = height * jnp.exp(-0.5 * ((jnp.arange(size)[None] - centre) / width) ** 2)
+    return bump + jax.random.normal(noise_key, (rows, size)), _true_levels(level_key, centre, size)
+
+
 level_logits = Space(
     name="level_logits",
     unit=class_unit,
@@ -133,6 +154,9 @@ level_logits = Space(
     clear=class_logits.clear,
     ruled_out=class_logits.ruled_out,
     least=LEAST,
+    sample=_sample_levels,
+    scale_free=True,
+    alike=class_logits.alike,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
 
@@ -166,6 +190,22 @@ def _cumulative_unit(predictions: Array, targets: Array) -> Array:
     return jnp.where(_certain_thresholds(predictions, targets), 0, 1).astype(predictions.dtype)
 
 
+def _sample_thresholds(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Log odds that fall with the threshold, more or less steeply, and noise."""
+    need_two(size)
+    centre_key, slope_key, noise_key, level_key = jax.random.split(key, 4)
+    centre = jax.random.uniform(centre_key, (rows, 1), maxval=size - 1.0)
+    slope = jnp.exp(jax.random.uniform(slope_key, (rows, 1), minval=-1.0, maxval=1.0))
+    odds = slope * (centre - jnp.arange(size - 1)[None] - 0.5)
+    return odds + 0.5 * jax.random.normal(noise_key, (rows, size - 1)), _true_levels(level_key, centre, size)
+
+
+def _cumulative_alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """As the probability that the level lies above each threshold."""
+    above = targets[:, None] > jnp.arange(predictions.shape[1])[None]
+    return jax.nn.sigmoid(predictions), above.astype(predictions.dtype)
+
+
 cumulative_logits = Space(
     name="cumulative_logits",
     unit=_cumulative_unit,
@@ -182,6 +222,9 @@ cumulative_logits = Space(
     clear=lambda predictions, targets: (finite_below(_beside_zero(predictions))[..., 1:], targets),
     ruled_out=_certain_thresholds,
     least=LEAST,
+    sample=_sample_thresholds,
+    scale_free=True,
+    alike=_cumulative_alike,
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
 
@@ -213,8 +256,16 @@ def _score_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in (losses.absolute_error, losses.squared_error)], axis=-1)
 
 
-scores = Space(
-    name="scores",
+def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """A score anywhere between the first level and the last."""
+    need_two(size)
+    score_key, level_key = jax.random.split(key)
+    score = jax.random.uniform(score_key, (rows, 1), maxval=size - 1.0)
+    return score, _true_levels(level_key, score, size)
+
+
+level_scores = Space(
+    name="level_scores",
     unit=unit_one,
     # Never below one level: rounding happens at that distance however small the errors become.
     spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
@@ -224,5 +275,6 @@ scores = Space(
     reach=(-16.0, 0.0),
     losses=_score_losses,
     check=checks.scored,
+    sample=_sample_scores,
 )
 """One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""

@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
-from jaxsurr.core.absent import cleared
 from jaxsurr.core.gains import gains as gains_of
+from jaxsurr.core.targets import check_lists, cleared
 from jaxsurr.core.types import Array, RankedLists, Space
-from jaxsurr.spaces.invariance import LEAST
+from jaxsurr.spaces.invariance import LEAST, need_two
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
+
+__all__ = ["ranked_lists"]
 
 
 def _present(targets: RankedLists, dtype) -> Array:
@@ -83,6 +84,16 @@ def _clear(predictions: Array, targets: RankedLists) -> tuple[Array, RankedLists
     return finite_below(predictions, jnp.asarray(targets.items) > 0), targets
 
 
+def _sample_lists(key: Array, rows: int, size: int) -> tuple[Array, RankedLists]:
+    """Relevance from 0 to 4, seldom high, and scores that follow it more or less; 9 of 10 places hold an item."""
+    need_two(size)
+    relevance_key, item_key, slope_key, noise_key = jax.random.split(key, 4)
+    items = jax.random.bernoulli(item_key, 0.9, (rows, size)).at[:, :2].set(True).astype(jnp.float32)
+    relevance = items * jnp.floor(5 * jax.random.uniform(relevance_key, (rows, size)) ** 2)
+    slope = jax.random.uniform(slope_key, (rows, 1), maxval=2.0)
+    return slope * relevance + jax.random.normal(noise_key, (rows, size)), RankedLists(relevance, items)
+
+
 ranked_lists = Space(
     name="ranked_lists",
     unit=_unit,
@@ -92,10 +103,11 @@ ranked_lists = Space(
     ramps=_ramps,
     reach=(-4.0, 4.0),
     losses=_losses,
-    check=checks.lists,
+    check=check_lists,
     clear=_clear,
     ruled_out=_ruled_out,
     least=LEAST,
+    sample=_sample_lists,
 )
 """Scores `[B, L]` of the items of B lists, targets `RankedLists`; unchanged by a shift and by the order of items.
 

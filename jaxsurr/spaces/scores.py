@@ -9,6 +9,8 @@ from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.invariance import LEAST
 
+__all__ = ["binary_scores"]
+
 # Places on the scale of scores, in standard deviations about the mean: close together where scores are dense, and far
 # enough out for the tail in which the positives of an imbalanced set lie.
 _PLACES = np.sinh(np.linspace(-2.0, 2.0, 24)).astype(np.float32)
@@ -64,6 +66,15 @@ def _check(predictions: Array, targets: Array) -> Array | None:
     return checks.labels_in_range(targets, 2, "classes")
 
 
+def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Scores of a set with few or many positives, which are ahead by more or less."""
+    share_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
+    share = jax.random.uniform(share_key, (), minval=0.05, maxval=0.5)
+    labels = jax.random.bernoulli(label_key, share, (rows,)).astype(jnp.int32)
+    lead = jax.random.uniform(lead_key, (), maxval=2.0)
+    return lead * (labels - share) + jax.random.normal(noise_key, (rows,)), labels
+
+
 binary_scores = Space(
     name="binary_scores",
     unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
@@ -76,6 +87,7 @@ binary_scores = Space(
     check=_check,
     pooled=pooled_scores,
     least=LEAST,
+    sample=_sample_scores,
 )
 """Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
 

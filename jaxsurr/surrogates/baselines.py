@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.absent import cleared
 from jaxsurr.core.reductions import filled, masked, masked_mean
+from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.smoothed_metric import (

@@ -11,11 +11,17 @@ from jaxsurr.core.reductions import count, masked_mean
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothing_scale
-from jaxsurr.spaces import SPACES, class_logits, cumulative_logits, level_logits
+from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.sound import kept
 
-FOLLOWING = (class_logits.name, level_logits.name, cumulative_logits.name)
-"""Spaces of logits, whose size means nothing to most metrics. The unit of points is that of the metric's thresholds."""
+
+def follows(surrogate: Surrogate) -> bool:
+    """Whether a surrogate that is kept follows the scale of each batch: its space says so (`Space.scale_free`).
+
+    The size of logits means nothing to most metrics; the unit of points is that of the metric's thresholds.
+    """
+    space = SPACES.get((surrogate.settings or {}).get("space"))
+    return space is not None and space.scale_free
 
 
 def scale_of(metric: Metric, state: PyTree, predictions: Array, targets: PyTree, where=None, *, follow: bool = False):
@@ -94,7 +100,7 @@ def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -
     (8,)
     """
     if follow is None:
-        follow = (surrogate.settings or {}).get("space") in FOLLOWING
+        follow = follows(surrogate)
     used = follow_scale(surrogate) if follow else surrogate
 
     def loss(predictions: Array, targets: PyTree, *, where: Array | None = None, axis_name: str | None = None) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jaxsurr.spaces import SPACES
-from jaxsurr.spaces.sampling import SAMPLERS, sample
+from jaxsurr.spaces.sampling import sample
 
 _WORDS = {
     int: "a whole number", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
@@ -77,8 +77,8 @@ def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None
 def check_values(function: Callable, options: Mapping[str, Any], of: str) -> None:
     """Refuses options that a metric or a conventional loss itself refuses when it is called.
 
-    It is traced on made-up predictions of the first prediction space that it can read without these options; one that
-    reads none of them is passed over.
+    It is traced on made-up predictions of each prediction space, until one is found in which it takes these options.
+    Where there is none, those spaces count that it can read without them; one that reads none is passed over.
 
     Args:
       function: `(predictions, targets, **options)`.
@@ -88,16 +88,25 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
     Raises:
       ValueError: with its sentence.
     """
-    if not options:
-        return
-    for name in SAMPLERS:
-        draw = functools.partial(sample, SPACES[name], rows=4, size=5)
-        try:
-            jax.eval_shape(lambda key, draw=draw: function(*draw(key)), jax.random.key(0))
-        except Exception:  # it does not read this space, and says so in its own way
+    refused = None
+    for space in SPACES.values() if options else ():
+        if space.sample is None:
             continue
+        draw = functools.partial(sample, space, rows=4, size=5)
         try:
             jax.eval_shape(lambda key, draw=draw: function(*draw(key), **options), jax.random.key(0))
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {error}") from error
-        return
+            return
+        except Exception as error:  # it does not read this space, or refuses the options, each in its own way
+            if refused is None and _reads(function, draw):
+                refused = error
+    if refused is not None:
+        raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {refused}") from refused
+
+
+def _reads(function: Callable, draw: Callable[[Any], tuple[Any, Any]]) -> bool:
+    """Whether a function can be traced on made-up predictions without options."""
+    try:
+        jax.eval_shape(lambda key: function(*draw(key)), jax.random.key(0))
+    except Exception:
+        return False
+    return True

@@ -9,7 +9,8 @@ from jaxsurr import metrics, models
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.training.methods import HEADS, KINDS, Method, spell
+from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
+from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
 
@@ -64,23 +65,24 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
     else:
         trained = method.config.conventional
         what = f"conventional={trained}, which {method.name} starts on,"
-    head = method.config.model.head or fixed or HEADS[trained][0]
+    kinds, heads = LOSS_KINDS[trained], LOSS_HEADS[trained]
+    head = method.config.model.head or fixed or heads[0]
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
     if head not in serves and method.config.model.head:
         raise ValueError(
             f"model.head is {head!r}, but the targets of {source} are {kind}: "
             f"use {' or '.join(serves)}. (The loss is {method.name}.)"
         )
-    if kind not in KINDS[trained]:
-        fit = sorted(name for name, kinds in KINDS.items() if kind in kinds)
+    if kind not in kinds:
+        fit = sorted(name for name, served in LOSS_KINDS.items() if kind in served)
         raise ValueError(
-            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(KINDS[trained])}. "
+            f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(kinds)}. "
             f"Use one of {', '.join(fit)}"
-            + ("; or set data.kind=levels, if the classes are in order." if "levels" in KINDS[trained] else ".")
+            + ("; or set data.kind=levels, if the classes are in order." if "levels" in kinds else ".")
         )
-    if head not in HEADS[trained]:
+    if head not in heads:
         raise ValueError(
-            f"{what} trains a model with the head {' or '.join(HEADS[trained])}, but the model's is {head!r}: leave "
+            f"{what} trains a model with the head {' or '.join(heads)}, but the model's is {head!r}: leave "
             "model.head empty, or choose a loss that reads this head."
         )
     return head

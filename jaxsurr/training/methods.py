@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxsurr import losses, models, surrogates
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
@@ -28,8 +28,6 @@ from jaxsurr.training.config import (
 )
 from jaxsurr.training.protocols import Config
 
-KINDS = losses.KINDS | {"residual_likelihood": ("points",)}
-HEADS = losses.HEADS | {"residual_likelihood": ("densities",)}
 TRAINING = ("conventional", "fallback", "learning_rate", "mixture", "tune_threshold", "warm_epochs", "weight_decay")
 
 
@@ -131,3 +129,8 @@ def spell(name: str, options: dict[str, Any]) -> str:
     """
     text = "&".join(f"{key}={value}" for key, value in options.items())
     return f"{name}?{text}" if text else name
+
+
+def __getattr__(name: str) -> Any:
+    """Old names."""
+    return renamed.attribute(__name__, name)

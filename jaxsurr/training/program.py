@@ -15,6 +15,7 @@ from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.feed import gather
+from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, resolve, spell
 from jaxsurr.training.protocols import Config
@@ -144,7 +145,7 @@ def make_model(
         )
     facts: dict[str, Any] = dict(outputs=data.outputs, head=head, axis_name=axis_name)
     if given is None:
-        if data.kind == "points":  # whose head starts in the middle of the image
+        if KINDS[data.kind].of_images:
             refuse_channels_first(data.train.inputs.shape, f"the head {head!r}")
         size, hidden = data.train.inputs.shape[1], tuple(config.model.hidden)
         return models.build(config.model.name, hidden=hidden, size=size, **facts)
@@ -167,8 +168,7 @@ def build(
     """
     method = resolve(config)
     config = method.config
-    usual = {"points": "points", "lists": "items"}.get(data.kind, "logits")
-    fixed = usual if isinstance(given, models.Model) else ""
+    fixed = KINDS[data.kind].head if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)
     metric = metric_for(method, head, data.outputs)
     executor = parallel.executor(config.devices or None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxsurr.core import files
+from jaxsurr.core import files, renamed
 from jaxsurr.training.config import as_dict, default_config, flatten
 
 DEEPEST = 20  # of JSON
@@ -64,6 +64,9 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """
     now = flatten(here)
     before = {name: value for name, value in _defaults().items() if name in now} | flatten(there)
+    for fields in (before, now):
+        if "data.kind" in fields:
+            fields["data.kind"] = renamed.word("kind", fields["data.kind"], warn=False)
     differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     shown = ", ".join(f"{k} ({before.get(k)!r:.100} there, {now.get(k)!r:.100} here)" for k in differ[:4])
     return shown + (f" and {len(differ) - 4} more" if len(differ) > 4 else "")

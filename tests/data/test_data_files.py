@@ -84,7 +84,7 @@ class TestNpz:
     def test_points(self, tmp_path):
         path = self.save(tmp_path, x=np.zeros((2, 3)), kp=np.ones((2, 4, 2)), size=[1.0, 2.0])
         raw = read_npz(path, points="kp", scale="size")
-        assert raw.kind == "points"
+        assert raw.kind == "keypoints"
         np.testing.assert_array_equal(raw.targets.visible, np.ones((2, 4)))
         np.testing.assert_array_equal(raw.targets.scale, [1, 2])
 

@@ -133,7 +133,7 @@ def poses(request, tmp_path):
 
 def test_people(tmp_path, poses):
     raw = read_prepared("lsp_extended", **options(tmp_path, manual_dir=poses, size=64))
-    assert raw.kind == "points" and raw.names == JOINTS and raw.inputs.shape == (3, 64, 64, 1)
+    assert raw.kind == "keypoints" and raw.names == JOINTS and raw.inputs.shape == (3, 64, 64, 1)
     people = raw.targets
     assert people.visible.sum(1).tolist() == [14, 13, 13]
     assert (people.points[people.visible == 0] == 0).all()

@@ -247,11 +247,14 @@ def test_scikit_learn_sets():
 
 def test_stick_figures():
     data = load("synthetic:stick_figures?n=60&size=16", seed=0)
-    assert (data.kind, data.outputs, len(data.names)) == ("points", 14, 14)
+    assert (data.kind, data.outputs, len(data.names)) == ("keypoints", 14, 14)
     assert data.train.inputs.shape == (60 - 9 - 8, 16, 16, 1)
     assert isinstance(data.train.targets, Keypoints)
     assert {len(leaf) for leaf in data.test.targets} == {round(0.15 * 60)}
     assert not same(data, load("synthetic:stick_figures?n=60&size=16", seed=1))
+    for source, options in (("?n=60&size=16&kind=points", {}), ("?n=60&size=16", {"kind": "points"})):
+        with pytest.warns(DeprecationWarning, match="kind='points' is now 'keypoints'"):
+            assert same(data, load(f"synthetic:stick_figures{source}", seed=0, **options))
 
 
 @pytest.mark.parametrize(
@@ -266,12 +269,12 @@ def test_stick_figures():
         ("synthetic:stick_figures?sise=32", {}, r"'sise' is not a known key.*Did you mean 'size'\?"),
         ("synthetic:stick_figures?n=", {}, "'n' is not a known key with a value"),
         ("synthetic:stick_figures?n=many", {}, "n='many': expected a whole number"),
-        ("synthetic:stick_figures?n=30", {"levels": 3}, "leave it out for points"),
-        ("synthetic:stick_figures?n=30", {"kind": "levels"}, "kind='levels' does not fit.*expected 'points'"),
-        ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'points'"),
+        ("synthetic:stick_figures?n=30", {"levels": 3}, "leave it out for keypoints"),
+        ("synthetic:stick_figures?n=30", {"kind": "levels"}, "kind='levels' does not fit.*expected 'keypoints'"),
+        ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'keypoints'"),
         ("synthetic:stick_figures?n=3", {}, "the validation split is empty: 3 rows, limit=None"),
         ("synthetic:stick_figures?n=20", {"test_fraction": 0.02}, "the test split is empty: 20 rows"),
-        ("sklearn:digits", {"kind": "points"}, "kind='points' does not fit.*expected 'classes' or 'levels'"),
+        ("sklearn:digits", {"kind": "keypoints"}, "kind='keypoints' does not fit.*expected 'classes' or 'levels'"),
         ("sklearn:digits", {"kind": "class"}, "kind='class' does not fit"),
         ("sklearn:digits", {"levels": 1}, "levels=1: expected at least 2"),
         ("sklearn:digits", {"kind": "levels", "label_noise": 0.1}, "the kind here is 'levels'"),
@@ -349,7 +352,7 @@ def test_shared_ages():
 def test_shared_poses():
     path = shared("lspet/lspet_gray64.npz")
     data = load(f"npz:{path}?x=x&points=kp&visible=visible&scale=torso&names=joint_names", seed=0, limit=500)
-    assert (data.kind, data.outputs, data.names[-1]) == ("points", 14, "head_top")
+    assert (data.kind, data.outputs, data.names[-1]) == ("keypoints", 14, "head_top")
     assert len(data.test.inputs) == 1000
     assert data.test.targets.scale.min() >= 6
     assert data.test.targets.visible.sum(axis=1).min() >= 11

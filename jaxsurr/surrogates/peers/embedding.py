@@ -4,18 +4,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
-from jaxsurr.core.geometry import mean_over_visible, visible_weights
 from jaxsurr.core.moments import moments
 from jaxsurr.core.reductions import count, masked, masked_mean
-from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
+from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared
-from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logits, points_in_plane
+from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
@@ -24,46 +22,6 @@ from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
 
 Reader = Callable[[Array, PyTree], tuple[Array, Array]]
 """`(predictions, targets) -> ([B, F], [B, F])`: both in one form, the same where a prediction is the target."""
-
-
-def _read_distribution(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    probabilities = jax.nn.softmax(predictions)
-    return probabilities, jax.nn.one_hot(targets, predictions.shape[1], dtype=probabilities.dtype)
-
-
-def _read_cumulative(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    above = targets[:, None] > jnp.arange(predictions.shape[1])[None]
-    return jax.nn.sigmoid(predictions), above.astype(predictions.dtype)
-
-
-def _read_points(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
-    """Both about the mean of the visible true points, in scales; 0 where a point is not visible."""
-    centre = mean_over_visible(targets.points, targets)[:, None]
-    seen = visible_weights(targets, predictions.dtype)[..., None] > 0
-    scale = targets.scale[:, None, None]
-
-    def flat(points):
-        return (jnp.where(seen, points - centre, 0) / scale).reshape(len(points), -1)
-
-    return flat(predictions), flat(targets.points)
-
-
-def _read_arrays(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
-    if getattr(targets, "shape", None) != predictions.shape:
-        raise ValueError(
-            f"embedding needs targets in the form of predictions, {list(predictions.shape)}, to measure a distance "
-            "between the two. Use a space that fits your predictions, or pass read=."
-        )
-    return predictions.reshape(len(predictions), -1), targets.astype(predictions.dtype).reshape(len(predictions), -1)
-
-
-READERS: dict[str, Reader] = {
-    class_logits.name: _read_distribution,
-    level_logits.name: _read_distribution,
-    cumulative_logits.name: _read_cumulative,
-    points_in_plane.name: _read_points,
-    generic.name: _read_arrays,
-}
 
 
 @described
@@ -101,14 +59,14 @@ def embedding(
       penalty_weight: of the gradient penalty, at least 0. It draws the loss to one unit of metric in each unit of what
         h reads; where the metric is not so steep, a smaller weight fits its value better.
       optimizer: by default `optax.adam(0.001)`.
-      read: `(predictions, targets) -> ([B, F], [B, F])` in place of the space's reader.
+      read: `(predictions, targets) -> ([B, F], [B, F])` in place of `Space.alike` of the metric's.
 
     Returns:
       `Surrogate(init, loss, update)`; `Info` knows `value_error` and `metric`, the rest is NaN.
 
     Raises:
-      ValueError: an option is out of its range, the metric is not one value for each example, or the space has no
-        reader.
+      ValueError: an option is out of its range, the metric is not one value for each example, or the space does not
+        say how both are read alike.
 
     >>> import jax, jax.numpy as jnp, jaxsurr
     >>> surrogate = embedding(jaxsurr.metrics.error_rate)
@@ -123,8 +81,10 @@ def embedding(
     objectives.check_weights(value_weight=1.0, penalty_weight=penalty_weight)
     checks.positive_integer(size, "size")
     if read is None:
-        checks.one_of(metric.space.name, "embedding's space", READERS)
-        read = READERS[metric.space.name]
+        read = metric.space.alike
+    if read is None:
+        known = [space.name for space in SPACES.values() if space.alike]
+        checks.one_of(metric.space.name, "embedding's space", known)
     network = mlp(size, hidden=hidden)
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
 

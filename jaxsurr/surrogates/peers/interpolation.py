@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from jaxsurr import metrics
 from jaxsurr.core import checks
-from jaxsurr.core.geometry import mean_over_visible, relative_distance
 from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric

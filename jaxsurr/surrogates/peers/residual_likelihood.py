@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
-from jaxsurr.core.absent import cleared
-from jaxsurr.core.geometry import mean_over_visible
 from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import count, filled, masked, wide
+from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.peers.relational import LearnedState
@@ -94,7 +93,7 @@ def residual_likelihood(
         predictions = masked(predictions, where)
         predictions = predictions.astype(wide(predictions.dtype))
         predictions, targets = cleared(predictions, filled(targets, where))
-        predictions = of_examples(predictions, None, checks.keypoints(predictions, targets))
+        predictions = of_examples(predictions, None, check_keypoint_targets(predictions, targets))
         checks.finite(predictions)
         return predictions, targets
 

@@ -1,0 +1,20 @@
+"""What the modules of a package make known by name, so that a new thing is one new file."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from typing import Any
+
+
+def members(package: str, path: Iterable[str]) -> dict[str, Any]:
+    """Everything that the modules of a package name in their `__all__`, in the order of the modules.
+
+    Args:
+      package: its name.
+      path: its `__path__`.
+    """
+    found: dict[str, Any] = {}
+    for module in pkgutil.iter_modules(path):
+        loaded = importlib.import_module(f"{package}.{module.name}")
+        found |= {name: getattr(loaded, name) for name in getattr(loaded, "__all__", ())}
+    return found

@@ -1,0 +1,63 @@
+"""Logits of the steps of a sequence."""
+
+import jax.numpy as jnp
+
+from jaxsurr import losses
+from jaxsurr.core.targets import check_sequences, cleared
+from jaxsurr.core.types import Array, Sequences, Space
+from jaxsurr.spaces.classes import class_logits, class_unit, read_items
+from jaxsurr.spaces.ruling_out import finite_below
+
+__all__ = ["sequence_logits"]
+
+
+def _aligned(predictions: Array, targets: Sequences) -> tuple[Array, Array]:
+    """The target token at the place of each step (the last one beyond the end), and which steps have one, `[B, T]`."""
+    steps, longest = predictions.shape[1], targets.tokens.shape[1]
+    place = jnp.minimum(jnp.arange(steps), longest - 1)
+    return targets.tokens[:, place], jnp.arange(steps)[None] < targets.lengths[:, None]
+
+
+def _sequence_features(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+    labels, within = _aligned(predictions, targets)
+    within = within.astype(predictions.dtype)
+    features = read_items(class_logits.features, predictions, labels, scale)
+    features = jnp.concatenate([features * within[..., None], within[..., None]], axis=-1)
+    return features, jnp.full_like(within, 1 / within.shape[1])
+
+
+def _mean_over_steps(within: Array, dtype) -> Array:
+    return within / jnp.maximum(jnp.sum(within, axis=1, keepdims=True), 1).astype(dtype)
+
+
+def _sequence_ramps(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+    labels, within = _aligned(predictions, targets)
+    return read_items(class_logits.ramps, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
+
+
+def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Array:
+    labels, within = _aligned(predictions, targets)
+    each = losses.cross_entropy(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1))
+    weights = _mean_over_steps(within, predictions.dtype)
+    return jnp.sum(weights * each.reshape(labels.shape), axis=1, keepdims=True)
+
+
+sequence_logits = Space(
+    name="sequence_logits",
+    unit=class_unit,
+    spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
+    project=class_logits.project,
+    features=_sequence_features,
+    ramps=_sequence_ramps,
+    reach=class_logits.reach,
+    losses=_sequence_losses,
+    check=check_sequences,
+    clear=lambda predictions, targets: (finite_below(predictions), cleared(predictions, targets)[1]),
+    ruled_out=class_logits.ruled_out,
+    least=class_logits.least,
+)
+"""Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.
+
+A surrogate reads each step beside the target token at its place: near alignment, which training begins with, but not
+the alignment that an edit distance finds.
+"""

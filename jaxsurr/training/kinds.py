@@ -1,0 +1,67 @@
+"""The kinds of targets that a data set can have, and which heads and losses serve them.
+
+A new kind is a line of `KINDS`, heads that name it (`jaxsurr.models.heads`), and a file of losses of its name.
+"""
+
+from typing import NamedTuple
+
+from jaxsurr import losses, models
+
+
+class Kind(NamedTuple):
+    """A kind of targets.
+
+    Attributes:
+      head: of a model, the usual one.
+      losses: files of `jaxsurr.losses` whose losses train it.
+      baselines: strong and cheap losses, without which no table of targets of this kind is worth reading.
+      of_images: whether predictions are places in an image, so that inputs must be images with channels last.
+    """
+
+    head: str
+    losses: tuple[str, ...]
+    baselines: tuple[str, ...]
+    of_images: bool = False
+
+
+KINDS = {
+    "classes": Kind(
+        head="logits",
+        losses=("classes", "scores"),
+        baselines=("cross_entropy", "generalised_cross_entropy", "smoothed"),
+    ),
+    "levels": Kind(
+        head="logits",
+        losses=("classes", "levels"),
+        baselines=("cross_entropy?decode=median", "squared_emd?decode=median", "smoothed?decode=median"),
+    ),
+    "keypoints": Kind(
+        head="points",
+        losses=("keypoints",),
+        baselines=("l1", "wing", "smoothed"),
+        of_images=True,
+    ),
+    "lists": Kind(
+        head="items",
+        losses=("lists",),
+        baselines=("list_softmax", "list_logistic", "smoothed"),
+    ),
+}
+"""By name, as `Data.kind` and `data.kind` say it."""
+
+_BY_HEAD = {
+    loss: tuple(name for name, head in models.HEADS.items() if loss in head.losses)
+    for loss in dict.fromkeys(loss for head in models.HEADS.values() for loss in head.losses)
+}
+
+LOSS_KINDS: dict[str, tuple[str, ...]] = {
+    loss: tuple(name for name, kind in KINDS.items() if file in kind.losses) for loss, file in losses.KIND.items()
+} | {loss: models.HEADS[heads[0]].kinds for loss, heads in _BY_HEAD.items() if loss not in losses.KIND}
+"""The kinds of targets that a loss serves, of those that a data source can have."""
+
+LOSS_HEADS: dict[str, tuple[str, ...]] = {
+    loss: _BY_HEAD.get(loss) or tuple(KINDS[kind].head for kind in kinds[:1]) for loss, kinds in LOSS_KINDS.items()
+}
+"""The model's heads that a loss can train, the usual one first: those that name it, or else that of its kind."""
+
+BASELINES = {name: kind.baselines for name, kind in KINDS.items()}
