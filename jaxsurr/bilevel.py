@@ -18,7 +18,7 @@ from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import count, masked, total
 from jaxsurr.core.types import Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.baselines import conventional as fixed
+from jaxsurr.surrogates.conventional import conventional as fixed
 
 Apply = Callable[[PyTree, Array], Array]
 Part = Callable[[PyTree], tuple[PyTree, Callable[[PyTree], PyTree]]]
@@ -204,7 +204,7 @@ def make_step(
         predictions, pullback, statistics = jax.vjp(
             lambda params: in_training(params, batch.inputs), state.params, has_aux=True
         )
-        learned, info = state.surrogate, Info(*(jnp.nan,) * len(Info._fields))
+        learned, info = state.surrogate, Info.unknown()
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
 

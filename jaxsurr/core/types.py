@@ -4,6 +4,7 @@ A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of 
 runs over the examples of a batch.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -173,6 +174,11 @@ class Info(NamedTuple):
     scale: Array
     calibration: Array
     skipped: Array | float = 0.0
+
+    @classmethod
+    def unknown(cls, **known: Array) -> "Info":
+        """The info of an update that tells nothing but what is `known`: all else is NaN, and nothing is skipped."""
+        return cls(*(math.nan,) * (len(cls._fields) - 1))._replace(**known)
 
 
 class Surrogate(NamedTuple):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
 from jaxsurr.diagnosis.fidelity import Comparison, compare_with_reference, correlations, noise
@@ -158,7 +158,7 @@ def _flat(goal: Array) -> Array:
 def _by_example(compared: Comparison) -> Array:
     first, second = (part.reshape(*part.shape[:2], -1) for part in (compared.gradients, compared.goal))
     norm = jnp.linalg.norm(first, axis=-1) * jnp.linalg.norm(second, axis=-1)
-    return jnp.where(norm > 0, jnp.sum(first * second, axis=-1) / jnp.where(norm > 0, norm, 1), 0).T
+    return jnp.where(norm > 0, safe_divide(jnp.sum(first * second, axis=-1), norm), 0).T
 
 
 def diagnose(

@@ -7,7 +7,8 @@ from typing import Any
 from jaxsurr import losses, models, surrogates
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
-from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
+from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
+from jaxsurr.surrogates.families import FAMILIES
 
 # By name, with options of their own.
 PEERS = {
@@ -26,7 +27,7 @@ LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
     "surrogate.num_pairs": 1, "surrogate.relative_scale": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
-    "surrogate.correlation_weight": 0, "surrogate.penalty_weight": 0, "surrogate.outer_steps": 1,
+    "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
     "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
@@ -121,7 +122,6 @@ def default_config():
                 spread=1.0,
                 value_weight=0.1,
                 correlation_weight=1.0,
-                penalty_weight=0.0,
                 correlation="cosine",
                 calibrate=True,
                 outer_steps=1,

@@ -19,8 +19,9 @@ from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logit
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
-from jaxsurr.surrogates.peers.relational import LearnedState, costs
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.objectives import LearnedState
+from jaxsurr.surrogates.peers.relational import costs
+from jaxsurr.surrogates.sound import of_sound_batches
 
 Reader = Callable[[Array, PyTree], tuple[Array, Array]]
 """`(predictions, targets) -> ([B, F], [B, F])`: both in one form, the same where a prediction is the target."""
@@ -164,12 +165,11 @@ def embedding(
             squared_error = fit.xx - 2 * fit.xy + fit.yy
             return (squared_error + penalty_weight * penalty) / jnp.maximum(number, 1), fit
 
-        (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
-        info = NOTHING._replace(
+        state, fit = objectives.learning_step(optimizer, state, sums, combine, axis_name)
+        info = Info.unknown(
             value_error=objectives.value_fit(fit),
             metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name),
         )
-        return LearnedState(params, optimizer_state), info
+        return state, info
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)
