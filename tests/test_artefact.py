@@ -16,6 +16,7 @@ import pytest
 import jaxsurr
 from jaxsurr import losses, metrics, spaces, surrogates
 from jaxsurr.saving import file as artefact
+from jaxsurr.surrogates import Estimation
 from jaxsurr.surrogates.families.mlp import mlp
 from jaxsurr.surrogates.plain_options import only_plain
 
@@ -49,10 +50,11 @@ def seal(header, body, version=artefact.VERSION):
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
+TWO = metrics.pck.bind(threshold=(0.2, 0.5))
 MADE = {
     "network": (jaxsurr.correlated_gradients(metrics.error_rate), LOGITS, LABELS),
     "basis of two": (
-        jaxsurr.correlated_gradients(metrics.pck.bind(threshold=(0.2, 0.5)), family="basis", spread=0.5), *POINTS,
+        jaxsurr.correlated_gradients(TWO, family="basis", estimation=Estimation(spread=0.5)), *POINTS,
     ),
     "kernel": (jaxsurr.correlated_gradients(metrics.mean_absolute_error, family="kernel"), LOGITS, LABELS),
     "cumulative": (

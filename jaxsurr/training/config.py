@@ -37,6 +37,9 @@ POSITIVE = ("learning_rate",)
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
 
+# Fields of configs from before 0.2 that are no more, and what each is for good now.
+GONE = {"surrogate.penalty_weight": 0.0}
+
 _KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
 
 
