@@ -70,7 +70,7 @@ def test_nothing_is_traced_again_for_a_batch_of_the_same_form(name):
     first = len(calls)
     everything(surrogate, jax.random.key(1))
     assert first > 0 and len(calls) == first
-    with pytest.raises(ValueError, match="[Tt]argets|targets"):  # values are looked at all the same
+    with pytest.raises(ValueError, match="targets"):  # values are looked at all the same
         surrogate.loss(surrogate.init(KEY, LOGITS, LABELS), LOGITS, LABELS + 1)
 
 

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from jaxsurr.training import records
+from jaxsurr.training.config import GONE
 
 CONFIG = {"seed": 0, "data": {"source": "sklearn:digits", "limit": 0}}
 
@@ -44,6 +45,17 @@ def test_a_config_from_before_a_field_was_known_meant_its_default(tmp_path):
     records.open_workdir(tmp_path, CONFIG | {"fallback": False})
     with pytest.raises(ValueError, match=r"fallback \(False there, True here\)"):
         records.check_workdir(tmp_path, CONFIG | {"fallback": True})
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_field_that_is_no_more_must_have_had_its_default(name, tmp_path):
+    part, field = name.split(".")
+    before = CONFIG | {part: {field: GONE[name]}}
+    records.open_workdir(tmp_path, before)
+    assert records.check_workdir(tmp_path, CONFIG | {part: {}}) == tmp_path
+    assert records.differences(before, CONFIG) == records.differences(CONFIG, CONFIG) == ""
+    wanted = f"{name} (0.5 there, no such field any more here)"
+    assert records.differences(CONFIG | {part: {field: 0.5}}, CONFIG) == wanted
 
 
 def test_of_many_fields_four_are_named(tmp_path):

@@ -1,5 +1,6 @@
 """Function families of a learned surrogate, one a file, and the family of a name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxsurr.core import checks
@@ -7,15 +8,15 @@ from jaxsurr.core.types import Space
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.basis import basis_family
 from jaxsurr.surrogates.families.deep_set import set_network_family
-from jaxsurr.surrogates.families.mlp import Network, mlp
+from jaxsurr.surrogates.families.mlp import Network
 from jaxsurr.surrogates.families.network import network_family
 
 FAMILIES = ("network", "basis", "kernel")
 
-__all__ = ["FAMILIES", "Family", "Network", "basis_family", "family_of", "mlp", "network_family", "set_network_family"]
+__all__ = ["FAMILIES", "Family", "Network", "basis_family", "family_of", "network_family", "set_network_family"]
 
 
-def family_of(name: str, space: Space, *, of_sets: bool, network: Any = mlp, **learned: Any) -> Family:
+def family_of(name: str, space: Space, *, of_sets: bool, network: Callable[[int], Network], **learned: Any) -> Family:
     """The function family of a name.
 
     Args:
