@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxsurr.core import checks, options
 from jaxsurr.core.gains import gains
 from jaxsurr.core.reading import of_examples, of_set, read
-from jaxsurr.core.reductions import masked
+from jaxsurr.core.reductions import masked, safe_divide
 from jaxsurr.core.types import Array, RankedLists
 
 
@@ -59,7 +59,7 @@ def soft_f_beta(
     true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
     both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
     denominator = beta**2 * of_class + predicted
-    score = (1 + beta**2) * both / jnp.where(denominator > 0, denominator, 1)
+    score = safe_divide((1 + beta**2) * both, denominator)
     if average == "binary" or (average == "auto" and classes == 2):
         value = score[1]
     else:
@@ -189,7 +189,7 @@ def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | Non
     scores, targets, wrong = read(checks.lists, predictions, targets, where)
     gained = gains(targets.relevance)
     total = jnp.sum(gained, axis=1, keepdims=True)
-    shares = gained / jnp.where(total > 0, total, 1)
+    shares = safe_divide(gained, total)
     # A list without items would be nothing but infinities.
     counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
     log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))

@@ -141,9 +141,14 @@ def squared_norm(gradient: Array) -> Array:
     return jnp.sum(gradient.reshape(len(gradient), -1) ** 2, axis=-1)
 
 
+def is_zero(gradient: Array) -> Array:
+    """Whether the gradient of each example is exactly zero, `[M, B, ...]` to `[M, B]`: the metric is flat around it."""
+    return jnp.all(gradient.reshape(*gradient.shape[:2], -1) == 0, axis=-1)
+
+
 def zero_gradient_fraction(goal: Goal, where: Array | None = None, axis_name: str | None = None) -> Array:
-    """The fraction of examples whose estimated gradient is exactly zero, `[M]`: the metric is flat around them."""
-    zero = jnp.all(goal.gradient == 0, axis=tuple(range(2, goal.gradient.ndim))).T
+    """The fraction of examples whose estimated gradient is exactly zero, `[M]`."""
+    zero = is_zero(goal.gradient).T
     return masked_mean(zero.astype(goal.gradient.dtype), where, axis_name=axis_name)
 
 

@@ -51,7 +51,7 @@ def conventional(loss: Callable[..., Array]) -> Surrogate:
     ) -> Array:
         return loss(predictions, targets, where=where, **({"axis_name": axis_name} if reads_axis else {}))
 
-    def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any):
+    def update(state: tuple, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **more: Any):
         return state, Info.unknown()
 
     return of_sound_batches(_without_what_is_absent, init, value, update)

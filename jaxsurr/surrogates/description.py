@@ -165,8 +165,9 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
         options = {
             name: _listed(value)
             for name, value in bound.arguments.items()
-            # An array may stand for a number: a scale that was computed, say.
-            if is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype"))
+            # A metric may be named. An array may stand for a number: a scale that was computed, say.
+            if name != "metric"
+            and (is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype")))
         }
         estimation = bound.arguments.get("estimation")
         fields = estimation._asdict() if isinstance(estimation, Estimation) else {}

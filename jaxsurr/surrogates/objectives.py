@@ -5,7 +5,7 @@ many. `value_and_gradient` differentiates such a function of sums across devices
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -130,22 +130,18 @@ class LearnedState(NamedTuple):
     optimizer: PyTree
 
 
-Learned = TypeVar("Learned", bound=NamedTuple)
-"""A state with the fields `params` and `optimizer`."""
-
-
 def learning_step(
     optimizer: optax.GradientTransformation,
-    state: Learned,
+    state: Any,
     sums: Callable[[PyTree], PyTree],
     combine: Callable[[PyTree], tuple[Array, Any]],
     axis_name: str | None = None,
-) -> tuple[Learned, Any]:
+) -> tuple[Any, Any]:
     """One gradient step on the objective `combine(sum over devices of sums(params))`.
 
     Args:
       optimizer: of the parameters.
-      state: with `params` and `optimizer`.
+      state: a NamedTuple with the fields `params` and `optimizer`.
       sums, combine, axis_name: as for `value_and_gradient`.
 
     Returns:

@@ -86,7 +86,7 @@ def smoothed(
         where: Array | None = None,
         *,
         axis_name: str | None = None,
-        **_: Any,
+        **more: Any,
     ):
         state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
         return state._replace(key=key, step=state.step + 1), Info.unknown()

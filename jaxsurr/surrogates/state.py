@@ -1,6 +1,6 @@
 """What a learned surrogate remembers between updates, and the running averages in it."""
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -36,8 +36,9 @@ class SurrogateState(NamedTuple):
     relative_scale: Array
 
 
-State = TypeVar("State", bound=NamedTuple)
-"""A state with the fields `spread`, `step` and `relative_scale`."""
+def scale_of(state: Any, space: Space) -> Array:
+    """The smoothing scale s of a state with the fields `relative_scale` and `spread`."""
+    return smoothing_scale(state.relative_scale, state.spread, space.least)
 
 
 def first_state(space: Space, view: View, metrics: int, relative_scale: float) -> SurrogateState:
@@ -58,19 +59,14 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
     return keep * old + (1 - keep) * new
 
 
-def settled(state: State, space: Space, view: View, decay: float, axis_name: str | None = None) -> State:
-    """The state whose spread follows that of the predictions during the first updates, and then stays."""
+def settled(state: Any, space: Space, view: View, decay: float, axis_name: str | None = None) -> Any:
+    """The state whose `spread` follows that of the predictions during the first updates, and then stays."""
     size = masked_mean(space.spread(view.predictions, view.targets), view.where, axis_name=axis_name)
     known = count(view.where, view.predictions.shape[0], axis_name) > 0
     size = jnp.where(known, size, state.spread)  # where no row counts, nothing is known of the spread
     return state._replace(
         spread=jnp.where(state.step < SETTLED, running(state.spread, size, state.step, decay), state.spread)
     )
-
-
-def scale_of(state: State, space: Space) -> Array:
-    """The smoothing scale s."""
-    return smoothing_scale(state.relative_scale, state.spread, space.least)
 
 
 def calibration(state: SurrogateState) -> Array:
