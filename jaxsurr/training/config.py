@@ -75,7 +75,8 @@ def default_config():
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run`, `study` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients`; a `relative_scale` of 0 is matched when the learned loss takes
+      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`); a `relative_scale` of 0 is
+        matched when the learned loss takes
         over: the smoothed metric of training rows is then the metric of validation rows (`jaxsurr.matched_scale`);
         `outer_steps` updates before each model step, every `outer_every`
         steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
