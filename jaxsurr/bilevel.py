@@ -19,7 +19,7 @@ from jaxsurr.core.protocols import Apply, Loss, TrainApply
 from jaxsurr.core.reductions import count, masked, total
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.baselines import conventional as fixed
+from jaxsurr.surrogates.conventional import conventional as fixed
 
 
 class Part(Protocol):
@@ -227,7 +227,7 @@ def make_step(
         predictions, pullback, statistics = jax.vjp(
             lambda params: in_training(params, batch.inputs), state.params, has_aux=True
         )
-        learned, info = state.surrogate, unknown
+        learned, info = state.surrogate, Info.unknown()
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
 

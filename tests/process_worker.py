@@ -81,7 +81,7 @@ SCENARIOS = {
     # Ramps that overlap are told apart by little, and rounding moves their coefficients the more: a wider scale.
     "basis": lambda: (learned(family="basis", relative_scale=1.0), {}),
     "network in parameters": lambda: (
-        learned(objective="parameters", correlation="pearson", penalty_weight=0.1),
+        learned(objective="parameters", correlation="pearson"),
         IN_PARAMETERS | MIXED,
     ),
     "basis in parameters": lambda: (learned(family="basis", objective="parameters"), IN_PARAMETERS),

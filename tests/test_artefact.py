@@ -20,6 +20,8 @@ import jaxsurr
 from jaxsurr import losses, metrics, spaces, surrogates
 from jaxsurr.saving import arrays, container
 from jaxsurr.saving.header import DTYPES
+from jaxsurr.surrogates import Estimation
+from jaxsurr.surrogates.description import GONE
 from jaxsurr.surrogates.families.mlp import mlp
 from jaxsurr.surrogates.plain_options import only_plain
 
@@ -71,10 +73,11 @@ def parts(data):
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
+TWO = metrics.pck.bind(threshold=(0.2, 0.5))
 MADE = {
     "network": (jaxsurr.correlated_gradients(metrics.error_rate), LOGITS, LABELS),
     "basis of two": (
-        jaxsurr.correlated_gradients(metrics.pck.bind(threshold=(0.2, 0.5)), family="basis", spread=0.5), *POINTS,
+        jaxsurr.correlated_gradients(TWO, family="basis", estimation=Estimation(spread=0.5)), *POINTS,
     ),
     "kernel": (jaxsurr.correlated_gradients(metrics.mean_absolute_error, family="kernel"), LOGITS, LABELS),
     "cumulative": (
@@ -421,6 +424,23 @@ def test_options_that_fit_some_predictions_only_are_read_back(name, metric, tmp_
     assert jaxsurr.load(tmp_path / "kept")[0].settings == surrogate.settings
 
 
+@pytest.mark.parametrize("option", GONE)
+@pytest.mark.parametrize("name", ["correlated_gradients", "relational", "interpolation"])
+def test_an_option_that_is_no_more_must_have_had_its_default(name, option, tmp_path):
+    surrogate = surrogates.METHODS[name](metrics.error_rate)
+    path, mine = tmp_path / "older", option in inspect.signature(surrogates.METHODS[name]).parameters
+    if mine:
+        return
+    header, body = parts(jaxsurr.save(path, surrogate, surrogate.init(KEY, LOGITS, LABELS)).read_bytes())
+    header["settings"]["options"][option] = GONE[option]
+    path.write_bytes(seal(header, body))
+    assert jaxsurr.load(path)[0].settings == surrogate.settings
+    header["settings"]["options"][option] = True if option == "exact_noise" else 3
+    path.write_bytes(seal(header, body))
+    with pytest.raises(ValueError, match=rf"made with {option}=(True|3), an option that {name} has no more"):
+        jaxsurr.load(path)
+
+
 def test_anything_in_place_of_anything(small, tmp_path):
     """Each entry of the header, replaced by each of some odd values: never another error than a `ValueError`."""
     header, body = parts(small)
@@ -514,9 +534,11 @@ def test_options_of_a_wrong_kind_or_size_are_refused_when_loaded(case, tmp_path)
 def test_no_method_takes_an_option_of_a_wrong_kind(name):
     """The same when a surrogate is made: each option that is plain data, in place of each of some wrong ones."""
     method = surrogates.METHODS[name]
-    asked = inspect.signature(surrogates.correlated_gradients if name == "value_fit" else method).parameters
-    metric = metrics.error_rate
-    for option, parameter in asked.items():
+    asked = dict(inspect.signature(surrogates.correlated_gradients if name == "value_fit" else method).parameters)
+    metric, fields = metrics.error_rate, ()
+    if "estimation" in asked:
+        fields = inspect.signature(Estimation).parameters
+    for option, parameter in (asked | dict(fields)).items():
         if not only_plain(parameter.annotation) or (name, option) == ("value_fit", "correlation_weight"):  # it is 0
             continue
         for wrong in ("16", [1.0], {}, None, True, -1, float("nan"), float("inf")):
@@ -524,7 +546,9 @@ def test_no_method_takes_an_option_of_a_wrong_kind(name):
             if any(wrong is one for one in allowed):
                 continue
             with pytest.raises((ValueError, TypeError)) as caught:
-                method(metric, **{option: wrong})
+                method(
+                    metric, **({"estimation": Estimation(**{option: wrong})} if option in fields else {option: wrong})
+                )
             assert option in str(caught.value), (option, wrong)
 
 

@@ -10,6 +10,7 @@ import pytest
 import jaxsurr
 from jaxsurr import Keypoints, losses, metrics, smoothed_metric, surrogates
 from jaxsurr.smoothing.smoothed_metric import table_directions
+from jaxsurr.surrogates import Estimation
 
 KEY = jax.random.key(0)
 TABLE = table_directions()
@@ -169,17 +170,32 @@ def test_metric_without_direction():
         (lambda: PCK(POINTS, FIGURES, threshold=()), ValueError, "threshold must be positive"),
         (lambda: jaxsurr.correlated_gradients(ERROR, num_pairs=0), ValueError, "num_pairs must be a whole number"),
         (lambda: surrogates.smoothed(ERROR, num_pairs=0), ValueError, "num_pairs must be a whole number"),
-        (lambda: jaxsurr.correlated_gradients(ERROR, chunk_size=0), ValueError, "chunk_size must be a whole number"),
+        (
+            lambda: surrogates.smoothed(ERROR, estimation=Estimation(chunk_size=0)),
+            ValueError,
+            "chunk_size must be a whole number",
+        ),
         (lambda: jaxsurr.correlated_gradients(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
         (lambda: surrogates.smoothed(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
-        (lambda: jaxsurr.correlated_gradients(ERROR, spread=-1), ValueError, "spread must be"),
-        (lambda: jaxsurr.correlated_gradients(ERROR, decay=1), ValueError, r"decay must be in \[0, 1\)"),
+        (lambda: surrogates.value_fit(ERROR, estimation=Estimation(spread=-1)), ValueError, "spread must be"),
+        (lambda: surrogates.smoothed(ERROR, estimation=Estimation(decay=1)), ValueError, r"decay must be in \[0, 1\)"),
         (lambda: jaxsurr.correlated_gradients(ERROR, value_weight=-1), ValueError, "value_weight must be"),
         (
             lambda: jaxsurr.correlated_gradients(ERROR, value_weight=0, correlation_weight=0),
             ValueError,
-            "at least one of value_weight, correlation_weight, penalty_weight must be positive",
+            "at least one of value_weight, correlation_weight must be positive",
         ),
+        (
+            lambda: jaxsurr.correlated_gradients(ERROR, estimation=dict(decay=0.9)),
+            TypeError,
+            r"must be jaxsurr\.surrogat",
+        ),
+        (
+            lambda: jaxsurr.correlated_gradients(ERROR, decay=0.9),
+            TypeError,
+            r"pass estimation=Estimation\(decay=\.\.\.\)",
+        ),
+        (lambda: surrogates.smoothed(ERROR, exact_noise=True), TypeError, "no option 'exact_noise' any more"),
         (lambda: surrogates.value_fit(ERROR, family="basis"), ValueError, "value_fit needs family='network'"),
     ],
 )
@@ -259,7 +275,8 @@ def test_equal_predictions(family):
 @FAMILIES
 def test_metric_that_is_constant_on_the_data(family):
     sure = 100.0 * jax.nn.one_hot(LABELS, 4)
-    results = compiled(metrics.error_rate, family=family, relative_scale=0.01, spread=0.0)(sure, LABELS, ALL)
+    here = Estimation(spread=0.0)
+    results = compiled(metrics.error_rate, family=family, relative_scale=0.01, estimation=here)(sure, LABELS, ALL)
     assert_finite(results)
     info = results[1]
     assert float(info.flat) == 1

@@ -110,7 +110,9 @@ def test_grid_centres():
 def test_closed_form_reaches_the_direct_solution(family):
     """With spread 0 and one key for all updates each sees one problem, which SciPy can solve."""
     logits, labels = class_data()
-    surrogate = jaxsurr.correlated_gradients(metrics.error_rate, family=family, spread=0.0, num_pairs=32)
+    surrogate = jaxsurr.correlated_gradients(
+        metrics.error_rate, family=family, num_pairs=32, estimation=jaxsurr.surrogates.Estimation(spread=0.0)
+    )
     state = jax.jit(surrogate.init)(KEY, logits, labels)
     update = jax.jit(surrogate.update)
     for _ in range(60):

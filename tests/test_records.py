@@ -4,6 +4,7 @@ import os
 import pytest
 
 from jaxsurr.training import records
+from jaxsurr.training.config import GONE
 
 CONFIG = {"seed": 0, "data": {"source": "sklearn:digits", "limit": 0}}
 
@@ -55,6 +56,17 @@ def test_a_config_that_was_kept_with_an_old_word_is_that_of_the_new_one(tmp_path
         assert records.check_workdir(tmp_path, config(kind)) == tmp_path
     with pytest.raises(ValueError, match=r"data.kind \('keypoints' there, 'levels' here\)"):
         records.check_workdir(tmp_path, config("levels"))
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_field_that_is_no_more_must_have_had_its_default(name, tmp_path):
+    part, field = name.split(".")
+    before = CONFIG | {part: {field: GONE[name]}}
+    records.open_workdir(tmp_path, before)
+    assert records.check_workdir(tmp_path, CONFIG | {part: {}}) == tmp_path
+    assert records.differences(before, CONFIG) == records.differences(CONFIG, CONFIG) == ""
+    wanted = f"{name} (0.5 there, no such field any more here)"
+    assert records.differences(CONFIG | {part: {field: 0.5}}, CONFIG) == wanted
 
 
 def test_of_many_fields_four_are_named(tmp_path):

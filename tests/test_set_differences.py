@@ -112,7 +112,7 @@ def test_choice_of_the_estimator():
     with pytest.raises(ValueError, match="plain does not; use 'groups'"):
         set_differences.choose_estimator("replace", plain, 64, 32)
     with pytest.raises(ValueError, match="did you mean 'groups'"):
-        jaxsurr.correlated_gradients(metrics.f_beta, estimator="group")
+        jaxsurr.surrogates.smoothed(metrics.f_beta, estimation=jaxsurr.surrogates.Estimation(estimator="group"))
 
 
 def test_several_metrics_of_sets_at_once():

@@ -12,12 +12,13 @@ import jaxsurr
 from jaxsurr import Keypoints, bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.core.types import RankedLists, Sequences
 from jaxsurr.pretraining import PRETRAINED, shipped
+from jaxsurr.surrogates.families import network_family
 
 KEY = jax.random.key(0)
 ROWS = 8
 WHERE = np.arange(ROWS) % 4 != 1
 NETWORK = functools.partial(jaxsurr.surrogates.families.mlp.mlp, hidden=(4,))
-OPTIONS = dict(num_pairs=2, chunk_size=2, network=NETWORK, calibrate=False)  # one update can calibrate a loss to 0
+OPTIONS = dict(num_pairs=2, network=NETWORK, calibrate=False)  # one update can calibrate a loss to 0
 learned = functools.partial(jaxsurr.correlated_gradients, **OPTIONS)
 MAE, PCK = metrics.mean_absolute_error, metrics.pck
 
@@ -56,6 +57,12 @@ def sequences():
     return normal(6, ROWS, 3, 4), Sequences(labels(4, 3), labels(3) + 1)
 
 
+def mean_of_examples(space):
+    """A family of one's own for sets: the network of examples, whose mean stands for the set."""
+    weights = dict(value_weight=0.1, correlation_weight=1.0, correlation="cosine")
+    return network_family(space, network=NETWORK, optimizer=optax.adam(1e-2), **weights)
+
+
 OWN = jaxsurr.metric(
     lambda z, y: jnp.mean(jnp.abs(jnp.round(z) - y), axis=-1), higher_is_better=False, name="rounded_error"
 )
@@ -72,10 +79,10 @@ CASES = {  # surrogate, and a batch for it
     "basis, points": (learned(PCK, family="basis"), points),
     "network, lists": (learned(metrics.ndcg), lists),
     "basis, lists": (learned(metrics.ndcg, family="basis"), lists),
-    "set, pixels": (learned(metrics.mean_iou, estimator="whole"), pixels),
+    "set, pixels": (learned(metrics.mean_iou, estimation=surrogates.Estimation(estimator="whole")), pixels),
     "network, sequences": (learned(metrics.edit_distance), sequences),
-    "additive, scores of a set": (
-        learned(metrics.roc_auc.bind(space=spaces.binary_scores), family="additive"),
+    "own family, scores of a set": (
+        learned(metrics.roc_auc.bind(space=spaces.binary_scores), family=mean_of_examples(spaces.binary_scores)),
         lambda: (normal(0, ROWS), labels(2)),
     ),
     "network, anything": (learned(OWN), lambda: (normal(0, ROWS, 2), normal(1, ROWS, 2))),
@@ -84,7 +91,7 @@ CASES = {  # surrogate, and a batch for it
     "conventional": (surrogates.conventional(losses.euclidean), points),
     "embedding": (surrogates.embedding(PCK, hidden=(4,)), points),
     "relational": (surrogates.relational(PCK, groups=4, group_size=4), points),
-    "interpolation": (surrogates.interpolation(PCK, anchors_of_a_kind=2), points),
+    "interpolation": (surrogates.interpolation(PCK), points),
     "set_value_fit": (surrogates.set_value_fit(PCK, sets=2, hidden=(4,)), points),
     "residual_likelihood": (surrogates.residual_likelihood(layers=1, width=4), lambda: points(4)),
     "pretrained": (jaxsurr.follow_scale(shipped("error_rate")[0]), classes),
@@ -257,9 +264,7 @@ def sometimes_nothing(predictions, targets):
     return jnp.where(targets < 0, jnp.nan, jnp.mean(jnp.round(predictions), axis=-1) - targets)
 
 
-@pytest.mark.parametrize(
-    "make", [functools.partial(learned, family="additive"), functools.partial(surrogates.relational, groups=2)]
-)
+@pytest.mark.parametrize("make", [learned, functools.partial(surrogates.relational, groups=2)])
 def test_a_metric_that_is_not_a_number_is_skipped(make):
     surrogate = make(jaxsurr.metric(sometimes_nothing, higher_is_better=False))
     predictions, targets = normal(0, ROWS, 2), np.ones(ROWS, np.float32)
@@ -469,7 +474,7 @@ def test_equal_predictions_bound_the_first_gradient_of_a_learned_loss(name):
 
 # --- number types, and messages ---------------------------------------------------------------------------------------
 
-OF_SETS = ("set, pixels", "additive, scores of a set", "network, sequences")
+OF_SETS = ("set, pixels", "own family, scores of a set", "network, sequences")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in OF_SETS])

@@ -130,7 +130,7 @@ def shapes(space: str) -> tuple[tuple[int, ...], ...]:
     return SHAPES[space] if space in SHAPES else tuple(_sampled(space))
 
 
-def _sampled(space: str) -> dict[tuple[int, ...], Callable[[Array], tuple[Array, Any]]]:
+def _sampled(space: str) -> dict[tuple[int, ...], Callable[..., tuple[Array, Any]]]:
     """Ways to draw examples of a space that has no maker, by the shape of the predictions."""
     draw = SPACES[space].sample
     if draw is None:

@@ -29,7 +29,7 @@ from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
-FAMILIES = ("network", "additive")
+FAMILIES = ("network",)
 
 
 def draw(key: Array, size: int, classes: int) -> tuple[Array, Array]:

@@ -156,7 +156,7 @@ class SetFeatures(Protocol):
 class Sampler(Protocol):
     """`Space.sample`: predictions that could be a model's, and targets that go with them."""
 
-    def __call__(self, key: Array, rows: int, size: int, /) -> tuple[Array, PyTree]:
+    def __call__(self, key: Array, rows: int, size: int) -> tuple[Array, PyTree]:
         """`[rows, ...]` predictions of `size` classes, levels, points or items, and their targets."""
         ...
 

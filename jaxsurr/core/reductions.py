@@ -71,6 +71,11 @@ def filled(tree: Any, where: Array | None) -> Any:
     return jax.tree.map(one, tree)
 
 
+def safe_divide(numerator: Array | float, denominator: Array) -> Array:
+    """`numerator / denominator`, and `numerator` itself where the denominator is not positive; gradients are finite."""
+    return numerator / jnp.where(denominator > 0, denominator, 1)
+
+
 def total(values, axis_name: str | None = None):
     """Sum over devices of each leaf (as it is, where there is no `axis_name`)."""
     return values if axis_name is None else jax.lax.psum(values, axis_name)

@@ -39,6 +39,7 @@ MODULES = {
     "jaxsurr.settings": "jaxsurr.core.spec",
     "jaxsurr.spaces.points": "jaxsurr.spaces.keypoints",
     "jaxsurr.state_arrays": "jaxsurr.saving.arrays",
+    "jaxsurr.surrogates.baselines": "jaxsurr.surrogates",
     "jaxsurr.surrogates.basis": "jaxsurr.surrogates.families.basis",
     "jaxsurr.surrogates.described": "jaxsurr.surrogates.description",
     "jaxsurr.surrogates.family": "jaxsurr.surrogates.families.base",

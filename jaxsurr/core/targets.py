@@ -236,12 +236,13 @@ def check_sequences(predictions: Any, targets: Any) -> Array | None:
     checks.floating(predictions, 3, "[B, T, K], logits of K tokens for each step")
     if 0 in predictions.shape:
         raise ValueError(f"predictions must have at least one step and one token, got {list(predictions.shape)}.")
-    longest = np.shape(getattr(targets, "tokens", None))[-1:]
+    room: Any = getattr(targets, "tokens", None)
+    longest = np.shape(room)[-1:]
     _fields(targets, Sequences, {"tokens": (len(predictions), *longest), "lengths": (len(predictions),)})
     if not all(jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer) for leaf in targets) or longest == (0,):
         raise ValueError("targets.tokens and targets.lengths must be integers, with room for at least one token.")
     count = predictions.shape[2]
-    library = np if checks.is_concrete(targets) else jnp
+    library: Any = np if checks.is_concrete(targets) else jnp
     tokens, lengths = (library.asarray(leaf) for leaf in targets)
     misfit = checks.outside(lengths, longest[0] + 1)
     within = library.arange(longest[0], dtype=np.int32)[None] < lengths[:, None].astype(np.int32)

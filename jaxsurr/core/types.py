@@ -4,6 +4,7 @@ A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of 
 runs over the examples of a batch.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -145,6 +146,11 @@ class Info(NamedTuple):
     scale: AnyArray
     calibration: AnyArray
     skipped: AnyArray = 0.0
+
+    @classmethod
+    def unknown(cls, **known: AnyArray) -> "Info":
+        """The info of an update that tells nothing but what is `known`: all else is NaN, and nothing is skipped."""
+        return cls(*(math.nan,) * (len(cls._fields) - 1))._replace(**known)
 
 
 class Surrogate(NamedTuple):

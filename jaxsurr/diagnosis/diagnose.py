@@ -8,11 +8,12 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.protocols import MetricFunction
-from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
 from jaxsurr.diagnosis.fidelity import Comparison, compare_with_reference, correlations, noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.goal import is_zero
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.description import metric_of
@@ -150,15 +151,10 @@ def _ruled_out(space: Space, predictions: Array, targets: PyTree) -> tuple[int, 
     return int(out.sum()), int(out.any(axis=1).sum())
 
 
-def _flat(goal: Array) -> Array:
-    """Whether the metric has no gradient: `[M, B]`."""
-    return jnp.all(goal.reshape(*goal.shape[:2], -1) == 0, axis=-1)
-
-
 def _by_example(compared: Comparison) -> Array:
     first, second = (part.reshape(*part.shape[:2], -1) for part in (compared.gradients, compared.goal))
     norm = jnp.linalg.norm(first, axis=-1) * jnp.linalg.norm(second, axis=-1)
-    return jnp.where(norm > 0, jnp.sum(first * second, axis=-1) / jnp.where(norm > 0, norm, 1), 0).T
+    return jnp.where(norm > 0, safe_divide(jnp.sum(first * second, axis=-1), norm), 0).T
 
 
 def diagnose(
@@ -239,7 +235,7 @@ def diagnose(
     @jax.jit
     def measure(predictions, targets, scale, member):
         compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
-        flat = _flat(compared.goal)
+        flat = is_zero(compared.goal)
         wider = smoothed_metric(
             metric,
             predictions,
@@ -265,7 +261,7 @@ def diagnose(
             "whole": correlations(compared),
             "regions": jax.vmap(lambda mask: correlations(compared, mask))(member),
             "flat": flat,
-            "flat_wider": jnp.mean(_flat(wider.reshape(compared.goal.shape)), axis=1),
+            "flat_wider": jnp.mean(is_zero(wider.reshape(compared.goal.shape)), axis=1),
             "size": size,
             "error": error,
             "along": along,

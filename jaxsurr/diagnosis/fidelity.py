@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jaxsurr.core.moments import cosine, moments, pearson
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked, masked_mean
-from jaxsurr.core.types import Array, PyTree, Surrogate
+from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_metric, table_directions
+from jaxsurr.smoothing.goal import estimated_goal, noise_ceiling, squared_norm
+from jaxsurr.smoothing.smoothed_metric import Directions, table_directions
 from jaxsurr.spaces import SPACES
 
 _ENTRIES = 2**21  # of the noise that is held at once
@@ -67,32 +68,30 @@ def compare_with_reference(
     """
     metric = as_metric(metric)
     predictions = jnp.asarray(predictions)
-    shape = predictions.shape
-    reference = smoothed_metric(
+    reference = estimated_goal(
         metric,
-        predictions,
-        targets,
+        View(predictions, targets, where),
         key=key,
         scale=scale,
         num_pairs=pairs,
-        where=where,
         space=SPACES.get((surrogate.settings or {}).get("space") or ""),
         chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
         directions=noise() if directions is None else directions,
     )
-    rows, outputs = (shape[0] if metric.per_example else 1), output_shape(metric, predictions, targets)
+    outputs = output_shape(metric, predictions, targets)
 
     def total(z):
         losses = surrogate.loss(state, z, targets, where)
         if losses.ndim > metric.per_example + len(outputs):  # a loss of examples that stands for a metric of sets
             losses = masked_mean(losses, where)
-        losses = losses.reshape(rows, -1)
+        losses = losses.reshape(reference.values.shape)
         return jnp.sum(losses, axis=0), losses
 
     gradients, losses = jax.jacrev(total, has_aux=True)(predictions.astype(reference.gradient.dtype))
-    goal, error = (metric.sign * part.reshape(-1, *shape) for part in (reference.gradient, reference.error))
-    goal, error, gradients = (jax.vmap(lambda one: masked(one, where))(part) for part in (goal, error, gradients))
-    return Comparison(losses, metric.sign * reference.value.reshape(rows, -1), gradients, goal, error)
+    goal, error, gradients = (
+        jax.vmap(lambda one: masked(one, where))(part) for part in (reference.gradient, reference.error, gradients)
+    )
+    return Comparison(losses, reference.values, gradients, goal, error)
 
 
 def correlations(compared: Comparison, where: Array | None = None) -> dict[str, Array]:
@@ -103,22 +102,13 @@ def correlations(compared: Comparison, where: Array | None = None) -> dict[str, 
       `ceiling`: what the true gradient would reach against this reference, in [0, 1]; `gradient / ceiling` estimates
       the correlation with the true gradient. All are 0 where either side is constant.
     """
-
-    def square(part):
-        return jnp.sum(part.reshape(len(part), -1) ** 2, axis=1)
-
     gradient = jax.vmap(lambda x, y: cosine(moments(x, y, where)))(compared.gradients, compared.goal)
     if len(compared.losses) == compared.goal.shape[1]:
         value = jax.vmap(lambda x, y: pearson(moments(x, y, where)), in_axes=1)(compared.losses, compared.values)
     else:
         value = jnp.full(gradient.shape, jnp.nan)
-    size = square(compared.goal)
-    noise = square(compared.error) / jnp.where(size > 0, size, 1)
-    return {
-        "gradient": gradient,
-        "value": value,
-        "ceiling": jnp.where(size > 0, jnp.sqrt(jnp.maximum(1 - noise, 0)), 0),
-    }
+    ceiling = noise_ceiling(squared_norm(compared.error), squared_norm(compared.goal))
+    return {"gradient": gradient, "value": value, "ceiling": ceiling}
 
 
 def fidelity(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, of_set, read
-from jaxsurr.core.reductions import differences, masked
+from jaxsurr.core.reductions import differences, masked, safe_divide
 from jaxsurr.core.types import Array
 
 __all__ = ["auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta"]
@@ -54,7 +54,7 @@ def soft_f_beta(
     true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
     both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
     denominator = beta**2 * of_class + predicted
-    score = (1 + beta**2) * both / jnp.where(denominator > 0, denominator, 1)
+    score = safe_divide((1 + beta**2) * both, denominator)
     if average == "binary" or (average == "auto" and classes == 2):
         value = score[1]
     else:

@@ -57,7 +57,8 @@ def set_metric(*, higher_is_better: bool, space: Space) -> Callable[[Callable[..
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Array | None)
             for name in ARRAYS
         ]
-        function.__signature__ = signature.replace(
+        named: Any = function  # a function may say of itself what its signature is
+        named.__signature__ = signature.replace(
             parameters=[predictions, targets, *added, *options], return_annotation=Array
         )
         return metric(function, higher_is_better=higher_is_better, space=space, per_example=False)

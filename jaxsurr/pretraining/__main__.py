@@ -19,6 +19,7 @@ from jaxsurr.pretraining.fitting import fit
 from jaxsurr.pretraining.ready import PRETRAINED, file_name
 from jaxsurr.report import summary_table
 from jaxsurr.saving import save
+from jaxsurr.smoothing.goal import Estimation
 from jaxsurr.spaces import class_logits, level_logits, points_in_plane
 
 # Learned with these numbers of classes, levels or points, and measured with those.
@@ -39,8 +40,15 @@ def pretrain(name: str, folder: pathlib.Path, *, steps: int, pairs: int) -> list
     metric = get(name)
     learned, measured = SPECIAL.get(name, SIZES[metric.space.name])
     # A longer memory than beside a model, whose predictions move: the calibration of the last updates counts for good.
+    memory = Estimation(decay=0.995)
     surrogate, state, card = fit(
-        metric, key=jax.random.key(0), steps=steps, sizes=learned, measured_sizes=measured, pairs=pairs, decay=0.995
+        metric,
+        key=jax.random.key(0),
+        steps=steps,
+        sizes=learned,
+        measured_sizes=measured,
+        pairs=pairs,
+        estimation=memory,
     )
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / file_name(name), surrogate, state, card=card)

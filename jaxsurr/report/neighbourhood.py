@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.protocols import MetricFunction
+from jaxsurr.core.reductions import safe_divide
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -130,7 +131,7 @@ def steepest(
             target = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf)[i : i + 1], targets)
             slope = exact(predictions[index : index + 1], target, key, index).gradient[0] * units[index] * scale
         length = jnp.linalg.norm(slope)
-        chosen.append((index, slope / jnp.where(length > 0, length, 1), float(length)))
+        chosen.append((index, safe_divide(slope, length), float(length)))
     return chosen
 
 

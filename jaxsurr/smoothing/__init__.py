@@ -1,5 +1,6 @@
 """The metric's value and gradient by perturbing predictions, and the scale at which to look."""
 
+from jaxsurr.smoothing.goal import Estimation, Goal, estimated_goal
 from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.smoothing.smoothed_metric import (
     Smoothed,
@@ -10,7 +11,10 @@ from jaxsurr.smoothing.smoothed_metric import (
 )
 
 __all__ = [
+    "Estimation",
+    "Goal",
     "Smoothed",
+    "estimated_goal",
     "matched_scale",
     "normal_directions",
     "smoothed_metric",

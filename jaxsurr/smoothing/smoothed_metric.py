@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import filled, masked, widened
+from jaxsurr.core.reductions import filled, masked, safe_divide, widened
 from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -126,16 +126,6 @@ def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | No
     return predictions, targets
 
 
-def check_options(*, relative_scale: float, decay: float, **counts: int) -> None:
-    """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
-    for name, number in counts.items():
-        checks.positive_integer(number, name)
-    if not relative_scale > 0:
-        raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
-    if not 0 <= decay < 1:
-        raise ValueError(f"decay must be in [0, 1), got {decay!r}.")
-
-
 def smoothing_scale(relative: Array | float, spread: Array, least: float = 1e-4) -> Array:
     """`relative sqrt(spread)`, of a mean squared size of predictions in units of their space.
 
@@ -213,7 +203,7 @@ def smoothed_metric(
     dtype = predictions.dtype
     size = int(np.prod(event))
     unit = jnp.broadcast_to(jnp.asarray(space.unit(predictions, targets), dtype), predictions.shape)
-    inverse_unit = jnp.where(unit > 0, 1 / jnp.where(unit > 0, unit, 1), 0)
+    inverse_unit = jnp.where(unit > 0, safe_divide(1, unit), 0)
     example_ids = first_example + jnp.arange(batch)
     check_estimator(estimator, group_size)
     if not metric.per_example:

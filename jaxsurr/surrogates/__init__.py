@@ -34,21 +34,24 @@ of Yoa, Park and Kim, Learning Non-Parametric Surrogate Losses with Correlated G
 abstract was at hand; the estimator, the ceiling, networks, features, basis, calibration, scale and schedule are this
 library's own. `notebooks/method.ipynb` checks each formula.
 
-Outside `jit` every operation of `init` and `update` is compiled on its own, which is slow:
-`jaxsurr.Surrogate(*map(jax.jit, surrogate[:3]))` compiles them whole, for a loop that is not compiled itself.
+The three functions can be called anywhere. Inside `jax.jit` they are part of what is compiled there. In a loop that is
+not compiled they look at the values of a batch first, refuse what cannot be in words, and then compile themselves.
 
 The other learned losses here are baselines: `value_fit`, `smoothed`, `embedding`, `relational`, `interpolation` and
 `set_value_fit`. `conventional` makes a `Surrogate` of a fixed loss.
 """
 
-from jaxsurr.surrogates.baselines import conventional, smoothed, value_fit
+from jaxsurr.smoothing.goal import Estimation
+from jaxsurr.surrogates.conventional import conventional
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
 from jaxsurr.surrogates.peers.embedding import embedding
 from jaxsurr.surrogates.peers.interpolation import interpolation
 from jaxsurr.surrogates.peers.relational import relational
 from jaxsurr.surrogates.peers.residual_likelihood import residual_likelihood
 from jaxsurr.surrogates.peers.set_value_fit import set_value_fit
+from jaxsurr.surrogates.smoothed import smoothed
 from jaxsurr.surrogates.state import SurrogateState
+from jaxsurr.surrogates.value_fit import value_fit
 
 METHODS = {
     method.__name__: method
@@ -67,6 +70,7 @@ METHODS = {
 
 __all__ = [
     "METHODS",
+    "Estimation",
     "SurrogateState",
     "conventional",
     "correlated_gradients",

@@ -16,8 +16,14 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Space, Surrogate
 from jaxsurr.metrics import METRICS, Metric, as_metric
+from jaxsurr.smoothing.goal import Estimation
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.plain_options import check_kinds, check_values, only_plain
+
+GONE = {
+    "anchors_of_a_kind": 16, "exact_noise": False, "penalty_weight": 0.0, "scale_updates": 50, "steepness": 5.0,
+}  # fmt: skip
+"""Options of versions before 0.2 that methods no longer have, and the value that each has now for good."""
 
 
 class Settings(dict):
@@ -135,6 +141,9 @@ def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, 
         elif name == "space":
             known = value is None or space_name(value) is not None
             space = space if value is None else value
+        elif isinstance(value, Estimation):  # its fields are options like others
+            known = True
+            settings["options"] |= {field: _listed(entry) for field, entry in value._asdict().items()}
         elif is_plain(value):
             known, settings["options"][name] = True, _listed(value)
         else:
@@ -157,6 +166,7 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
 
     @functools.wraps(method)
     def make(*args: Any, **kwargs: Any) -> Surrogate:
+        _check_names(method.__name__, signature.parameters, kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         options = {
@@ -166,15 +176,51 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
             if name != "metric"
             and (is_plain(value) or (only_plain(signature.parameters[name].annotation) and not hasattr(value, "dtype")))
         }
+        estimation = bound.arguments.get("estimation")
+        fields = estimation._asdict() if isinstance(estimation, Estimation) else {}
+
+        def check() -> None:
+            check_kinds(method, options, method.__name__)
+            check_kinds(Estimation, fields, method.__name__)
+
         try:
             surrogate = method(*args, **kwargs)
         except (TypeError, ArithmeticError):  # a comparison or a sum with an option of another kind
-            check_kinds(method, options, method.__name__)
+            check()
             raise
-        check_kinds(method, options, method.__name__)
+        check()
         return surrogate._replace(settings=_describe(method.__name__, bound.arguments, defaults))
 
     return make
+
+
+def _check_names(method: str, accepts: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuses options that went or moved in version 0.2, and says what is in their place."""
+    for name in [name for name in options if name not in accepts]:
+        if name in Estimation._fields and "estimation" in accepts:
+            raise TypeError(
+                f"{method} has no option {name!r} of its own: pass estimation=Estimation({name}=...), from "
+                "jaxsurr.surrogates."
+            )
+        if name in GONE:
+            raise TypeError(f"{method} has no option {name!r} any more: it is as {GONE[name]!r} was. Leave it out.")
+
+
+def _still_known(settings: Mapping[str, Any], accepts: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without options that methods no longer have.
+
+    Raises:
+      ValueError: such an option is not as it is for good now.
+    """
+    kept = dict(settings["options"])
+    for name in [name for name in GONE if name in kept and name not in accepts]:
+        value = kept.pop(name)
+        if value != GONE[name] or type(value) is not type(GONE[name]):
+            raise ValueError(
+                f"it was made with {name}={value!r}, an option that {settings['method']} has no more: it is always as "
+                f"{GONE[name]!r} was. Learn and save the surrogate anew, or use jaxsurr 0.1."
+            )
+    return dict(settings) | {"options": kept}
 
 
 def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: Mapping[str, Any]) -> Surrogate:
@@ -200,7 +246,15 @@ def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: 
         )
     if more:
         raise ValueError(f"the file holds {' and '.join(more)} itself: leave {'it' if len(more) == 1 else 'them'} out.")
+    method = methods[settings["method"]]
+    accepts = inspect.signature(method).parameters
+    if "options" in accepts:  # value_fit passes them on
+        accepts = dict(inspect.signature(methods["correlated_gradients"]).parameters)
+    settings = _still_known(settings, accepts)
     arguments = {name: _tupled(value) for name, value in settings["options"].items()} | dict(given)
+    if "estimation" in accepts:
+        fields = {name: arguments.pop(name) for name in Estimation._fields if name in arguments}
+        arguments["estimation"] = Estimation(**fields)
     if settings["metric"] is not None and "metric" not in given:
         arguments["metric"] = metric_of(settings["metric"])
     if settings["loss"] is not None:
@@ -209,9 +263,7 @@ def remade(methods: Mapping[str, Callable], settings: Mapping[str, Any], given: 
         check_kinds(loss, options, name)
         check_values(loss, options, name)
         arguments["loss"] = functools.partial(loss, **options) if options else loss
-    method = methods[settings["method"]]
-    accepts = inspect.signature(method).parameters
-    if "space" not in given and settings["space"] is not None and ("space" in accepts or "options" in accepts):
+    if "space" not in given and settings["space"] is not None and "space" in accepts:
         arguments["space"] = SPACES[settings["space"]]
     if "metric" in given:
         found, wanted = describe_metric(as_metric(given["metric"])), settings["metric"] or {}

@@ -12,7 +12,8 @@ from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothing_scale
 from jaxsurr.spaces import SPACES
-from jaxsurr.surrogates.sound import kept
+from jaxsurr.surrogates.compiled import compiled
+from jaxsurr.surrogates.sound import all_finite, kept, learned_from
 
 
 def follows(surrogate: Surrogate) -> bool:
@@ -20,7 +21,7 @@ def follows(surrogate: Surrogate) -> bool:
 
     The size of logits means nothing to most metrics; the unit of points is that of the metric's thresholds.
     """
-    space = SPACES.get((surrogate.settings or {}).get("space"))
+    space = SPACES.get((surrogate.settings or {}).get("space") or "")
     return space is not None and space.scale_free
 
 
@@ -73,7 +74,13 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
         after, info = surrogate.update(now, key, predictions, targets, where, axis_name=axis_name, **more)
         return kept(jnp.any(jnp.asarray(info.skipped) > 0), state, after), info
 
-    return surrogate._replace(loss=automatic(loss, of_rows=True), update=automatic(update))
+    def look(state: PyTree, predictions: Array, targets: PyTree, where: Array | None = None) -> None:
+        prepared(space, predictions, targets, where)
+
+    return surrogate._replace(
+        loss=compiled(automatic(loss, of_rows=True), look, all_finite),
+        update=compiled(automatic(update), lambda state, key, *batch: look(state, *batch), learned_from),
+    )
 
 
 def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -> Callable[..., Array]:

@@ -5,7 +5,7 @@ many. `value_and_gradient` differentiates such a function of sums across devices
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
-from jaxsurr.core.reductions import masked, total
+from jaxsurr.core.reductions import masked, safe_divide, total
 from jaxsurr.core.types import Array, PyTree
 
 
@@ -28,7 +28,7 @@ def value_fit(sums: Moments) -> Array:
     n = jnp.maximum(sums.n, 1)
     variance = variation(sums.n, sums.y, sums.yy) / n
     error = (sums.xx - 2 * sums.xy + sums.yy) / n
-    return error / jnp.where(variance > 0, variance, 1)
+    return safe_divide(error, variance)
 
 
 def gradient_correlation(sums: Moments, kind: str = "cosine") -> Array:
@@ -121,6 +121,35 @@ def descended(
     with jax.numpy_dtype_promotion("standard"):
         updates, state = optimizer.update(gradient, state, params)
         return optax.apply_updates(params, updates), state
+
+
+class LearnedState(NamedTuple):
+    """Parameters that are learned by gradient steps, and the state of their optimizer."""
+
+    params: PyTree
+    optimizer: PyTree
+
+
+def learning_step(
+    optimizer: optax.GradientTransformation,
+    state: Any,
+    sums: Callable[[PyTree], PyTree],
+    combine: Callable[[PyTree], tuple[Array, Any]],
+    axis_name: str | None = None,
+) -> tuple[Any, Any]:
+    """One gradient step on the objective `combine(sum over devices of sums(params))`.
+
+    Args:
+      optimizer: of the parameters.
+      state: a NamedTuple with the fields `params` and `optimizer`.
+      sums, combine, axis_name: as for `value_and_gradient`.
+
+    Returns:
+      The state after the step, and what `combine` returned beside the objective, before it.
+    """
+    (_, aside), gradient = value_and_gradient(sums, combine, state.params, axis_name)
+    params, optimizer_state = descended(optimizer, gradient, state.optimizer, state.params)
+    return state._replace(params=params, optimizer=optimizer_state), aside
 
 
 def check_weights(**weights: float) -> None:

@@ -19,7 +19,7 @@ _WORDS = {
 }  # fmt: skip
 # Of methods, whatever else they ask of their options.
 _NOT_NEGATIVE = ("spread", "value_weight", "correlation_weight", "penalty_weight")
-_POSITIVE = ("relative_scale", "steepness")
+_POSITIVE = ("relative_scale",)
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:

@@ -6,14 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import total
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
-
-NOTHING = Info(*(jnp.nan,) * (len(Info._fields) - 1))
-"""The `Info` of an update that tells nothing, and skips nothing."""
+from jaxsurr.surrogates.compiled import compiled
 
 Prepare = Callable[[Array, PyTree, Array | None], tuple[Array, PyTree]]
 """`(predictions, targets, where) -> (predictions, targets)`, sound wherever they count for nothing."""
@@ -38,6 +37,9 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
     turns up, in the batch, or in what is learned from it and from the metric, leaves the state as it was, on all
     devices alike, and says so in `Info.skipped`. (An update may set it itself, where it sees what the state would not
     show.) So one bad batch costs one update, as it costs a model one step under `optax.apply_if_finite`.
+
+    Outside of compiled code the three look at the values of a batch first, and then compile themselves
+    (`jaxsurr.surrogates.compiled`).
 
     Args:
       prepare: as `jaxsurr.smoothing.prepared` with its space.
@@ -74,4 +76,30 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
         info = jax.tree.map(lambda leaf: jnp.where(skipped, jnp.nan, leaf), info)
         return kept(skipped, state, after), info._replace(skipped=flags)
 
-    return Surrogate(automatic(start), automatic(value, of_rows=True), automatic(learn))
+    def look(first: PyTree, *batch: Any) -> None:
+        prepare(*_whole(batch))
+
+    def look_with_key(key: Array, *batch: Any) -> None:
+        checks.typed_key(key)
+        prepare(*_whole(batch))
+
+    return Surrogate(
+        compiled(automatic(start), look_with_key, lambda state: True),
+        compiled(automatic(value, of_rows=True), look, all_finite),
+        compiled(automatic(learn), lambda state, *rest: look_with_key(*rest), learned_from),
+    )
+
+
+def _whole(batch: tuple) -> tuple:
+    """`(predictions, targets, where)`, with None for a mask that was left out."""
+    return batch if len(batch) == 3 else (*batch, None)
+
+
+def all_finite(values: PyTree) -> bool:
+    """Whether all numbers are finite."""
+    return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(values)))
+
+
+def learned_from(result: tuple[PyTree, Info]) -> bool:
+    """Whether the update that returned this was not skipped."""
+    return not np.any(jax.device_get(result[1].skipped))

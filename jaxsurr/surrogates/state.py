@@ -1,11 +1,16 @@
 """What a learned surrogate remembers between updates, and the running averages in it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxsurr.core.reductions import masked_mean
-from jaxsurr.core.types import Array, PyTree
+from jaxsurr.core.moments import Moments
+from jaxsurr.core.reductions import count, masked_mean, safe_divide
+from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.smoothing.smoothed_metric import smoothing_scale
+
+SETTLED = 50
+"""Updates after which the spread that the smoothing scale follows stays as it is."""
 
 
 class SurrogateState(NamedTuple):
@@ -31,9 +36,20 @@ class SurrogateState(NamedTuple):
     relative_scale: Array
 
 
-def first_spread(sizes: Array, where: Array | None) -> Array:
+def scale_of(state: Any, space: Space) -> Array:
+    """The smoothing scale s of a state with the fields `relative_scale` and `spread`."""
+    return smoothing_scale(state.relative_scale, state.spread, space.least)
+
+
+def first_state(space: Space, view: View, metrics: int, relative_scale: float) -> SurrogateState:
+    """The state before the first update, with the spread of these predictions and no family yet."""
+    one, two, three = (jnp.zeros((metrics,)) for _ in range(3))  # three arrays: a buffer can be donated only once
+    return SurrogateState(None, first_spread(space, view), one, two, three, jnp.int32(0), jnp.float32(relative_scale))
+
+
+def first_spread(space: Space, view: View) -> Array:
     """The mean squared size `[]` to begin with; 0, as if no row counted, where a size is not finite."""
-    mean = masked_mean(sizes, where)
+    mean = masked_mean(space.spread(view.predictions, view.targets), view.where)
     return jnp.where(jnp.isfinite(mean), mean, 0)
 
 
@@ -43,13 +59,26 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
     return keep * old + (1 - keep) * new
 
 
-def settling(old: Array, new: Array, step: Array, decay: float, updates: int) -> Array:
-    """A running average of the first updates, which then stays."""
-    return jnp.where(step < updates, running(old, new, step, decay), old)
+def settled(state: Any, space: Space, view: View, decay: float, axis_name: str | None = None) -> Any:
+    """The state whose `spread` follows that of the predictions during the first updates, and then stays."""
+    size = masked_mean(space.spread(view.predictions, view.targets), view.where, axis_name=axis_name)
+    known = count(view.where, view.predictions.shape[0], axis_name) > 0
+    size = jnp.where(known, size, state.spread)  # where no row counts, nothing is known of the spread
+    return state._replace(
+        spread=jnp.where(state.step < SETTLED, running(state.spread, size, state.step, decay), state.spread)
+    )
 
 
 def calibration(state: SurrogateState) -> Array:
-    """`<grad S, g> / <grad S, grad S>` of each metric, never below 0; 1 where nothing is known yet. `[M]`."""
-    usable = state.length > 0
-    ratio = jnp.maximum(state.along, 0) / jnp.where(usable, state.length, 1)
-    return jnp.where(usable & (state.step > 0), ratio, 1)
+    """`c = <grad S, g> / <grad S, grad S>` of each metric, never below 0; 1 where nothing is known yet. `[M]`."""
+    ratio = safe_divide(jnp.maximum(state.along, 0), state.length)
+    return jnp.where((state.length > 0) & (state.step > 0), ratio, 1)
+
+
+def calibrated(state: SurrogateState, by_slope: Moments, decay: float) -> SurrogateState:
+    """The state after an update, with the inner products of surrogate gradient and metric gradient averaged in."""
+    return state._replace(
+        along=running(state.along, by_slope.xy, state.step, decay),
+        length=running(state.length, by_slope.xx, state.step, decay),
+        step=state.step + 1,
+    )

@@ -8,7 +8,8 @@ from typing import Any
 from jaxsurr import losses, models, surrogates
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
-from jaxsurr.surrogates.correlated_gradients import FAMILIES, OBJECTIVES
+from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
+from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.protocols import Config
 
 # By name, with options of their own.
@@ -28,7 +29,7 @@ LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
     "surrogate.num_pairs": 1, "surrogate.relative_scale": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
-    "surrogate.correlation_weight": 0, "surrogate.penalty_weight": 0, "surrogate.outer_steps": 1,
+    "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
     "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
@@ -37,6 +38,9 @@ POSITIVE = ("learning_rate",)
 # them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`feed`).
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
+
+# Fields of configs from before 0.2 that are no more, and what each is for good now.
+GONE = {"surrogate.penalty_weight": 0.0}
 
 _KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
 
@@ -73,7 +77,8 @@ def default_config() -> Config:
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run`, `study` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients`; a `relative_scale` of 0 is matched when the learned loss takes
+      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`); a `relative_scale` of 0 is
+        matched when the learned loss takes
         over: the smoothed metric of training rows is then the metric of validation rows (`jaxsurr.matched_scale`);
         `outer_steps` updates before each model step, every `outer_every`
         steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
@@ -123,7 +128,6 @@ def default_config() -> Config:
                 spread=1.0,
                 value_weight=0.1,
                 correlation_weight=1.0,
-                penalty_weight=0.0,
                 correlation="cosine",
                 calibrate=True,
                 outer_steps=1,

@@ -69,8 +69,7 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
     shared |= dict(
-        spread=options.spread,
-        penalty_weight=options.penalty_weight,
+        estimation=surrogates.Estimation(spread=options.spread),
         correlation=options.correlation,
         calibrate=options.calibrate,
     )

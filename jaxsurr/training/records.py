@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from jaxsurr.core import files, renamed
-from jaxsurr.training.config import as_dict, default_config, flatten
+from jaxsurr.training.config import GONE, as_dict, default_config, flatten
 
 DEEPEST = 20  # of JSON
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
@@ -60,15 +60,22 @@ def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The fields in which a config that was kept differs from one at hand, in words; "" where there are none.
 
-    A field that was not known yet when the config was kept has its default.
+    A field that was not known yet when the config was kept has its default; one that is no more differs where it was
+    not as it is for good now.
     """
-    now = flatten(here)
-    before = {name: value for name, value in _defaults().items() if name in now} | flatten(there)
+    now, kept = flatten(here), flatten(there)
+    for name in GONE.keys() & kept.keys() - now.keys():
+        if kept[name] == GONE[name]:
+            del kept[name]
+    before = {name: value for name, value in _defaults().items() if name in now} | kept
     for fields in (before, now):
         if "data.kind" in fields:
             fields["data.kind"] = renamed.word("kind", fields["data.kind"], warn=False)
     differ = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    shown = ", ".join(f"{k} ({before.get(k)!r:.100} there, {now.get(k)!r:.100} here)" for k in differ[:4])
+    shown = ", ".join(
+        f"{k} ({before.get(k)!r:.100} there, {'no such field any more' if k in GONE else repr(now.get(k))[:100]} here)"
+        for k in differ[:4]
+    )
     return shown + (f" and {len(differ) - 4} more" if len(differ) > 4 else "")
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import masked, total
+from jaxsurr.core.reductions import masked, safe_divide, total
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
@@ -70,7 +70,7 @@ def non_negative_least_squares(
     scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram))
     wanted = cross * norm[:, None]
     step = 1 / jnp.maximum(jnp.max(jnp.sum(jnp.abs(scaled), axis=1)), 1e-12)
-    first = jnp.where(norm[:, None] > 0, start / jnp.where(norm > 0, norm, 1)[:, None], 0)
+    first = jnp.where(norm[:, None] > 0, safe_divide(start, norm[:, None]), 0)
 
     def iterate(i, carry):
         here, before = carry

@@ -1,7 +1,6 @@
 """Surrogates that are small networks on the features of the prediction space, learned by gradient steps."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,7 @@ from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_parameters, value_moments
 from jaxsurr.surrogates.families.mlp import Network, mlp
-
-
-class NetworkState(NamedTuple):
-    """Parameters of the network and the state of their optimizer."""
-
-    params: PyTree
-    optimizer: PyTree
+from jaxsurr.surrogates.objectives import LearnedState
 
 
 def network_family(
@@ -29,7 +22,6 @@ def network_family(
     optimizer: optax.GradientTransformation,
     value_weight: float,
     correlation_weight: float,
-    penalty_weight: float,
     correlation: str,
 ) -> Family:
     """The family of networks `S(z, y) = sum_i w_i N(features_i(z, y))` over the items i of an example.
@@ -37,7 +29,7 @@ def network_family(
     Args:
       space: supplies features.
       network: `metrics M -> Network`.
-      optimizer, value_weight, correlation_weight, penalty_weight, correlation: as for `trained_family`.
+      optimizer, value_weight, correlation_weight, correlation: as for `trained_family`.
     """
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
@@ -54,7 +46,6 @@ def network_family(
         optimizer=optimizer,
         value_weight=value_weight,
         correlation_weight=correlation_weight,
-        penalty_weight=penalty_weight,
         correlation=correlation,
     )
 
@@ -83,39 +74,41 @@ def trained_family(
     optimizer: optax.GradientTransformation,
     value_weight: float,
     correlation_weight: float,
-    penalty_weight: float,
     correlation: str,
     of_sets: bool = False,
 ) -> Family:
     """A family of differentiable functions that is learned by gradient steps on its parameters.
 
-    Its objective is `value_weight * value_fit + correlation_weight * (1 - gradient_correlation) + penalty_weight *
-    E (||grad S|| - 1)^2`, averaged over metrics.
+    Its objective is `value_weight * value_fit + correlation_weight * (1 - gradient_correlation)`, averaged over
+    metrics.
 
     Args:
       init_params: `(key, view, scale, metrics M) -> params`.
       apply: `(params, predictions, targets, scale, M, where) -> [B, M]`.
       optimizer: of the parameters.
-      value_weight, correlation_weight, penalty_weight: of the objective's terms; at least one is positive.
+      value_weight, correlation_weight: of the objective's terms; at least one is positive.
       correlation: "cosine" or "pearson".
       of_sets: whether `apply` gives each example the value of the set, which is a single one; the fit is then
         `_set_fit`.
     """
-    objectives.check_weights(
-        value_weight=value_weight, correlation_weight=correlation_weight, penalty_weight=penalty_weight
-    )
+    objectives.check_weights(value_weight=value_weight, correlation_weight=correlation_weight)
     objectives.check_kind(correlation)
 
-    def init(key: Array, view: View, scale: Array, metrics: int) -> NetworkState:
+    def init(key: Array, view: View, scale: Array, metrics: int) -> LearnedState:
         params = init_params(key, view, scale, metrics)
-        return NetworkState(params, optimizer.init(params))
+        return LearnedState(params, optimizer.init(params))
 
     def values(
-        state: NetworkState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None
+        state: LearnedState,
+        predictions: Array,
+        targets: PyTree,
+        scale: Array,
+        metrics: int,
+        where: Array | None = None,
     ) -> Array:
         return apply(state.params, predictions, targets, scale, metrics, where)
 
-    def learn(state: NetworkState, problem: Problem):
+    def learn(state: LearnedState, problem: Problem):
         slope, fit, scale, metrics = problem.slope, problem.fit, problem.scale, problem.values.shape[-1]
 
         def sums(params):
@@ -128,29 +121,19 @@ def trained_family(
                 compared = to_parameters(slope.pullback, gradients)
             else:
                 compared = slope_moments(gradients, problem.goal, slope.where)
-            penalty = (
-                sum(objectives.gradient_penalty(g, where=slope.where) for g in gradients) if penalty_weight else 0.0
-            )
-            return value_moments(there, problem), compared, penalty
+            return value_moments(there, problem), compared
 
         def combine(total):
-            by_value, compared, penalty = total
+            by_value, compared = total
             by_slope = slope_moments(compared, problem.goal) if problem.in_parameters else compared
             fits = jax.vmap(objectives.value_fit)(by_value)
             if of_sets:
                 fits = _set_fit(by_value, by_slope, jnp.ones_like(scale) if problem.in_parameters else scale)
             correlations = jax.vmap(lambda m: objectives.gradient_correlation(m, correlation))(by_slope)
-            objective = (
-                value_weight * jnp.mean(fits)
-                + correlation_weight * (1 - jnp.mean(correlations))
-                + penalty_weight * penalty / (metrics * jnp.maximum(by_value.n[0], 1))
-            )
+            objective = value_weight * jnp.mean(fits) + correlation_weight * (1 - jnp.mean(correlations))
             return objective, (by_value, by_slope)
 
-        (_, (by_value, by_slope)), gradient = objectives.value_and_gradient(
-            sums, combine, state.params, problem.axis_name
-        )
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
-        return NetworkState(params, optimizer_state), by_value, by_slope
+        state, (by_value, by_slope) = objectives.learning_step(optimizer, state, sums, combine, problem.axis_name)
+        return state, by_value, by_slope
 
     return Family(init, values, learn)

@@ -17,8 +17,9 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
-from jaxsurr.surrogates.peers.relational import LearnedState, costs
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.objectives import LearnedState
+from jaxsurr.surrogates.peers.relational import costs
+from jaxsurr.surrogates.sound import of_sound_batches
 
 Reader = Callable[[Array, PyTree], tuple[Array, Array]]
 """`(predictions, targets) -> ([B, F], [B, F])`: both in one form, the same where a prediction is the target."""
@@ -84,7 +85,9 @@ def embedding(
         read = metric.space.alike
     if read is None:
         known = [space.name for space in SPACES.values() if space.alike]
-        checks.one_of(metric.space.name, "embedding's space", known)
+        raise ValueError(
+            f"embedding's space is {metric.space.name!r}, which is unknown; {checks.nearest(metric.space.name, known)}"
+        )
     network = mlp(size, hidden=hidden)
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
 
@@ -124,12 +127,11 @@ def embedding(
             squared_error = fit.xx - 2 * fit.xy + fit.yy
             return (squared_error + penalty_weight * penalty) / jnp.maximum(number, 1), fit
 
-        (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
-        info = NOTHING._replace(
+        state, fit = objectives.learning_step(optimizer, state, sums, combine, axis_name)
+        info = Info.unknown(
             value_error=objectives.value_fit(fit),
             metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name),
         )
-        return LearnedState(params, optimizer_state), info
+        return state, info
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

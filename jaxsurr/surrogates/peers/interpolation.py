@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import metrics
-from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.targets import mean_over_visible, relative_distance
-from jaxsurr.core.types import Array, Keypoints, PyTree, Surrogate
+from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.sound import of_sound_batches
+
+ANCHORS = 16
+"""Flips from the truth, flips from the prediction, and random anchors, so many of each, as in the paper."""
 
 _SAFE = 1e-12  # added to squared distances: an anchor's own value is off by about 1e-6 of the others', never NaN
 
@@ -212,7 +214,7 @@ def interpolated(point: Array, corners: Array, values: Array, counts: Array | No
 
 
 @described
-def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) -> Surrogate:
+def interpolation(metric: Callable[..., Array]) -> Surrogate:
     """A metric interpolated between anchors in the space of its comparisons (UniLoss); not learned.
 
     The metric is written as `m(b)` of binary comparisons `b = sign(d)`; d are differences of scores of the whole
@@ -221,7 +223,7 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
 
         sum_t m(b_t) / ||b - b_t||  /  sum_t 1 / ||b - b_t||.
 
-    By default 49 anchors: the truth, 16 a flip away from it, 16 a flip away from the prediction, 16 random. `update`
+    There are 49 anchors: the truth, 16 a flip away from it, 16 a flip away from the prediction, 16 random. `update`
     draws the random choices of the next loss and learns nothing.
 
     Source: Liu, Wang, Deng, UniLoss, arXiv 2007.13870: the relaxation, the interpolation over the whole batch, kinds
@@ -232,7 +234,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
 
     Args:
       metric: `error_rate`, `top_k_error`, `mean_absolute_error` or `pck` at one threshold, with its options bound.
-      anchors_of_a_kind: flips from the truth, flips from the prediction, and random anchors, 16 of each.
 
     Returns:
       `Surrogate(init, loss, update)`. Each example carries the value of the set (negative where higher is better), so
@@ -250,7 +251,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
     """
     metric = as_metric(metric)
     rewritten = rewriting(metric)
-    checks.positive_integer(anchors_of_a_kind, "anchors_of_a_kind")
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> InterpolationState:
         return InterpolationState(key)
@@ -269,7 +269,7 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
         fixed = jax.lax.stop_gradient(differences)
         key = state.key if axis_name is None else jax.random.fold_in(state.key, jax.lax.axis_index(axis_name))
         truth = rewritten.truth(fixed, targets)
-        corners = anchors(key, _sign(fixed > 0).ravel(), truth.ravel(), counts, anchors_of_a_kind)
+        corners = anchors(key, _sign(fixed > 0).ravel(), truth.ravel(), counts, ANCHORS)
 
         def of_batch(bits):
             return masked_mean(rewritten.value(bits.reshape(differences.shape), targets), where)
@@ -280,6 +280,6 @@ def interpolation(metric: Callable[..., Array], *, anchors_of_a_kind: int = 16) 
     def update(
         state: InterpolationState, key: Array, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any
     ):
-        return InterpolationState(key), NOTHING
+        return InterpolationState(key), Info.unknown()
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

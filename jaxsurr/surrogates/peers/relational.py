@@ -20,14 +20,10 @@ from jaxsurr.spaces import class_logits, cumulative_logits, level_logits, points
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.sound import of_sound_batches
 
-
-class LearnedState(NamedTuple):
-    """Parameters of a surrogate network and the state of their optimizer."""
-
-    params: PyTree
-    optimizer: PyTree
+STEEPNESS = 5.0
+"""Of the soft comparisons, as in the released code."""
 
 
 class RelationalState(NamedTuple):
@@ -73,7 +69,7 @@ def _bitonic(size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(partners), np.array(smaller)
 
 
-def soft_ranks(values: Array, steepness: float = 5.0) -> Array:
+def soft_ranks(values: Array, steepness: float = STEEPNESS) -> Array:
     """Differentiable ranks from 0 by a bitonic sorting network with soft comparisons.
 
     Each comparison of a and b swaps them by the share `1 - sigmoid(steepness phi(b - a))`, `phi(x) = x / |x|^(1/4)`;
@@ -171,7 +167,6 @@ def relational(
     *,
     groups: int = 64,
     group_size: int = 64,
-    steepness: float = 5.0,
     penalty_weight: float = 10.0,
     optimizer: optax.GradientTransformation | None = None,
 ) -> Surrogate:
@@ -199,7 +194,6 @@ def relational(
       metric: one value for each example.
       groups: a power of two; on several devices a group has members on each.
       group_size: members of a group, on each device.
-      steepness: of the soft comparisons.
       penalty_weight: of the gradient penalty, at least 0.
       optimizer: by default Adam at 0.01 with a weight decay of 1e-3 added to the gradient.
 
@@ -253,9 +247,7 @@ def relational(
         **more: Any,
     ) -> tuple[RelationalState, Info]:
         batch = len(predictions)
-        info = NOTHING._replace(
-            metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name)
-        )
+        info = Info.unknown(metric=masked_mean(metric(predictions, targets, where=where), where, axis_name=axis_name))
         share_key, own = jax.random.split(key)  # groups span the devices: they share the share, not the noise
         own = own if axis_name is None else jax.random.fold_in(own, jax.lax.axis_index(axis_name))
         member_key, noise_key = jax.random.split(own)
@@ -280,13 +272,12 @@ def relational(
         def combine(total):
             surrogate, cost, penalty, number = total
             number = jnp.maximum(number, 1)
-            ranks = soft_ranks(surrogate * groups / number, steepness)
+            ranks = soft_ranks(surrogate * groups / number)
             correlation = pearson(moments(ranks, average_ranks(jax.lax.stop_gradient(cost))))
             return penalty_weight * penalty / number - jnp.abs(correlation), correlation
 
-        (_, correlation), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
+        state, correlation = objectives.learning_step(optimizer, state, sums, combine, axis_name)
         correlation = 0.9 * state.correlation + 0.1 * correlation.astype(state.correlation.dtype)
-        return RelationalState(params, optimizer_state, correlation), info
+        return state._replace(correlation=correlation), info
 
     return of_sound_batches(functools.partial(prepared, metric.space), init, loss, update)

@@ -12,8 +12,8 @@ from jaxsurr.core.reductions import count, filled, masked, wide
 from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.peers.relational import LearnedState
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.objectives import LearnedState
+from jaxsurr.surrogates.sound import of_sound_batches
 
 
 class _Flow(nn.Module):
@@ -135,8 +135,6 @@ def residual_likelihood(
         def combine(total):
             return -total[0] / jnp.maximum(total[1], 1), ()
 
-        _, gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
-        return LearnedState(params, optimizer_state), NOTHING
+        return objectives.learning_step(optimizer, state, sums, combine, axis_name)[0], Info.unknown()
 
     return of_sound_batches(prepared, init, loss, update)

@@ -17,8 +17,8 @@ from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
-from jaxsurr.surrogates.peers.relational import LearnedState
-from jaxsurr.surrogates.sound import NOTHING, of_sound_batches
+from jaxsurr.surrogates.objectives import LearnedState
+from jaxsurr.surrogates.sound import of_sound_batches
 
 
 @described
@@ -124,12 +124,11 @@ def set_value_fit(
         def combine(fit):
             return (fit.xx - 2 * fit.xy + fit.yy) / jnp.maximum(fit.n, 1), fit
 
-        (_, fit), gradient = objectives.value_and_gradient(sums, combine, state.params, axis_name)
-        params, optimizer_state = objectives.descended(optimizer, gradient, state.optimizer, state.params)
+        state, fit = objectives.learning_step(optimizer, state, sums, combine, axis_name)
         devices = jnp.maximum(total(filled[0].astype(jnp.float32), axis_name), 1)
-        info = NOTHING._replace(
+        info = Info.unknown(
             value_error=objectives.value_fit(fit), metric=metric.sign * total(goal[0], axis_name) / devices
         )
-        return LearnedState(params, optimizer_state), info
+        return state, info
 
     return of_sound_batches(functools.partial(prepared, space), init, loss, update)

@@ -1,0 +1,72 @@
+"""Functions of a surrogate that compile themselves where they are called outside of compiled code."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsurr.core.checks import is_concrete
+from jaxsurr.core.meshes import explicit_mesh
+from jaxsurr.core.types import PyTree
+from jaxsurr.metrics.host import own_errors
+
+_READS_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether `jax.jit` takes it as an argument whose values it does not know."""
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype.kind in "biufcV"  # V: bfloat16 and other extensions
+    return isinstance(leaf, jax.Array | bool | int | float)
+
+
+def compiled(
+    function: Callable[..., PyTree], look: Callable[..., Any], is_sound: Callable[[PyTree], bool]
+) -> Callable[..., PyTree]:
+    """A pure function that can be called anywhere, and is compiled whole wherever it is called.
+
+    Inside `jax.jit` it is part of what is compiled there. Outside, where jax would compile each operation alone, values
+    can still be seen: `look` refuses in words what is wrong with them, and a program is run that is compiled once for
+    each form of the arguments. Outside is also within `jax.grad` that nobody compiles. Where a function cannot be
+    compiled, or its result is not sound, it is called as it is, so that it can say in words why.
+
+    Args:
+      function: of pytrees of arrays. Keyword-only arguments that are not None (functions, names of axes) are for
+        callers that compile it themselves.
+      look: the same arguments without the keyword-only ones; raises, or does nothing.
+      is_sound: of the function's result, as arrays with values.
+    """
+    signature, program = inspect.signature(function), jax.jit(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> PyTree:
+        bound = signature.bind(*args, **options)
+        arguments, leaves = bound.args, jax.tree.leaves(bound.args)
+        if any(option is not None for option in bound.kwargs.values()) or not all(map(is_array, leaves)):
+            return function(*args, **options)
+        arguments = _without_gradient(arguments)
+        if not is_concrete(arguments):
+            return function(*args, **options)
+        if explicit_mesh(arguments) is None:
+            look(*arguments)
+        try:
+            with own_errors():
+                result = jax.block_until_ready(program(*bound.args))
+        except _READS_VALUES:
+            return function(*bound.args)
+        return result if is_sound(_without_gradient(result)) else function(*bound.args)
+
+    return call
+
+
+def _without_gradient(tree: PyTree) -> PyTree:
+    """The same arrays; those that are traced by a `jax.grad` that nobody compiles have values then."""
+    return tree if is_concrete(tree) else jax.lax.stop_gradient(tree)

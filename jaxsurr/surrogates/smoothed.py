@@ -1,0 +1,94 @@
+"""The smoothed metric as a loss, with nothing learned between."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
+from jaxsurr.metrics.base import as_metric, output_shape
+from jaxsurr.smoothing.goal import DEFAULT, Estimation, check_options, estimated_goal
+from jaxsurr.smoothing.smoothed_metric import prepared
+from jaxsurr.surrogates.description import described
+from jaxsurr.surrogates.sound import of_sound_batches
+from jaxsurr.surrogates.state import first_spread, scale_of, settled
+
+
+class SmoothedState(NamedTuple):
+    """The key of the noise, and `spread`, `step` and `relative_scale` as in `SurrogateState`."""
+
+    key: Array
+    spread: Array
+    step: Array
+    relative_scale: Array
+
+
+@described
+def smoothed(
+    metric: Callable[..., Array],
+    *,
+    space: Space | None = None,
+    num_pairs: int = 16,
+    relative_scale: float = 0.15,
+    estimation: Estimation = DEFAULT,
+) -> Surrogate:
+    """The smoothed metric itself as a loss, without a network: its gradient is the estimate from antithetic pairs.
+
+    The loss has the value of the smoothed metric (negative where higher is better) and, by a custom linear term, the
+    estimated gradient. `update` draws the noise of the next loss and settles the scale; it learns nothing.
+
+    Args:
+      metric, space, num_pairs, relative_scale, estimation: as for `correlated_gradients`.
+
+    Returns:
+      `Surrogate(init, loss, update)`.
+    """
+    metric = as_metric(metric)
+    space = metric.space if space is None else space
+    check_options(num_pairs, relative_scale, estimation)
+
+    def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
+        spread = first_spread(space, View(predictions, targets, where))
+        return SmoothedState(key, spread, jnp.int32(0), jnp.float32(relative_scale))
+
+    def loss(
+        state: SmoothedState,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+    ) -> Array:
+        fixed = jax.lax.stop_gradient(predictions)
+        goal = estimated_goal(
+            metric,
+            View(fixed, targets, where),
+            key=state.key,
+            scale=scale_of(state, space),
+            num_pairs=num_pairs,
+            space=space,
+            chunk_size=estimation.chunk_size,
+            estimator=estimation.estimator,
+            axis_name=axis_name,
+        )
+        change = goal.gradient * (predictions - fixed)[None]
+        change = jnp.sum(change.reshape(*change.shape[:2], -1), axis=-1).T  # [B, M], all 0
+        values = goal.values + change if metric.per_example else goal.values[0] + jnp.sum(change, axis=0)
+        return values if output_shape(metric, predictions, targets) else values[..., 0]
+
+    def update(
+        state: SmoothedState,
+        key: Array,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+        **more: Any,
+    ):
+        state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
+        return state._replace(key=key, step=state.step + 1), Info.unknown()
+
+    return of_sound_batches(functools.partial(prepared, space), init, loss, update)

@@ -1,0 +1,26 @@
+"""Value fit: the metric's value approximated by a network, its gradient left to follow."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxsurr.core.types import Array, Surrogate
+from jaxsurr.surrogates.correlated_gradients import correlated_gradients
+from jaxsurr.surrogates.description import Settings
+
+
+def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
+    """A surrogate that fits the metric's value and nothing else: `correlated_gradients` with `correlation_weight=0`.
+
+    Args:
+      metric: what to learn.
+      **options: as for `correlated_gradients`, of the network family.
+
+    Raises:
+      ValueError: another family, or an option out of its range.
+    """
+    if options.get("family", "network") != "network":
+        raise ValueError(
+            f"value_fit needs family='network', got {options['family']!r}: the closed form fits gradients, not values."
+        )
+    surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
+    return surrogate._replace(settings=Settings({**(surrogate.settings or {}), "method": "value_fit"}))
