@@ -47,6 +47,13 @@ def rank_promotion_is_an_error():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_go():
+    """What a module has compiled is forgotten after it; else a worker ends with more than four gigabytes of programs."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def launch(monkeypatch, capsys, tmp_path):
     """`launch(*arguments, module="jaxsurr") -> (exit code, standard output, standard error)`, in this process."""

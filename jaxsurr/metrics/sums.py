@@ -8,6 +8,7 @@ other library's metrics give (`replacements`); so metrics of sets are written he
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
