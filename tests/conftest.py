@@ -49,7 +49,7 @@ def rank_promotion_is_an_error():
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_go():
-    """What a module has compiled is forgotten after it; else a worker ends with more than four gigabytes of programs."""
+    """Programs of a module are forgotten after it; else a worker ends with more than four gigabytes of them."""
     yield
     jax.clear_caches()
 

@@ -53,12 +53,13 @@ class At:
 
 
 def files(path):
-    """What a run leaves, but for the time that it took and the events of TensorBoard."""
+    """What a run leaves, but for the time that it took, the checksum that covers it, and the events of TensorBoard."""
     found = {}
     for file in sorted(path.rglob("*")):
         name = str(file.relative_to(path))
         if file.suffix in (".jsonl", ".json") and "checkpoints" not in name:
-            found[name] = [line for line in file.read_text().splitlines() if '"seconds"' not in line]
+            lines = file.read_text().splitlines()
+            found[name] = [line for line in lines if '"seconds"' not in line and '"sha256"' not in line]
         elif file.parent.name == "checkpoints":
             found[name] = "a checkpoint"
     return found
@@ -108,11 +109,11 @@ def test_a_damaged_pause_is_said_and_the_checkpoint_before_it_serves(tmp_path):
 def test_what_the_steps_told_is_kept_exactly():
     told = [
         jaxsurr.bilevel.StepInfo(
-            np.float32(0.1), jaxsurr.core.types.Info(*np.float32([np.nan, 1 / 3, 0, 1, 2, 3, 1e-45]))
+            np.float32(0.1), jaxsurr.core.types.Info(*np.float32([np.nan, 1 / 3, 0, 1, 2, 3, 1e-45, 0]))
         )
     ]
     told.append(
-        jaxsurr.bilevel.StepInfo(np.ones(2, np.float64) / 3, jaxsurr.core.types.Info(*np.ones((7, 2, 3), np.float32)))
+        jaxsurr.bilevel.StepInfo(np.ones(2, np.float64) / 3, jaxsurr.core.types.Info(*np.ones((8, 2, 3), np.float32)))
     )
     found = stopping.from_plain(stopping.plain(told))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(told), strict=True):
