@@ -23,4 +23,4 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
             f"value_fit needs family='network', got {options['family']!r}: the closed form fits gradients, not values."
         )
     surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
-    return surrogate._replace(settings=Settings(surrogate.settings | {"method": "value_fit"}))
+    return surrogate._replace(settings=Settings({**(surrogate.settings or {}), "method": "value_fit"}))
