@@ -73,7 +73,6 @@ class SurrogateConfig(Protocol):
     spread: float
     value_weight: float
     correlation_weight: float
-    penalty_weight: float
     correlation: str
     calibrate: bool
     outer_steps: int
