@@ -182,15 +182,14 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
     Raises:
       ValueError: nobody has said how inputs of the prediction space are made.
     """
-    if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING):
-        return TWO_CLASSES
     try:
-        return shapes(case.space)
+        known = shapes(case.space)
     except KeyError:
         raise ValueError(
             f"{case.name} reads the prediction space {case.space!r}, for which jaxsurr.benchmarks.inputs makes no "
             "inputs: give it a sample, or add it to SHAPES and to MAKERS there."
         ) from None
+    return TWO_CLASSES if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING) else known
 
 
 def refusal(case: Case) -> str | None:
