@@ -43,8 +43,9 @@ def scale_of(state: Any, space: Space) -> Array:
 
 def first_state(space: Space, view: View, metrics: int, relative_scale: float) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
-    one, two, three = (jnp.zeros((metrics,)) for _ in range(3))  # three arrays: a buffer can be donated only once
-    return SurrogateState(None, first_spread(space, view), one, two, three, jnp.int32(0), jnp.float32(relative_scale))
+    along, length, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
+    spread = first_spread(space, view)
+    return SurrogateState(None, spread, along, length, offset, jnp.int32(0), jnp.float32(relative_scale))
 
 
 def first_spread(space: Space, view: View) -> Array:
