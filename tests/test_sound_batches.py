@@ -12,6 +12,7 @@ import jaxsurr
 from jaxsurr import Keypoints, bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.core.types import RankedLists, Sequences
 from jaxsurr.pretraining import PRETRAINED, shipped
+from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.families import network_family
 
 KEY = jax.random.key(0)
@@ -368,7 +369,7 @@ def test_what_is_ruled_out_has_no_unit_and_no_part_in_the_spread(mask):
 @functools.cache
 def measures(space):
     def of_batch(predictions, targets):
-        predictions, targets = jaxsurr.smoothing.prepared(space, predictions, targets, None)
+        predictions, targets = prepared(space, predictions, targets, None)
         return (
             *(predictions, space.ruled_out(predictions, targets)),
             *(

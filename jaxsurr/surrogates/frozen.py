@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import count, masked_mean
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
@@ -77,9 +78,13 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
     def look(state: PyTree, predictions: Array, targets: PyTree, where: Array | None = None) -> None:
         prepared(space, predictions, targets, where)
 
+    def look_with_key(state: PyTree, key: Array, *batch: Any) -> None:
+        checks.typed_key(key)
+        look(state, *batch)
+
     return surrogate._replace(
         loss=compiled(automatic(loss, of_rows=True), look, all_finite),
-        update=compiled(automatic(update), lambda state, key, *batch: look(state, *batch), learned_from),
+        update=compiled(automatic(update), look_with_key, learned_from),
     )
 
 

@@ -42,7 +42,7 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
     (`jaxsurr.surrogates.compiled`).
 
     Args:
-      prepare: as `jaxsurr.smoothing.prepared` with its space.
+      prepare: as `jaxsurr.smoothing.smoothed_metric.prepared` with its space.
       init, loss, update: of a `Surrogate`.
     """
 
