@@ -53,7 +53,7 @@ __all__ = [
     "spaces",
     "surrogates",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 sys.meta_path.insert(0, Renamed())
