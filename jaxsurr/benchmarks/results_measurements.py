@@ -122,21 +122,23 @@ def generated_inputs(folder: Path) -> str:
 
 
 def instrument(folder: Path) -> str:
-    """Planted comparisons, and a comparison that is killed."""
+    """Planted comparisons, jobs that are killed, and files that are damaged."""
     found = {line["check"]: line for line in rows.lines_of(folder / "planted.jsonl")}
     same, law, better = (found[check] for check in ("same formula", "same law", "known advantage"))
-    kills = rows.lines_of(folder / "kills.jsonl")[0]
-    table = (
-        "the same `table.csv` as an undisturbed one" if kills["same table"] else "another table than an undisturbed one"
-    )
+    kills, flips = (rows.lines_of(folder / f"{name}.jsonl") for name in ("kills", "bit_flips"))
+    sent, jobs, whole, twice = (sum(line[key] for line in kills) for key in ("SIGKILL", "jobs", "same", "twice"))
+    sent += sum(line["SIGTERM"] for line in kills)
     return "\n".join(
         [
             f"- Two losses that are the same function: {same['tie']} of {same['comparisons']} comparisons tie.",
             f"- Cross-entropy against itself with other seeds: {law['better'] + law['worse']} of {law['comparisons']} "
             f"comparisons are won or lost; intervals of 95 % let one expect {0.05 * law['comparisons']:.0f}.",
             f"- A loss that is known to be better: it wins {better['better']} of {better['comparisons']}.",
-            f"- A comparison of {kills['runs']} runs, killed {kills['killed']} times at random moments: "
-            f"{kills['twice']} runs were made twice, and it ends with {table}.",
+            f"- {sent} signals, SIGKILL and SIGTERM, to jobs of {len(kills)} kinds (runs, studies, comparisons, two "
+            f"processes): {whole} of {jobs} jobs end with the figures and tables of undisturbed ones, {twice} runs were "
+            "made twice.",
+            f"- {sum(line['flips'] for line in flips):,} bits flipped in checkpoints, files of surrogates, runs and "
+            f"comparisons: {sum(line['silently different'] for line in flips)} are read as something else.",
         ]
     )
 
