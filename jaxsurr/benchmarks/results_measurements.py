@@ -135,8 +135,8 @@ def instrument(folder: Path) -> str:
             f"comparisons are won or lost; intervals of 95 % let one expect {0.05 * law['comparisons']:.0f}.",
             f"- A loss that is known to be better: it wins {better['better']} of {better['comparisons']}.",
             f"- {sent} signals, SIGKILL and SIGTERM, to jobs of {len(kills)} kinds (runs, studies, comparisons, two "
-            f"processes): {whole} of {jobs} jobs end with the figures and tables of undisturbed ones, {twice} runs were "
-            "made twice.",
+            f"processes): {whole} of {jobs} jobs end with the figures and tables of undisturbed ones, {twice} runs "
+            "were made twice.",
             f"- {sum(line['flips'] for line in flips):,} bits flipped in checkpoints, files of surrogates, runs and "
             f"comparisons: {sum(line['silently different'] for line in flips)} are read as something else.",
         ]
