@@ -162,7 +162,7 @@ class Job:
 
     def found(self):
         result = json.loads((self.workdir / "result.json").read_text())
-        return result | {"seconds": 0}, (self.workdir / "metrics.jsonl").read_text()
+        return result | {"seconds": 0, "sha256": ""}, (self.workdir / "metrics.jsonl").read_text()
 
 
 def test_processes_end_together_or_name_the_one_that_is_gone_and_go_on_bit_for_bit(tmp_path):

@@ -211,8 +211,9 @@ def test_handlers_are_put_back_and_a_signal_asks():
     "again, grace, reason", [(True, 60, "it came twice"), (False, 0.5, "nothing could be saved within 0.5 s")]
 )
 def test_a_process_that_cannot_be_saved_ends_too(again, grace, reason):
-    source = (
-        "import time; from jaxsurr.training import stopping\n"
+    source = (  # a process that is started in the background ignores SIGINT, and those that it starts
+        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from jaxsurr.training import stopping\n"
         f"with stopping.on_signals({grace}): print('now', flush=True); time.sleep(100)"
     )
     with subprocess.Popen(
