@@ -1,10 +1,9 @@
 """Surrogates and steps on arrays that are sharded on meshes with explicit axes; started by test_meshes.py.
 
-`mesh_worker.py OUT`: the results on one device, and on two and eight of them, are pickled to OUT.
+`mesh_worker.py OUT`: the results on one device, and on two and eight of them, are written to OUT, an npz file.
 """
 
 import functools
-import pickle
 import sys
 
 import jax
@@ -93,10 +92,10 @@ def placing(devices):
 
 
 if __name__ == "__main__":
-    found = {}
+    found = {}  # arrays by surrogate, number of devices, and place in its state, info and gradient
     for name in DEVICES:
         for devices in (1, *DEVICES[name]):
             place = placing(devices)
-            found[name, devices] = leaves(of_step(place) if name == "step" else of_surrogate(name, place))
-    with open(sys.argv[1], "wb") as file:
-        pickle.dump(found, file)
+            told = leaves(of_step(place) if name == "step" else of_surrogate(name, place))
+            found |= {f"{name} {devices} {path}": leaf for path, leaf in told.items()}
+    np.savez(sys.argv[1], **found)
