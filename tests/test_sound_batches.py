@@ -475,10 +475,8 @@ def test_equal_predictions_bound_the_first_gradient_of_a_learned_loss(name):
 
 # --- number types, and messages ---------------------------------------------------------------------------------------
 
-OF_SETS = ("set, pixels", "own family, scores of a set", "network, sequences")
 
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in OF_SETS])
+@every_case
 def test_strict_promotion_and_double_precision(name):
     surrogate, batch = CASES[name]
     predictions, targets = batch()

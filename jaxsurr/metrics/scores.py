@@ -30,7 +30,7 @@ def _weights(targets: Array, where: Array | None, weights: Array | None) -> Arra
 def _unbroken(values: Array, scores: Array, moved: Array, weight: Array) -> Array:
     """NaN where a score that counts is NaN: another's, or the one that an example is moved to."""
     broken = jnp.isnan(scores) & (weight > 0)
-    others = jnp.sum(broken) - (broken if values.ndim else 0)
+    others = jnp.sum(broken, dtype=jnp.int32) - (broken.astype(jnp.int32) if values.ndim else 0)
     return jnp.where((others > 0) | (jnp.isnan(moved) & (weight > 0) if values.ndim else False), jnp.nan, values)
 
 
