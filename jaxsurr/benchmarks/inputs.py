@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
       shape: of the predictions, one of `SHAPES`.
       dtype: one of `DTYPES`.
       predictions: one of `PREDICTIONS`: "tied" has many equal values, "mixed" some of every size; in "ruled_out" some
-        classes (never the true one) or items have a logit of -1e4, -1e9 or minus infinity.
+        classes (never the true one) or items (never a relevant one) have a logit of -1e4, -1e9 or minus infinity.
       targets: one of `TARGETS`: all kinds, or all examples alike.
       mask: one of `MASKS`: "none" of the examples counts, "all", "some", "one", or, for "garbage", some, with NaN,
         infinities and labels out of range in all that does not count: the other examples, points that are not visible,
@@ -162,12 +162,14 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
 
 
 def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
-    """Puts standard masking values into some classes other than the true one, or into some items of lists."""
+    """Puts standard masking values into some classes, or items of lists, that a loss does not want to be first."""
     if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
         return
     lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
     out = generator.random(values.shape) < 0.4
-    if space != "ranked_lists":
+    if space == "ranked_lists":  # the first item of a list stays, and so does every relevant one
+        out &= (targets.relevance == 0) & (np.cumsum(targets.items, axis=1) > 1)
+    else:
         out &= np.arange(values.shape[-1]) != np.asarray(targets)[..., None]
     values[out] = generator.choice(lowest, int(out.sum()))
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked, total, wide
+from jaxsurr.core.reductions import masked, total, wide, widened
 from jaxsurr.core.targets import Keypoints, RankedLists, cleared
 from jaxsurr.core.types import Array, PyTree
 
@@ -75,7 +75,7 @@ def checked(check: Check, predictions: Array, targets: PyTree) -> tuple[Array, P
             return leaf
         return leaf.astype(dtype if numbers else jnp.int32)
 
-    return predictions.astype(dtype), jax.tree.map(plain, targets), wrong
+    return widened(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
 
 
 def read(check: Check, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree, Array | None]:
