@@ -33,7 +33,7 @@ def widened(values: Array) -> Array:
     """
     if values.dtype != jnp.float16:  # bfloat16 has the range of float32
         return values.astype(wide(values.dtype))
-    largest = jnp.finfo(jnp.float16).max
+    largest = float(jnp.finfo(jnp.float16).max)
 
     @jax.custom_vjp
     def cast(halves):
