@@ -53,7 +53,8 @@ def soft_f_beta(
     probability = masked(jax.nn.softmax(logits), where)
     true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
     both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
-    denominator = beta**2 * of_class + predicted
+    # A class without an example has no score, and its denominator may be too small to be squared.
+    denominator = jnp.where(of_class > 0, beta**2 * of_class + predicted, 0)
     score = safe_divide((1 + beta**2) * both, denominator)
     if average == "binary" or (average == "auto" and classes == 2):
         value = score[1]
