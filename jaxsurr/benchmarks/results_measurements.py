@@ -116,8 +116,9 @@ def generated_inputs(folder: Path) -> str:
     inputs, failures = (sum(line[key] for line in lines) for key in ("inputs", "failures"))
     refused = sum("refused" in line for line in lines)
     return (
-        f"{len(lines)} pairs of a metric or a surrogate with a metric, {inputs:,} generated inputs: {failures} gave a "
-        f"value or a gradient that is not finite. {refused} pairs are refused in a sentence."
+        f"{len(lines)} metrics, losses, and pairs of a surrogate with a metric, {inputs:,} generated inputs, with NaN "
+        f"in what does not count: {failures} gave a value or a gradient that is not finite, or not that of zeros. "
+        f"{refused} pairs are refused in a sentence."
     )
 
 
