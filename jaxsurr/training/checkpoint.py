@@ -7,7 +7,7 @@ import errno
 import pathlib
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -121,11 +121,8 @@ class Checkpoints:
         """
         if self.epoch() is None:
             raise ValueError(f"there is no checkpoint in {self.directory}; the run has to be made first.")
-        newest_first = sorted(self._manager.all_steps(), reverse=True)
-        faults = {epoch: manifest.fault(self.directory / str(epoch)) for epoch in newest_first}
-        order = [epoch for epoch in newest_first if faults[epoch] is None]
-        order += [epoch for epoch in newest_first if faults[epoch] == manifest.MISSING]
-        for epoch in order:
+        faults: dict[int, str | None] = {}
+        for epoch in self._candidates(faults):
             like = template(epoch) if callable(template) else template
             try:
                 found = self._read(epoch, like)
@@ -139,6 +136,15 @@ class Checkpoints:
             f"no checkpoint in {self.directory} can be read ({wrong}). Put back a whole copy, delete that folder to "
             "begin from the first epoch, or choose another --workdir."
         )
+
+    def _candidates(self, faults: dict[int, str | None]) -> Iterator[int]:
+        """Epochs that may be restored, the best first; what is wrong with each that was looked at goes to `faults`."""
+        newest_first = sorted(self._manager.all_steps(), reverse=True)
+        for epoch in newest_first:
+            faults[epoch] = manifest.fault(self.directory / str(epoch))
+            if faults[epoch] is None:
+                yield epoch
+        yield from (epoch for epoch in newest_first if faults[epoch] == manifest.MISSING)
 
     def _read(self, epoch: int, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
         plain = _without_keys(template)
