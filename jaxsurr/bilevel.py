@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxsurr.core import checks
@@ -145,6 +146,36 @@ def _weigh(values: Array, weights: Array) -> Array:
     return values @ weights
 
 
+_LOOKED_AT = (0, 1, 10, 100, 1_000, 10_000, 100_000)
+
+
+def _schedule(power: optax.Schedule | float | None) -> optax.Schedule | None:
+    """The schedule of the power, looked at on a few steps before it is used.
+
+    Raises:
+      ValueError: it gives something else than a number in [0, 1].
+    """
+    if power is None:
+        return None
+    schedule = power if callable(power) else optax.constant_schedule(power)
+    for step in _LOOKED_AT:
+        q = np.asarray(schedule(jnp.int32(step)))
+        if q.shape or not 0 <= q <= 1:
+            raise ValueError(f"power must be a number in [0, 1], or a schedule of such: at step {step} it is {q}.")
+    return schedule
+
+
+def _with_power(surrogate: PyTree, power: Any) -> PyTree:
+    """A surrogate's state with another power; where a schedule leaves [0, 1] later on, NaN, which ends the training."""
+    if not hasattr(surrogate, "power"):
+        raise ValueError(
+            "power= is given, but the state of this surrogate has none: its loss does not lead from a likelihood to "
+            "the metric, as that of jaxsurr.correlated_gradients does. Leave power out."
+        )
+    sound = (power >= 0) & (power <= 1)
+    return surrogate._replace(power=jnp.where(sound, power, jnp.nan).astype(surrogate.power.dtype))
+
+
 def make_step(
     apply: Apply,
     optimizer: optax.GradientTransformation,
@@ -159,6 +190,7 @@ def make_step(
     part: Part = everything,
     metric_weights: Any = None,
     train_apply: TrainApply | None = None,
+    power: optax.Schedule | float | None = None,
     axis_name: str | None = None,
 ) -> Step:
     """A pure training step `(state, batch, heldout=None) -> (state, StepInfo)`.
@@ -182,6 +214,9 @@ def make_step(
       train_apply: `(params, inputs) -> (predictions, statistics)`, what the model predicts while it trains, and the
         entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`. It
         sees all rows of a batch, those that `where` leaves out of the loss included. Held-out batches use `apply`.
+      power: q of a surrogate whose loss leads from a likelihood (0) to the metric (1), as `correlated_gradients`: a
+        number, or a schedule of optax, `step -> q` in [0, 1]. `optax.linear_schedule(0.0, 0.7, steps)` is the path of
+        the launcher. None leaves the one of the surrogate's state.
       axis_name: of the `jax.pmap` axis, or None.
 
     Returns:
@@ -195,8 +230,8 @@ def make_step(
         raise ValueError(f"mixture must lie in [0, 1], got {mixture!r}.")
     if mixture and conventional is None:
         raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
+    power_at = _schedule(power)
 
-    unknown = Info(*(jnp.nan,) * len(Info._fields))
     in_training = train_apply or (lambda params, inputs: (apply(params, inputs), {}))
     mixed_in = fixed(conventional) if mixture and conventional is not None else None
 
@@ -209,7 +244,7 @@ def make_step(
                 "pullback": _view(lambda p, x: in_training(p, x)[0], state.params, part, batch).pullback,
                 "heldout": _view(apply, state.params, part, heldout),
             }
-        learned, info = state.surrogate, unknown
+        learned, info = state.surrogate, Info.unknown()
         for i in range(outer_steps):
             learned, info = surrogate.update(
                 learned,
@@ -230,6 +265,9 @@ def make_step(
         learned, info = state.surrogate, Info.unknown()
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
+
+        if power_at is not None:
+            learned = _with_power(learned, power_at(state.step))
 
         def local_loss(z):
             """Share of this device in the mean loss; shares add up over devices."""

@@ -125,6 +125,22 @@ class ItemFeatures(Protocol):
         ...
 
 
+class DecisionMargins(Protocol):
+    """`Space.decisions`: how far each decision is from being wrong."""
+
+    def __call__(self, predictions: Array, targets: PyTree, scale: Array, /) -> Array:
+        """`[B, I, R]`, R margins of the decision on each item, in units of `scale`, unbounded from below."""
+        ...
+
+
+class Amplitudes(Protocol):
+    """`Space.amplitudes`: what the cost of a wrong decision may depend on."""
+
+    def __call__(self, predictions: Array, targets: PyTree, /) -> Array:
+        """`[B, I, Q]`, of the targets alone; predictions tell dtype and shape."""
+        ...
+
+
 class FixedLosses(Protocol):
     """`Space.losses`: conventional losses that join the basis as atoms."""
 

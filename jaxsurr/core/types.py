@@ -99,6 +99,13 @@ class Space(NamedTuple):
         that is kept then takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
       alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, the same where a prediction is the target,
         for losses that measure a distance between them. None: nothing is known of it.
+      decisions: `(predictions, targets, scale) -> [B, I, R]`, R margins of the decision on each item of `features`, in
+        units of `scale`: positive (or larger) where it is right, and without bound where it is wrong. None: items are
+        no decisions, or nothing is known of what a right one is.
+      amplitudes: `(predictions, targets) -> [B, I, Q]`, what of the targets the cost of a wrong decision may depend on.
+        None: all decisions of an example cost the same, but for their weights.
+      natural: the standard deviation of the noise that a likelihood of this space assumes, in units, as 1.28 of logits;
+        None: that of the predictions' spread, as where they are compared with targets of their own kind.
     """
 
     name: str
@@ -117,6 +124,9 @@ class Space(NamedTuple):
     sample: protocols.Sampler | None = None
     scale_free: bool = False
     alike: protocols.Alike | None = None
+    decisions: protocols.DecisionMargins | None = None
+    amplitudes: protocols.Amplitudes | None = None
+    natural: float | None = None
 
 
 class Info(NamedTuple):

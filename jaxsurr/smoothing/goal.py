@@ -54,10 +54,10 @@ class Goal(NamedTuple):
     error: Array
 
 
-def check_options(num_pairs: int, relative_scale: float, estimation: Estimation) -> None:
+def check_options(num_pairs: int, relative_scale: float | None, estimation: Estimation) -> None:
     """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
     checks.positive_integer(num_pairs, "num_pairs")
-    if not relative_scale > 0:
+    if relative_scale is not None and not relative_scale > 0:
         raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
     if not isinstance(estimation, Estimation):
         raise TypeError(

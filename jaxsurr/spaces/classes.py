@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, PyTree, Space
-from jaxsurr.spaces.invariance import FAR, LEAST, centred, need_two
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, centred, need_two
 from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
 from jaxsurr.spaces.scores import pooled_scores
 
@@ -64,6 +64,10 @@ def _class_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Arra
     return margins[:, None], jnp.ones_like(margins[:, :1])
 
 
+def _class_decisions(predictions: Array, targets: Array, scale: Array) -> Array:
+    return _class_margins(*_against_rivals(predictions, targets, scale))[:, None]
+
+
 def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     atoms = (losses.cross_entropy, losses.generalised_cross_entropy, losses.expected_error)
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
@@ -104,6 +108,12 @@ def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
     return values.reshape(*labels.shape, -1)
 
 
+def read_decisions(predictions: Array, labels: Array, scale: Array) -> Array:
+    """The margins of the class of each item: `[B, ..., K]` and `[B, I]` to `[B, I, R]`."""
+    margins = _class_decisions(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1), scale)
+    return margins.reshape(*labels.shape, -1)
+
+
 def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
     """Rivals with light or heavy tails, and a true class that leads or trails the best of them by a random margin."""
     need_two(size)
@@ -141,6 +151,8 @@ class_logits = Space(
     sample=_sample_classes,
     scale_free=True,
     alike=_alike,
+    decisions=_class_decisions,
+    natural=GUMBEL,
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes.
 
@@ -149,14 +161,21 @@ A class whose logit is minus infinity, or lies as far below the others as a mask
 """
 
 
+def _named_amplitudes(predictions: Array, targets: Array) -> Array:
+    return jax.nn.one_hot(targets, predictions.shape[-1], dtype=predictions.dtype)[:, None]
+
+
 def _named_class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     features, weights = _class_features(predictions, targets, scale)
-    labels = jax.nn.one_hot(targets, predictions.shape[-1], dtype=predictions.dtype)
-    return jnp.concatenate([features, labels[:, None]], axis=-1), weights
+    return jnp.concatenate([features, _named_amplitudes(predictions, targets)], axis=-1), weights
 
 
 named_class_logits = class_logits._replace(
-    name="named_class_logits", features=_named_class_features, sample=None, scale_free=False
+    name="named_class_logits",
+    features=_named_class_features,
+    amplitudes=_named_amplitudes,
+    sample=None,
+    scale_free=False,
 )
 """As `class_logits`, but a network reads which class is the true one, for metrics to which classes are not alike.
 

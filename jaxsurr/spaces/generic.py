@@ -43,6 +43,14 @@ def _generic_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
     return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
 
 
+def _generic_decisions(predictions: Array, targets: PyTree, scale: Array) -> Array:
+    """The distance of a prediction from a target of the same shape; no margin where targets are of another."""
+    if not _same_shape(predictions, targets):
+        return jnp.zeros((len(predictions), 1, 0), predictions.dtype)
+    error = _flat(predictions, predictions.dtype) - _flat(targets, predictions.dtype)
+    return -jnp.sqrt(jnp.sum(error**2, axis=-1) + 1e-12)[:, None, None] / scale
+
+
 def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     _need_same_shape(predictions, targets)
     error = _flat(predictions - targets, predictions.dtype)
@@ -79,5 +87,6 @@ generic = Space(
     losses=_generic_losses,
     check=_check_generic,
     alike=_alike,
+    decisions=_generic_decisions,
 )
 """Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""

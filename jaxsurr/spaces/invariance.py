@@ -1,4 +1,6 @@
-"""What spaces share: the unit of noise, the projection where a shift changes nothing, the least size of a sample."""
+"""What spaces share: the unit of noise, the projection where a shift changes nothing, the least size of a sample, natural noise."""
+
+import math
 
 import jax.numpy as jnp
 
@@ -6,6 +8,11 @@ from jaxsurr.core.types import Array, PyTree
 
 FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
 LEAST = 0.1  # of the spread of logits: a head that starts at zero has none, and the gradient is one over it
+
+GUMBEL = math.pi / math.sqrt(6)
+"""Standard deviation of Gumbel noise, under which the largest of logits is drawn as softmax says."""
+LOGISTIC = math.pi / math.sqrt(3)
+"""Standard deviation of logistic noise, under which a score is positive with the probability that sigmoid says."""
 
 
 def unit_one(predictions: Array, targets: PyTree) -> Array:

@@ -71,6 +71,7 @@ points_in_plane = Space(
     check=check_keypoints,
     sample=_sample_points,
     alike=_alike,
+    decisions=lambda predictions, targets, scale: _point_ramps(predictions, targets, scale)[0],
 )
 """Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
 

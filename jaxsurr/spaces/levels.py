@@ -12,7 +12,7 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, LEAST, centred, need_two, unit_one
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, need_two, unit_one
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
@@ -157,6 +157,8 @@ level_logits = Space(
     sample=_sample_levels,
     scale_free=True,
     alike=class_logits.alike,
+    decisions=lambda predictions, targets, scale: _level_ramps(predictions, targets, scale)[0],
+    natural=GUMBEL,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
 
@@ -225,6 +227,8 @@ cumulative_logits = Space(
     sample=_sample_thresholds,
     scale_free=True,
     alike=_cumulative_alike,
+    decisions=lambda predictions, targets, scale: _cumulative_features(predictions, targets, scale)[0],
+    natural=LOGISTIC,
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
 
@@ -276,5 +280,6 @@ level_scores = Space(
     losses=_score_losses,
     check=checks.scored,
     sample=_sample_scores,
+    decisions=lambda predictions, targets, scale: _score_ramps(predictions, targets, scale)[0],
 )
 """One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, Pooled, Space
-from jaxsurr.spaces.invariance import LEAST
+from jaxsurr.spaces.invariance import LEAST, LOGISTIC
 
 __all__ = ["binary_scores"]
 
@@ -88,6 +88,9 @@ binary_scores = Space(
     pooled=pooled_scores,
     least=LEAST,
     sample=_sample_scores,
+    decisions=lambda predictions, targets, scale: _ramps(predictions, targets, scale)[0],
+    amplitudes=lambda predictions, targets: (targets == 1).astype(predictions.dtype)[:, None, None],
+    natural=LOGISTIC,
 )
 """Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
 

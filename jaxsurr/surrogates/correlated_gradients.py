@@ -80,10 +80,11 @@ def correlated_gradients(
     metric: Callable[..., Array],
     *,
     space: Space | None = None,
-    family: str | Family = "network",
+    family: str | Family = "decisions",
     objective: str = "predictions",
     num_pairs: int = 16,
-    relative_scale: float = 0.15,
+    relative_scale: float | None = 0.15,
+    power: float = 1.0,
     value_weight: float = 0.1,
     correlation_weight: float = 1.0,
     correlation: str = "cosine",
@@ -163,7 +164,7 @@ def correlated_gradients(
             correlation_weight=correlation_weight,
             correlation=correlation,
         )
-    decay = estimation.decay
+    decay, natural = estimation.decay, relative_scale is None and space.natural
 
     def factor(state: SurrogateState) -> Array:
         """The calibration c in use, `[M]`."""
@@ -180,7 +181,9 @@ def correlated_gradients(
         """
         outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
         metrics = outputs[0] if outputs else 1
-        state = first_state(space, view, metrics, relative_scale)
+        state = first_state(space, view, metrics, 1.0 if relative_scale is None else relative_scale, power)
+        if natural:
+            state = state._replace(spread=jnp.float32(natural**2))
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(
@@ -192,7 +195,9 @@ def correlated_gradients(
         axis_name: str | None = None,
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        values = family.values(state.family, predictions, targets, scale_of(state, space), len(state.offset), where)
+        values = family.values(
+            state.family, predictions, targets, scale_of(state, space), len(state.offset), where, state.power
+        )
         values = factor(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
             values = values[..., 0]
@@ -226,7 +231,8 @@ def correlated_gradients(
         """
         noise_key, centre_key = jax.random.split(key)
         slope = View(predictions, targets, where)
-        state = settled(state, space, slope, decay, axis_name)
+        if not natural:
+            state = settled(state, space, slope, decay, axis_name)
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":
             fit, slope = heldout_view(space, heldout, pullback), slope._replace(pullback=pullback)

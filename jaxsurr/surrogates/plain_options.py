@@ -69,7 +69,7 @@ def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None
         if name in options and asked and not _fits(options[name], parameter.annotation):
             raise ValueError(f"{name} of {of} must be {asked}, got {options[name]!r:.60}.")
     for name in (*_NOT_NEGATIVE, *_POSITIVE):
-        if name in options and not (options[name] > 0 or (options[name] == 0 and name in _NOT_NEGATIVE)):
+        if options.get(name) is not None and not (options[name] > 0 or (options[name] == 0 and name in _NOT_NEGATIVE)):
             wanted = "at least 0" if name in _NOT_NEGATIVE else "positive"
             raise ValueError(f"{name} of {of} must be {wanted}, got {options[name]!r}.")
 

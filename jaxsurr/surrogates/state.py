@@ -23,6 +23,8 @@ class SurrogateState(NamedTuple):
       length: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
+      power: q of the loss, from 0 (likelihood) to 1 (metric): `jaxsurr.surrogates.families.decisions`; `[]`. It can
+        be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
         (`jaxsurr.matched_scale`), and nothing is compiled anew.
     """
@@ -34,6 +36,7 @@ class SurrogateState(NamedTuple):
     offset: Array
     step: Array
     relative_scale: Array
+    power: Array
 
 
 def scale_of(state: Any, space: Space) -> Array:
@@ -41,11 +44,11 @@ def scale_of(state: Any, space: Space) -> Array:
     return smoothing_scale(state.relative_scale, state.spread, space.least)
 
 
-def first_state(space: Space, view: View, metrics: int, relative_scale: float) -> SurrogateState:
+def first_state(space: Space, view: View, metrics: int, relative_scale: float, power: float = 1.0) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
     along, length, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
     spread = first_spread(space, view)
-    return SurrogateState(None, spread, along, length, offset, jnp.int32(0), jnp.float32(relative_scale))
+    return SurrogateState(None, spread, along, length, offset, jnp.int32(0), jnp.float32(relative_scale), jnp.float32(power))
 
 
 def first_spread(space: Space, view: View) -> Array:

@@ -24,11 +24,12 @@ LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
+PATHS = ("linear", "constant", "late", "steps")
 # The least value of each number that has one; learning_rate must be above it.
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
-    "surrogate.num_pairs": 1, "surrogate.relative_scale": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
+    "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.power": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
     "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
     "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
@@ -121,10 +122,12 @@ def default_config() -> Config:
             ),
             model=dict(name="linear", hidden=(128,), head=""),
             surrogate=dict(
-                family="network",
+                family="decisions",
                 objective="predictions",
                 num_pairs=16,
                 relative_scale=0.15,
+                power=0.7,
+                path="linear",
                 spread=1.0,
                 value_weight=0.1,
                 correlation_weight=1.0,
@@ -202,6 +205,7 @@ def check_values(config: Config) -> None:
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
+    checks.one_of(config.surrogate.path, "surrogate.path", PATHS)
     for path, least in LEAST.items():
         positive = path in POSITIVE
         if not (got[path] > least if positive else got[path] >= least):
@@ -221,6 +225,13 @@ def check_values(config: Config) -> None:
         )
     if config.mixture > 1:
         raise ValueError(f"mixture must be a weight in [0, 1], got {config.mixture!r}.")
+    if config.surrogate.power > 1:
+        raise ValueError(f"surrogate.power must lie in [0, 1], got {config.surrogate.power!r}.")
+    if -1 < config.surrogate.relative_scale < 0:
+        raise ValueError(
+            "surrogate.relative_scale must be positive, 0 (matched to the data) or -1 (natural), got "
+            f"{config.surrogate.relative_scale!r}."
+        )
     if config.surrogate.heldout >= 1:
         raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
     if not all(is_a(width, 1) and 1 <= width <= _WHOLE for width in config.model.hidden):

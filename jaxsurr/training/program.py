@@ -64,15 +64,18 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
         return method.peer(metric)
     config, options = method.config, method.config.surrogate
     shared = dict(num_pairs=options.num_pairs)
-    if options.relative_scale:  # else it is matched later
+    if options.relative_scale > 0:  # else it is matched later, or natural
         shared |= dict(relative_scale=options.relative_scale)
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
     shared |= dict(
         estimation=surrogates.Estimation(spread=options.spread),
+        power=options.power,
         correlation=options.correlation,
         calibrate=options.calibrate,
     )
+    if options.relative_scale < 0:
+        shared |= dict(relative_scale=None)
     if config.loss == "value_fit":
         return surrogates.value_fit(metric, **shared)
     return surrogates.correlated_gradients(
@@ -88,6 +91,26 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
 def compares_parameters(config: Config) -> bool:
     """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
     return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
+
+
+def leads(config: Config) -> bool:
+    """Whether the loss of a config leads from a likelihood to the metric."""
+    return config.loss in ("correlated_gradients", "value_fit")
+
+
+def power_schedule(config: Config, steps: int) -> optax.Schedule:
+    """The power q of a learned loss over the steps of a run, up to `surrogate.power`.
+
+    Its path is "linear" (from 0 at the first step to the end), "late" (0 for the first half, then linear), "steps" (in
+    four equal steps), or "constant".
+    """
+    end = config.surrogate.power
+    if config.surrogate.path == "constant":
+        return optax.constant_schedule(end)
+    if config.surrogate.path == "steps":
+        return lambda step: end * jnp.floor(4 * jnp.minimum(step / steps, 0.999)) / 3
+    begin = steps // 2 if config.surrogate.path == "late" else 0
+    return optax.linear_schedule(0.0, end, max(steps - begin, 1), transition_begin=begin)
 
 
 def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
@@ -217,13 +240,14 @@ def build(
 
     steps = {"conventional": step(warm)}
     if surrogate is not None:
+        power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config) else None
         outer = dict(
             outer_steps=config.surrogate.outer_steps,
             in_parameters=compares_parameters(config),
             part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
         )
         mixed = dict(
-            conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights
+            conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights, power=power
         )
         steps["burn_in"] = step(surrogate, read, train=False, metric_weights=weights, **outer)
         steps["surrogate"] = step(surrogate, read, **outer, **mixed)

@@ -70,6 +70,8 @@ class SurrogateConfig(Protocol):
     objective: str
     num_pairs: int
     relative_scale: float
+    power: float
+    path: str
     spread: float
     value_weight: float
     correlation_weight: float

@@ -7,13 +7,14 @@ from jaxsurr.core import checks
 from jaxsurr.core.types import Space
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.basis import basis_family
+from jaxsurr.surrogates.families.decisions import decision_family
 from jaxsurr.surrogates.families.deep_set import set_network_family
 from jaxsurr.surrogates.families.mlp import Network
 from jaxsurr.surrogates.families.network import network_family
 
-FAMILIES = ("network", "basis", "kernel")
+FAMILIES = ("decisions", "network", "basis", "kernel")
 
-__all__ = ["FAMILIES", "Family", "Network", "basis_family", "family_of", "network_family", "set_network_family"]
+__all__ = ["FAMILIES", "Family", "Network", "basis_family", "decision_family", "family_of", "network_family", "set_network_family"]
 
 
 def family_of(name: str, space: Space, *, of_sets: bool, network: Callable[[int], Network], **learned: Any) -> Family:
@@ -32,4 +33,7 @@ def family_of(name: str, space: Space, *, of_sets: bool, network: Callable[[int]
     checks.one_of(name, "family", FAMILIES)
     if name in ("basis", "kernel"):
         return basis_family(space, remembered=name == "kernel")
-    return set_network_family(space, **learned) if of_sets else network_family(space, network=network, **learned)
+    if of_sets:
+        return set_network_family(space, **learned)
+    decides = name == "decisions" and space.decisions is not None
+    return (decision_family if decides else network_family)(space, network=network, **learned)

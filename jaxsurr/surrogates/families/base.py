@@ -64,9 +64,13 @@ class FamilyValues(Protocol):
         scale: Array,
         metrics: int,
         where: Array | None = None,
+        power: Array | float = 1.0,
         /,
     ) -> Array:
-        """`[B, M]`, differentiable in the predictions `[B, ...]`; of a family of sets, the set's value in every row."""
+        """`[B, M]`, differentiable in the predictions `[B, ...]`; of a family of sets, the set's value in every row.
+
+        `power` is q of `jaxsurr.surrogates.families.decisions`, and nothing to a family that has no decisions.
+        """
         ...
 
 

@@ -10,16 +10,18 @@ in running averages of the Gram matrix of the atoms' gradients and of their prod
 to set and nothing to diverge, and every S in the cone is a loss that falls as predictions improve.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 
 from jaxsurr.core.moments import Moments
 from jaxsurr.core.reductions import masked, safe_divide, total
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
+from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
 
 
@@ -99,11 +101,10 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
     grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
     ramps = len(grid)
 
-    def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array) -> Array:
+    def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array, power: Any = None) -> Array:
         values, weights = space.ramps(predictions, targets, scale)
-        ramp = jax.scipy.stats.norm.cdf(
-            (state.centres[None, None] - values[..., None]) / state.widths[None, None]
-        )  # [B, I, R, C]
+        below = (state.centres[None, None] - values[..., None]) / state.widths[None, None]  # [B, I, R, C]
+        ramp = norm.cdf(below) if power is None else box_cox(norm.logcdf(-below), power)
         summed = jnp.einsum("bi,birc->brc", weights, ramp)
         flat = summed.reshape(summed.shape[0], -1)
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
@@ -126,9 +127,10 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)
 
     def values(
-        state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None
+        state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None,
+        power: Array | float = 1.0,
     ) -> Array:
-        return atoms(state, predictions, targets, scale) @ state.coefficients
+        return atoms(state, predictions, targets, scale, power) @ state.coefficients
 
     def learn(state: BasisState, problem: Problem):
         slope, scale, axis = problem.slope, problem.scale, problem.axis_name
