@@ -16,7 +16,7 @@ import optax
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.protocols import Apply, Loss, TrainApply
-from jaxsurr.core.reductions import count, masked, total
+from jaxsurr.core.reductions import masked, num_valid, psum
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.conventional import conventional as fixed
@@ -245,21 +245,21 @@ def make_step(
                 of_fixed = mixed_in.loss((), z, batch.targets, batch.where, axis_name=axis_name)
                 values = mixture * of_fixed + (1 - mixture) * values
             size = z.shape[0]
-            everyone = jnp.maximum(count(batch.where, size, axis_name), 1)
+            everyone = jnp.maximum(num_valid(batch.where, size, axis_name), 1)
             if values.ndim == 0:  # a metric of sets
-                return values * count(batch.where, size) / everyone
+                return values * num_valid(batch.where, size) / everyone
             return jnp.sum(masked(values, batch.where)) / everyone
 
         loss, slope = jax.value_and_grad(local_loss)(predictions)
         params, optimizer_state = state.params, state.optimizer
         if train:
-            gradient = total(pullback(slope)[0], axis_name)
+            gradient = psum(pullback(slope)[0], axis_name)
             params, optimizer_state = objectives.descended(optimizer, gradient, optimizer_state, params)
             if statistics:
                 params = {**params, **statistics}
         return (
             TrainState(params, optimizer_state, learned, state.key, state.step + 1, state.metric_weights),
-            StepInfo(total(loss, axis_name), info),
+            StepInfo(psum(loss, axis_name), info),
         )
 
     return automatic(step)

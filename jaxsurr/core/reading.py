@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked, total, wide, widened
+from jaxsurr.core.reductions import masked, psum, upcast, wide
 from jaxsurr.core.targets import Keypoints, RankedLists, cleared
 from jaxsurr.core.types import Array, PyTree
 
@@ -75,7 +75,7 @@ def checked(check: Check, predictions: Array, targets: PyTree) -> tuple[Array, P
             return leaf
         return leaf.astype(dtype if numbers else jnp.int32)
 
-    return widened(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
+    return upcast(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
 
 
 def read(check: Check, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree, Array | None]:
@@ -94,7 +94,7 @@ def of_set(value: Array, wrong: Array | None, axis_name: str | None = None) -> A
     """Values of a set of examples, of any shape: NaN where the targets of one are wrong, on any device."""
     if wrong is None:
         return value
-    spoilt = total(jnp.sum(wrong, dtype=jnp.float32), axis_name) > 0
+    spoilt = psum(jnp.sum(wrong, dtype=jnp.float32), axis_name) > 0
     return _spoilt(value, spoilt)
 
 

@@ -26,7 +26,7 @@ def wide(dtype) -> type:
     return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
-def widened(values: Array) -> Array:
+def upcast(values: Array) -> Array:
     """`values` in at least single precision; gradients come back in their own, cut off at its largest number.
 
     The gradient of a metric that is smoothed on a tiny scale is large, and would be infinite as a float16.
@@ -46,7 +46,7 @@ def widened(values: Array) -> Array:
     return cast(values)
 
 
-def filled(tree: Any, where: Array | None) -> Any:
+def fill_masked_rows(tree: Any, where: Array | None) -> Any:
     """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held.
 
     Where no row counts all are 0. Leaves that have other rows than `where` are left as they are.
@@ -76,15 +76,15 @@ def safe_divide(numerator: Array | float, denominator: Array) -> Array:
     return numerator / jnp.where(denominator > 0, denominator, 1)
 
 
-def total(values, axis_name: str | None = None):
+def psum(values, axis_name: str | None = None):
     """Sum over devices of each leaf (as it is, where there is no `axis_name`)."""
     return values if axis_name is None else jax.lax.psum(values, axis_name)
 
 
-def count(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
+def num_valid(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
     """Number of examples that count, over all devices: a scalar float."""
     local = jnp.float32(batch) if where is None else jnp.sum(where, dtype=jnp.float32)
-    return total(local, axis_name)
+    return psum(local, axis_name)
 
 
 def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | None = None) -> Array:
@@ -102,9 +102,9 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     >>> float(masked_mean(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
     2.0
     """
-    number = count(where, values.shape[0], axis_name)
+    number = num_valid(where, values.shape[0], axis_name)
     dtype = wide(values.dtype)  # half precision cannot count to a thousand
-    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
+    return psum(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
 
 
 def differences(scores: Array) -> Array:

@@ -17,7 +17,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import affine, correlate
-from jaxsurr.core.reductions import count, masked, masked_mean, total
+from jaxsurr.core.reductions import masked, masked_mean, num_valid, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.goal import (
@@ -67,10 +67,10 @@ def goal_in_parameters(goal: Goal, slope: View, fit: View, axis_name: str | None
     They are scaled from the examples of `fit` to those of `slope`, so that both sides are means over examples and
     coefficients mean the same for any two batch sizes.
     """
-    here, there = (count(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
+    here, there = (num_valid(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
     ratio = here / jnp.maximum(there, 1)
     gradient, error = (
-        total(to_parameters(fit.pullback, ratio * part), axis_name) for part in (goal.gradient, goal.error)
+        psum(to_parameters(fit.pullback, ratio * part), axis_name) for part in (goal.gradient, goal.error)
     )
     return Goal(goal.values, gradient, error)
 
@@ -266,7 +266,7 @@ def correlated_gradients(
 
         squared_error = squared_norm(goal.error)
         if objective == "predictions":
-            squared_error = total(squared_error, axis_name)
+            squared_error = psum(squared_error, axis_name)
         info = Info(
             value_error=jax.vmap(value_fit)(affine(by_value, before, (before - 1) * mean + state.offset)),
             gradient_correlation=jax.vmap(lambda sums: correlate(sums, correlation))(by_slope),

@@ -13,7 +13,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
-from jaxsurr.core.reductions import masked, safe_divide, total
+from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree
 
 
@@ -107,8 +107,8 @@ def value_and_gradient(
       `((scalar, aux), gradient)`.
     """
     local, pullback = jax.vjp(sums, params)
-    result, cotangent = jax.value_and_grad(combine, has_aux=True)(total(local, axis_name))
-    return result, total(pullback(cotangent)[0], axis_name)
+    result, cotangent = jax.value_and_grad(combine, has_aux=True)(psum(local, axis_name))
+    return result, psum(pullback(cotangent)[0], axis_name)
 
 
 def descended(

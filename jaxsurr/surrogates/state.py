@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import count, masked_mean, safe_divide
+from jaxsurr.core.reductions import masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.smoothed_metric import smoothing_scale
 
@@ -63,7 +63,7 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
 def settled(state: Any, space: Space, view: View, decay: float, axis_name: str | None = None) -> Any:
     """The state whose `spread` follows that of the predictions during the first updates, and then stays."""
     size = masked_mean(space.spread(view.predictions, view.targets), view.where, axis_name=axis_name)
-    known = count(view.where, view.predictions.shape[0], axis_name) > 0
+    known = num_valid(view.where, view.predictions.shape[0], axis_name) > 0
     size = jnp.where(known, size, state.spread)  # where no row counts, nothing is known of the spread
     return state._replace(
         spread=jnp.where(state.step < SETTLED, running(state.spread, size, state.step, decay), state.spread)

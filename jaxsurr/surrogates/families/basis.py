@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import masked, safe_divide, total
+from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
@@ -137,7 +137,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         )
         gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
         if problem.in_parameters:
-            rows, goal = total(to_parameters(slope.pullback, gradients), axis), problem.goal
+            rows, goal = psum(to_parameters(slope.pullback, gradients), axis), problem.goal
             there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
         else:
             goal = problem.goal.reshape(len(problem.goal), -1)
@@ -147,7 +147,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         )
         sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
         if not problem.in_parameters:
-            gram, cross, size, sums, goal_sums = total((gram, cross, size, sums, goal_sums), axis)
+            gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
         a = state.coefficients
         by_slope = Moments(
             n=jnp.full((a.shape[1],), float(rows.shape[1])),
@@ -157,7 +157,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
             yy=jnp.diagonal(size),
             xy=jnp.sum(a * cross, axis=0),
         )
-        by_value = total(value_moments(there @ a, problem), axis)
+        by_value = psum(value_moments(there @ a, problem), axis)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)

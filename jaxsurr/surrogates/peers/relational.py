@@ -11,7 +11,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments, pearson
-from jaxsurr.core.reductions import count, masked, masked_mean
+from jaxsurr.core.reductions import masked, masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -267,7 +267,7 @@ def relational(
         def sums(params):
             values, gradients = objectives.values_and_gradients(lambda z: apply(params, z, y), z)
             penalty = objectives.gradient_penalty(gradients, where=counts)
-            return by_group(values), cost, penalty, count(counts, len(z))
+            return by_group(values), cost, penalty, num_valid(counts, len(z))
 
         def combine(total):
             surrogate, cost, penalty, number = total
