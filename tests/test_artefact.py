@@ -28,7 +28,7 @@ from jaxsurr.surrogates.plain_options import only_plain
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 8, 4)
 LISTS = jaxsurr.sample(spaces.ranked_lists, jax.random.key(3), 8, 5)
-POINTS = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 8, 3)
+POINTS = jaxsurr.sample(spaces.keypoint_coordinates, jax.random.key(2), 8, 3)
 
 
 @jaxsurr.metric(higher_is_better=False, space=spaces.class_logits)
@@ -648,6 +648,24 @@ def test_a_file_that_0_1_wrote_is_read():
     wanted = surrogates.smoothed(metrics.error_rate)
     assert surrogate.settings == wanted.settings and jaxsurr.read_card(path)["card"] == {"rows": 8}
     same(state, wanted.init(KEY, LOGITS, LABELS))
+
+
+def test_arrays_and_spaces_of_old_names_are_read(tmp_path):
+    path = tmp_path / "it"
+    surrogate = jaxsurr.correlated_gradients(metrics.pck, family="basis")
+    state = surrogate.init(KEY, *POINTS)._replace(dot_sg=jnp.ones(1), dot_ss=jnp.full(1, 2.0))
+    header, body = parts(jaxsurr.save(path, surrogate, state).read_bytes())
+    header["settings"]["space"] = header["settings"]["metric"]["space"] = "points_in_plane"
+    old = {".dot_sg": ".along", ".dot_ss": ".length"}
+    header["arrays"] = {old.get(name, name): one for name, one in header["arrays"].items()}
+    path.write_bytes(seal(header, body))
+    again, found = jaxsurr.load(path)
+    assert again.settings == surrogate.settings
+    same(found, state)
+    header["arrays"][".dot_sg"] = header["arrays"][".along"] | {"data_offsets": [len(body), len(body) + 4]}
+    path.write_bytes(seal(header, body + bytes(4)))
+    with pytest.raises(ValueError, match="has not the arrays of such a surrogate: old and new names differ"):
+        jaxsurr.load(path)
 
 
 def test_hostile_files_of_version_2(small, tmp_path):

@@ -83,7 +83,7 @@ class TestFromNone:
                 "level_logits": "mean_absolute_error",
                 "cumulative_logits": "mean_absolute_error?decode=thresholds",
                 "level_scores": "mean_absolute_error?decode=rounded&levels=9",
-                "points_in_plane": "pck?threshold=0.5",
+                "keypoint_coordinates": "pck?threshold=0.5",
                 "binary_scores": "roc_auc",
                 "ranked_lists": "ndcg?k=1",
             }[space]

@@ -142,7 +142,7 @@ _OF_HEADS = {
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
-    "points": "points_in_plane",
+    "points": "keypoint_coordinates",
     "score": "level_scores",
 }
 _SMOOTH_TARGETS = ("label_smoothing", "sord")

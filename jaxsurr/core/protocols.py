@@ -109,7 +109,7 @@ class Projection(Protocol):
 
 
 class ItemFeatures(Protocol):
-    """`Space.features` and `Space.ramps`: what a surrogate reads of the items of an example."""
+    """`Space.features` and `Space.margins`: what a surrogate reads of the items of an example."""
 
     def __call__(self, predictions: Array, targets: PyTree, scale: Array, /) -> tuple[Array, Array]:
         """Features (or margins) of items, and the items' weights.

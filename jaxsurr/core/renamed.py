@@ -1,13 +1,16 @@
 """Names from before 0.2, which keep working for one version with a warning that says the new name."""
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import types
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MODULES = {
     "jaxsurr.advice": "jaxsurr.diagnosis.advice",
@@ -67,15 +70,32 @@ ATTRIBUTES = {
     "jaxsurr.comparison.runs.BASELINES": "jaxsurr.training.kinds.BASELINES",
     "jaxsurr.losses.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
     "jaxsurr.losses.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
+    "jaxsurr.reductions.count": "jaxsurr.core.reductions.num_valid",
+    "jaxsurr.reductions.filled": "jaxsurr.core.reductions.fill_masked_rows",
+    "jaxsurr.reductions.total": "jaxsurr.core.reductions.psum",
+    "jaxsurr.reductions.widened": "jaxsurr.core.reductions.upcast",
+    "jaxsurr.spaces.points.points_in_plane": "jaxsurr.spaces.keypoint_coordinates",
+    "jaxsurr.spaces.points_in_plane": "jaxsurr.spaces.keypoint_coordinates",
     "jaxsurr.spaces.scores": "jaxsurr.spaces.level_scores",
     "jaxsurr.training.methods.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
     "jaxsurr.training.methods.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
 }
 """What modules have, old name: new name."""
 
+FIELDS = {
+    "Diagnosis": {"flat": "zero_gradient_fraction", "flat_wider": "zero_gradient_fraction_wider"},
+    "Info": {"flat": "zero_gradient_fraction"},
+    "Pooled": {"marks": "label_features", "share": "fraction"},
+    "Regions": {"flat": "zero_gradient_fraction"},
+    "Space": {"ramps": "margins", "reach": "margin_range"},
+    "SurrogateState": {"along": "dot_sg", "length": "dot_ss"},
+}
+"""Fields of NamedTuples by the name of their class, old name: new name."""
+
 WORDS = {
+    "array": {f".{old}": f".{new}" for old, new in FIELDS["SurrogateState"].items()},
     "kind": {"points": "keypoints"},
-    "space": {"scores": "level_scores"},
+    "space": {"points_in_plane": "keypoint_coordinates", "scores": "level_scores"},
 }
 """Words of configs, sources and files by what they name, old word: new word."""
 
@@ -127,6 +147,45 @@ def word(what: str, text: Any, *, warn: bool) -> Any:
     return new
 
 
+def fields(made: type[T]) -> type[T]:
+    """Lets a NamedTuple be made, changed and read by the old names of its fields, with a warning."""
+    names = FIELDS[made.__name__]
+
+    def renaming(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any, **given: Any) -> Any:
+            for old in [name for name in given if name in names]:
+                _warn(f"{made.__name__}.{old}", f"{made.__name__}.{names[old]}", 2)
+                given[names[old]] = given.pop(old)
+            return function(*args, **given)
+
+        return call
+
+    def reading(old: str) -> property:
+        def read(one: Any) -> Any:
+            _warn(f"{made.__name__}.{old}", f"{made.__name__}.{names[old]}", 2)
+            return getattr(one, names[old])
+
+        return property(read)
+
+    for name in ("__new__", "_replace"):
+        setattr(made, name, renaming(getattr(made, name)))
+    for old in names:
+        setattr(made, old, reading(old))
+    return made
+
+
+def has_old_fields(node: Any) -> bool:
+    """Whether it is a NamedTuple with fields that had other names."""
+    return isinstance(node, tuple) and type(node).__name__ in FIELDS and hasattr(node, "_fields")
+
+
+def by_old_fields(node: Any) -> dict[str, Any]:
+    """The fields of such a NamedTuple by their old names, as earlier versions wrote them."""
+    old = {new: name for name, new in FIELDS[type(node).__name__].items()}
+    return {old.get(name, name): value for name, value in zip(node._fields, node, strict=True)}
+
+
 class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules by their old names; it comes first, before files that an older version may have left."""
 
@@ -150,3 +209,4 @@ class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         for name in names:
             found = importlib.import_module(name)
             vars(module).update({key: value for key, value in vars(found).items() if not key.startswith("__")})
+        vars(module)["__getattr__"] = functools.partial(attribute, old)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from jaxsurr.core import protocols
+from jaxsurr.core import protocols, renamed
 from jaxsurr.core.targets import AnyArray, Keypoints, RankedLists, Sequences
 
 __all__ = ["Batch", "Info", "Keypoints", "RankedLists", "Sequences", "Space", "Surrogate", "View"]  # the reference
@@ -49,25 +49,27 @@ class View(NamedTuple):
     pullback: protocols.Pullback | None = None
 
 
+@renamed.fields
 class Pooled(NamedTuple):
     """What a set network reads of the examples of a set, before it pools over examples and items.
 
     Attributes:
       features: `[B, I, G, F]`, of item i of an example in group g: a class, a threshold, a place on the scale of
         scores. A network pools each group over all examples and only then mixes groups.
-      marks: `[B, I, G, Q]` in [0, 1], what the targets say, as whether the class is the true one.
+      label_features: `[B, I, G, Q]` in [0, 1], what the targets say, as whether the class is the true one.
       weights: `[B, I]`, of the items of an example, which sum to 1.
       positions: `[G, E]`, what tells one group from another.
-      share: how large a pooled mark typically is, 1 over the number of classes where groups are classes.
+      fraction: typical size of a pooled label feature, 1 over the number of classes where groups are classes.
     """
 
     features: Array
-    marks: Array
+    label_features: Array
     weights: Array
     positions: Array
-    share: float = 1.0
+    fraction: float = 1.0
 
 
+@renamed.fields
 class Space(NamedTuple):
     """What may be perturbed in a prediction, and what a surrogate reads of it.
 
@@ -81,9 +83,9 @@ class Space(NamedTuple):
         the true gradient is zero and the estimate is noise.
       features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, what a surrogate network reads of the I items
         of an example, and the items' weights in the example's value.
-      ramps: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`, larger
-        where the prediction is better; the basis family places its bounded monotone atoms on them.
-      reach: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
+      margins: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`,
+        larger where the prediction is better; the basis family places its bounded monotone atoms on them.
+      margin_range: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
       losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
       check: `(predictions, targets) -> [B] bool or None`, raises a `ValueError` or `TypeError` in words where shapes,
         dtypes or concrete values do not fit; of traced targets it returns which rows are out of range.
@@ -106,8 +108,8 @@ class Space(NamedTuple):
     spread: protocols.SquaredSize
     project: protocols.Projection
     features: protocols.ItemFeatures
-    ramps: protocols.ItemFeatures
-    reach: tuple[float, float]
+    margins: protocols.ItemFeatures
+    margin_range: tuple[float, float]
     losses: protocols.FixedLosses
     check: protocols.TargetCheck
     pooled: protocols.SetFeatures | None = None
@@ -119,6 +121,7 @@ class Space(NamedTuple):
     alike: protocols.Alike | None = None
 
 
+@renamed.fields
 class Info(NamedTuple):
     """What to watch while a surrogate is learned. All are scalars, or `[M]` where M metrics are learned at once.
 
@@ -131,7 +134,7 @@ class Info(NamedTuple):
         [0, 1]; NaN for a single pair, which cannot tell. `gradient_correlation / ceiling` estimates the correlation
         with the true gradient.
       metric: mean smoothed metric of the batch, in the metric's own direction.
-      flat: share of the examples whose estimated gradient is exactly zero, in [0, 1].
+      zero_gradient_fraction: fraction of the examples whose estimated gradient is exactly zero, in [0, 1].
       scale: the smoothing scale in use.
       calibration: the factor that gives the surrogate's gradient the metric's size.
       skipped: 1 where the update left the surrogate as it was, since a number of the batch, of the metric, or of what
@@ -142,7 +145,7 @@ class Info(NamedTuple):
     gradient_correlation: AnyArray
     ceiling: AnyArray
     metric: AnyArray
-    flat: AnyArray
+    zero_gradient_fraction: AnyArray
     scale: AnyArray
     calibration: AnyArray
     skipped: AnyArray = 0.0

@@ -24,8 +24,8 @@ class Symptoms(NamedTuple):
       names: of M metrics.
       scale, spread, learned_spread: numbers; NaN for a spread that is not known.
       steps: updates so far, None where the state does not count them.
-      gradient, ceiling, flat, flat_wider, update_ceiling: `[M]`.
-      silent: `[M]` bool, whether the surrogate's gradient is 0 everywhere.
+      gradient, ceiling, zero_gradient_fraction, zero_gradient_fraction_wider, update_ceiling: `[M]`.
+      no_gradient: `[M]` bool, whether the surrogate's gradient is 0 everywhere.
       pairs: antithetic pairs of an update, or None.
     """
 
@@ -36,14 +36,14 @@ class Symptoms(NamedTuple):
     steps: int | None
     gradient: np.ndarray
     ceiling: np.ndarray
-    flat: np.ndarray
-    flat_wider: np.ndarray
+    zero_gradient_fraction: np.ndarray
+    zero_gradient_fraction_wider: np.ndarray
     update_ceiling: np.ndarray
-    silent: np.ndarray
+    no_gradient: np.ndarray
     pairs: int | None
 
 
-FLAT = 0.9  # share of examples without a gradient from which a scale is called small
+NO_GRADIENT = 0.9  # zero-gradient fraction from which a scale is called small
 STALE = 1.5  # ratio of spreads beyond which a surrogate is called stale
 NOISY = 0.5  # ceiling below which an estimate is called noisy
 GOOD, POOR, WRONG = 0.9, 0.7, -0.1  # gradient correlation over its ceiling
@@ -80,8 +80,12 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
 
 
 def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advice]:
-    flat, wider, ceiling = float(seen.flat[m]), float(seen.flat_wider[m]), float(seen.ceiling[m])
-    if flat == 1 and wider == 1:
+    fraction, wider, ceiling = (
+        float(seen.zero_gradient_fraction[m]),
+        float(seen.zero_gradient_fraction_wider[m]),
+        float(seen.ceiling[m]),
+    )
+    if fraction == 1 and wider == 1:
         return [
             Advice(
                 "constant metric",
@@ -91,22 +95,22 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
             )
         ]
     out = []
-    if flat > FLAT and wider < flat - 0.1:
+    if fraction > NO_GRADIENT and wider < fraction - 0.1:
         out.append(
             Advice(
                 "scale too small",
-                f"{name} has no gradient on {flat:.0%} of the examples at scale {seen.scale:.3g}, "
+                f"{name} has no gradient on {fraction:.0%} of the examples at scale {seen.scale:.3g}, "
                 f"and on {wider:.0%} at four times as much: its decisions lie farther away than the noise reaches. "
                 "Raise relative_scale.",
             )
         )
-    if flat == 1:
+    if fraction == 1:
         return out
     reached = float(seen.gradient[m]) / ceiling if ceiling > 0 else 0.0
-    if seen.silent[m]:
+    if seen.no_gradient[m]:
         out.append(
             Advice(
-                "silent surrogate",
+                "surrogate without gradient",
                 f"the surrogate has no gradient and {name} has one. Its calibration fell to 0, as it does where the "
                 "surrogate points the wrong way round: learn it anew, with more updates before the model trains on it.",
             )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
@@ -23,6 +23,7 @@ WIDER = 4.0  # a second look, by how much wider
 _FEW = 256  # pairs of the second look
 
 
+@renamed.fields
 class Regions(NamedTuple):
     """Fidelity by region of the prediction space: as many examples in each, from the worst margin to the best.
 
@@ -30,7 +31,7 @@ class Regions(NamedTuple):
       low, high: `[R]`, margins between which the region lies, in smoothing scales.
       rows: `[R]`, examples in it.
       gradient, value, ceiling: `[R, M]`, as for `jaxsurr.diagnosis.fidelity.correlations`.
-      flat: `[R, M]`, share of its examples on which the metric has no gradient at this scale.
+      zero_gradient_fraction: `[R, M]`, fraction of its examples on which the metric has no gradient at this scale.
     """
 
     low: np.ndarray
@@ -39,9 +40,10 @@ class Regions(NamedTuple):
     gradient: np.ndarray
     value: np.ndarray
     ceiling: np.ndarray
-    flat: np.ndarray
+    zero_gradient_fraction: np.ndarray
 
 
+@renamed.fields
 class Diagnosis(NamedTuple):
     """What `jaxsurr.diagnose` finds out about M metrics on the N examples that count; `print` shows it as text.
 
@@ -53,8 +55,8 @@ class Diagnosis(NamedTuple):
       gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and what
         the noise of the reference leaves (`jaxsurr.diagnosis.fidelity.correlations`).
       length: `[M]`, length of the surrogate's gradient along the metric's, over the latter's: 1 where it is calibrated.
-      flat: `[M]`, share of examples on which the metric has no gradient at this scale.
-      flat_wider: `[M]`, the same at four times the scale.
+      zero_gradient_fraction: `[M]`, fraction of examples on which the metric has no gradient at this scale.
+      zero_gradient_fraction_wider: `[M]`, the same at four times the scale.
       update_ceiling: `[M]`, the correlation that the true gradient would have with what one update learns from; NaN
         where the surrogate does not tell its number of pairs.
       by_example: `[N, M]`, cosine of the two gradients in each example; 0 where either is 0.
@@ -76,8 +78,8 @@ class Diagnosis(NamedTuple):
     value: np.ndarray
     ceiling: np.ndarray
     length: np.ndarray
-    flat: np.ndarray
-    flat_wider: np.ndarray
+    zero_gradient_fraction: np.ndarray
+    zero_gradient_fraction_wider: np.ndarray
     update_ceiling: np.ndarray
     by_example: np.ndarray
     losses: np.ndarray
@@ -101,14 +103,14 @@ class Diagnosis(NamedTuple):
             lines += [
                 f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}), of the "
                 f"value {self.value[m]:.3f}; length of the gradient {self.length[m]:.2f} of the metric's; "
-                f"no gradient on {self.flat[m]:.0%} of the examples",
+                f"no gradient on {self.zero_gradient_fraction[m]:.0%} of the examples",
                 "  by margin, in smoothing scales:",
             ]
             for r in range(len(self.regions.rows)):
                 lines.append(
                     f"  {self.regions.low[r]:8.2f} to {self.regions.high[r]:8.2f}: gradient "
                     f"{self.regions.gradient[r, m]:6.3f}, value {self.regions.value[r, m]:6.3f}, "
-                    f"no gradient on {self.regions.flat[r, m]:4.0%}"
+                    f"no gradient on {self.regions.zero_gradient_fraction[r, m]:4.0%}"
                 )
         lines += [f"- {advice.name}: {advice.sentence}" for advice in self.advice] or ["Nothing stands out."]
         return "\n".join(lines)
@@ -136,10 +138,10 @@ def _subject(surrogate: Surrogate, metric: MetricFunction | None) -> tuple[Metri
 def _margin(space: Space, predictions: Array, targets: PyTree, scale: Any) -> Array:
     """The margin of each example's worst item, or the size of the prediction; `[B]`."""
     try:
-        ramps, weights = space.ramps(predictions, targets, scale)
+        margins, weights = space.margins(predictions, targets, scale)
     except ValueError:  # the space knows no better and worse
         return jnp.sqrt(space.spread(predictions, targets)) / scale
-    worst = jnp.min(jnp.where(weights > 0, ramps[..., -1], jnp.inf), axis=1)
+    worst = jnp.min(jnp.where(weights > 0, margins[..., -1], jnp.inf), axis=1)
     return jnp.where(jnp.isfinite(worst), worst, 0)
 
 
@@ -235,7 +237,6 @@ def diagnose(
     @jax.jit
     def measure(predictions, targets, scale, member):
         compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
-        flat = is_zero(compared.goal)
         wider = smoothed_metric(
             metric,
             predictions,
@@ -260,8 +261,8 @@ def diagnose(
             "compared": {"losses": compared.losses, "values": compared.values, "by_example": _by_example(compared)},
             "whole": correlations(compared),
             "regions": jax.vmap(lambda mask: correlations(compared, mask))(member),
-            "flat": flat,
-            "flat_wider": jnp.mean(is_zero(wider.reshape(compared.goal.shape)), axis=1),
+            "zero": is_zero(compared.goal),
+            "zero_gradient_fraction_wider": jnp.mean(is_zero(wider.reshape(compared.goal.shape)), axis=1),
             "size": size,
             "error": error,
             "along": along,
@@ -269,8 +270,7 @@ def diagnose(
         }
 
     found = jax.device_get(measure(predictions, targets, jnp.float32(used_scale), member))
-    flat = found["flat"]
-    share = np.stack([flat[:, rows].mean(axis=1) for rows in order])
+    zero = found["zero"]
     signal = np.maximum(found["size"] - found["error"], 0)
     own_pairs = (surrogate.settings or {}).get("options", {}).get("num_pairs")
     error_of_update = np.nan if own_pairs is None else found["error"] * pairs / own_pairs
@@ -287,10 +287,10 @@ def diagnose(
         steps=None if getattr(state, "step", None) is None else int(state.step),
         gradient=found["whole"]["gradient"],
         ceiling=found["whole"]["ceiling"],
-        flat=flat.mean(axis=1),
-        flat_wider=found["flat_wider"],
+        zero_gradient_fraction=zero.mean(axis=1),
+        zero_gradient_fraction_wider=found["zero_gradient_fraction_wider"],
         update_ceiling=update_ceiling,
-        silent=(found["own"] == 0),
+        no_gradient=(found["own"] == 0),
         pairs=own_pairs,
     )
     return Diagnosis(
@@ -300,8 +300,8 @@ def diagnose(
         learned_spread=symptoms.learned_spread,
         **found["whole"],
         length=length,
-        flat=symptoms.flat,
-        flat_wider=found["flat_wider"],
+        zero_gradient_fraction=symptoms.zero_gradient_fraction,
+        zero_gradient_fraction_wider=found["zero_gradient_fraction_wider"],
         update_ceiling=update_ceiling,
         **found["compared"],
         margin=margin,
@@ -309,7 +309,7 @@ def diagnose(
             low=np.array([margin[rows].min() for rows in order]),
             high=np.array([margin[rows].max() for rows in order]),
             rows=np.array([len(rows) for rows in order]),
-            flat=share,
+            zero_gradient_fraction=np.stack([zero[:, rows].mean(axis=1) for rows in order]),
             **found["regions"],
         ),
         advice=advise(symptoms),

@@ -20,13 +20,13 @@ from jaxsurr.pretraining.ready import PRETRAINED, file_name
 from jaxsurr.report import summary_table
 from jaxsurr.saving import save
 from jaxsurr.smoothing.goal import Estimation
-from jaxsurr.spaces import class_logits, level_logits, points_in_plane
+from jaxsurr.spaces import class_logits, keypoint_coordinates, level_logits
 
 # Learned with these numbers of classes, levels or points, and measured with those.
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     class_logits.name: ((3, 10, 30, 100), (2, 10, 100, 1000)),
     level_logits.name: ((3, 5, 10, 20), (3, 8, 20, 100)),
-    points_in_plane.name: ((6, 14), (1, 14, 68)),
+    keypoint_coordinates.name: ((6, 14), (1, 14, 68)),
 }
 SPECIAL = {"top_k_error?k=5": ((10, 30, 100), (10, 100, 1000))}  # with k classes nothing is an error
 STEPS = flags.DEFINE_integer("steps", 2000, "Updates of each surrogate.", lower_bound=1)

@@ -34,7 +34,7 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
         raise ValueError(f"which is {which}, and the diagnosis is of {len(found.metrics)} metrics.")
     figure, (by_region, by_example, of_value) = blank(3, width=4.2, height=4.2)
     regions, place = found.regions, np.arange(len(found.regions.rows))
-    by_region.bar(place, regions.flat[:, which], width=0.8, color="0.85", label="no gradient (share)")
+    by_region.bar(place, regions.zero_gradient_fraction[:, which], width=0.8, color="0.85", label="no gradient (share)")
     series = {
         "gradient": regions.gradient[:, which],
         "gradient, ceiling": regions.ceiling[:, which],
@@ -66,7 +66,7 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
     of_value.set_title("value; the line is where both agree", fontsize="medium")
     figure.suptitle(
         f"{found.metrics[which]}: gradient {found.gradient[which]:.3f} (ceiling {found.ceiling[which]:.3f}), "
-        f"value {found.value[which]:.3f}, no gradient on {found.flat[which]:.0%}"
+        f"value {found.value[which]:.3f}, no gradient on {found.zero_gradient_fraction[which]:.0%}"
     )
     figure.legend(*by_region.get_legend_handles_labels(), loc="outside lower left", ncols=4, handlelength=3.5)
     return figure

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks, keys
+from jaxsurr.core import checks, keys, renamed
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.saving.header import DTYPES
 from jaxsurr.spaces import SPACES
@@ -85,9 +85,10 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
     Raises:
       ValueError: names, shapes, dtypes or lengths differ, or a number is not finite.
     """
-    kept = dict(found)
-    if kept.keys() != wanted.keys():
-        differ = ", ".join(sorted(kept.keys() ^ wanted.keys()))
+    held = [(renamed.word("array", name, warn=False), array) for name, array in found]
+    kept = dict(held)
+    if kept.keys() != wanted.keys() or len(kept) != len(held):
+        differ = ", ".join(sorted(kept.keys() ^ wanted.keys())) or "old and new names"
         raise ValueError(f"the state has not the arrays of such a surrogate: {differ[:200]} differ.")
     leaves = []
     for name, leaf in wanted.items():

@@ -38,7 +38,7 @@ def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return (predictions - of_label) / scale, rival
 
 
-def _class_margins(lead: Array, rival: Array) -> Array:
+def _soft_margins(lead: Array, rival: Array) -> Array:
     """By how much the true class beats the soft maximum of its rivals at temperatures 1/4, 1/2, 1 and 2, in scales.
 
     The powers of one exponential give all four.
@@ -55,12 +55,12 @@ def _class_margins(lead: Array, rival: Array) -> Array:
 def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     lead, rival = _against_rivals(predictions, targets, scale)
     rank = jnp.sum(jnp.where(rival, jax.nn.sigmoid(1.7 * lead), 0), axis=-1, keepdims=True)  # about how many are ahead
-    features = jnp.concatenate([_class_margins(lead, rival), jnp.log1p(rank)], axis=-1)
+    features = jnp.concatenate([_soft_margins(lead, rival), jnp.log1p(rank)], axis=-1)
     return features[:, None], jnp.ones_like(features[:, :1])
 
 
-def _class_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    margins = _class_margins(*_against_rivals(predictions, targets, scale))[:, 1::2]  # temperatures 1 and 1/4
+def _class_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _soft_margins(*_against_rivals(predictions, targets, scale))[:, 1::2]  # temperatures 1 and 1/4
     return margins[:, None], jnp.ones_like(margins[:, :1])
 
 
@@ -92,10 +92,10 @@ def class_pooled(predictions: Array, targets: Array, scale: Array, where: Array 
         return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where, decided)
     scaled = predictions / scale
     features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
-    marks = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
+    label_features = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
     positions = jnp.linspace(0.0, 1.0, classes, dtype=predictions.dtype)[:, None]
     weights = jnp.ones_like(predictions[:, :1])
-    return Pooled(features[:, None], marks[:, None], weights, positions, 1 / classes)
+    return Pooled(features[:, None], label_features[:, None], weights, positions, 1 / classes)
 
 
 def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
@@ -130,8 +130,8 @@ class_logits = Space(
     spread=_spread_centred,
     project=centred,
     features=_class_features,
-    ramps=_class_ramps,
-    reach=(-4.0, 4.0),
+    margins=_class_margins,
+    margin_range=(-4.0, 4.0),
     losses=_class_losses,
     check=functools.partial(checks.labelled, what="classes"),
     pooled=class_pooled,

@@ -37,7 +37,7 @@ def _need_same_shape(predictions: Array, targets: PyTree) -> None:
         )
 
 
-def _generic_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _generic_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     _need_same_shape(predictions, targets)
     error = _flat(predictions - targets, predictions.dtype) / scale
     return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
@@ -74,8 +74,8 @@ generic = Space(
     spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
     project=lambda noise: noise,
     features=_generic_features,
-    ramps=_generic_ramps,
-    reach=(-16.0, 0.0),
+    margins=_generic_margins,
+    margin_range=(-16.0, 0.0),
     losses=_generic_losses,
     check=_check_generic,
     alike=_alike,

@@ -7,7 +7,7 @@ from jaxsurr import losses
 from jaxsurr.core.targets import check_keypoints, mean_over_visible, relative_distance, visible_weights
 from jaxsurr.core.types import Array, Keypoints, Space
 
-__all__ = ["points_in_plane"]
+__all__ = ["keypoint_coordinates"]
 
 
 def _point_unit(predictions: Array, targets: Keypoints) -> Array:
@@ -25,7 +25,7 @@ def _point_features(predictions: Array, targets: Keypoints, scale: Array) -> tup
     return features, visible_weights(targets, predictions.dtype)
 
 
-def _point_ramps(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
+def _point_margins(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
     distance = relative_distance(predictions, targets)
     return -distance[..., None] / scale, visible_weights(targets, predictions.dtype)
 
@@ -59,14 +59,14 @@ def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
     return flat(predictions), flat(targets.points)
 
 
-points_in_plane = Space(
-    name="points_in_plane",
+keypoint_coordinates = Space(
+    name="keypoint_coordinates",
     unit=_point_unit,
     spread=_point_spread,
     project=lambda noise: noise,
     features=_point_features,
-    ramps=_point_ramps,
-    reach=(-16.0, 0.0),
+    margins=_point_margins,
+    margin_range=(-16.0, 0.0),
     losses=_point_losses,
     check=check_keypoints,
     sample=_sample_points,

@@ -96,7 +96,7 @@ def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return features, _undecided(predictions)
 
 
-def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _threshold_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins, _ = _level_margins(predictions, targets, scale)
     return margins, _undecided(predictions)
 
@@ -111,14 +111,14 @@ def _pooled_thresholds(margins: Array, targets: Array) -> Pooled:
     thresholds, dtype = margins.shape[1], margins.dtype
     level = jnp.broadcast_to(targets[:, None].astype(dtype) / thresholds, margins.shape[:2])
     above = (_direction(targets, thresholds, dtype) > 0).astype(dtype)
-    marks = jnp.stack([above, level, level**2], axis=-1)
+    label_features = jnp.stack([above, level, level**2], axis=-1)
     positions = jnp.linspace(0.0, 1.0, thresholds, dtype=dtype)[:, None]
-    return Pooled(margins[:, None], marks[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
+    return Pooled(margins[:, None], label_features[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
 
 
 def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
     direction = _direction(targets, predictions.shape[-1] - 1, predictions.dtype)[..., None]
-    return _pooled_thresholds(direction * _level_ramps(predictions, targets, scale)[0], targets)
+    return _pooled_thresholds(direction * _threshold_margins(predictions, targets, scale)[0], targets)
 
 
 def _true_levels(key: Array, centre: Array, size: int) -> Array:
@@ -146,8 +146,8 @@ level_logits = Space(
     spread=_level_spread,
     project=centred,
     features=_level_features,
-    ramps=_level_ramps,
-    reach=(-4.0, 4.0),
+    margins=_threshold_margins,
+    margin_range=(-4.0, 4.0),
     losses=_level_losses,
     check=functools.partial(checks.labelled, what="levels"),
     pooled=_level_pooled,
@@ -214,8 +214,8 @@ cumulative_logits = Space(
     ),
     project=lambda noise: noise,
     features=_cumulative_features,
-    ramps=_cumulative_features,
-    reach=(-4.0, 4.0),
+    margins=_cumulative_features,
+    margin_range=(-4.0, 4.0),
     losses=_cumulative_losses,
     check=functools.partial(checks.labelled, what="levels", cumulative=True),
     pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
@@ -247,7 +247,7 @@ def _score_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return features, jnp.ones_like(error)
 
 
-def _score_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _score_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     error = _score_error(predictions, targets)
     return -jnp.sqrt(error**2 + 1e-12)[..., None] / scale, jnp.ones_like(error)
 
@@ -271,8 +271,8 @@ level_scores = Space(
     spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
     project=lambda noise: noise,
     features=_score_features,
-    ramps=_score_ramps,
-    reach=(-16.0, 0.0),
+    margins=_score_margins,
+    margin_range=(-16.0, 0.0),
     losses=_score_losses,
     check=checks.scored,
     sample=_sample_scores,

@@ -62,7 +62,7 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
     return features, _weights(present)
 
 
-def _ramps(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
+def _margins(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
     """Of each pair of items: by how much the better one is ahead of the other, weighed by their difference in gain."""
     scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
@@ -100,8 +100,8 @@ ranked_lists = Space(
     spread=_spread,
     project=lambda noise: noise,
     features=_features,
-    ramps=_ramps,
-    reach=(-4.0, 4.0),
+    margins=_margins,
+    margin_range=(-4.0, 4.0),
     losses=_losses,
     check=check_lists,
     clear=_clear,

@@ -22,9 +22,9 @@ def _pixel_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return read_items(class_logits.features, predictions, labels, scale), weights
 
 
-def _pixel_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _pixel_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     labels, weights = _counted(targets, predictions.dtype)
-    return read_items(class_logits.ramps, predictions, labels, scale), weights
+    return read_items(class_logits.margins, predictions, labels, scale), weights
 
 
 def _pixel_losses(predictions: Array, targets: Array, scale: Array) -> Array:
@@ -38,8 +38,10 @@ def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     labels, weights = _counted(targets, predictions.dtype)
     flat = predictions.reshape(-1, predictions.shape[-1])
     each = class_pooled(flat, labels.reshape(-1), scale, None)
-    features, marks = (array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.marks))
-    return each._replace(features=features, marks=marks, weights=weights)
+    features, label_features = (
+        array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.label_features)
+    )
+    return each._replace(features=features, label_features=label_features, weights=weights)
 
 
 def _pixel_spread(predictions: Array, targets: Array) -> Array:
@@ -62,8 +64,8 @@ pixel_logits = Space(
     spread=_pixel_spread,
     project=class_logits.project,
     features=_pixel_features,
-    ramps=_pixel_ramps,
-    reach=class_logits.reach,
+    margins=_pixel_margins,
+    margin_range=class_logits.margin_range,
     losses=_pixel_losses,
     check=checks.pixels,
     pooled=_pixel_pooled,

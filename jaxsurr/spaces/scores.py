@@ -27,7 +27,7 @@ def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, 
     return features[:, None], jnp.ones_like(features[:, :1, None])[:, :, 0]
 
 
-def _ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins = _signed(predictions, targets)[:, None] / scale
     return margins[..., None], jnp.ones_like(margins)
 
@@ -52,11 +52,14 @@ def pooled_scores(
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-12))
     places = jnp.asarray(_PLACES, scores.dtype)
     margins = jnp.concatenate([scores[:, None], scores[:, None] - mean - deviation * places[None]], axis=-1) / scale
-    marks = jnp.broadcast_to((targets == 1).astype(scores.dtype)[:, None], margins.shape)
+    label_features = jnp.broadcast_to((targets == 1).astype(scores.dtype)[:, None], margins.shape)
     at_zero = jnp.eye(1, len(places) + 1, dtype=scores.dtype)[0]
     positions = jnp.stack([at_zero, jnp.concatenate([jnp.zeros((1,), scores.dtype), places / 3])], axis=-1)
     return Pooled(
-        masked(margins, where)[:, None, :, None], marks[:, None, :, None], jnp.ones_like(scores)[:, None], positions
+        masked(margins, where)[:, None, :, None],
+        label_features[:, None, :, None],
+        jnp.ones_like(scores)[:, None],
+        positions,
     )
 
 
@@ -81,8 +84,8 @@ binary_scores = Space(
     spread=lambda predictions, targets: predictions**2,
     project=lambda noise: noise,
     features=_features,
-    ramps=_ramps,
-    reach=(-4.0, 4.0),
+    margins=_margins,
+    margin_range=(-4.0, 4.0),
     losses=_losses,
     check=_check,
     pooled=pooled_scores,

@@ -30,9 +30,9 @@ def _mean_over_steps(within: Array, dtype) -> Array:
     return within / jnp.maximum(jnp.sum(within, axis=1, keepdims=True), 1).astype(dtype)
 
 
-def _sequence_ramps(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+def _sequence_margins(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
     labels, within = _aligned(predictions, targets)
-    return read_items(class_logits.ramps, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
+    return read_items(class_logits.margins, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
 
 
 def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Array:
@@ -48,8 +48,8 @@ sequence_logits = Space(
     spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
     project=class_logits.project,
     features=_sequence_features,
-    ramps=_sequence_ramps,
-    reach=class_logits.reach,
+    margins=_sequence_margins,
+    margin_range=class_logits.margin_range,
     losses=_sequence_losses,
     check=check_sequences,
     clear=lambda predictions, targets: (finite_below(predictions), cleared(predictions, targets)[1]),

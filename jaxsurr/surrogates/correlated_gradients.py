@@ -167,7 +167,7 @@ def correlated_gradients(
 
     def factor(state: SurrogateState) -> Array:
         """The calibration c in use, `[M]`."""
-        return calibration(state) if calibrate else jnp.ones_like(state.along)
+        return calibration(state) if calibrate else jnp.ones_like(state.dot_sg)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
         """State of a surrogate that has learned nothing yet, with the scale of these predictions.
@@ -272,7 +272,7 @@ def correlated_gradients(
             gradient_correlation=jax.vmap(lambda sums: correlate(sums, correlation))(by_slope),
             ceiling=noise_ceiling(squared_error, by_slope.yy),
             metric=metric.sign * mean,
-            flat=zero,
+            zero_gradient_fraction=zero,
             scale=scale,
             calibration=before,
             skipped=jnp.zeros_like(before),

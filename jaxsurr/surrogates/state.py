@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jaxsurr.core import renamed
 from jaxsurr.core.moments import Moments
 from jaxsurr.core.reductions import masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
@@ -13,14 +14,15 @@ SETTLED = 50
 """Updates after which the spread that the smoothing scale follows stays as it is."""
 
 
+@renamed.fields
 class SurrogateState(NamedTuple):
     """State of a surrogate.
 
     Attributes:
       family: parameters of the function family.
       spread: mean of the predictions' squared size, in units of the space, when learning began; `[]`.
-      along: running `<grad S, g>` of each metric; `[M]`.
-      length: running `<grad S, grad S>` of each metric; `[M]`.
+      dot_sg: running `<grad S, g>` of each metric; `[M]`.
+      dot_ss: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
@@ -29,8 +31,8 @@ class SurrogateState(NamedTuple):
 
     family: PyTree
     spread: Array
-    along: Array
-    length: Array
+    dot_sg: Array
+    dot_ss: Array
     offset: Array
     step: Array
     relative_scale: Array
@@ -43,9 +45,9 @@ def scale_of(state: Any, space: Space) -> Array:
 
 def first_state(space: Space, view: View, metrics: int, relative_scale: float) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
-    along, length, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
+    dot_sg, dot_ss, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
     spread = first_spread(space, view)
-    return SurrogateState(None, spread, along, length, offset, jnp.int32(0), jnp.float32(relative_scale))
+    return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), jnp.float32(relative_scale))
 
 
 def first_spread(space: Space, view: View) -> Array:
@@ -72,14 +74,14 @@ def settled(state: Any, space: Space, view: View, decay: float, axis_name: str |
 
 def calibration(state: SurrogateState) -> Array:
     """`c = <grad S, g> / <grad S, grad S>` of each metric, never below 0; 1 where nothing is known yet. `[M]`."""
-    ratio = safe_divide(jnp.maximum(state.along, 0), state.length)
-    return jnp.where((state.length > 0) & (state.step > 0), ratio, 1)
+    ratio = safe_divide(jnp.maximum(state.dot_sg, 0), state.dot_ss)
+    return jnp.where((state.dot_ss > 0) & (state.step > 0), ratio, 1)
 
 
 def calibrated(state: SurrogateState, by_slope: Moments, decay: float) -> SurrogateState:
     """The state after an update, with the inner products of surrogate gradient and metric gradient averaged in."""
     return state._replace(
-        along=running(state.along, by_slope.xy, state.step, decay),
-        length=running(state.length, by_slope.xx, state.step, decay),
+        dot_sg=running(state.dot_sg, by_slope.xy, state.step, decay),
+        dot_ss=running(state.dot_ss, by_slope.xx, state.step, decay),
         step=state.step + 1,
     )

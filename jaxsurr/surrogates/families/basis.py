@@ -95,12 +95,12 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         of their neighbours as width, and are as many.
       decay: of the running sums; 0.98 averages over about 50 updates.
     """
-    low, high = space.reach
+    low, high = space.margin_range
     grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
     ramps = len(grid)
 
     def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array) -> Array:
-        values, weights = space.ramps(predictions, targets, scale)
+        values, weights = space.margins(predictions, targets, scale)
         ramp = jax.scipy.stats.norm.cdf(
             (state.centres[None, None] - values[..., None]) / state.widths[None, None]
         )  # [B, I, R, C]
@@ -109,7 +109,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
-        values, weights = space.ramps(view.predictions, view.targets, scale)
+        values, weights = space.margins(view.predictions, view.targets, scale)
         weights = masked(weights, view.where)
         kinds = values.shape[-1]
         centres = jnp.tile(jnp.asarray(grid), (kinds, 1))

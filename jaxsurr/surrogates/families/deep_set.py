@@ -20,13 +20,13 @@ class _DeepSet(nn.Module):
     @nn.compact
     def __call__(self, read: Pooled, shares: Array) -> Array:
         """`shares` `[B, I]` are the parts that items have in the set; they sum to 1."""
-        features, marks = nn.tanh(read.features / 8) * 8, read.marks
+        features, label_features = nn.tanh(read.features / 8) * 8, read.label_features
         where = jnp.broadcast_to(read.positions, (*features.shape[:-1], read.positions.shape[-1]))
-        each = nn.sigmoid(nn.Dense(self.units)(jnp.concatenate([features, marks, where], axis=-1)))
+        each = nn.sigmoid(nn.Dense(self.units)(jnp.concatenate([features, label_features, where], axis=-1)))
         # Units are soft events, marks true ones: pooled they are soft counts, and their products joint counts.
-        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, marks)]
-        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, marks)
-        counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.share
+        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, label_features)]
+        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, label_features)
+        counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.fraction
         # Two classes have counts of at most 2. Beyond, counts grow slowly, or those of a hundred classes saturate h.
         slow = jnp.where(counts <= 2, counts, 2 + jnp.log(jnp.maximum(counts, 2) / 2))
         code = jnp.concatenate([slow, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy
