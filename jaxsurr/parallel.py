@@ -78,7 +78,7 @@ def initialise_distributed(coordinator_address: str, num_processes: int, process
         )
     checks.positive_integer(num_processes, "num_processes")
     if not isinstance(process_id, (int, np.integer)) or isinstance(process_id, bool) or process_id < 0:
-        raise ValueError(f"process_id must be a whole number of at least 0, got {process_id!r}.")
+        raise ValueError(f"process_id must be an integer of at least 0, got {process_id!r}.")
     if process_id >= num_processes:
         raise ValueError(
             f"process_id must be below num_processes={num_processes}, got {process_id}: processes are counted from 0, "

@@ -108,7 +108,7 @@ def test_a_score_is_rounded_to_one_of_the_levels_that_there_are():
     scores, levels = jnp.array([[1.4], [-7.0], [9.0], [jnp.nan]]), jnp.array([2, 1, 3, 0])
     np.testing.assert_array_equal(metric(scores, levels), [1.0, 1.0, 0.0, np.nan])
     assert metrics.within_one_level(scores, levels, decode="rounded", levels=4).tolist() == [1.0, 1.0, 1.0, 0.0]
-    with pytest.raises(ValueError, match=r"levels \(which decode='rounded' needs, .*\) must be a whole number"):
+    with pytest.raises(ValueError, match=r"levels \(which decode='rounded' needs, .*\) must be an integer"):
         metrics.mean_absolute_error(scores, levels, decode="rounded")
     with pytest.raises(ValueError, match="targets must be levels from 0 to 2"):
         metrics.mean_absolute_error(scores, levels, decode="rounded", levels=3)

@@ -494,7 +494,7 @@ def refused(name, default):
         return "yes", 1, float("nan"), None
     if isinstance(default, str):
         return "nonsense", 1, float("nan"), None
-    if default is None:  # a whole number, or nothing
+    if default is None:  # an integer, or nothing
         return -1, 2.5, *NO_NUMBERS
     if isinstance(default, int):
         return 0, 2.5, None, *(value for value in NO_NUMBERS if name != "k" or value != 10**400)

@@ -237,7 +237,7 @@ class TestValueSlice:
         "change, message",
         [
             ({"scale": 0.0}, "scale must be one positive number"),
-            ({"examples": 0}, "examples must be a whole number"),
+            ({"examples": 0}, "examples must be an integer"),
             ({"which": 1}, "which is 1"),
             ({"predictions": jnp.full((24, 5), NAN)}, "NaN"),
             ({"predictions": 1e6 * jax.nn.one_hot(logits(5)[1], 5)}, "does not change within the noise"),

@@ -221,9 +221,9 @@ def not_ruled_out(logits: Any, has_share: Any) -> None:
 
 
 def positive_integer(value: Any, name: str) -> None:
-    """Refuses anything but a whole number of at least one."""
+    """Refuses anything but an integer of at least one."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def typed_key(key: Any, name: str = "key") -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Keypoints, RankedLists
 
-EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
+EXACT = 2**53 - 1  # integers up to here are told from their neighbours in float64
 _SHOWN = 30  # names in a message
 
 

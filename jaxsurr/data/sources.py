@@ -83,12 +83,12 @@ def load(
     in a seeded order, are the training part; `limit` keeps its first rows, and the first `round(validation_fraction n)`
     of the n that are left are for validation.
 
-    Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1. Classes are the K distinct
-    values of the whole set in their order; levels are equally spaced from the least to the greatest of them, in steps
-    of their greatest common divisor, so that an error of one level is one year where targets are ages, though some
-    age is missing. The values become the names. Beyond 2^53 levels, and classes that are floats, are refused. With
-    `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the quantiles
-    1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    Targets: integers (of an integer dtype, or floats without a fraction) are mapped to 0..K-1. Classes are the K
+    distinct values of the whole set in their order; levels are equally spaced from the least to the greatest of them,
+    in steps of their greatest common divisor, so that an error of one level is one year where targets are ages, even if
+    some age is missing. The values become the names. More than 2^53 levels, and classes that are floats, are refused.
+    With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the
+    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
@@ -201,7 +201,7 @@ def _parse(source: str) -> tuple[str, str, dict[str, str]]:
 def _whole(name: str, text: str) -> int:
     value = parse_value(text)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**31:
-        raise ValueError(f"{name}={text[:80]!r}: expected a whole number below 2^31")
+        raise ValueError(f"{name}={text[:80]!r}: expected an integer below 2^31")
     return value
 
 

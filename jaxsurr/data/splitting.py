@@ -23,7 +23,7 @@ def check(
 ) -> None:
     """Refuses arguments of `jaxsurr.data.load` that are out of range."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
     for name, value in (("seed", seed), ("split_seed", split_seed)):
         if value is not None and value > _MOST_SEED:
             raise ValueError(f"{name} must be at most 2^32 - 1 = {_MOST_SEED}, got {value}")
@@ -33,7 +33,7 @@ def check(
     if not 0 <= label_noise <= 1:
         raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
+        raise ValueError(f"limit must be an integer of at least 1, or None for all rows, got {limit!r}")
     if split_seed is not None and split_seed < 0:
         raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
 

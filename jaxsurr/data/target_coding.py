@@ -20,9 +20,7 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
     if levels is None and values.dtype.kind == "f":
         refuse_inexact(values)
     if levels is None and not whole:
-        raise ValueError(
-            "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
-        )
+        raise ValueError("the targets are not integers; give levels=K to cut them into K levels of equal frequency")
     if levels is None or (whole and len(values) == levels):
         coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
         return coded, len(values), tuple(str(int(value)) for value in values)
@@ -41,7 +39,7 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
 
 
 def refuse_inexact(values: np.ndarray) -> None:
-    """Refuses sorted whole numbers, as ids and hashes are, that float64 cannot tell from their neighbours."""
+    """Refuses sorted integers, as ids and hashes are, that float64 cannot tell from their neighbours."""
     if int(values[-1]) > EXACT or int(values[0]) < -EXACT:
         raise ValueError(
             f"the targets go from {int(values[0])} to {int(values[-1])}, beyond 2^53, where neighbours cannot be told "
@@ -57,7 +55,7 @@ def equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
     count = (int(values[-1]) - int(values[0])) // step + 1
     if count > _MOST_LEVELS:
         raise ValueError(
-            f"the targets of {source!r} are whole numbers from {values[0]} to {values[-1]} in steps of {step}, which "
+            f"the targets of {source!r} are integers from {values[0]} to {values[-1]} in steps of {step}, which "
             f"are {count} levels; give levels=K to cut them into K levels of equal frequency"
         )
     return values[0] + step * np.arange(count)

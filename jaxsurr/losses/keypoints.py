@@ -80,7 +80,7 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
 
     Args:
       predictions: `[B, J, H, W]` float, a map of each point with the pixels of the image.
-      targets: `Keypoints`, in pixels whose centres are whole numbers.
+      targets: `Keypoints`, in pixels whose centres are integers.
       where: `[B]` bool; rows where it is False are 0.
       sigma: positive, standard deviation of the bump over the height of the image.
 

@@ -66,8 +66,8 @@ def ndcg(
     >>> ndcg(jnp.array([[3.0, 2.0, 1.0]]), targets).round(4).tolist()  # second of three: 1 / log2(3)
     [0.6309]
     """
-    options.truth(exponential, "exponential")
-    options.truth(average_ties, "average_ties")
+    options.boolean(exponential, "exponential")
+    options.boolean(average_ties, "average_ties")
     scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
     gained = gains(relevance) if exponential else relevance
     length = scores.shape[1]

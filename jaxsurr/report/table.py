@@ -21,7 +21,7 @@ def summary_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Args:
       rows: dicts with the same keys, which become the columns in the order of the first row. Floats get four
-        decimals, whole numbers stay whole, None is an empty cell.
+        decimals, integers stay integers, None is an empty cell.
 
     Returns:
       The table, without a line break at its end.

@@ -55,7 +55,7 @@ def _shape(sizes: list) -> tuple[int, ...]:
 
 
 def _reasonable(value: Any, depth: int = 0) -> None:
-    """Refuses JSON that is nested deeply, and text or numbers beyond any use."""
+    """Refuses JSON that is nested deeply, and strings or numbers beyond any use."""
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} deep.")
     if isinstance(value, dict | list):
@@ -64,7 +64,7 @@ def _reasonable(value: Any, depth: int = 0) -> None:
         for inner in [*value, *value.values()] if isinstance(value, dict) else value:
             _reasonable(inner, depth + 1)
     elif isinstance(value, str) and len(value) > 10_000:
-        raise ValueError(f"a text in it has {len(value)} characters.")
+        raise ValueError(f"a string in it has {len(value)} characters.")
 
 
 def _reasonable_numbers(options: Any) -> None:

@@ -296,7 +296,7 @@ def test_a_message_names_some_of_many_columns(tmp_path):
     assert len(str(refused.value)) < 400
 
 
-# --- whole numbers beyond 2^53, seeds beyond 2^32 ---------------------------------------------------------------------
+# --- integers beyond 2^53, seeds beyond 2^32 --------------------------------------------------------------------------
 
 
 def test_labels_beyond_2_to_the_53_are_exact_or_refused(tmp_path):
