@@ -129,7 +129,7 @@ class TestFromNone:
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, method="conected"), "method is 'conected', which is unknown"),
         (
             lambda: jaxsurr.fit(jaxsurr.metric(lambda z, y: z[:, 0], higher_is_better=True), **FEW),
-            "the space 'generic' cannot be made up",
+            "the space 'generic' cannot be sampled",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """Checks of options of losses and metrics: numbers in their range, booleans.
 
-Options are Python numbers. Traced arrays, whose values cannot be seen, pass.
+Options are Python numbers. Traced arrays, whose values are not known, pass.
 """
 
 import math
@@ -29,7 +29,7 @@ def number(
       least: the lowest number allowed.
       most: the highest number allowed.
       integer: only integers are allowed.
-      meaning: what the number is, for the sentence.
+      meaning: of the number, for the error message.
 
     Raises:
       ValueError: it is no number, not finite, or out of range.

@@ -86,7 +86,7 @@ def load(
     Targets: integers (of an integer dtype, or floats without a fraction) are mapped to 0..K-1. Classes are the K
     distinct values of the whole set in their order; levels are equally spaced from the least to the greatest of them,
     in steps of their greatest common divisor, so that an error of one level is one year where targets are ages, even if
-    some age is missing. The values become the names. More than 2^53 levels, and classes that are floats, are refused.
+    some age is missing. The values become the names. Values beyond 2^53 are refused for levels and for float classes.
     With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the
     quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 

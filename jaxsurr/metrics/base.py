@@ -1,4 +1,4 @@
-"""What a metric is: a function that knows its name, its direction and its prediction space."""
+"""The type of metrics: a function with a name, a direction and a prediction space."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces import generic
 
 ARRAYS = ("where", "weights", "replacements")
-"""Arguments of a metric that are arrays with a row for each example, and cannot be bound."""
+"""Arguments of a metric that are arrays with a row for each example, and so cannot be bound."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Metric:
     options: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
-        """Values of the metric; rows where `where` is False are 0 in a per-example metric and absent from a set's.
+        """Values of the metric; masked rows are 0 in a per-example metric and do not count in a set metric.
 
-        The function finds zeros where nothing counts: in such rows, and in what `Keypoints`, `RankedLists` and
-        `Sequences` say is not there. So neither values nor gradients depend on what stands there.
+        The function is called with zeros in masked entries: masked rows, and the masked parts of `Keypoints`,
+        `RankedLists` and `Sequences`. So neither values nor gradients depend on these entries.
 
         Raises:
-          TypeError: the function reads the values of arrays that are traced, as NumPy does.
+          TypeError: the function reads the values of traced arrays, as NumPy does.
         """
         predictions, targets = counted(predictions, targets, where)
         options = dict(self.options) | options
@@ -60,16 +60,16 @@ class Metric:
             return self.function(predictions, targets, where=where, **options)
         except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
             raise TypeError(
-                f"{self.name} cannot be traced by jax: it reads values of its arguments, as NumPy and Python's if do. "
+                f"{self.name} cannot be traced by JAX: it reads values of its arguments, as NumPy and Python's if do. "
                 "Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
                 "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
             ) from error
 
     def bind(self, **options: Any) -> "Metric":
-        """The same metric with options fixed, and named for them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
+        """The same metric with options fixed; its name includes them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
 
-        A `space` among the options replaces the prediction space, as where `mean_absolute_error` is decoded from
-        cumulative logits. (An option of the metric itself may not have that name.)
+        A `space` among the options replaces the prediction space, for example where `mean_absolute_error` is decoded
+        from cumulative logits. (An option of the metric itself cannot have that name.)
 
         Raises:
           TypeError: the metric has no option of this name, or it is an array of the examples.
@@ -104,15 +104,15 @@ class Metric:
 
     @property
     def replaces(self) -> bool:
-        """Whether the function knows `replacements=[B, ...]`: its values `[B]` when each example alone is replaced.
+        """Whether the function takes `replacements=[B, ...]`: it then returns values `[B]`, each with one example replaced.
 
-        For a metric of sets this makes its gradient cheap to estimate well (`jaxsurr.smoothing.set_estimators`).
+        With it the gradient of a set metric can be estimated at little cost (`jaxsurr.smoothing.set_estimators`).
         """
         return "replacements" in inspect.signature(self.function).parameters
 
     @property
     def sign(self) -> float:
-        """1 where lower is better, -1 where higher is: `sign * metric` is what a loss should follow."""
+        """1 where lower is better, -1 where higher is better, so that lower is better in `sign * metric`."""
         return -1.0 if self.higher_is_better else 1.0
 
     def mean(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
@@ -129,15 +129,15 @@ def metric(
     space: Space = generic,
     per_example: bool = True,
 ) -> Any:
-    """Makes a metric of a function, as a decorator or by a call.
+    """Makes a metric from a function, as a decorator or by a call.
 
     Args:
       function: `(predictions, targets, *, where=None, **options) -> values`; for a per-example metric `where` may be
-        left out of the signature, and values of masked rows are then set to 0 for it. Its arguments hold zeros wherever
-        nothing counts.
+        left out of the signature, and values of masked rows are then set to 0. Its arguments hold zeros in masked
+        entries.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
-      name: by default the function's own.
-      space: the prediction space, `jaxsurr.spaces.generic` unless something is known about the predictions.
+      name: by default that of the function.
+      space: the prediction space; `jaxsurr.spaces.generic` fits any predictions.
       per_example: whether values have a leading axis of examples (`[B]`, `[B, M]`) or belong to the set (`[]`, `[M]`).
 
     Returns:
@@ -178,7 +178,7 @@ def _with_where(function: MetricFunction) -> MetricFunction:
     signature = inspect.signature(function)
     options = [p for p in list(signature.parameters.values())[2:]]
     first = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in list(signature.parameters.values())[:2]]
-    named: Any = masked_function  # a function may say of itself what its signature is
+    named: Any = masked_function  # a function may declare its signature
     named.__signature__ = signature.replace(
         parameters=[*first, keyword, *(p.replace(kind=p.KEYWORD_ONLY) for p in options)]
     )
@@ -186,10 +186,10 @@ def _with_where(function: MetricFunction) -> MetricFunction:
 
 
 def as_metric(function: Any) -> Metric:
-    """`function` as a `Metric`: itself, the one of this name, or made of a function that has `higher_is_better`.
+    """`function` as a `Metric`: a metric, the name of one, or a function with an attribute `higher_is_better`.
 
     Raises:
-      TypeError: the function does not say which direction is better.
+      TypeError: the function has no direction.
       ValueError: no metric has this name.
     """
     if isinstance(function, Metric):
@@ -213,17 +213,17 @@ def as_metric(function: Any) -> Metric:
 
 
 def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[int, ...]:
-    """The shape of what the metric returns without its axis of examples: `()`, or `(M,)` for M metrics at once.
+    """The shape of a metric's values without the axis of examples: `()`, or `(M,)` for M metrics at once.
 
     Raises:
-      ValueError: the metric returns another shape than its kind says.
-      TypeError: it returns something that is not a floating array.
+      ValueError: the metric returns a shape that does not fit `per_example`.
+      TypeError: it does not return a floating array.
     """
     try:
         result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
         raise TypeError(
-            f"{metric.name} cannot be traced by jax: it turns its arguments into NumPy arrays or Python numbers, or "
+            f"{metric.name} cannot be traced by JAX: it turns its arguments into NumPy arrays or Python numbers, or "
             "branches on their values. Make it a metric by jaxsurr.metrics.black_box(function, higher_is_better=...), "
             "whose function is called as (targets, predictions) on NumPy arrays."
         ) from error

@@ -1,4 +1,4 @@
-"""Metrics of points in the plane."""
+"""Metrics of keypoints."""
 
 import jax.numpy as jnp
 
@@ -20,7 +20,7 @@ def pck(
     where: Array | None = None,
     threshold: float | tuple[float, ...] = 0.5,
 ) -> Array:
-    """Percentage of correct keypoints, as a share: those within `threshold` times the scale; higher is better.
+    """Fraction of correct keypoints (PCK), those within `threshold` times the scale; higher is better.
 
     `mean_{j visible} 1[ ||z_j - y_j|| <= threshold * scale ]`, per example. With the torso as scale it is PCK, with the
     head PCKh. An example without a visible point scores 0.
@@ -44,9 +44,9 @@ def pck(
     """
     levels = threshold if isinstance(threshold, tuple | list) else (threshold,)
     if not levels:
-        raise ValueError("threshold must be positive (a share of the scale), one number or several, got none.")
+        raise ValueError("threshold must be positive (a fraction of the scale), one number or several, got none.")
     for level in levels:
-        options.number(level, "threshold", above=0, meaning="a share of the scale")
+        options.number(level, "threshold", above=0, meaning="a fraction of the scale")
     z, targets, wrong = checked(keypoint_coordinates.check, predictions, targets)
     close = relative_distance(z, targets)[..., None] <= jnp.asarray(levels, z.dtype)[None, None]
     values = mean_over_visible(close.astype(z.dtype), targets)

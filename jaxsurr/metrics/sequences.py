@@ -13,7 +13,7 @@ __all__ = ["edit_distance"]
 
 
 def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
-    """Greedy CTC decoding of the tokens of one sequence: repeats are merged, then blanks removed; and what is left."""
+    """Greedy CTC decoding of one sequence, repeats merged and then blanks removed, and the length of the result."""
     new = jnp.concatenate([jnp.ones((1,), bool), tokens[1:] != tokens[:-1]])
     keep = new & (tokens != blank)
     return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep, dtype=jnp.int32)

@@ -1,4 +1,4 @@
-"""What spaces share: the unit of noise, the projection where a shift changes nothing, the least size of a sample."""
+"""Parts of several spaces: the unit of noise, the projection for invariance to a shift, the least size of a sample."""
 
 import jax.numpy as jnp
 
@@ -9,12 +9,12 @@ LEAST = 0.1  # of the spread of logits: a head that starts at zero has none, and
 
 
 def unit_one(predictions: Array, targets: PyTree) -> Array:
-    """One unit of noise is a step of 1 in every coordinate."""
+    """Unit of noise 1 in every coordinate."""
     return jnp.ones((), predictions.dtype)
 
 
 def centred(array: Array) -> Array:
-    """About its mean along the last axis: without the part along a shift of all logits."""
+    """The array minus its mean along the last axis: the projection for invariance to a shift."""
     return array - jnp.mean(array, axis=-1, keepdims=True)
 
 

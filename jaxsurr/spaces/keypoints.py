@@ -1,4 +1,4 @@
-"""Points in the plane, read through distances only: a rotation of prediction and target together changes nothing."""
+"""The space of keypoints. Features are distances, invariant to a rotation of predictions and targets together."""
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ def _point_losses(predictions: Array, targets: Keypoints, scale: Array) -> Array
 
 
 def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
-    """Points whose distance from their targets is uniform from 0 to 1 scales, in any direction; 9 of 10 visible."""
+    """Random points, with distances from their targets uniform from 0 to 1 scales in any direction; 9 of 10 visible."""
     place_key, scale_key, seen_key, angle_key, distance_key = jax.random.split(key, 5)
     scale = jnp.exp(0.3 * jax.random.normal(scale_key, (rows,)))
     points = 3 * scale[:, None, None] * jax.random.uniform(place_key, (rows, size, 2))
@@ -48,7 +48,7 @@ def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
 
 
 def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
-    """Both about the mean of the visible true points, in scales; 0 where a point is not visible."""
+    """Predictions and targets relative to the mean of the visible targets, in scales; 0 where not visible."""
     centre = mean_over_visible(targets.points, targets)[:, None]
     seen = visible_weights(targets, predictions.dtype)[..., None] > 0
     scale = targets.scale[:, None, None]
@@ -72,7 +72,7 @@ keypoint_coordinates = Space(
     sample=_sample_points,
     alike=_alike,
 )
-"""Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
+"""Points `[B, J, 2]`, targets `Keypoints`; invariant to a rotation, shift or scaling of predictions and targets.
 
 The items are the visible points, the unit is the scale of the example.
 """

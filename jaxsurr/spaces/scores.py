@@ -1,4 +1,4 @@
-"""Scores of two classes."""
+"""The space of scores of two classes."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ _PLACES = np.sinh(np.linspace(-2.0, 2.0, 24)).astype(np.float32)
 
 
 def _signed(predictions: Array, targets: Array) -> Array:
-    """By how much the score is on the right side of 0."""
+    """Signed score, positive on the right side of 0."""
     return jnp.where(targets == 1, predictions, -predictions)
 
 
@@ -39,10 +39,10 @@ def _losses(predictions: Array, targets: Array, scale: Array) -> Array:
 def pooled_scores(
     scores: Array, targets: Array, scale: Array, where: Array | None, decided: Array | None = None
 ) -> Pooled:
-    """What a set network reads of scores `[B]`: margins to 0, and to places on the scale of the set's scores.
+    """Features of scores `[B]` for a set network: margins to 0, and to places on the scale of the set's scores.
 
-    The first serve metrics that decide by a threshold, the others those that order examples. Scores that are `decided`
-    `[B]`, as one of two classes is ruled out, have no part in mean and deviation.
+    The first are for metrics that decide by a threshold, the others for those that order examples. Scores that are
+    `decided` `[B]`, since one of two classes is ruled out, do not count in mean and deviation.
     """
     open_ = where
     if decided is not None:
@@ -70,12 +70,12 @@ def _check(predictions: Array, targets: Array) -> Array | None:
 
 
 def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """Scores of a set with few or many positives, which are ahead by more or less."""
-    share_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
-    share = jax.random.uniform(share_key, (), minval=0.05, maxval=0.5)
-    labels = jax.random.bernoulli(label_key, share, (rows,)).astype(jnp.int32)
+    """Random scores of a set, with a random fraction of positives and a random lead."""
+    fraction_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
+    fraction = jax.random.uniform(fraction_key, (), minval=0.05, maxval=0.5)
+    labels = jax.random.bernoulli(label_key, fraction, (rows,)).astype(jnp.int32)
     lead = jax.random.uniform(lead_key, (), maxval=2.0)
-    return lead * (labels - share) + jax.random.normal(noise_key, (rows,)), labels
+    return lead * (labels - fraction) + jax.random.normal(noise_key, (rows,)), labels
 
 
 binary_scores = Space(
@@ -94,6 +94,6 @@ binary_scores = Space(
 )
 """Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
 
-Sizes are measured from the score 0, where the decision changes; scores that lie far from it on one side, and are only
-to be ordered, should be centred first.
+The size of a score is its distance from 0, where the decision changes; scores that lie on one side far from 0, and are
+only to be ordered, should be centred first.
 """

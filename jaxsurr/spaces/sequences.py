@@ -1,4 +1,4 @@
-"""Logits of the steps of a sequence."""
+"""The space of logits of the steps of a sequence."""
 
 import jax.numpy as jnp
 
@@ -12,7 +12,7 @@ __all__ = ["sequence_logits"]
 
 
 def _aligned(predictions: Array, targets: Sequences) -> tuple[Array, Array]:
-    """The target token at the place of each step (the last one beyond the end), and which steps have one, `[B, T]`."""
+    """The target token of each step (the last one beyond the end), and a mask of the steps that have one, `[B, T]`."""
     steps, longest = predictions.shape[1], targets.tokens.shape[1]
     place = jnp.minimum(jnp.arange(steps), longest - 1)
     return targets.tokens[:, place], jnp.arange(steps)[None] < targets.lengths[:, None]
@@ -58,6 +58,6 @@ sequence_logits = Space(
 )
 """Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.
 
-A surrogate reads each step beside the target token at its place: near alignment, which training begins with, but not
-the alignment that an edit distance finds.
+A surrogate compares each step with the target token of the same step, not with the one that the alignment of an edit
+distance would give.
 """
