@@ -57,7 +57,7 @@ class TrainState(NamedTuple):
       step: number of steps taken; `[]` int32.
       metric_weights: `[M]` float, how much each of several metrics counts in the loss; None for the weights that the
         step was made with. What the surrogate learns does not depend on them, so that they can be changed at any time,
-        `state._replace(metric_weights=jnp.array([0.2, 0.8]))`, and nothing is learned or compiled anew.
+        `state._replace(metric_weights=jnp.array([0.2, 0.8]))`, and nothing is learned or compiled again.
     """
 
     params: PyTree

@@ -695,6 +695,8 @@ def test_hostile_files_of_version_2(small, tmp_path):
         read(seal2(changed(*way, to=to)(copy.deepcopy(header)), body), r"header of|does not hold the state")
     for text in (b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"a": NaN}', b'{"a": 1, "a": 2}'):
         read(seal2(text, body), r"the header of .* is not one that jaxsurr.save writes")
-    read(seal2(header, body, version=1), r"format version 1.*reads versions 2 and 3. Learn and save the surrogate anew")
+    read(
+        seal2(header, body, version=1), r"format version 1.*reads versions 2 and 3. Learn and save the surrogate again"
+    )
     start, rest = b"jaxsurr\n" + (2).to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
     read(start + hashlib.sha256(start + rest).digest() + rest, "says that its header has 2147483647 bytes")

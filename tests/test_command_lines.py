@@ -212,7 +212,7 @@ SENTENCES = {
     "--config.data.source=": "unknown source ''",
     "--config.data.source=sklearn:digits?levels=1_0": "levels='1_0': expected an integer",
     "--config.data.source=sklearn:digits?kind=levels&kind=classes": "names a key twice",
-    "--config.data.source=csv:/dev/zero?target=a": "is no file, but a pipe or a device",
+    "--config.data.source=csv:/dev/zero?target=a": "is a pipe or a device",
     "--config.data.source=npz:/": "'/' is a directory; name a npz file",
     "--workdir=": "--workdir is empty",
 }

@@ -5,7 +5,7 @@
 Patients of scikit-learn's diabetes data whose disease has progressed more than the median are to be found by a linear
 model. Misses and false alarms are stacked into one metric, one surrogate of both is learned on the predictions of the
 model after cross-entropy, and then frozen. From there the model goes on training on it with 11 weights between the two,
-in the states of one compiled step and side by side under `jax.vmap`: nothing is learned or compiled anew for a weight.
+in the states of one compiled step and side by side under `jax.vmap`: nothing is learned or compiled again for a weight.
 Beside it stands what costs nothing: the model trained on cross-entropy for as long, with its threshold moved.
 
 A line of JSON is printed for each weight and each threshold, with means over seeds of the shares of misses and false

@@ -1,7 +1,7 @@
 """TFDS builders of sets that TFDS lacks; they write array_record files and need Pillow and SciPy, not TensorFlow.
 
 `jaxsurr.data.load` uses them through `tfds:utkface`, `tfds:lsp_extended` and `tfds:ordinal_table`. The name of a
-configuration ends in a digest of the files it was made from, so other files never pass for prepared ones.
+configuration ends in a digest of the original files, so that a set prepared from other files is never used for them.
 """
 
 import hashlib
@@ -47,17 +47,17 @@ def _some(names: list[str]) -> str:
 class Utkface(tfds.core.GeneratorBasedBuilder):
     """Ages from faces: grey images `[size, size, 1]` uint8 and `age` in years, from a directory of jpg files.
 
-    A picture that is there more than once is taken once, and not at all where its files differ in age. Those are
-    skipped, as are files whose names or contents cannot be read, with a warning that counts them.
+    Of identical pictures one is used, and none if their files differ in age. Skipped files, including those whose names
+    or contents cannot be read, are counted in a warning.
 
     Args:
       directory: holds the files `age_gender_race_date.jpg`, in folders of any depth.
       size: height and width of the images, in pixels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError: there are no jpg files.
-      ValueError: while it prepares, where no file can be used.
+      ValueError: no file can be used; raised by the preparation.
 
     Zhang, Song, Qi, "Age Progression/Regression by Conditional Adversarial Autoencoder", CVPR 2017.
     """
@@ -139,12 +139,12 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
     The crop is a square about the box of the visible joints, whose side is 1.25 to 1.6 times the longer side of the box
     and whose centre is moved by up to 8 % of the side, both fixed by the SHA-256 of the file's name, so that the crop
     does not give the joints away; black outside the photograph. People with fewer than 11 visible joints, without a
-    torso, or with one of less than 6 pixels of a 64 pixel crop are left out. This conversion is our own.
+    torso, or with one of less than 6 pixels of a 64 pixel crop are left out. This conversion is this library's.
 
     Args:
       directory: holds `joints.mat` and `images/im00001.jpg`, `images/im00002.jpg`, ...
       size: height and width of the crops, in pixels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError: `joints.mat` or an image is missing.
@@ -226,14 +226,14 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
 
 
 def _joints(path: Path) -> np.ndarray:
-    """x, y and visibility `[N, 14, 3]`."""
+    """Coordinates and visibility of the joints, `[N, 14, 3]`."""
     from scipy.io import loadmat
 
     try:
         joints = loadmat(path, variable_names=["joints"])["joints"].astype(np.float64)
-    except Exception as error:  # SciPy raises errors of many kinds for files that are not, or not wholly, MATLAB's
+    except Exception as error:  # SciPy raises errors of many kinds for files that are not MATLAB's, or damaged
         raise ValueError(
-            f"{path.name} is not a MATLAB file with an array 'joints', or it is damaged ({error}); copy it anew"
+            f"{path.name} is not a MATLAB file with an array 'joints', or it is damaged ({error}); copy it again"
         ) from error
     if joints.ndim == 3 and joints.shape[:2] == (3, len(JOINTS)):
         joints = joints.swapaxes(0, 1)
@@ -243,7 +243,7 @@ def _joints(path: Path) -> np.ndarray:
 
 
 def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, int, int, int], dict[str, Any]] | None:
-    """The crop (left, top, right, bottom) and the targets of a person, None for one that is left out."""
+    """The crop (left, top, right, bottom) and the targets of a person, or None for one that is left out."""
     points, visible = joints[:, :2], (joints[:, 2] > 0) & np.isfinite(joints).all(axis=1)
     if visible.sum() < _MIN_VISIBLE:
         return None
@@ -276,7 +276,7 @@ class OrdinalTable(tfds.core.GeneratorBasedBuilder):
     Args:
       file: csv file with a header, see `read_csv`.
       target: name of the column of levels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError, ValueError: as `read_csv`.

@@ -111,8 +111,9 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         out.append(
             Advice(
                 "surrogate without gradient",
-                f"the surrogate has no gradient and {name} has one. Its calibration fell to 0, as it does where the "
-                "surrogate points the wrong way round: learn it anew, with more updates before the model trains on it.",
+                f"the surrogate has no gradient and {name} has one. Its calibration fell to 0, which happens where the "
+                "surrogate's gradient has the wrong sign: learn it again, with more updates before the model trains "
+                "on it.",
             )
         )
     elif reached < WRONG:

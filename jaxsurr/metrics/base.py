@@ -66,7 +66,7 @@ class Metric:
             ) from error
 
     def bind(self, **options: Any) -> "Metric":
-        """The same metric with options fixed; its name includes them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
+        """The metric with options fixed, which its name includes: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
 
         A `space` among the options replaces the prediction space, for example where `mean_absolute_error` is decoded
         from cumulative logits. (An option of the metric itself cannot have that name.)
@@ -104,7 +104,7 @@ class Metric:
 
     @property
     def replaces(self) -> bool:
-        """Whether the function takes `replacements=[B, ...]`: it then returns values `[B]`, each with one example replaced.
+        """Whether the function takes `replacements=[B, ...]`, to return values `[B]`, each with one example replaced.
 
         With it the gradient of a set metric can be estimated at little cost (`jaxsurr.smoothing.set_estimators`).
         """

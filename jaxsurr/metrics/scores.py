@@ -80,7 +80,7 @@ def _area(
     before = [_before(side[order]) for side in of_side]
 
     def won(z):
-        """Weight of the examples of the other class that a score is ranked correctly against; equal scores count half."""
+        """Weight of the examples of the other class on the right side of a score; equal scores count half."""
         left, right = (jnp.searchsorted(in_order, z, side=side) for side in ("left", "right"))
         below, above = ((side[left] + side[right]) / 2 for side in before)
         return jnp.where(positive, below, before[1][-1] - above)

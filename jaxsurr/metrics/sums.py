@@ -1,8 +1,8 @@
 """Set metrics that are functions of sums over examples: confusion counts, moments, bins.
 
-The value of such a metric with one example replaced costs next to nothing: the example's terms of the sums are replaced.
-`jaxsurr.smoothing` estimates gradients from these differences (`replacements`), which metrics of other libraries do not
-offer; so set metrics are implemented here, and tested against scikit-learn's.
+The value of such a metric with one example replaced costs next to nothing, since only the example's terms of the sums
+change. `jaxsurr.smoothing` estimates gradients from these differences (`replacements`), which metrics of other
+libraries do not offer; so set metrics are implemented here, and tested against scikit-learn's.
 """
 
 import functools

@@ -32,7 +32,7 @@ def header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
     if version != 2:
         raise ValueError(
             f"{path} has format version {version}, and this jaxsurr reads versions 2 and 3. Learn and save the "
-            "surrogate anew."
+            "surrogate again."
         )
     if hashlib.sha256(data[:12] + data[44:]).digest() != data[12:44]:
         raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")

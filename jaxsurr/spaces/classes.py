@@ -105,7 +105,7 @@ def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
 
 
 def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """Random logits of rivals, with light or heavy tails, and of a true class at a random margin from the best rival."""
+    """Random logits: rivals with light or heavy tails, and a true class at a random margin from the best rival."""
     need_two(size)
     label_key, noise_key, power_key, margin_key = jax.random.split(key, 4)
     labels = jax.random.randint(label_key, (rows,), 0, size)

@@ -26,7 +26,7 @@ class SurrogateState(NamedTuple):
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
-        (`jaxsurr.matched_scale`), and nothing is compiled anew.
+        (`jaxsurr.matched_scale`), and nothing is compiled again.
     """
 
     family: PyTree

@@ -214,7 +214,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         for read in (read_npz, lambda path: read_csv(path, "y"), read_idx):
             with pytest.raises((ValueError, FileNotFoundError), match=r"\w+ \w+ \w+"):
                 read(tmp_path / name)
-    with pytest.raises(ValueError, match="is no file, but a pipe or a device; name a csv file after 'csv:'"):
+    with pytest.raises(ValueError, match="is a pipe or a device; name a csv file after 'csv:'"):
         read_csv("/dev/zero", "y")
 
 
