@@ -120,11 +120,11 @@ class TestAdvice:
     def test_wrong_way_round(self):
         loss = jaxsurr.losses.cross_entropy
         found = jaxsurr.diagnose(untold(lambda z, y: -loss(z, y)), (), LOGITS, LABELS, **FEW, metric=metrics.error_rate)
-        assert names(found) == ["wrong way round"] and "higher_is_better" in str(found)
+        assert names(found) == ["wrong direction"] and "higher_is_better" in str(found)
         right = jaxsurr.diagnose(untold(loss), (), LOGITS, LABELS, **FEW, metric=metrics.error_rate)
-        assert "wrong way round" not in names(right)
+        assert "wrong direction" not in names(right)
 
-    def test_silent_surrogate(self):
+    def test_surrogate_without_gradient(self):
         state = STATE._replace(dot_sg=-jnp.ones(1))
         found = jaxsurr.diagnose(SURROGATE, state, LOGITS, LABELS, **FEW, follow=True)
         assert names(found) == ["surrogate without gradient"] and found.length[0] == 0
@@ -170,7 +170,7 @@ class TestAdvice:
             (dict(zero_gradient_fraction=one([1.0]), zero_gradient_fraction_wider=one([0.7])), ["scale too small"]),
             (dict(zero_gradient_fraction=one([1.0]), zero_gradient_fraction_wider=one([1.0])), ["constant metric"]),
             (dict(gradient=one([-0.05])), ["poor fit"]),
-            (dict(gradient=one([-0.5])), ["wrong way round"]),
+            (dict(gradient=one([-0.5])), ["wrong direction"]),
             (dict(no_gradient=one([True]), gradient=one([0.0])), ["surrogate without gradient"]),
             (dict(gradient=one([0.8])), []),
             (dict(gradient=one([0.6])), ["poor fit"]),

@@ -1,4 +1,4 @@
-"""Advice in words, from what a diagnosis measures. Each rule is a threshold of this library's own choosing."""
+"""Advice from the measurements of a diagnosis. Each rule is a threshold that this library has chosen."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Advice(NamedTuple):
-    """What is amiss.
+    """A likely cause of low fidelity, and a remedy.
 
     Attributes:
       name: of the cause, a few words.
-      sentence: what was seen, and what to do.
+      sentence: the observation and the remedy.
     """
 
     name: str
@@ -18,7 +18,7 @@ class Advice(NamedTuple):
 
 
 class Symptoms(NamedTuple):
-    """What advice is given on: see `jaxsurr.diagnosis.Diagnosis`.
+    """Measurements that advice is based on, see `jaxsurr.diagnosis.Diagnosis`.
 
     Attributes:
       names: of M metrics.
@@ -53,7 +53,7 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
     """Advice, the most likely cause first; none where nothing stands out.
 
     Args:
-      seen: what was measured.
+      seen: the measurements.
     """
     out = []
     if seen.steps == 0:
@@ -71,7 +71,7 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
                 "stale surrogate",
                 f"predictions have a spread of {seen.spread:.3g}, and the surrogate was learned at "
                 f"{seen.learned_spread:.3g}. Update it on current predictions, or use it through jaxsurr.follow_scale "
-                "where the metric does not care for the scale.",
+                "where the metric does not depend on the scale.",
             )
         )
     for m, name in enumerate(seen.names):
@@ -89,9 +89,9 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         return [
             Advice(
                 "constant metric",
-                f"{name} is the same however these predictions are moved, at scale {seen.scale:.3g} and at four times "
-                "as much: nothing can be learned from them. Look at its value (is it at its best already?), at the "
-                "targets and the mask, or start on a conventional loss.",
+                f"{name} does not change when these predictions are perturbed, at scale {seen.scale:.3g} and at four "
+                "times as much: nothing can be learned from them. Check its value (is it optimal?), the targets and "
+                "the mask, or start on a fixed loss.",
             )
         ]
     out = []
@@ -100,7 +100,7 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
             Advice(
                 "scale too small",
                 f"{name} has no gradient on {fraction:.0%} of the examples at scale {seen.scale:.3g}, "
-                f"and on {wider:.0%} at four times as much: its decisions lie farther away than the noise reaches. "
+                f"and on {wider:.0%} at four times as much: the noise is too small to change its decisions. "
                 "Raise relative_scale.",
             )
         )
@@ -119,8 +119,8 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
     elif reached < WRONG:
         out.append(
             Advice(
-                "wrong way round",
-                f"the surrogate's gradient points against that of {name} (correlation {seen.gradient[m]:.2f}): "
+                "wrong direction",
+                f"the surrogate's gradient is opposite to that of {name} (correlation {seen.gradient[m]:.2f}): "
                 "training on it makes the metric worse. Is higher_is_better right, and is lower better in the loss?",
             )
         )
@@ -136,7 +136,7 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         out.append(
             Advice(
                 "not enough pairs",
-                f"what an update of {seen.pairs} pairs learns from has a correlation of {seen.update_ceiling[m]:.2f} "
+                f"the estimate of an update with {seen.pairs} pairs has a correlation of {seen.update_ceiling[m]:.2f} "
                 f"with the gradient of {name}, and the surrogate has reached {reached:.2f} of 1. Raise num_pairs, or "
                 "let it learn longer.",
             )
@@ -145,9 +145,9 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         out.append(
             Advice(
                 "poor fit",
-                f"the gradient's correlation with that of {name} is {seen.gradient[m]:.2f}, and the estimate is not to "
-                f"blame (ceiling {ceiling:.2f}). Learn longer on predictions like these, or try another family; a "
-                "conventional loss may simply follow something else.",
+                f"the gradient's correlation with that of {name} is {seen.gradient[m]:.2f}, and noise of the estimate "
+                f"is not the cause (ceiling {ceiling:.2f}). Learn longer on predictions like these, or try another "
+                "family; a fixed loss may simply follow another objective.",
             )
         )
     return out

@@ -336,7 +336,7 @@ def test_seeds_beyond_32_bits_are_refused():
 def test_inputs_whose_spread_cannot_be_taken_are_refused(size, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 2)) * [1, size]
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(60) % 2)
-    with pytest.raises(ValueError, match="too much or too little to take their spread; divide them"):
+    with pytest.raises(ValueError, match="standard deviation overflows or vanishes; divide them"):
         load(f"npz:{tmp_path / 'a.npz'}", seed=0)
 
 
