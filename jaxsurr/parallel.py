@@ -3,8 +3,8 @@
 An `Executor` compiles a training step, places its state, shards its batches, and fetches results. With one device it
 uses `jax.jit`; with several, of one process or more, `jax.pmap`: every device holds the whole state and an equal part
 of each batch, and devices are in the order of the rows of the batch. This is the only module that uses `jax.pmap`,
-looked up when it compiles, so that `chex.fake_pmap` can replace it. `flax.jax_utils` has some of these functions for several
-devices of one process; here one interface covers one device and several processes too.
+looked up when it compiles, so that `chex.fake_pmap` can replace it. `flax.jax_utils` has some of these functions for
+several devices of one process; here one interface covers one device and several processes too.
 
 Random numbers: a key in the state is the same on every device. Noise for each example is sampled with the example's
 index in the global batch folded into that key (`first_example` of `jaxsurr.smoothed_metric`), and so is the same on one

@@ -18,10 +18,10 @@ from typing import Any
 from jax._src import distributed  # the client of the coordination service is not public
 
 LOST = os.EX_TEMPFAIL  # 75, the exit code of a process that ends because another one is gone: the same command goes on
-PATIENCE = 60.0  # seconds without a sign of life after which a process is taken for gone
-HEARTBEAT = 80  # the same in seconds for jax, which is slower to say and names nobody
-_FAILED = 5.0  # the same where something that the processes do together has failed
-_PERIOD = 0.25  # seconds between signs of life
+PATIENCE = 60.0  # seconds without a heartbeat after which a process is taken for dead
+HEARTBEAT = 80  # the same for JAX, whose error comes later and names no process
+_FAILED = 5.0  # the same where a collective operation has failed
+_PERIOD = 0.25  # seconds between heartbeats
 _ROOT = "jaxsurr/"  # of the keys
 
 
@@ -213,12 +213,12 @@ class Processes:
             os._exit(LOST)
         if self.index != 0 and not _answers(self.address):
             self._end(0, f"is gone: it no longer answers at {self.address}")
-        if self._closing.is_set():  # all is done but for the good-bye
+        if self._closing.is_set():  # this process has only to sign off
             os._exit(self._code)
         now = time.monotonic()
-        silent = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
-        if silent:
-            self._end(silent[0], "is gone: it has given no sign of life")
+        dead = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
+        if dead:
+            self._end(dead[0], "is gone: it has given no sign of life")
 
 
 def _answers(address: str) -> bool:

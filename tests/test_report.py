@@ -242,7 +242,7 @@ class TestValueSlice:
             ({"predictions": jnp.full((24, 5), NAN)}, "NaN"),
             ({"predictions": 1e6 * jax.nn.one_hot(logits(5)[1], 5)}, "does not change within the noise"),
             ({"metric": metrics.metric(lambda z, y, *, where=None: jnp.mean(z), higher_is_better=True,
-                                       name="whole", per_example=False)}, "whole belongs to a set"),
+                                       name="whole", per_example=False)}, "whole is a set metric"),
         ],
     )  # fmt: skip
     def test_refuses(self, change, message):
