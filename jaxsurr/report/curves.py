@@ -167,7 +167,7 @@ def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int 
     panels[0].set_ylabel("correlation of gradients (no unit)")
     lowest, highest = panels[0].get_ylim()
     panels[0].set_ylim(min(lowest, 0), max(highest, 1.05))
-    figure.suptitle("Correlation of the learned gradient with the metric's (mean over seeds)")
+    figure.suptitle("How well the learned gradient follows the metric's (mean over seeds)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), handlelength=3.5)
     return figure
