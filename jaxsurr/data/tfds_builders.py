@@ -44,7 +44,27 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-class Utkface(tfds.core.GeneratorBasedBuilder):
+class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A set of one split in array_record files, whose configuration is named for the original files."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    HOMEPAGE = ""
+    code_path = epath.Path(__file__)
+
+    def __init__(self, config: str, data_dir: str | Path | None):
+        super().__init__(data_dir=data_dir, config=tfds.core.BuilderConfig(name=config), file_format="array_record")
+
+    def _described(self, features: dict[str, Any], **more: Any) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(features)
+        return tfds.core.DatasetInfo(
+            builder=self, features=features, homepage=self.HOMEPAGE or None, disable_shuffling=True, **more
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        return {"train": self._generate_examples()}
+
+
+class Utkface(_Builder):
     """Ages from faces: grey images `[size, size, 1]` uint8 and `age` in years, from a directory of jpg files.
 
     Of identical pictures one is used, and none if their files differ in age. Skipped files, including those whose names
@@ -62,9 +82,7 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
     Zhang, Song, Qi, "Age Progression/Regression by Conditional Adversarial Autoencoder", CVPR 2017.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
     HOMEPAGE = "https://susanqq.github.io/UTKFace/"
-    code_path = epath.Path(__file__)
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.directory, self.size = Path(directory), size
@@ -75,21 +93,11 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
                 f"there are no jpg files in {str(directory)!r}; get UTKFace (aligned and cropped) from "
                 f"{self.HOMEPAGE} and name the directory that holds its files age_gender_race_date.jpg, manual_dir=DIR"
             )
-        config = tfds.core.BuilderConfig(name=f"{size}px-{_digest(self.files)}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{size}px-{_digest(self.files)}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {"image": tfds.features.Image(shape=(self.size, self.size, 1)), "age": np.int32}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "age"),
-            homepage=self.HOMEPAGE,
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features, supervised_keys=("image", "age"))
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         ages, first, unnamed, damaged = {}, {}, [], []
@@ -130,7 +138,7 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
             warnings.warn(self.notes[0], DataWarning, stacklevel=2)
 
 
-class LspExtended(tfds.core.GeneratorBasedBuilder):
+class LspExtended(_Builder):
     """Poses of the Leeds Sports Pose Extended training set: a grey crop about each person, and 14 joints.
 
     Features: `image` `[size, size, 1]` uint8; `points` `[14, 2]` float32, (x, y) in pixels of the crop with pixel
@@ -153,9 +161,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
     Johnson and Everingham, "Learning Effective Human Pose Estimation from Inaccurate Annotation", CVPR 2011.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
     HOMEPAGE = "http://sam.johnson.io/research/lspet.html"
-    code_path = epath.Path(__file__)
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.size, path = size, Path(directory) / "joints.mat"
@@ -170,8 +176,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
                 f"{len(missing)} of the {len(self.files)} images that joints.mat annotates are missing in "
                 f"{str(path.parent / 'images')!r} ({_some(missing)}); {origin}"
             )
-        config = tfds.core.BuilderConfig(name=f"{size}px-{_digest([path, *self.files])}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{size}px-{_digest([path, *self.files])}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -181,15 +186,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
             "torso": np.float32,
             "head": np.float32,
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            homepage=self.HOMEPAGE,
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features)
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         count, damaged = 0, []
@@ -270,7 +267,7 @@ def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, int, int
     return (left, top, right, bottom), targets
 
 
-class OrdinalTable(tfds.core.GeneratorBasedBuilder):
+class OrdinalTable(_Builder):
     """A table of numbers, one column of which is the level: `inputs` `[D]` and `level`, float64.
 
     Args:
@@ -282,14 +279,10 @@ class OrdinalTable(tfds.core.GeneratorBasedBuilder):
       FileNotFoundError, ValueError: as `read_csv`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    code_path = epath.Path(__file__)
-
     def __init__(self, *, file: str | Path, target: str, data_dir: str | Path | None = None):
         self.table = read_csv(file, target)
         digest = hashlib.sha256(Path(file).read_bytes() + target.encode()).hexdigest()[:12]
-        config = tfds.core.BuilderConfig(name=f"{Path(file).stem}-{digest}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{Path(file).stem}-{digest}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         shapes = {"inputs": self.table.inputs.shape[1:], "level": ()}
@@ -297,15 +290,7 @@ class OrdinalTable(tfds.core.GeneratorBasedBuilder):
             name: tfds.features.Tensor(shape=shape, dtype=np.float64, encoding="bytes")
             for name, shape in shapes.items()
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("inputs", "level"),
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features, supervised_keys=("inputs", "level"))
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for row, (inputs, level) in enumerate(zip(self.table.inputs, self.table.targets, strict=True)):

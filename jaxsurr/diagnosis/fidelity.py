@@ -118,17 +118,13 @@ def fidelity(
     predictions: Array,
     targets: PyTree,
     where: Array | None = None,
-    *,
-    key: Array,
-    scale: Array | float,
-    pairs: int = 4096,
-    directions: Directions | None = None,
+    **reference: Any,
 ) -> dict[str, Any]:
     """Correlation of a surrogate's gradient and value with a reference, preferably on held-out rows.
 
     Args:
       surrogate, state, metric, predictions, targets, where: as for `compare_with_reference`.
-      key, scale, pairs, directions: of the reference.
+      **reference: `key`, `scale`, `pairs` and `directions`, as for `compare_with_reference`.
 
     Returns:
       `gradient`, `value` and `ceiling`, as for `correlations`: numbers, or lists of M numbers for M metrics at once.
@@ -136,19 +132,9 @@ def fidelity(
 
     @jax.jit
     def measure(predictions, targets, where):
-        compared = compare_with_reference(
-            surrogate,
-            state,
-            metric,
-            predictions,
-            targets,
-            where,
-            key=key,
-            scale=scale,
-            pairs=pairs,
-            directions=directions,
+        return correlations(
+            compare_with_reference(surrogate, state, metric, predictions, targets, where, **reference), where
         )
-        return correlations(compared, where)
 
     measured = jax.device_get(measure(jnp.asarray(predictions), targets, where))
     return {name: float(found[0]) if len(found) == 1 else found.tolist() for name, found in measured.items()}

@@ -20,6 +20,17 @@ ARRAYS = ("where", "weights", "replacements")
 """Arguments of a metric that are arrays with a row for each example, and so cannot be bound."""
 
 
+_UNTRACEABLE = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
+
+
+def _untraceable(name: str) -> TypeError:
+    return TypeError(
+        f"{name} cannot be traced by JAX: it turns its arguments into NumPy arrays or Python numbers, or branches on "
+        "their values. Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
+        "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """A metric as a function: `metric(predictions, targets, *, where=None, **options) -> values`.
@@ -58,12 +69,8 @@ class Metric:
                     options[name] = masked(jnp.asarray(options[name]), where)
         try:
             return self.function(predictions, targets, where=where, **options)
-        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
-            raise TypeError(
-                f"{self.name} cannot be traced by JAX: it reads values of its arguments, as NumPy and Python's if do. "
-                "Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
-                "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
-            ) from error
+        except _UNTRACEABLE as error:
+            raise _untraceable(self.name) from error
 
     def bind(self, **options: Any) -> "Metric":
         """The metric with options fixed, which its name includes: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
@@ -221,12 +228,8 @@ def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[i
     """
     try:
         result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
-        raise TypeError(
-            f"{metric.name} cannot be traced by JAX: it turns its arguments into NumPy arrays or Python numbers, or "
-            "branches on their values. Make it a metric by jaxsurr.metrics.black_box(function, higher_is_better=...), "
-            "whose function is called as (targets, predictions) on NumPy arrays."
-        ) from error
+    except _UNTRACEABLE as error:
+        raise _untraceable(metric.name) from error
     if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
             f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "
