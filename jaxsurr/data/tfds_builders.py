@@ -55,9 +55,12 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(data_dir=data_dir, config=tfds.core.BuilderConfig(name=config), file_format="array_record")
 
     def _described(self, features: dict[str, Any], **more: Any) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(features)
         return tfds.core.DatasetInfo(
-            builder=self, features=features, homepage=self.HOMEPAGE or None, disable_shuffling=True, **more
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            homepage=self.HOMEPAGE or None,
+            disable_shuffling=True,
+            **more,
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
