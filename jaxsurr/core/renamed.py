@@ -183,7 +183,8 @@ def has_old_fields(node: Any) -> bool:
 def by_old_fields(node: Any) -> dict[str, Any]:
     """The fields of a NamedTuple by their old names, as in files of earlier versions."""
     old = {new: name for name, new in FIELDS[type(node).__name__].items()}
-    return {old[name] if name in old else name: value for name, value in zip(node._fields, node, strict=True)}
+    fields: tuple[str, ...] = node._fields
+    return {old.get(name, name): value for name, value in zip(fields, node, strict=True)}
 
 
 class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
