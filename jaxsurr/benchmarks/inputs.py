@@ -242,7 +242,7 @@ def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> 
         return values.astype(dtype), targets, where
 
 
-def draw(
+def random_recipe(
     generator: np.random.Generator, shape: tuple[int, ...], dtype: str, predictions: Sequence[str] = PREDICTIONS
 ) -> Recipe:
     """A random recipe of a shape and a dtype."""

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import losses, metrics, surrogates
-from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, draw, make, shapes
+from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
@@ -241,7 +241,7 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
     for shape, dtype in kinds:
         exercise, size = jax.jit(jax.vmap(case.exercise)), min(CHUNK, each)  # one program: all chunks have one size
         for _ in range(0, each, CHUNK):
-            recipes = [draw(generator, shape, dtype, case.predictions) for _ in range(size)]
+            recipes = [random_recipe(generator, shape, dtype, case.predictions) for _ in range(size)]
             found = list(failures(case, recipes, exercise))
             line["inputs"] += len(recipes)
             line["failures"] += len(found)

@@ -32,7 +32,7 @@ ESTIMATORS = ("replace", "groups", "whole")
 FAMILIES = ("network",)
 
 
-def draw(key: Array, size: int, classes: int) -> tuple[Array, Array]:
+def sample_set(key: Array, size: int, classes: int) -> tuple[Array, Array]:
     """Logits and labels of one set."""
     of_labels, of_noise = jax.random.split(key)
     frequency = jnp.array([0.9, 0.1]) if classes == 2 else jnp.arange(1.0, classes + 1)
@@ -89,7 +89,7 @@ def measure(
     """
     metric, key = get(spec), jax.random.key(seed)
     shape = {"metric": metric.name, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
-    sets = [draw(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
+    sets = [sample_set(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
     goals, rows = references(metric, sets, reference_pairs), []
     for estimator in ESTIMATORS:
 
@@ -104,7 +104,7 @@ def measure(
         state = surrogate.init(key, *sets[0])
 
         def update(state, key, surrogate=surrogate):
-            return surrogate.update(state, key, *draw(jax.random.fold_in(key, 0), size, classes))[0]
+            return surrogate.update(state, key, *sample_set(jax.random.fold_in(key, 0), size, classes))[0]
 
         step, cost = costs(update, state, key)
         for number in range(updates):
