@@ -4,7 +4,7 @@
       two CPU cores: a small convolutional network; FILE holds x_train, y_train, x_test, y_test (uint8)
   python -m jaxsurr.compare --config=configs/cifar10.py:full --config.data.source=npz:FILE --workdir=runs/cifar10_full
       a GPU or TPU: ResNet-20 with batch normalisation, crops and flips; `--config.data.source=tfds:cifar10` reads the
-      set that TensorFlow Datasets has prepared
+      set prepared by TensorFlow Datasets
 
 Cost: `cpu` with 8,500 training images 30 to 40 seconds a run on two cores, the learned loss with its fall-back twice
 that; `full` is meant for an accelerator and was not timed.

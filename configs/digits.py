@@ -1,6 +1,6 @@
 """Digits of scikit-learn (classification): error rate, a linear model, 40 % of the training labels random.
 
-The default job, with value fit and the smoothed metric beside it.
+The default job, with value fit and the smoothed metric in addition.
 
 Command: python -m jaxsurr --config=configs/digits.py --workdir=runs/digits
 Cost: about a minute on two CPU cores.

@@ -1,15 +1,15 @@
-"""Joints of a person (Leeds Sports Pose Extended): share of joints within half of the torso, PCK at 0.5.
+"""Joints of a person (Leeds Sports Pose Extended): fraction of joints within half of the torso, PCK at 0.5.
 
   python -m jaxsurr.compare --config=configs/lsp_pose.py --config.data.source="SOURCE"
       with SOURCE npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names
-      two CPU cores: a small convolutional network on 64 x 64 grey images, cropped, mirrored and turned at random; FILE
+      two CPU cores: a small convolutional network on 64 x 64 grey images, cropped, flipped and rotated at random; FILE
       holds x_train, kp_train, visible_train, torso_train, the same for test, and joint_names
   ... --config.metric=pck?threshold=0.2
       PCK at 0.2 of the torso; with scale=head in the source, PCKh (images without a head are left out)
   ... --config=configs/lsp_pose.py:full
       a GPU or TPU: ResNet-20
 
-each with a --workdir of its own. The photographs show real people: use them for research on losses and metrics only.
+each with another --workdir. The photographs show real people: use them for research on losses and metrics only.
 Cost: `cpu` with 5,600 training images 60 to 100 seconds a run on two cores; `full` is meant for an accelerator and was
 not timed.
 Results: `configs/README.md`, `notebooks/results/README.md`.

@@ -3,13 +3,13 @@
   python -m jaxsurr.compare --config=configs/ordinal_table.py --config.data.source="csv:FILE?target=response"
       two CPU cores: an MLP of 64 units, 40 epochs.
   python -m jaxsurr.compare --config=configs/ordinal_table.py:linear --config.data.source="csv:FILE?target=response"
-      the same with a linear model, which cannot fit: there the loss matters most
+      the same with a linear model, which underfits, so that the choice of the loss matters most
   python -m jaxsurr.compare --config=configs/ordinal_table.py:full --config.data.source="csv:FILE?target=response"
       the same with 256 + 256 units and 200 epochs
 
-each with a --workdir of its own. Such files have no official test split: each seed draws its own, and is tuned on its
-own training and validation rows.
-The learned loss falls back: the squared EMD that it starts on is trained to its end too, and validation chooses.
+each with another --workdir. Such files have no official test split: each seed has a random one, and is tuned on the
+other rows.
+The learned loss has a fall-back: the squared EMD that it starts on is also trained to the end, and validation chooses.
 Tables of fewer than 2,000 rows: `--config.batch_size=32 --config.epochs=200 --config.warm_epochs=50`.
 Cost: `cpu` 2 seconds a run for 8,000 rows on two cores, 7 for the learned loss, and `linear` the same; `full` was not
 timed.

@@ -2,16 +2,16 @@
 
   python -m jaxsurr.compare --config=configs/sets_and_lists.py:SETTING --config.data.source="csv:FILE?target=NAME..."
 
-each with a --workdir of its own. SETTING is one of
+each with another --workdir. SETTING is one of
   f_beta, average_precision, roc_auc
       of a rare class: with `&at_least=6` in the source the levels from 6 on are class 1
   quadratic_weighted_kappa
       of the levels
   ndcg
-      of lists: with `&list_size=16` rows are dealt into lists of 16; `&list=COLUMN` where the table has lists
+      of lists: `&list_size=16` assigns rows to lists of 16 at random; `&list=COLUMN` where the table has lists
 
-Where a metric depends on a threshold, losses are compared with and without one that is tuned on validation.
-Cost: 4 to 11 minutes on one core for a table of 4,000 rows, with the baselines that join.
+Where a metric depends on a threshold, losses are compared with and without tuning it on validation.
+Cost: 4 to 11 minutes on one core for a table of 4,000 rows, including additional baselines.
 Results: `configs/README.md`, `notebooks/results/README.md`.
 """
 

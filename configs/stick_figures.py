@@ -1,7 +1,7 @@
-"""Joints of drawn stick figures (pose): PCK at half the torso, a small convolutional network.
+"""Joints of stick figures (pose): PCK at half the torso, a small convolutional network.
 
-The learned loss is a basis (non-negative mixture of ramps and conventional losses) compared in the last layer's
-parameters with another training batch: the setting for poses in which something is gained.
+The learned loss is a basis (non-negative mixture of ramps and fixed losses) whose gradients are compared in the last
+layer's parameters on another training batch: the setting for poses in which it gains.
 
 Command: python -m jaxsurr --config=configs/stick_figures.py --workdir=runs/stick_figures
 Cost: about three minutes on two CPU cores.

@@ -1,4 +1,4 @@
-"""jaxsurr: give it an evaluation metric, it gives back a loss whose gradients point where the metric improves."""
+"""Surrogate losses for evaluation metrics: from a metric, a loss whose gradients point where the metric improves."""
 
 import importlib
 import sys
@@ -60,7 +60,7 @@ sys.meta_path.insert(0, Renamed())
 
 
 def __getattr__(name: str) -> Any:
-    """Modules that need more than jax, flax and optax, imported when first used, and those of old names."""
+    """Modules that need more than JAX, flax and optax, imported on first use, and modules by their old names."""
     if name in ("compare", "comparison", "training") or f"jaxsurr.{name}" in MODULES:
         return importlib.import_module(f"jaxsurr.{name}")
     raise AttributeError(f"module 'jaxsurr' has no attribute {name!r}")

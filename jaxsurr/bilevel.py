@@ -17,17 +17,17 @@ import optax
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.protocols import Apply, Loss, TrainApply
-from jaxsurr.core.reductions import count, masked, total
+from jaxsurr.core.reductions import masked, num_valid, psum
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.conventional import conventional as fixed
 
 
 class Part(Protocol):
-    """The parameters in which gradients are compared."""
+    """Selection of the parameters in which gradients are compared."""
 
     def __call__(self, params: PyTree, /) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
-        """These parameters of a model's, and a function that puts others in their place: `part -> params`."""
+        """The selected parameters of a model, and a function that replaces them: `part -> params`."""
         ...
 
 
@@ -37,7 +37,7 @@ class Step(Protocol):
     def __call__(
         self, state: "TrainState", batch: Batch, heldout: Batch | None = None
     ) -> "tuple[TrainState, StepInfo]":
-        """The state after a step on a batch, and what the step tells.
+        """The state after a step on a batch, and the step's info.
 
         Args:
           state: of `init_state` or the last step.
@@ -48,7 +48,7 @@ class Step(Protocol):
 
 
 class TrainState(NamedTuple):
-    """All that a training step carries on.
+    """State of a training step.
 
     Attributes:
       params: of the model.
@@ -56,9 +56,9 @@ class TrainState(NamedTuple):
       surrogate: state of the surrogate.
       key: typed; step t uses `fold_in(key, t)`.
       step: number of steps taken; `[]` int32.
-      metric_weights: `[M]` float, how much each of several metrics counts in the loss; None for the weights that the
-        step was made with. What the surrogate learns does not depend on them, so that they can be changed at any time,
-        `state._replace(metric_weights=jnp.array([0.2, 0.8]))`, and nothing is learned or compiled anew.
+      metric_weights: `[M]` float, weights of several metrics in the loss; None for the weights that the step was made
+        with. The surrogate does not depend on them, so that they can be changed at any time without learning or
+        compiling again, `state._replace(metric_weights=jnp.array([0.2, 0.8]))`.
     """
 
     params: PyTree
@@ -70,23 +70,23 @@ class TrainState(NamedTuple):
 
 
 class StepInfo(NamedTuple):
-    """The mean training loss of a step, and what the surrogate reports."""
+    """The mean training loss of a step, and the surrogate's info."""
 
     loss: AnyArray
     surrogate: Info
 
 
 def everything(params: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
-    """All parameters, as the part in which gradients are compared; of flax variables those that are trained."""
+    """All parameters, as those in which gradients are compared; of flax variables the trained ones."""
     if isinstance(params, dict) and "params" in params and len(params) > 1:
         return params["params"], lambda part: {**params, "params": part}
     return params, lambda part: part
 
 
 def last_layer(name: str = "head") -> Part:
-    """The parameters of one module of a flax model, as the part in which gradients are compared.
+    """The parameters of one module of a flax model, as those in which gradients are compared.
 
-    Gradients of the last layer cost next to nothing and tell most of what those of all layers tell.
+    Gradients in the last layer cost next to nothing and hold most of the information of those in all layers.
 
     Args:
       name: the module's name among `params["params"]`.
@@ -195,28 +195,28 @@ def make_step(
 ) -> Step:
     """A pure training step `(state, batch, heldout=None) -> (state, StepInfo)`.
 
-    A schedule is made of several such steps: `learn=False` trains on the frozen surrogate, `train=False` learns the
-    surrogate alone (after a warm start on another loss), and a warm start is a step on `surrogates.conventional(loss)`.
+    A schedule consists of several such steps: `learn=False` trains on the frozen surrogate, `train=False` learns the
+    surrogate only (after a warm start on another loss), and a warm start is a step on `surrogates.conventional(loss)`.
 
     Args:
       apply: `(params, inputs) -> predictions`, pure.
       optimizer: of the model.
-      surrogate: what is learned and trained on.
+      surrogate: the loss.
       learn: whether the surrogate is updated.
-      train: whether the model is.
+      train: whether the model is updated.
       outer_steps: updates of the surrogate before the model's.
       conventional: a loss `(predictions, targets, *, where) -> [B]` to mix in.
       mixture: its weight, in [0, 1]; the surrogate has the rest.
-      in_parameters: give the surrogate's update the pullbacks of training and held-out batch, for
+      in_parameters: pass the pullbacks of training and held-out batch to the surrogate's update, for
         `objective="parameters"`; the step then needs `heldout`.
-      part: which parameters gradients are compared in: `everything`, or `last_layer()`.
+      part: the parameters in which gradients are compared: `everything`, or `last_layer()`.
       metric_weights: `[M]` weights of several metrics, for states that hold none; those of a state may change.
-      train_apply: `(params, inputs) -> (predictions, statistics)`, what the model predicts while it trains, and the
-        entries of `params` that this replaces, as the running averages of batch normalisation; None: as `apply`. It
-        sees all rows of a batch, those that `where` leaves out of the loss included. Held-out batches use `apply`.
-      power: q of a surrogate whose loss leads from a likelihood (0) to the metric (1), as `correlated_gradients`: a
-        number, or a schedule of optax, `step -> q` in [0, 1]. `optax.linear_schedule(0.0, 0.7, steps)` is the path of
-        the launcher. None leaves the one of the surrogate's state.
+      train_apply: `(params, inputs) -> (predictions, statistics)`, the predictions in training, and the entries of
+        `params` that are replaced, such as the running averages of batch normalisation; None: as `apply`. It gets all
+        rows of a batch, also those that `where` masks in the loss. Held-out batches use `apply`.
+      power: q of a surrogate whose loss leads from a likelihood (0) to the metric (1), such as `correlated_gradients`:
+        a number, or a schedule of optax, `step -> q` in [0, 1]. `optax.linear_schedule(0.0, 0.7, steps)` is the default
+        of the launcher. None: the power of the surrogate's state.
       axis_name: of the `jax.pmap` axis, or None.
 
     Returns:
@@ -270,7 +270,7 @@ def make_step(
             learned = _with_power(learned, power_at(state.step))
 
         def local_loss(z):
-            """Share of this device in the mean loss; shares add up over devices."""
+            """The device's part of the mean loss; parts add up over devices."""
             values = surrogate.loss(learned, z, batch.targets, batch.where, axis_name=axis_name)
             weights = metric_weights if state.metric_weights is None else state.metric_weights
             if weights is not None:
@@ -283,21 +283,21 @@ def make_step(
                 of_fixed = mixed_in.loss((), z, batch.targets, batch.where, axis_name=axis_name)
                 values = mixture * of_fixed + (1 - mixture) * values
             size = z.shape[0]
-            everyone = jnp.maximum(count(batch.where, size, axis_name), 1)
+            everyone = jnp.maximum(num_valid(batch.where, size, axis_name), 1)
             if values.ndim == 0:  # a metric of sets
-                return values * count(batch.where, size) / everyone
+                return values * num_valid(batch.where, size) / everyone
             return jnp.sum(masked(values, batch.where)) / everyone
 
         loss, slope = jax.value_and_grad(local_loss)(predictions)
         params, optimizer_state = state.params, state.optimizer
         if train:
-            gradient = total(pullback(slope)[0], axis_name)
+            gradient = psum(pullback(slope)[0], axis_name)
             params, optimizer_state = objectives.descended(optimizer, gradient, optimizer_state, params)
             if statistics:
                 params = {**params, **statistics}
         return (
             TrainState(params, optimizer_state, learned, state.key, state.step + 1, state.metric_weights),
-            StepInfo(total(loss, axis_name), info),
+            StepInfo(psum(loss, axis_name), info),
         )
 
     return automatic(step)

@@ -1,17 +1,17 @@
-"""One device or many, behind one set of functions.
+"""Execution on one device or many, with one interface.
 
-An `Executor` compiles a training step, puts its state and its batches where they belong, and brings results back. With
-one device that is `jax.jit`; with many, of one process or of several, it is `jax.pmap`: every device holds the whole
-state and an equal share of each batch, and devices are in the order of the rows of the batch. This is the only module
-that uses `jax.pmap`, and it looks it up when it compiles, so that `chex.fake_pmap` can take its place. `flax.jax_utils`
-has pieces of it for several devices of one process; here one interface serves one device and several processes too.
+An `Executor` compiles a training step, places its state, shards its batches, and fetches results. With one device it
+uses `jax.jit`; with several, of one process or more, `jax.pmap`: every device holds the whole state and an equal part
+of each batch, and devices are in the order of the rows of the batch. This is the only module that uses `jax.pmap`,
+looked up when it compiles, so that `chex.fake_pmap` can replace it. `flax.jax_utils` has some of these functions for
+several devices of one process; here one interface covers one device and several processes too.
 
-Random numbers: a key in the state is the same on every device. What draws noise for each example folds the example's
-index in the global batch into that key (`first_example` of `jaxsurr.smoothed_metric`), and so draws the same on one
-device and on eight. `device_key` is for what draws once for a whole batch, such as dropout.
+Random numbers: a key in the state is the same on every device. Noise for each example is sampled with the example's
+index in the global batch folded into that key (`first_example` of `jaxsurr.smoothed_metric`), and so is the same on one
+device and on eight. `device_key` is for random numbers of a whole batch, such as dropout.
 
 With several processes each runs the same program, calls `initialise_distributed` first, and then reads its own slice of
-every batch; `place` and `predict_all` need all of them at the same time.
+every batch; `place` and `predict_all` must be called by all of them at the same time.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,20 +29,20 @@ AXIS = "devices"
 
 
 class Executor(NamedTuple):
-    """How a program runs on its devices; what `executor` makes.
+    """Functions that run a program on its devices, see `executor`.
 
     Attributes:
-      axis_name: what `jaxsurr.bilevel.make_step` needs: None for one device of one process, else "devices".
+      axis_name: for `jaxsurr.bilevel.make_step`: None for one device of one process, else "devices".
       num_devices: of all processes together; the batch size, over all processes, is a multiple of it.
       compile: `step -> step`, compiled. Its first argument, the state, is donated: use the state that it returns, and
         `place` the first one. All arguments are placed or sharded ones, and so are all results.
       compile_predict: `apply -> predict`, compiled: `(placed params, sharded inputs) -> sharded predictions`.
       place: `state -> state` on the devices, a copy: the caller's arrays stay alive when a step donates it. With
         several processes all get the state of process 0.
-      fetch: `placed -> one copy on the host`, NumPy arrays but for typed keys, which stay typed keys. Also for
-        what a step reports.
+      fetch: `placed -> one copy on the host`, NumPy arrays except for typed keys, which stay typed keys. Also for the
+        info of a step.
       shard: this process's rows of a batch, any pytree of arrays `[B, ...]` -> the same on its n devices, `[n, B / n,
-        ...]` (`[B, ...]` where `axis_name` is None). Raises a `ValueError` where B does not divide by n.
+        ...]` (`[B, ...]` where `axis_name` is None). Raises a `ValueError` where B is not divisible by n.
       gather: the inverse of `shard`: this process's rows `[B, ...]`, as NumPy arrays.
     """
 
@@ -57,18 +57,18 @@ class Executor(NamedTuple):
 
 
 def initialise_distributed(coordinator_address: str, num_processes: int, process_id: int) -> None:
-    """Joins the processes of a run; call it in each of them, before anything that touches a device.
+    """Joins the processes of a run; call it in each of them, before a device is used.
 
-    On CPU the processes talk by Gloo, which jax chooses by itself.
+    On CPU the processes communicate by Gloo, the default of JAX.
 
     Args:
       coordinator_address: "host:port" of process 0, the same in all processes.
-      num_processes: how many there are.
-      process_id: which this is, in [0, num_processes).
+      num_processes: number of processes.
+      process_id: index of this process, in [0, num_processes).
 
     Raises:
       ValueError: an argument is out of its range.
-      RuntimeError: (from jax) a device has been used before, or the coordinator was not reached.
+      RuntimeError: (from JAX) a device has been used before, or the coordinator was not reached.
     """
     host, _, port = coordinator_address.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 2**16:
@@ -78,13 +78,13 @@ def initialise_distributed(coordinator_address: str, num_processes: int, process
         )
     checks.positive_integer(num_processes, "num_processes")
     if not isinstance(process_id, (int, np.integer)) or isinstance(process_id, bool) or process_id < 0:
-        raise ValueError(f"process_id must be a whole number of at least 0, got {process_id!r}.")
+        raise ValueError(f"process_id must be an integer of at least 0, got {process_id!r}.")
     if process_id >= num_processes:
         raise ValueError(
             f"process_id must be below num_processes={num_processes}, got {process_id}: processes are counted from 0, "
             f"so the last one is {num_processes - 1}."
         )
-    # By itself jax would take SIGTERM, tell it to who asks for it, and let the process live.
+    # By default JAX would handle SIGTERM, so that the process would not end.
     jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(
         coordinator_address, int(num_processes), int(process_id), heartbeat_timeout_seconds=HEARTBEAT
@@ -92,15 +92,15 @@ def initialise_distributed(coordinator_address: str, num_processes: int, process
 
 
 def device_key(key: Array, axis_name: str | None = None) -> Array:
-    """A key of this device's own, for what draws once for a whole batch, such as dropout in the model.
+    """A key that differs between devices, for random numbers of a whole batch, such as dropout in the model.
 
-    With the key of the state itself every device would drop the same units of its share of the batch. The draws differ
+    With the key of the state every device would drop the same units of its part of the batch. The random numbers differ
     between one device and many; where they should not, fold each example's global index into the key, as
     `jaxsurr.smoothed_metric` does.
 
     Args:
       key: typed, the same on every device.
-      axis_name: of the `jax.pmap` axis that this is called in, or None: the key as it is.
+      axis_name: of the `jax.pmap` axis that this is called in, or None: the key is returned unchanged.
 
     >>> import jax
     >>> key = jax.random.key(0)
@@ -111,10 +111,10 @@ def device_key(key: Array, axis_name: str | None = None) -> Array:
 
 
 def executor(num_devices: int | None = None) -> Executor:
-    """The functions that run a program on the devices of this machine, and of the other processes if there are any.
+    """The executor for the devices of this process, and of the other processes if there are any.
 
     Args:
-      num_devices: how many of this process's devices to use (the first ones), or None for all of them.
+      num_devices: number of this process's devices to use (the first ones), or None for all of them.
 
     Returns:
       `Executor`.
@@ -157,22 +157,23 @@ def predict_all(
     params: PyTree,
     batches: Iterable[Batch],
 ) -> tuple[PyTree, PyTree]:
-    """Predictions and targets of all rows that count, for a metric that is exact in the last, partial batch.
+    """Predictions and targets of all valid rows, for an exact metric with a partial last batch.
 
     With several processes each reads its slice of every batch (`jaxsurr.data.batches` with `process_index` and
     `process_count`, all slices of one length), and every process gets the rows of all, in the order of the data.
 
     Args:
-      executor: what `executor` makes.
+      executor: of `executor(...)`.
       predict: of `executor.compile_predict(apply)`; compile it once and use it for every evaluation.
-      params: of the model, not placed: as `executor.fetch` gives them, or from the model's init.
+      params: of the model, not placed: from `executor.fetch` or the model's init.
       batches: of `[B, ...]` arrays, B a multiple of the number of devices; rows where `where` is False are left out.
 
     Returns:
-      `(predictions, targets)`, NumPy arrays (or pytrees of them) `[N, ...]` of the N rows that count.
+      `(predictions, targets)`, NumPy arrays (or pytrees of them) `[N, ...]` of the N valid rows.
 
     Raises:
-      ValueError: there are no batches, B does not divide, or the model gives another number of rows than it gets.
+      ValueError: there are no batches, B is not divisible by the number of devices, or the model returns another number
+        of rows than it gets.
 
     >>> from jaxsurr.data import Split, batches
     >>> split = Split(np.arange(5, dtype=np.float32), np.arange(5, dtype=np.int32))
@@ -206,7 +207,7 @@ def _one_device() -> Executor:
         num_devices=1,
         compile=lambda step: jax.jit(step, donate_argnums=0),
         compile_predict=jax.jit,
-        # A new NumPy array each, as device_put may take over the memory of the one that it is given.
+        # A new NumPy array each, since device_put may take over the memory of its argument.
         place=lambda state: _map_data(lambda leaf: jax.device_put(np.array(leaf)), state),
         fetch=lambda state: _map_data(np.array, state),
         shard=shard,
@@ -259,7 +260,7 @@ def _many_devices(everywhere: list[Any], here: list[Any]) -> Executor:
 
 
 def _indivisible(rows: int, devices: int, processes: int) -> str:
-    """Why a batch cannot be shared out, and the batch sizes next to it that can."""
+    """The error for a batch size that is not divisible, with the nearest sizes that are."""
     size = rows * processes
     below, above = size // devices * devices, -(-size // devices) * devices
     among = f"{devices} devices" + (f" of {processes} processes" if processes > 1 else "")
@@ -268,7 +269,7 @@ def _indivisible(rows: int, devices: int, processes: int) -> str:
 
 
 def _rows(batch: PyTree) -> int:
-    """The number of rows of a batch, the same in all its arrays."""
+    """The number of rows of a batch, equal in all its arrays."""
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(batch)]
     if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
         raise ValueError(
@@ -279,12 +280,12 @@ def _rows(batch: PyTree) -> int:
 
 
 def _map_data(function: Callable[[Any], Any], tree: PyTree) -> PyTree:
-    """The tree with a function of each array, of a typed key with that of its integers."""
+    """The tree with a function applied to each array, and to the integers of each typed key."""
     return jax.tree.map(lambda leaf: keys.from_data(function(keys.to_data(leaf)), leaf), tree)
 
 
 def _of_all_processes(rows: Any) -> np.ndarray:
-    """The rows of all processes, in their order; as bytes, since a device would cut 64-bit numbers to 32."""
+    """The rows of all processes, in order; sent as bytes, since a device would truncate 64-bit numbers to 32."""
     rows = np.asarray(rows)
     if jax.process_count() == 1:
         return rows

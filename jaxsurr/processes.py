@@ -1,7 +1,7 @@
-"""Processes that train together: all end at the same step, and one that is gone is named by the others.
+"""Coordination of the processes of a run: all end at the same step, and a dead process is named by the others.
 
-Each tells the coordination service of process 0 four times a second that it is alive, and reads what the others tell.
-jax alone waits 100 seconds for a process that was killed, and then aborts with the stack of a C++ thread.
+Each process sends a heartbeat to the coordination service of process 0 four times a second, and reads those of the
+others. JAX alone waits 100 seconds for a process that was killed, and then aborts with the stack of a C++ thread.
 """
 
 import contextlib
@@ -15,27 +15,27 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from jax._src import distributed  # the client of the coordination service is nowhere public
+from jax._src import distributed  # the client of the coordination service is not public
 
 LOST = os.EX_TEMPFAIL  # 75, the exit code of a process that ends because another one is gone: the same command goes on
-PATIENCE = 60.0  # seconds without a sign of life after which a process is taken for gone
-HEARTBEAT = 80  # the same in seconds for jax, which is slower to say and names nobody
-_FAILED = 5.0  # the same where something that the processes do together has failed
-_PERIOD = 0.25  # seconds between signs of life
+PATIENCE = 60.0  # seconds without a heartbeat after which a process is taken for dead
+HEARTBEAT = 80  # the same for JAX, whose error comes later and names no process
+_FAILED = 5.0  # the same where a collective operation has failed
+_PERIOD = 0.25  # seconds between heartbeats
 _ROOT = "jaxsurr/"  # of the keys
 
 
 class Processes:
-    """Watches the other processes of a run: made before `jaxsurr.parallel.initialise_distributed`, begun after it.
+    """Monitor of the processes of a run: created before `jaxsurr.parallel.initialise_distributed`, started after it.
 
     Args:
       address: "host:port" of process 0.
       number: of processes.
       index: of this one.
-      patience: seconds without a sign of life.
+      patience: seconds without a heartbeat.
 
     Attributes:
-      on_stop: called with the number of a signal that another process was sent.
+      on_stop: called with the number of a signal that another process has received.
     """
 
     def __init__(self, address: str, number: int, index: int, patience: float = PATIENCE):
@@ -56,7 +56,7 @@ class Processes:
             self._abort = _on_abort(self._aborted)
 
     def watch(self) -> None:
-        """Begins to watch, now that all have found each other."""
+        """Starts the monitor when all processes are connected."""
         self._client = distributed.global_state.client
         self._seen = {process: (None, time.monotonic()) for process in self._others}
         if self._others:
@@ -65,15 +65,15 @@ class Processes:
     # --- called by the run --------------------------------------------------------------------------------------------
 
     def stop(self, number: int) -> None:
-        """Asks all processes to end at a step that they have in common, because of a signal."""
+        """Asks all processes to end at a common step, because of a signal."""
         self._asked = number
 
     def reached(self) -> bool:
-        """Whether this is the step at which all end; every process calls it as often as the others.
+        """Whether this is the step at which all end; every process calls it equally often.
 
-        Once one was asked to end, none passes another step until all have told how far they are; the last step is the
-        one after the farthest. None waits in vain: up to there every step has been begun by one process, and each
-        process tells how far it is from a thread, while it waits for the others within a step.
+        Once one is asked to end, no process passes another step until all have reported their step; the last step is
+        the one after the highest. There is no deadlock: every step up to that one has been begun by some process, and
+        each process reports its step from a thread, while it waits for the others within a step.
         """
         if not self._others:
             return self._asked is not None
@@ -83,9 +83,9 @@ class Processes:
             return self._last is not None and self._steps >= self._last
 
     def explain(self) -> None:
-        """Ends this process in words where another one is gone; returns after a second where all others are alive.
+        """Ends this process with a message where another one is dead; returns after a second where all are alive.
 
-        What the processes do together fails in many ways where one of them is gone, so any error may be of that.
+        Collective operations fail in many ways when a process is dead, so any error may be due to that.
         """
         self.patience = min(self.patience, _FAILED)
         since = time.monotonic() + 4 * _PERIOD  # signs from before the error may be seen after it
@@ -93,9 +93,9 @@ class Processes:
             time.sleep(_PERIOD)
 
     def leave(self, code: int) -> None:
-        """Says good-bye. After an error the others end too; then, and where all were asked to, this process ends here.
+        """Signs off. After an error the others end too; then, and where all were asked to end, this process ends here.
 
-        It does not end as jax ends, which waits for all, for a minute where one of them had no time to get here.
+        It does not end through JAX, which waits for all processes, for a minute where one did not get here.
         """
         if not self._seen:
             return
@@ -123,7 +123,7 @@ class Processes:
             self._tell("alive", str(count))
             try:
                 found = dict(self._client.key_value_dir_get(_ROOT))
-            except RuntimeError:  # process 0 cannot be reached: jax aborts, or its signs of life become old
+            except RuntimeError:  # process 0 cannot be reached: JAX aborts, or its heartbeats become old
                 found = {}
             self._found = found
             self._judge(found)
@@ -137,7 +137,7 @@ class Processes:
         return any(f"{_ROOT}{what}/{process}" in self._found for what in ("failed", "done"))
 
     def _judge(self, found: dict[str, str]) -> None:
-        """Ends this process where another one is gone."""
+        """Ends this process where another one is dead."""
         now = time.monotonic()
         for process in self._others:
             sign = found.get(f"{_ROOT}alive/{process}")
@@ -145,7 +145,7 @@ class Processes:
                 self._seen[process] = (sign, now)
             age = now - self._seen[process][1]
             if f"{_ROOT}failed/{process}" in found:
-                # The others have a moment to end with errors of their own, which say more.
+                # The others have a moment to end with their own errors, which are more informative.
                 if now - self._failed_at.setdefault(process, now) > 8 * _PERIOD:
                     self._end(process, "ended with an error; see what it printed")
             elif age > self.patience and f"{_ROOT}done/{process}" not in found:
@@ -155,7 +155,7 @@ class Processes:
                 self._end(int(process), f"is gone, as process {key.rpartition('/')[2]} found")
 
     def _agree(self, found: dict[str, str]) -> None:
-        """Tells of a signal, or how far this process is, or which step is the last."""
+        """Reports a signal, the step of this process, or the last step."""
         asked = {int(value) for key, value in found.items() if key.startswith(f"{_ROOT}stop/")}
         if self._asked is not None and not self._told:
             self._tell("stop", str(self._asked))
@@ -178,15 +178,15 @@ class Processes:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _end(self, process: int | None = None, what: str = "", code: int | None = None) -> None:
-        """Ends this process, without jax's own end, which would wait for those that are gone and then abort."""
+        """Ends this process without JAX's shutdown, which would wait for dead processes and then abort."""
         if not self._ending.acquire(blocking=False):
-            threading.Event().wait()  # another thread is at it
+            threading.Event().wait()  # another thread does it
         self._ended = True
         sys.stdout.flush()
         if process not in (None, 0):
             self._tell("lost", str(process))
         if self.index == 0 and self._others != [process]:
-            time.sleep(4 * _PERIOD)  # with process 0 goes the service that tells the others
+            time.sleep(4 * _PERIOD)  # the service that informs the others ends with process 0
         if process is not None:
             print(
                 f"\nProcess {process} of {self.number} {what}. Process {self.index} ends with it. The same command, "
@@ -199,7 +199,7 @@ class Processes:
         os._exit(code)
 
     def _aborted(self) -> None:
-        """Called in place of an abort; returns where that has another reason than a process that is gone."""
+        """Called in place of an abort; returns where the reason is not a dead process."""
         if self._ended:
             threading.Event().wait()
         if not self._seen:
@@ -213,12 +213,12 @@ class Processes:
             os._exit(LOST)
         if self.index != 0 and not _answers(self.address):
             self._end(0, f"is gone: it no longer answers at {self.address}")
-        if self._closing.is_set():  # all is done but for the good-bye
+        if self._closing.is_set():  # this process has only to sign off
             os._exit(self._code)
         now = time.monotonic()
-        silent = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
-        if silent:
-            self._end(silent[0], "is gone: it has given no sign of life")
+        dead = [process for process, (_, seen) in self._seen.items() if now - seen > _FAILED]
+        if dead:
+            self._end(dead[0], "is gone: it has given no sign of life")
 
 
 def _answers(address: str) -> bool:
@@ -231,9 +231,9 @@ def _answers(address: str) -> bool:
 
 
 def _on_abort(function: Callable[[], None]) -> object:
-    """Calls a function where the process is about to abort; the result has to be kept.
+    """Calls a function before the process aborts; the result must be kept alive.
 
-    Where process 0 is gone a C++ thread of jax aborts within milliseconds, and a handler of Python would never run.
+    Where process 0 is dead, a C++ thread of JAX aborts within milliseconds, and a Python handler would never run.
     """
     libc = ctypes.CDLL(None)
 

@@ -28,7 +28,7 @@ from jaxsurr.surrogates.plain_options import only_plain
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 8, 4)
 LISTS = jaxsurr.sample(spaces.ranked_lists, jax.random.key(3), 8, 5)
-POINTS = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 8, 3)
+POINTS = jaxsurr.sample(spaces.keypoint_coordinates, jax.random.key(2), 8, 3)
 
 
 @jaxsurr.metric(higher_is_better=False, space=spaces.class_logits)
@@ -191,7 +191,9 @@ def test_an_optimizer_and_a_network_are_handed_in(tmp_path):
     with pytest.raises(ValueError, match=r"a network and a optimizer|network.*optimizer"):
         jaxsurr.load(path)
     same(jaxsurr.load(path, optimizer=optax.sgd(0.1, 0.9), network=network)[1], state)
-    with pytest.raises(ValueError, match="does not hold the state of its surrogate: the state has not the arrays"):
+    with pytest.raises(
+        ValueError, match="does not hold the state of its surrogate: the state does not have the arrays"
+    ):
         jaxsurr.load(path, optimizer=optax.adam(0.1), network=network)
     with pytest.raises(ValueError, match=r"Dense_0.*should be float32\[5\], and is float32\[4\]"):
         jaxsurr.load(path, optimizer=optax.sgd(0.1, 0.9), network=functools.partial(mlp, hidden=(5,)))
@@ -202,13 +204,15 @@ def test_an_example_is_needed_where_shapes_depend_on_it(tmp_path):
     surrogate = jaxsurr.correlated_gradients(generic)
     batch = jnp.ones((4, 3)), jnp.ones(4)
     state = surrogate.init(KEY, *batch)
-    with pytest.raises(ValueError, match="nothing is known; pass example="):
+    with pytest.raises(ValueError, match="is not known; pass example="):
         jaxsurr.save(tmp_path / "it", surrogate, state)
     path = jaxsurr.save(tmp_path / "it", surrogate, state, example=batch)
     same(jaxsurr.load(path, metric=generic)[1], state)
     embedding = surrogates.embedding(metrics.error_rate)
     state = embedding.init(KEY, LOGITS, LABELS)
-    with pytest.raises(ValueError, match="how many classes, levels or points it was learned for is not known; pass"):
+    with pytest.raises(
+        ValueError, match="number of classes, levels or points that it was learned for is not known; pass"
+    ):
         jaxsurr.save(tmp_path / "it", embedding, state)
     with pytest.raises(ValueError, match=r"state is not of this surrogate: state\.params"):
         jaxsurr.save(tmp_path / "it", embedding, state, example=(LOGITS[:, :3], LABELS % 3))
@@ -218,7 +222,7 @@ def test_an_example_is_needed_where_shapes_depend_on_it(tmp_path):
         higher_is_better=False, name="table", space=spaces.class_logits,
     )  # fmt: skip
     surrogate = jaxsurr.correlated_gradients(of_four)
-    with pytest.raises(ValueError, match=r"cannot learn from made-up predictions \(.*pass example="):
+    with pytest.raises(ValueError, match=r"cannot learn from sampled predictions \(.*pass example="):
         jaxsurr.save(tmp_path / "it", surrogate, surrogate.init(KEY, LOGITS, LABELS))
 
 
@@ -237,7 +241,7 @@ def test_saving_refuses_in_words(tmp_path):
     state = surrogate.init(KEY, *batch)
     path = tmp_path / "it"
     for call, sentence in (
-        (lambda: jaxsurr.save(path, surrogate._replace(settings=None), state), "does not say what it is"),
+        (lambda: jaxsurr.save(path, surrogate._replace(settings=None), state), "has no settings that name a method"),
         (lambda: jaxsurr.save(path, surrogates.smoothed(metrics.error_rate), state), "the state is not of this surro"),
         (lambda: jaxsurr.save(path, surrogate, state._replace(step=jnp.int32([0]))), r"state\.step is int32\[1\]"),
         (lambda: jaxsurr.save(path, surrogate, state._replace(spread=jnp.float32(jnp.nan))), "state.spread holds NaN"),
@@ -595,7 +599,7 @@ def test_lengths_and_versions(small, tmp_path):
     for length in (len(small) - 7, 2**31 - 1, 2**64 - 1):
         data = length.to_bytes(8, "little") + container.START + b"0" * 64 + small[8 + len(container.START) + 64 :]
         path.write_bytes(checked(data))
-        with pytest.raises(ValueError, match=f"says that its header has {length} bytes"):
+        with pytest.raises(ValueError, match=f"declares a header of {length} bytes"):
             jaxsurr.load(path)
 
 
@@ -604,11 +608,11 @@ def test_what_is_no_file(tmp_path, monkeypatch, small):
         jaxsurr.load(tmp_path / "nothing")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(ValueError, match="it is no ordinary file"):
+        with pytest.raises(ValueError, match="it is not a regular file"):
             jaxsurr.load(path)
     monkeypatch.setattr(container, "LARGEST_FILE", 100)
     (tmp_path / "large").write_bytes(small)
-    with pytest.raises(ValueError, match="larger than any"):
+    with pytest.raises(ValueError, match="or too large"):
         jaxsurr.load(tmp_path / "large")
 
 
@@ -650,6 +654,24 @@ def test_a_file_that_0_1_wrote_is_read():
     same(state, wanted.init(KEY, LOGITS, LABELS))
 
 
+def test_arrays_and_spaces_of_old_names_are_read(tmp_path):
+    path = tmp_path / "it"
+    surrogate = jaxsurr.correlated_gradients(metrics.pck, family="basis")
+    state = surrogate.init(KEY, *POINTS)._replace(dot_sg=jnp.ones(1), dot_ss=jnp.full(1, 2.0))
+    header, body = parts(jaxsurr.save(path, surrogate, state).read_bytes())
+    header["settings"]["space"] = header["settings"]["metric"]["space"] = "points_in_plane"
+    old = {".dot_sg": ".along", ".dot_ss": ".length"}
+    header["arrays"] = {old.get(name, name): one for name, one in header["arrays"].items()}
+    path.write_bytes(seal(header, body))
+    again, found = jaxsurr.load(path)
+    assert again.settings == surrogate.settings
+    same(found, state)
+    header["arrays"][".dot_sg"] = header["arrays"][".along"] | {"data_offsets": [len(body), len(body) + 4]}
+    path.write_bytes(seal(header, body + bytes(4)))
+    with pytest.raises(ValueError, match="does not have the arrays of such a surrogate: old and new names differ"):
+        jaxsurr.load(path)
+
+
 def test_hostile_files_of_version_2(small, tmp_path):
     header, body = as_version2(small)
     contents = msgpack.unpackb(body)
@@ -677,6 +699,8 @@ def test_hostile_files_of_version_2(small, tmp_path):
         read(seal2(changed(*way, to=to)(copy.deepcopy(header)), body), r"header of|does not hold the state")
     for text in (b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"a": NaN}', b'{"a": 1, "a": 2}'):
         read(seal2(text, body), r"the header of .* is not one that jaxsurr.save writes")
-    read(seal2(header, body, version=1), r"format version 1.*reads versions 2 and 3. Learn and save the surrogate anew")
+    read(
+        seal2(header, body, version=1), r"format version 1.*reads versions 2 and 3. Learn and save the surrogate again"
+    )
     start, rest = b"jaxsurr\n" + (2).to_bytes(4, "little"), b"\xff\xff\xff\x7f{}"
-    read(start + hashlib.sha256(start + rest).digest() + rest, "says that its header has 2147483647 bytes")
+    read(start + hashlib.sha256(start + rest).digest() + rest, "declares a header of 2147483647 bytes")

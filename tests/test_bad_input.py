@@ -165,15 +165,15 @@ def test_metric_without_direction():
         (lambda: jaxsurr.correlated_gradients(ERROR, objective="params"), ValueError, "did you mean 'parameters'"),
         (lambda: jaxsurr.correlated_gradients(ERROR, correlation="pearso"), ValueError, "did you mean 'pearson'"),
         (lambda: PCK.bind(tresholds=1), TypeError, "no option 'tresholds'; did you mean 'threshold'"),
-        (lambda: metrics.top_k_error(LOGITS, LABELS, k=0), ValueError, "k must be a whole number of at least 1"),
+        (lambda: metrics.top_k_error(LOGITS, LABELS, k=0), ValueError, "k must be an integer of at least 1"),
         (lambda: PCK(POINTS, FIGURES, threshold=0.0), ValueError, "threshold must be positive"),
         (lambda: PCK(POINTS, FIGURES, threshold=()), ValueError, "threshold must be positive"),
-        (lambda: jaxsurr.correlated_gradients(ERROR, num_pairs=0), ValueError, "num_pairs must be a whole number"),
-        (lambda: surrogates.smoothed(ERROR, num_pairs=0), ValueError, "num_pairs must be a whole number"),
+        (lambda: jaxsurr.correlated_gradients(ERROR, num_pairs=0), ValueError, "num_pairs must be an integer"),
+        (lambda: surrogates.smoothed(ERROR, num_pairs=0), ValueError, "num_pairs must be an integer"),
         (
             lambda: surrogates.smoothed(ERROR, estimation=Estimation(chunk_size=0)),
             ValueError,
-            "chunk_size must be a whole number",
+            "chunk_size must be an integer",
         ),
         (lambda: jaxsurr.correlated_gradients(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
         (lambda: surrogates.smoothed(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
@@ -210,9 +210,9 @@ def test_options_are_refused_in_words(call, kind, sentence):
         (dict(scale=0.0), "scale must be positive, got 0.0"),
         (dict(scale=-1.0), "scale must be positive, got -1.0"),
         (dict(scale=float("nan")), "scale must be positive, got nan"),
-        (dict(scale=1.0, num_pairs=0), "num_pairs must be a whole number of at least 1, got 0"),
-        (dict(scale=1.0, num_pairs=2.5), "num_pairs must be a whole number of at least 1, got 2.5"),
-        (dict(scale=1.0, chunk_size=0), "chunk_size must be a whole number of at least 1, got 0"),
+        (dict(scale=1.0, num_pairs=0), "num_pairs must be an integer of at least 1, got 0"),
+        (dict(scale=1.0, num_pairs=2.5), "num_pairs must be an integer of at least 1, got 2.5"),
+        (dict(scale=1.0, chunk_size=0), "chunk_size must be an integer of at least 1, got 0"),
     ],
 )
 def test_smoothing_options_are_refused_in_words(options, sentence):
@@ -279,7 +279,7 @@ def test_metric_that_is_constant_on_the_data(family):
     results = compiled(metrics.error_rate, family=family, relative_scale=0.01, estimation=here)(sure, LABELS, ALL)
     assert_finite(results)
     info = results[1]
-    assert float(info.flat) == 1
+    assert float(info.zero_gradient_fraction) == 1
     assert float(info.metric) == 0
     assert float(info.ceiling) == 0
     assert float(info.gradient_correlation) == 0

@@ -75,7 +75,7 @@ def test_kernel_centres_are_quantiles_of_remembered_margins():
     scale = jnp.float32(0.5)
     family = basis_family(spaces.class_logits, remembered=True, width=2.0)
     state = family.init(KEY, View(logits, labels), scale, 1)
-    margins = np.asarray(spaces.class_logits.ramps(logits, labels, scale)[0][:, 0], np.float64)
+    margins = np.asarray(spaces.class_logits.margins(logits, labels, scale)[0][:, 0], np.float64)
     assert (np.abs(margins) > 4).any()  # out of reach: they must not count
     shares = [0.1, 0.3, 0.5, 0.7, 0.9]  # (i + 1/2) / 5: a grid of width 2 from -4 to 4 would have 5 centres
     expected = [np.quantile(column[np.abs(column) <= 4], shares) for column in margins.T]
@@ -121,7 +121,7 @@ def test_closed_form_reaches_the_direct_solution(family):
 
     def atoms_sum(coefficients, z):
         family_state = state.family._replace(coefficients=coefficients[:, None])
-        learned = state._replace(family=family_state, along=jnp.ones(1), length=jnp.ones(1), offset=jnp.zeros(1))
+        learned = state._replace(family=family_state, dot_sg=jnp.ones(1), dot_ss=jnp.ones(1), offset=jnp.zeros(1))
         return jnp.sum(surrogate.loss(learned, z, labels))
 
     number = len(state.family.coefficients)

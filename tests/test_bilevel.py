@@ -237,7 +237,7 @@ def test_bad_input():
             bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=mixture, conventional=losses.cross_entropy)
     with pytest.raises(ValueError, match="pass conventional="):
         bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=0.5)
-    with pytest.raises(ValueError, match="outer_steps must be a whole number"):
+    with pytest.raises(ValueError, match="outer_steps must be an integer"):
         bilevel.make_step(apply, optax.sgd(RATE), surrogate, outer_steps=0)
 
 

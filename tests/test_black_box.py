@@ -120,7 +120,7 @@ def test_a_tree_of_targets_and_predictions_as_they_are():
         distance = np.linalg.norm(predictions - targets.points, axis=-1) / targets.scale[:, None]
         return np.mean(distance <= 0.5, axis=1)
 
-    metric = black_box(within, higher_is_better=True, per_example=True, space=spaces.points_in_plane)
+    metric = black_box(within, higher_is_better=True, per_example=True, space=spaces.keypoint_coordinates)
     np.testing.assert_allclose(jax.jit(metric)(points, poses), metrics.pck(points, poses), rtol=1e-6)
 
 

@@ -42,14 +42,18 @@ class TestHealthy:
         assert healthy.margin.shape == (96,)
         assert np.all(np.abs(healthy.by_example) <= 1 + 1e-5)
         # An example without a gradient has no direction.
-        assert np.mean(healthy.by_example[:, 0] == 0) >= healthy.flat[0]
+        assert np.mean(healthy.by_example[:, 0] == 0) >= healthy.zero_gradient_fraction[0]
 
     def test_regions_share_the_examples_from_worst_to_best(self, healthy):
         regions = healthy.regions
         assert regions.rows.tolist() == [16] * 6
         assert np.all(regions.low[1:] >= regions.high[:-1])
         assert regions.low[0] == healthy.margin.min() and regions.high[-1] == healthy.margin.max()
-        np.testing.assert_allclose(np.average(regions.flat[:, 0], weights=regions.rows), healthy.flat[0], rtol=1e-6)
+        np.testing.assert_allclose(
+            np.average(regions.zero_gradient_fraction[:, 0], weights=regions.rows),
+            healthy.zero_gradient_fraction[0],
+            rtol=1e-6,
+        )
         wrong = np.asarray(metrics.error_rate(LOGITS, LABELS))
         assert np.all(wrong[healthy.margin > 1] == 0) and np.all(wrong[healthy.margin < -1] == 1)
 
@@ -62,7 +66,9 @@ class TestHealthy:
         by_region, by_example, of_value = report.diagnosis_panels(healthy).axes
         gradient = next(line for line in by_region.lines if line.get_label() == "gradient")
         np.testing.assert_allclose(gradient.get_ydata(), healthy.regions.gradient[:, 0])
-        np.testing.assert_allclose([bar.get_height() for bar in by_region.patches], healthy.regions.flat[:, 0])
+        np.testing.assert_allclose(
+            [bar.get_height() for bar in by_region.patches], healthy.regions.zero_gradient_fraction[:, 0]
+        )
         assert sum(bar.get_height() for bar in by_example.patches) == np.sum(healthy.by_example != 0)
         np.testing.assert_allclose(of_value.lines[1].get_ydata(), healthy.losses[:, 0])
         with pytest.raises(ValueError, match="which is 1, and the diagnosis is of 1 metrics"):
@@ -77,7 +83,7 @@ class TestHealthy:
 
     def test_several_metrics_each(self):
         surrogate = jaxsurr.correlated_gradients(metrics.pck.bind(threshold=(0.3, 0.6)), family="basis")
-        z, y = jaxsurr.sample(spaces.points_in_plane, KEY, 24, 2)
+        z, y = jaxsurr.sample(spaces.keypoint_coordinates, KEY, 24, 2)
         found = jaxsurr.diagnose(surrogate, surrogate.init(KEY, z, y), z, y, **FEW, regions=2)
         assert found.metrics == ("pck(threshold=(0.3, 0.6))[0]", "pck(threshold=(0.3, 0.6))[1]")
         assert found.gradient.shape == (2,) and found.regions.gradient.shape == (2, 2)
@@ -97,7 +103,7 @@ class TestHealthy:
 class TestAdvice:
     def test_scale_too_small(self):
         found = jaxsurr.diagnose(SURROGATE, STATE, LOGITS, LABELS, **FEW, scale=0.004)
-        assert "scale too small" in names(found) and found.flat[0] > 0.9
+        assert "scale too small" in names(found) and found.zero_gradient_fraction[0] > 0.9
         assert "Raise relative_scale" in str(found)
 
     def test_constant_metric(self):
@@ -114,14 +120,14 @@ class TestAdvice:
     def test_wrong_way_round(self):
         loss = jaxsurr.losses.cross_entropy
         found = jaxsurr.diagnose(untold(lambda z, y: -loss(z, y)), (), LOGITS, LABELS, **FEW, metric=metrics.error_rate)
-        assert names(found) == ["wrong way round"] and "higher_is_better" in str(found)
+        assert names(found) == ["wrong direction"] and "higher_is_better" in str(found)
         right = jaxsurr.diagnose(untold(loss), (), LOGITS, LABELS, **FEW, metric=metrics.error_rate)
-        assert "wrong way round" not in names(right)
+        assert "wrong direction" not in names(right)
 
-    def test_silent_surrogate(self):
-        state = STATE._replace(along=-jnp.ones(1))
+    def test_surrogate_without_gradient(self):
+        state = STATE._replace(dot_sg=-jnp.ones(1))
         found = jaxsurr.diagnose(SURROGATE, state, LOGITS, LABELS, **FEW, follow=True)
-        assert names(found) == ["silent surrogate"] and found.length[0] == 0
+        assert names(found) == ["surrogate without gradient"] and found.length[0] == 0
 
     def test_poor_fit(self):
         flat = untold(lambda z, y: jnp.sum(jnp.sin(7 * z), axis=-1))
@@ -146,8 +152,9 @@ class TestAdvice:
         """Each rule by itself: what provokes it, and what just does not."""
         fine = Symptoms(
             names=("m",), scale=0.1, spread=1.0, learned_spread=1.0, steps=100, gradient=np.array([0.95]),
-            ceiling=np.array([0.99]), flat=np.array([0.5]), flat_wider=np.array([0.1]),
-            update_ceiling=np.array([0.8]), silent=np.array([False]), pairs=16,
+            ceiling=np.array([0.99]), zero_gradient_fraction=np.array([0.5]),
+            zero_gradient_fraction_wider=np.array([0.1]), update_ceiling=np.array([0.8]),
+            no_gradient=np.array([False]), pairs=16,
         )  # fmt: skip
         one = np.array
         for changes, expected in (
@@ -158,13 +165,13 @@ class TestAdvice:
             (dict(spread=1.6), ["stale surrogate"]),
             (dict(spread=0.6), ["stale surrogate"]),
             (dict(learned_spread=np.nan), []),
-            (dict(flat=one([0.95])), ["scale too small"]),
-            (dict(flat=one([0.95]), flat_wider=one([0.94])), []),
-            (dict(flat=one([1.0]), flat_wider=one([0.7])), ["scale too small"]),
-            (dict(flat=one([1.0]), flat_wider=one([1.0])), ["constant metric"]),
+            (dict(zero_gradient_fraction=one([0.95])), ["scale too small"]),
+            (dict(zero_gradient_fraction=one([0.95]), zero_gradient_fraction_wider=one([0.94])), []),
+            (dict(zero_gradient_fraction=one([1.0]), zero_gradient_fraction_wider=one([0.7])), ["scale too small"]),
+            (dict(zero_gradient_fraction=one([1.0]), zero_gradient_fraction_wider=one([1.0])), ["constant metric"]),
             (dict(gradient=one([-0.05])), ["poor fit"]),
-            (dict(gradient=one([-0.5])), ["wrong way round"]),
-            (dict(silent=one([True]), gradient=one([0.0])), ["silent surrogate"]),
+            (dict(gradient=one([-0.5])), ["wrong direction"]),
+            (dict(no_gradient=one([True]), gradient=one([0.0])), ["surrogate without gradient"]),
             (dict(gradient=one([0.8])), []),
             (dict(gradient=one([0.6])), ["poor fit"]),
             (dict(gradient=one([0.6]), update_ceiling=one([0.3])), ["not enough pairs"]),

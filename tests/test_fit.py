@@ -83,7 +83,7 @@ class TestFromNone:
                 "level_logits": "mean_absolute_error",
                 "cumulative_logits": "mean_absolute_error?decode=thresholds",
                 "level_scores": "mean_absolute_error?decode=rounded&levels=9",
-                "points_in_plane": "pck?threshold=0.5",
+                "keypoint_coordinates": "pck?threshold=0.5",
                 "binary_scores": "roc_auc",
                 "ranked_lists": "ndcg?k=1",
             }[space]
@@ -122,14 +122,14 @@ class TestFromNone:
             r"index \(3, 1\)",
         ),
         (lambda: jaxsurr.fit(metrics.pck, LOGITS, LABELS, **FEW), r"predictions must have shape \[B, J, 2\]"),
-        (lambda: jaxsurr.fit(metrics.error_rate, LOGITS, LABELS, **FEW, heldout=1.0), "heldout must be a share"),
-        (lambda: jaxsurr.fit(metrics.error_rate, **FEW | dict(steps=0)), "steps must be a whole number of at least 1"),
+        (lambda: jaxsurr.fit(metrics.error_rate, LOGITS, LABELS, **FEW, heldout=1.0), "heldout must be a fraction"),
+        (lambda: jaxsurr.fit(metrics.error_rate, **FEW | dict(steps=0)), "steps must be an integer of at least 1"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=()), "sizes must name at least one"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=1), "size must be at least 2 classes, levels or items"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, method="conected"), "method is 'conected', which is unknown"),
         (
             lambda: jaxsurr.fit(jaxsurr.metric(lambda z, y: z[:, 0], higher_is_better=True), **FEW),
-            "the space 'generic' cannot be made up",
+            "the space 'generic' cannot be sampled",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from jaxsurr.pretraining.ready import PRETRAINED, file_name, shipped
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 16, 5)
-POSES = jaxsurr.sample(spaces.points_in_plane, jax.random.key(2), 16, 3)
+POSES = jaxsurr.sample(spaces.keypoint_coordinates, jax.random.key(2), 16, 3)
 WHERE = jnp.arange(16) < 9
 
 

@@ -108,7 +108,7 @@ def test_a_score_is_rounded_to_one_of_the_levels_that_there_are():
     scores, levels = jnp.array([[1.4], [-7.0], [9.0], [jnp.nan]]), jnp.array([2, 1, 3, 0])
     np.testing.assert_array_equal(metric(scores, levels), [1.0, 1.0, 0.0, np.nan])
     assert metrics.within_one_level(scores, levels, decode="rounded", levels=4).tolist() == [1.0, 1.0, 1.0, 0.0]
-    with pytest.raises(ValueError, match=r"levels \(which decode='rounded' needs, .*\) must be a whole number"):
+    with pytest.raises(ValueError, match=r"levels \(which decode='rounded' needs, .*\) must be an integer"):
         metrics.mean_absolute_error(scores, levels, decode="rounded")
     with pytest.raises(ValueError, match="targets must be levels from 0 to 2"):
         metrics.mean_absolute_error(scores, levels, decode="rounded", levels=3)
@@ -222,7 +222,7 @@ OF_EXAMPLES = [
 @pytest.mark.parametrize("name", OF_EXAMPLES)
 def test_masked_rows_are_zero_and_absent_from_the_mean(name, figures):
     metric = metrics.get(name)
-    predictions, targets = figures if metric.space is spaces.points_in_plane else class_data()
+    predictions, targets = figures if metric.space is spaces.keypoint_coordinates else class_data()
     where = jnp.arange(len(predictions)) % 3 > 0
     spoilt = jnp.where(where.reshape((-1,) + (1,) * (predictions.ndim - 1)), predictions, jnp.nan)
     values = metric(spoilt, targets, where=where)
@@ -251,7 +251,7 @@ def test_bind_names_the_options_and_leaves_the_metric_as_it_was():
     assert metrics.pck.name == "pck"
     assert bound.bind(threshold=[0.2, 0.5]).name == "pck(threshold=(0.2, 0.5))"
     assert hash(bound.bind(threshold=[0.2, 0.5])) == hash(metrics.pck.bind(threshold=(0.2, 0.5)))
-    assert bound.higher_is_better and bound.per_example and bound.space is spaces.points_in_plane
+    assert bound.higher_is_better and bound.per_example and bound.space is spaces.keypoint_coordinates
     assert metrics.mean_absolute_error.bind(decode=decoding.argmax_level).name == (
         "mean_absolute_error(decode=argmax_level)"
     )

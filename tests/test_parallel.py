@@ -139,10 +139,10 @@ def test_evaluation_refuses_what_it_cannot_count():
         ((":1234", 2, 0), "coordinator_address must be 'host:port'"),
         (("localhost:port", 2, 0), "coordinator_address must be 'host:port'"),
         (("localhost:65536", 2, 0), "a port from 1 to 65535"),
-        (("localhost:1234", 0, 0), "num_processes must be a whole number of at least 1"),
+        (("localhost:1234", 0, 0), "num_processes must be an integer of at least 1"),
         (("localhost:1234", 2, 2), "process_id must be below num_processes=2, got 2.*the last one is 1"),
-        (("localhost:1234", 2, -1), "process_id must be a whole number of at least 0"),
-        (("localhost:1234", 2, 0.5), "process_id must be a whole number of at least 0"),
+        (("localhost:1234", 2, -1), "process_id must be an integer of at least 0"),
+        (("localhost:1234", 2, 0.5), "process_id must be an integer of at least 0"),
     ],
 )
 def test_initialise_distributed_checks_its_arguments(arguments, words):
@@ -151,7 +151,7 @@ def test_initialise_distributed_checks_its_arguments(arguments, words):
 
 
 def test_executor_checks_the_number_of_devices(monkeypatch):
-    with pytest.raises(ValueError, match="num_devices must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="num_devices must be an integer of at least 1"):
         parallel.executor(0)
     device = jax.devices()[0]
     monkeypatch.setattr(jax, "process_count", lambda: 2)

@@ -63,9 +63,12 @@ def kind_of(subject):
     if isinstance(function, jaxsurr.Metric):
         return function.space.name
     head = LOSS_HEADS[name][0]
-    return {"score": "level_scores", "points": "points_in_plane", "items": "ranked_lists", "heatmaps": "heatmaps"}.get(
-        head, "class_logits" if head == "logits" else "cumulative_logits"
-    )
+    return {
+        "score": "level_scores",
+        "points": "keypoint_coordinates",
+        "items": "ranked_lists",
+        "heatmaps": "heatmaps",
+    }.get(head, "class_logits" if head == "logits" else "cumulative_logits")
 
 
 SHAPES = {
@@ -75,7 +78,7 @@ SHAPES = {
     "two_classes": (2,),
     "binary_scores": (),
     "level_scores": (1,),
-    "points_in_plane": (4, 2),
+    "keypoint_coordinates": (4, 2),
     "heatmaps": (4, 5, 6),
     "ranked_lists": (6,),
     "pixel_logits": (3, 2, 5),
@@ -87,7 +90,7 @@ def sound(kind, seed):
     """Predictions and targets of which all counts that the targets say is there; zeros elsewhere."""
     rng = np.random.default_rng(seed)
     z = rng.normal(0, 2, (BATCH, *SHAPES[kind])).astype(np.float32)
-    if kind in ("points_in_plane", "heatmaps"):
+    if kind in ("keypoint_coordinates", "heatmaps"):
         visible = (rng.random((BATCH, 4)) < 0.7).astype(np.float32)
         points = rng.uniform(0, 5, (BATCH, 4, 2)).astype(np.float32) * visible[..., None]
         scale = np.where(visible.any(axis=1), rng.uniform(1, 3, BATCH), 1).astype(np.float32)
@@ -266,7 +269,7 @@ def test_own_metrics_find_zeros_where_nothing_counts():
     def of_set(z, y, *, where=None):
         return jnp.sum(jnp.where(where, masked(z, y), 0))
 
-    inputs = sound("points_in_plane", 3)
+    inputs = sound("keypoint_coordinates", 3)
     rubbish, zeros = arrays(spoilt("", *inputs, MASK, 3)), arrays(zeroed("", *inputs, MASK))
     for function in (masked, unmasked, of_set):
         own = jaxsurr.metric(function, higher_is_better=False, per_example=function is not of_set)
@@ -491,7 +494,7 @@ def refused(name, default):
         return "yes", 1, float("nan"), None
     if isinstance(default, str):
         return "nonsense", 1, float("nan"), None
-    if default is None:  # a whole number, or nothing
+    if default is None:  # an integer, or nothing
         return -1, 2.5, *NO_NUMBERS
     if isinstance(default, int):
         return 0, 2.5, None, *(value for value in NO_NUMBERS if name != "k" or value != 10**400)

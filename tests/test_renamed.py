@@ -4,10 +4,15 @@ import importlib.util
 import re
 import sys
 
+import jax
 import pytest
 
 import jaxsurr
-from jaxsurr.core.renamed import ATTRIBUTES, GONE, MODULES, SPLIT, WORDS, word
+from jaxsurr.core import renamed
+from jaxsurr.core.renamed import ATTRIBUTES, FIELDS, GONE, MODULES, SPLIT, WORDS, word
+from jaxsurr.core.types import Pooled, Space
+from jaxsurr.diagnosis.diagnose import Regions
+from jaxsurr.surrogates import SurrogateState
 
 
 @pytest.mark.parametrize("old", [name for name in MODULES if "builders" not in name])  # they need TFDS
@@ -44,6 +49,27 @@ def test_old_names_in_modules_work_with_a_warning(old):
     assert found is getattr(importlib.import_module(place), new)
     with pytest.raises(AttributeError, match=f"'{where}' has no attribute 'nothing'"):
         importlib.import_module(where).nothing  # noqa: B018
+
+
+RENAMED = {made.__name__: made for made in (jaxsurr.Diagnosis, jaxsurr.Info, Pooled, Regions, Space, SurrogateState)}
+
+
+@pytest.mark.parametrize(("kind", "old"), [(kind, old) for kind, names in FIELDS.items() for old in names])
+def test_old_names_of_fields_work_with_a_warning(kind, old, recwarn):
+    made, new = RENAMED[kind], FIELDS[kind][old]
+    one = made(*range(len(made._fields)))
+    assert jax.tree.map(lambda leaf: leaf, one) == one and not recwarn
+    with pytest.warns(DeprecationWarning, match=rf"{kind}\.{old} is now {kind}\.{new}; the old name goes in version"):
+        assert getattr(one, old) == getattr(one, new)
+    with pytest.warns(DeprecationWarning, match=rf"{kind}\.{old} is now"):
+        assert one._replace(**{old: "other"}) == one._replace(**{new: "other"})
+    given = one._asdict()
+    given[old] = given.pop(new)
+    with pytest.warns(DeprecationWarning, match=rf"{kind}\.{old} is now"):
+        assert made(**given) == one
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
+        made(nothing=1)
+    assert renamed.has_old_fields(one) and renamed.by_old_fields(one)[old] == getattr(one, new)
 
 
 @pytest.mark.parametrize(("what", "old"), [(what, old) for what, words in WORDS.items() for old in words])

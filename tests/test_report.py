@@ -237,12 +237,12 @@ class TestValueSlice:
         "change, message",
         [
             ({"scale": 0.0}, "scale must be one positive number"),
-            ({"examples": 0}, "examples must be a whole number"),
+            ({"examples": 0}, "examples must be an integer"),
             ({"which": 1}, "which is 1"),
             ({"predictions": jnp.full((24, 5), NAN)}, "NaN"),
             ({"predictions": 1e6 * jax.nn.one_hot(logits(5)[1], 5)}, "does not change within the noise"),
             ({"metric": metrics.metric(lambda z, y, *, where=None: jnp.mean(z), higher_is_better=True,
-                                       name="whole", per_example=False)}, "whole belongs to a set"),
+                                       name="whole", per_example=False)}, "whole is a set metric"),
         ],
     )  # fmt: skip
     def test_refuses(self, change, message):

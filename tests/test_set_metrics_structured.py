@@ -135,7 +135,7 @@ LISTS, SEQUENCES = lists()[1], Sequences(jnp.zeros((6, 2), int), jnp.ones(6, int
 @pytest.mark.parametrize(
     ("call", "kind", "sentence"),
     [
-        (lambda: metrics.ndcg(jnp.zeros((6, 8)), LISTS, k=0), ValueError, "k must be a whole number"),
+        (lambda: metrics.ndcg(jnp.zeros((6, 8)), LISTS, k=0), ValueError, "k must be an integer"),
         (lambda: metrics.ndcg(jnp.zeros((6, 7)), LISTS), ValueError, r"targets.relevance must have shape \[6, 7\]"),
         (lambda: metrics.ndcg(jnp.zeros((6, 8)), LISTS.relevance), TypeError, "must be jaxsurr.RankedLists"),
         (

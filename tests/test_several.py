@@ -53,7 +53,7 @@ def test_what_cannot_be_stacked():
         stack(error_rate)
     with pytest.raises(ValueError, match="must have one direction; higher is better in <lambda>, lower in error_rate"):
         stack(error_rate, accuracy)
-    with pytest.raises(ValueError, match="error_rate has class_logits, normalised_mean_error has points_in_plane"):
+    with pytest.raises(ValueError, match="error_rate has class_logits, normalised_mean_error has keypoint_coordinates"):
         stack(error_rate, metrics.normalised_mean_error)
     with pytest.raises(ValueError, match="is several metrics by itself"):
         stack(BOTH, error_rate)(LOGITS, LABELS)

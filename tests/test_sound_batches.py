@@ -376,7 +376,7 @@ def measures(space):
                 jnp.broadcast_to(space.unit(predictions, targets), predictions.shape),
                 space.spread(predictions, targets),
             ),
-            [read(predictions, targets, jnp.float32(0.3))[0] for read in (space.features, space.ramps)],
+            [read(predictions, targets, jnp.float32(0.3))[0] for read in (space.features, space.margins)],
         )
 
     return jax.jit(of_batch)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsurr import Keypoints, RankedLists, Sequences, spaces
-from jaxsurr.spaces import class_logits, cumulative_logits, generic, level_logits, points_in_plane
+from jaxsurr.spaces import class_logits, cumulative_logits, generic, keypoint_coordinates, level_logits
 
 SCALE = jnp.float32(0.5)
 LOGITS = jax.random.normal(jax.random.key(0), (12, 6))
@@ -25,7 +25,7 @@ PROBLEMS = {
     "level_logits": (LOGITS, LABELS),
     "cumulative_logits": (LOGITS, (jnp.arange(12) * 5) % 7),
     "level_scores": (LOGITS[:, :1], LABELS),
-    "points_in_plane": figures(),
+    "keypoint_coordinates": figures(),
     "generic": (LOGITS, LOGITS[::-1] + 1),
     "binary_scores": (LOGITS[:, 0], LABELS % 2),
     "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
@@ -36,7 +36,7 @@ PROBLEMS = {
 
 def reads(space, predictions, targets, scale=SCALE):
     """All that a surrogate reads."""
-    return space.features(predictions, targets, scale), space.ramps(predictions, targets, scale)
+    return space.features(predictions, targets, scale), space.margins(predictions, targets, scale)
 
 
 def assert_same(got, wanted, tolerance=1e-4):
@@ -65,8 +65,8 @@ def test_shapes(name):
     assert space.losses(predictions, targets, SCALE).shape[0] == batch
     if space.pooled is not None:
         read = space.pooled(predictions, targets, SCALE, None)
-        assert read.features.shape[:3] == read.marks.shape[:3] == (*read.weights.shape, len(read.positions))
-        assert bool(jnp.all((read.marks >= 0) & (read.marks <= 1)))
+        assert read.features.shape[:3] == read.label_features.shape[:3] == (*read.weights.shape, len(read.positions))
+        assert bool(jnp.all((read.label_features >= 0) & (read.label_features <= 1)))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -107,18 +107,18 @@ def test_scores_may_be_shifted_by_a_level_or_reversed():
 
 def test_prediction_on_its_target_has_finite_gradients():
     for space, (predictions, targets) in (
-        (points_in_plane, (figures()[1].points, figures()[1])),
+        (keypoint_coordinates, (figures()[1].points, figures()[1])),
         (generic, (LOGITS, LOGITS)),
     ):
-        for read in (space.features, space.ramps):
+        for read in (space.features, space.margins):
             gradient = jax.grad(lambda z, read=read, targets=targets: jnp.sum(read(z, targets, SCALE)[0]))(predictions)
             assert bool(jnp.all(jnp.isfinite(gradient)))
 
 
-@pytest.mark.parametrize("name", ["class_logits", "cumulative_logits", "points_in_plane"])
+@pytest.mark.parametrize("name", ["class_logits", "cumulative_logits", "keypoint_coordinates"])
 def test_features_are_in_units_of_the_scale(name):
     space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
-    centre = targets.points if name == "points_in_plane" else 0
+    centre = targets.points if name == "keypoint_coordinates" else 0
     moved = centre + 8 * (predictions - centre)
     assert_same(reads(space, moved, targets, 8 * SCALE), reads(space, predictions, targets))
     np.testing.assert_allclose(space.spread(moved, targets), 64 * space.spread(predictions, targets), rtol=1e-4)
@@ -155,7 +155,7 @@ def test_classes_the_number_of_features_does_not_depend_on_the_number_of_classes
 
 
 def test_classes_margin_tells_right_from_wrong():
-    (ramps, _), wrong = class_logits.ramps(8 * LOGITS, LABELS, SCALE), jnp.argmax(LOGITS, axis=-1) != LABELS
+    (ramps, _), wrong = class_logits.margins(8 * LOGITS, LABELS, SCALE), jnp.argmax(LOGITS, axis=-1) != LABELS
     assert ((ramps[:, 0, 0] < 0) == wrong).all()
     assert 0 < int(jnp.sum(wrong)) < 12
 
@@ -198,7 +198,7 @@ def test_levels_spread_is_the_way_of_a_threshold_of_the_true_level_to_its_other_
 def test_levels_margins_count_the_thresholds_on_the_wrong_side():
     from jaxsurr.metrics import mean_absolute_error
 
-    margins, weights = level_logits.ramps(LOGITS, LABELS, SCALE)
+    margins, weights = level_logits.margins(LOGITS, LABELS, SCALE)
     wrong = jnp.sum(weights * (margins[..., 1] < 0), axis=1)  # at temperature 1 the sign is the median's
     assert wrong.tolist() == mean_absolute_error(LOGITS, LABELS, decode="median").tolist()
     assert float(jnp.max(wrong)) >= 2
@@ -208,7 +208,7 @@ def test_cumulative_margins_count_the_thresholds_on_the_wrong_side():
     from jaxsurr.metrics import mean_absolute_error
 
     predictions, targets = -jnp.sort(-LOGITS, axis=1), PROBLEMS["cumulative_logits"][1]
-    margins, weights = cumulative_logits.ramps(predictions, targets, SCALE)
+    margins, weights = cumulative_logits.margins(predictions, targets, SCALE)
     wrong = jnp.sum(weights * (margins[..., 0] < 0), axis=1)
     assert wrong.tolist() == mean_absolute_error(predictions, targets, decode="thresholds").tolist()
 
@@ -231,16 +231,16 @@ def moved_together(transform, factor=1.0):
     ids=["rotation", "translation", "scaling"],
 )
 def test_points_moving_prediction_and_target_together_changes_nothing(moved):
-    assert_same(reads(points_in_plane, *moved), reads(points_in_plane, *figures()))
-    assert_same(points_in_plane.spread(*moved), points_in_plane.spread(*figures()))
+    assert_same(reads(keypoint_coordinates, *moved), reads(keypoint_coordinates, *figures()))
+    assert_same(keypoint_coordinates.spread(*moved), keypoint_coordinates.spread(*figures()))
 
 
 def test_points_that_are_not_visible_have_no_weight_and_no_noise():
     predictions, targets = figures()
-    for _, weights in reads(points_in_plane, predictions, targets):
+    for _, weights in reads(keypoint_coordinates, predictions, targets):
         np.testing.assert_allclose(weights[0], [1 / 3, 0, 1 / 3, 1 / 3], rtol=1e-6)
         np.testing.assert_allclose(weights[1], [1 / 4] * 4, rtol=1e-6)
-    unit = jnp.broadcast_to(points_in_plane.unit(predictions, targets), predictions.shape)
+    unit = jnp.broadcast_to(keypoint_coordinates.unit(predictions, targets), predictions.shape)
     assert unit[0, 1].tolist() == [0, 0]
     np.testing.assert_allclose(unit[1], jnp.full((4, 2), targets.scale[1]), rtol=1e-6)
 
@@ -254,6 +254,6 @@ def test_generic_reads_all_leaves_of_the_targets():
     assert features.shape == (12, 1, 6 + 4 + 1)
     assert features[:, 0, -1].tolist() == list(range(12))
     with pytest.raises(ValueError, match="family='network'"):
-        generic.ramps(LOGITS, targets, SCALE)
+        generic.margins(LOGITS, targets, SCALE)
     with pytest.raises(ValueError, match="family='network'"):
         generic.losses(LOGITS, targets, SCALE)

@@ -158,7 +158,7 @@ def test_update_reports_the_metric_and_the_scale():
     predictions, targets = point_data(KEY)
     state = surrogate.init(KEY, predictions, targets)
     _, info = surrogate.update(state, KEY, predictions, targets)
-    size = spaces.points_in_plane.spread(predictions, targets)
+    size = spaces.keypoint_coordinates.spread(predictions, targets)
     assert float(info.scale) == pytest.approx(0.25 * float(jnp.mean(size)) ** 0.5, rel=1e-5)
     # Little noise: the smoothed metric is about the metric, in the metric's own direction.
     assert float(info.metric) == pytest.approx(float(metrics.pck.mean(predictions, targets)), abs=0.05)

@@ -49,7 +49,7 @@ def test_shift_is_chosen_once_and_kept():
 
 
 def test_points_have_no_threshold():
-    with pytest.raises(ValueError, match="pck reads points_in_plane"):
+    with pytest.raises(ValueError, match="pck reads keypoint_coordinates"):
         thresholds.check(metrics.pck)
 
 

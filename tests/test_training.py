@@ -105,7 +105,7 @@ def test_metrics_has_a_line_an_epoch(whole):
     for entry in entries[2:]:
         assert -1 <= entry["gradient_correlation"] <= 1
         assert 0 <= entry["ceiling"] <= 1
-        assert 0 <= entry["flat"] <= 1
+        assert 0 <= entry["zero_gradient_fraction"] <= 1
         assert entry["scale"] > 0
         assert entry["value_error"] >= 0
 
@@ -436,7 +436,7 @@ def test_a_metric_without_gradient_is_warned_of(tmp_path):
     config = small("network", epochs=2, warm_epochs=1, **{"surrogate.relative_scale": 1e-7})
     with pytest.warns(UserWarning, match="Raise surrogate.relative_scale .* or lengthen the warm start"):
         result = run(config, tmp_path)
-    assert result["history"][-1]["flat"] == 1.0
+    assert result["history"][-1]["zero_gradient_fraction"] == 1.0
     assert len(result["history"]) == 2
 
 

@@ -1,1 +1,1 @@
-"""Commands that measure what the documentation claims, and write its tables from the raw lines (`results_page`)."""
+"""Commands that measure the claims of the documentation, and write its tables from raw lines (`results_page`)."""

@@ -1,11 +1,11 @@
-"""Flips bits of checkpoints, artefacts and results, one at a time, and counts what is read of them afterwards.
+"""Flips bits of checkpoints, artefacts and results, one at a time, and counts the outcomes of reading them.
 
   python -m jaxsurr.benchmarks.bit_flips --flips=2000 --output=bit_flips.jsonl
 
 A short run leaves its checkpoints, `result.json` and `config.json`; surrogates of all methods are saved as files; a
-comparison leaves its `results.jsonl`. A line of JSON is printed for each kind of file: of how many flips the content
-was read the same, refused in a sentence, replaced by an older checkpoint or made again, ended in another error, or was
-read as something else without a word. The command ends with status 1 where there is one of the last two.
+comparison leaves its `results.jsonl`. A line of JSON is printed for each kind of file: the number of flips after which
+the content was read unchanged, was refused in a sentence, was replaced by an older checkpoint or made again, ended in
+another error, or was read as something else without an error. The exit status is 1 where there is one of the last two.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Read = Callable[[pathlib.Path], str]
 
 
 def equal(first: PyTree, second: PyTree) -> bool:
-    """Whether two trees are the same to the bit; keys by their data."""
+    """Whether two trees are bitwise equal; keys by their data."""
     leaves = [[np.asarray(keys.to_data(leaf)) for leaf in jax.tree.leaves(tree)] for tree in (first, second)]
     return jax.tree.structure(first) == jax.tree.structure(second) and all(
         x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(*leaves, strict=True)
@@ -128,7 +128,7 @@ FOLDERS = {"checkpoints": "2", "a run": "."}  # which are read as a whole, and w
 
 
 def flipped(kind: str, read: Read, place: pathlib.Path, copy: pathlib.Path, flips: int, seed: int) -> Iterator[str]:
-    """What is read after each of so many flips, every file in turn."""
+    """The outcomes of reading after each flip, cycling through the files."""
     draw = random.Random(seed)
     files = sorted(
         path for path in (place / FOLDERS.get(kind, ".")).rglob("*") if path.is_file() and path.stat().st_size
@@ -154,7 +154,7 @@ def flipped(kind: str, read: Read, place: pathlib.Path, copy: pathlib.Path, flip
 
 
 def study(kind: str, flips: int, seed: int, place: pathlib.Path) -> dict[str, Any]:
-    """A line of the report."""
+    """One line of the report."""
     written, copy = place / "written" / kind.replace(" ", "_"), place / "flipped"
     written.mkdir(parents=True)
     copy.mkdir(exist_ok=True)

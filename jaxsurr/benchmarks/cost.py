@@ -3,9 +3,9 @@
   python -m jaxsurr.benchmarks.cost --model=mlp
   python -m jaxsurr.benchmarks.cost --model=resnet20_group_norm
 
-Steps are timed in turn, many rounds in one process, and the median of the ratios is printed; absolute times say nothing
-on a shared machine. `frozen` trains on a surrogate that is learned already, `bilevel` also learns it, one update each
-step with 16 antithetic pairs. Memory is what XLA plans for the estimate of the gradient.
+Steps are timed alternately, in many rounds of one process, and the median of the ratios is printed, since absolute
+times are not reliable on a shared machine. `frozen` trains on a learned surrogate, `bilevel` also updates it once a
+step with 16 antithetic pairs. Memory is the temporary memory that XLA plans for the estimate of the gradient.
 """
 
 import time
@@ -58,7 +58,7 @@ def steps(name: str) -> dict[str, tuple]:
 
 
 def ratios(compared: dict[str, tuple], rounds: int, seconds: float) -> dict[str, np.ndarray]:
-    """Times of each step over those of the first, one ratio a round."""
+    """Ratios of the times of each step to those of the first, one for each round."""
     times = {name: [] for name in compared}
     counts = {}
     for name, (step, state, args) in compared.items():
@@ -84,7 +84,7 @@ def estimator_memory(pairs: int) -> int:
         return smoothed_metric(metrics.error_rate, logits, labels, key=key, scale=1.0, num_pairs=pairs)
 
     compiled = jax.jit(estimate).lower(jax.random.key(0), jnp.zeros((128, 10)), jnp.zeros(128, jnp.int32)).compile()
-    planned: Any = compiled.memory_analysis()  # None only where a platform does not tell
+    planned: Any = compiled.memory_analysis()  # None only where a platform does not report it
     return planned.temp_size_in_bytes
 
 

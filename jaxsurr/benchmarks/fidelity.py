@@ -1,10 +1,10 @@
-"""Fidelity of learned gradients to the metric's, on predictions that the surrogate has not seen.
+"""Fidelity of learned gradients on held-out predictions.
 
   python -m jaxsurr.benchmarks.fidelity --seeds=3 --out=fidelity.jsonl
 
-A model is trained on a conventional loss; surrogates are learned on its predictions for training rows, and compared on
-its predictions for test rows with a reference gradient of 4,096 antithetic pairs. Value fit is the same network with
-the same number of updates and without the correlation term. About five minutes on two CPU cores.
+A model is trained on a fixed loss; surrogates are learned on its predictions for training rows, and compared on its
+predictions for test rows with a reference gradient of 4,096 antithetic pairs. Value fit is the same network with the
+same number of updates and without the correlation term. It takes about five minutes on two CPU cores.
 """
 
 import itertools
@@ -51,7 +51,7 @@ METHODS = {
 
 
 def trained_predictions(config: Config) -> tuple[Split, Split]:
-    """Trains on the conventional loss of a config; predictions (as `inputs`) and targets of train and test rows."""
+    """Predictions (as `inputs`) and targets of train and test rows, of a model trained on a config's fixed loss."""
     config = update(config, loss=config.conventional)
     data, program = prepare(config)
     state = program.executor.place(fresh_state(config, program, data.train, program.warm))

@@ -1,7 +1,7 @@
-"""Generated inputs of every prediction space: ties, constants, extremes, one class, garbage in all that does not count.
+"""Generated inputs of every prediction space: ties, constants, extremes, one class, garbage in masked entries.
 
-An input is described by a `Recipe`, which makes the same input whenever it is needed. Targets of a prediction space are
-made by its maker in `MAKERS`, in four shapes of `SHAPES`; those of a space without one are drawn by its `sample`.
+An input is described by a `Recipe`, and can be made again from it. Targets of a prediction space are made by its maker
+in `MAKERS`, in four shapes of `SHAPES`; those of a space without a maker are random, of its `sample`.
 """
 
 import functools
@@ -25,7 +25,7 @@ SHAPES = {
     "class_logits": ((1, 2), (2, 3), (5, 4), (8, 10)),
     "level_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
     "cumulative_logits": ((1, 1), (2, 3), (5, 2), (8, 5)),
-    "points_in_plane": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
+    "keypoint_coordinates": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
     "level_scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
     "binary_scores": ((1,), (2,), (5,), (8,)),
     "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
@@ -35,22 +35,22 @@ SHAPES = {
     "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
 }
 TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
-"""In place of `SHAPES["class_logits"]`, for metrics that order examples of two classes."""
+"""Shapes in place of `SHAPES["class_logits"]`, for metrics that rank examples of two classes."""
 
 
 class Recipe(NamedTuple):
-    """What an input is made from.
+    """The description of an input.
 
     Attributes:
       shape: of the predictions, one of `SHAPES`.
       dtype: one of `DTYPES`.
       predictions: one of `PREDICTIONS`: "tied" has many equal values, "mixed" some of every size; in "ruled_out" some
         classes (never the true one) or items (never a relevant one) have a logit of -1e4, -1e9 or minus infinity.
-      targets: one of `TARGETS`: all kinds, or all examples alike.
-      mask: one of `MASKS`: "none" of the examples counts, "all", "some", "one", or, for "garbage", some, with NaN,
-        infinities and labels out of range in all that does not count: the other examples, points that are not visible,
-        places without an item, ignored pixels, tokens beyond the length.
-      seed: of everything else.
+      targets: one of `TARGETS`: mixed, or all examples equal.
+      mask: one of `MASKS`: "none" of the examples is valid, "all", "some", "one", or, for "garbage", some, with NaN,
+        infinities and labels out of range in masked entries: the other examples, points that are not visible, places
+        without an item, ignored pixels, tokens beyond the length.
+      seed: of all else.
     """
 
     shape: tuple[int, ...]
@@ -90,7 +90,7 @@ def _lists(generator: np.random.Generator, recipe: Recipe) -> RankedLists:
 
 
 def _pixels(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
-    """Classes of pixels, -1 where one is ignored."""
+    """Classes of pixels, -1 where ignored."""
     classes = recipe.shape[-1]
     if recipe.targets == "mixed":
         return generator.integers(-1, classes, recipe.shape[:3]).astype(np.int32)
@@ -109,7 +109,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "cumulative_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1] + 1),
-    "points_in_plane": _keypoints,
+    "keypoint_coordinates": _keypoints,
     "level_scores": lambda generator, recipe: _labels(generator, recipe, 4),
     "binary_scores": lambda generator, recipe: _labels(generator, recipe, 2),
     "ranked_lists": _lists,
@@ -131,7 +131,7 @@ def shapes(space: str) -> tuple[tuple[int, ...], ...]:
 
 
 def _sampled(space: str) -> dict[tuple[int, ...], Callable[..., tuple[Array, Any]]]:
-    """Ways to draw examples of a space that has no maker, by the shape of the predictions."""
+    """Samplers of examples of a space that has no maker, by the shape of the predictions."""
     draw = SPACES[space].sample
     if draw is None:
         raise KeyError(space)
@@ -162,7 +162,7 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
 
 
 def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
-    """Puts standard masking values into some classes, or items of lists, that a loss does not want to be first."""
+    """Predictions with masking values in some classes or items that are not the best ones."""
     if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
         return
     lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
@@ -175,7 +175,7 @@ def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, t
 
 
 def absent(space: str, targets: Any) -> np.ndarray | None:
-    """What of an example's predictions does not count, by their leading axes, or None where all of it does."""
+    """Mask of an example's predictions that do not count, by their leading axes, or None where all count."""
     if isinstance(targets, Keypoints):
         return np.asarray(targets.visible) == 0
     if isinstance(targets, RankedLists):
@@ -184,7 +184,7 @@ def absent(space: str, targets: Any) -> np.ndarray | None:
 
 
 def _fill(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, where: Any, clean: bool) -> Any:
-    """Targets with garbage, or with zeros if `clean`, in all that does not count; `values` are changed in place."""
+    """Targets with garbage, or with zeros if `clean`, in masked entries; `values` are changed in place."""
 
     def some(array: Any, chosen: Any, *garbage: float, sound: float = 0) -> np.ndarray:
         array, chosen = array.copy(), np.broadcast_to(chosen, array.shape)
@@ -217,9 +217,9 @@ def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> 
 
     Args:
       space: name of the prediction space.
-      recipe: what to make.
+      recipe: of the input.
       largest: size of finite predictions (they are finite in any dtype).
-      clean: zeros where the recipe puts garbage into what does not count.
+      clean: zeros in place of the garbage of the recipe.
 
     Raises:
       KeyError: the space has no maker.
@@ -242,9 +242,9 @@ def make(space: str, recipe: Recipe, largest: float, *, clean: bool = False) -> 
         return values.astype(dtype), targets, where
 
 
-def draw(
+def random_recipe(
     generator: np.random.Generator, shape: tuple[int, ...], dtype: str, predictions: Sequence[str] = PREDICTIONS
 ) -> Recipe:
-    """A recipe of a shape and a dtype at random."""
+    """A random recipe of a shape and a dtype."""
     of_predictions, targets, mask = (str(generator.choice(known)) for known in (predictions, TARGETS, MASKS))
     return Recipe(shape, dtype, of_predictions, targets, mask, int(generator.integers(2**31)))

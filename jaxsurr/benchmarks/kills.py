@@ -1,15 +1,15 @@
-"""Kills runs, studies, comparisons and pairs of processes at random moments, and compares what they leave in the end.
+"""Kills runs, studies, comparisons and pairs of processes at random times, and compares their final results.
 
   python -m jaxsurr.benchmarks.kills --kills=50
 
-Each kind of job (`JOBS`) is made once undisturbed. Then it is started again and again in another directory, and sent
-SIGKILL or SIGTERM, by turns, after a random time of up to 0.6 of what the undisturbed one took, until it ends by
-itself; that is repeated in new directories until so many signals have been sent. Of two processes one gets the signal,
-once they train.
+Each kind of job (`JOBS`) is run once without interruption. Then it is started repeatedly in another directory, and sent
+SIGKILL or SIGTERM, alternately, after a random time of up to 0.6 of the duration of the uninterrupted job, until it
+ends by itself; this is repeated in new directories until the number of signals is reached. Of two processes one gets
+the signal, once they train.
 
-A line of JSON is printed for each kind: signals by name; exit codes; the longest time from a SIGTERM to the end; how
-many jobs were made, and how many of them left the same figures and tables as the undisturbed one, to the last bit; how
-many runs are in `results.jsonl` twice; and what was odd: a traceback, an abort, a process that outlives the other one.
+A line of JSON is printed for each kind: signals by name; exit codes; the longest time from a SIGTERM to the end; the
+number of jobs, and of those with bitwise the same figures and tables as the uninterrupted one; the number of runs that
+are in `results.jsonl` twice; and anomalies: a traceback, an abort, a process that outlives the other one.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from absl import app, flags
 KILLS = flags.DEFINE_integer("kills", 50, "How many signals are sent, over all kinds.", lower_bound=1)
 KINDS = flags.DEFINE_list("kinds", [], "The kinds of jobs, by default all.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
-LIMIT = 100  # seconds that a process has to end in after the signal, its own or that of another one
+LIMIT = 100  # seconds in which a process has to end after a signal to it or to another one
 
 _TINY = {
     "data.limit": 150, "data.label_noise": 0.0, "epochs": 2, "warm_epochs": 1, "batch_size": 32,
@@ -76,7 +76,7 @@ class Job:
         return any(process.poll() is None for process in self.processes)
 
     def wait_for_work(self) -> None:
-        """Until the processes train together: before that they wait for each other, which jax does for five minutes."""
+        """Waits until the processes train together; before that JAX waits up to five minutes for missing ones."""
         while self._lines() == self.before and self.running():
             time.sleep(0.02)
         self.began = time.monotonic()
@@ -87,7 +87,7 @@ class Job:
             time.sleep(0.02)
 
     def end(self, seconds: float | None = None) -> tuple[list[int], list[str]]:
-        """Exit codes and what was printed, once all have ended; those that do not in time are killed."""
+        """Exit codes and outputs when all have ended; those that do not end in time are killed."""
         try:
             said = [process.communicate(timeout=seconds)[1] for process in self.processes]
         except subprocess.TimeoutExpired:
@@ -98,14 +98,14 @@ class Job:
 
 
 def entries_of(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What is whole; a line that was cut off by a kill is made again below it."""
+    """Complete entries; a line that was cut off by a kill is made again below it."""
     for text in filter(None, texts):
         with contextlib.suppress(ValueError):
             yield json.loads(text)
 
 
 def left(workdir: pathlib.Path) -> tuple[dict[str, Any], int]:
-    """What a job left, but for times and checkpoints, and how many runs are there twice."""
+    """Results of a job, without times and checkpoints, and the number of runs that are there twice."""
     found, twice = {}, 0
     for file in sorted(workdir.rglob("*")):
         name = str(file.relative_to(workdir))
@@ -123,7 +123,7 @@ def left(workdir: pathlib.Path) -> tuple[dict[str, Any], int]:
 
 
 def study(kind: str, kills: int, seed: int, place: pathlib.Path) -> dict[str, Any]:
-    """Sends signals to a kind of job; what came of it."""
+    """Sends signals to a kind of job, and returns the line of the report."""
     moments, number = random.Random(f"{seed} {kind}"), JOBS[kind][3]
     job = Job(kind, place / "undisturbed")
     if number > 1:
@@ -154,7 +154,7 @@ def study(kind: str, kills: int, seed: int, place: pathlib.Path) -> dict[str, An
             chosen.send_signal(getattr(signal, name))
             codes, said = job.end(LIMIT)
             seconds = time.monotonic() - now
-            # Those that are gone before Python listens die of the signal itself; a job that is done is done.
+            # Processes that have no handler yet die of the signal itself; a finished job is not affected.
             ended[" ".join(str(code) for code in sorted(set(codes)))] += 1
             if name == "SIGTERM":
                 slowest = max(slowest, seconds)

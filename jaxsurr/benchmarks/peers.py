@@ -1,21 +1,21 @@
-"""Peers on cases of the kind on which their authors report success: a check of the code, before a table is believed.
+"""Learned baselines on cases similar to those on which their authors report success: a check of the implementations.
 
   python -m jaxsurr.benchmarks.peers --seeds=5 --output=peers.jsonl
 
-- `from random weights`. UniLoss (arXiv 2007.13870): classifiers trained on it alone, with no warm start, are level with
-  those of cross-entropy. Here: digits of scikit-learn, an MLP of 64 units. Value fit and the learned loss of this
-  library stand beside it, at their default scale and at 1.
+- `from random weights`. UniLoss (arXiv 2007.13870): classifiers trained on it alone, without a warm start, are as good
+  as with cross-entropy. Here: digits of scikit-learn, an MLP of 64 units. Value fit and this library's learned loss are
+  run too, at their default scale and at 1.
 - `frozen`. ReLoss (arXiv 2202.13197): learned on the predictions of a run on cross-entropy, epoch after epoch, then
-  frozen; a new model trained on it alone is at least level with one on cross-entropy. Here: the same digits and MLP,
-  and the predictions of the first ten epochs, or of all sixty, at whose end they are saturated.
-- `strings`. LS-ED (arXiv 2007.00799): a reader of text that is trained further on the learned edit distance becomes
-  better. Here: rows of two to six such digits with gaps between them, an MLP that gives a token for each of seven
-  steps. Cross-entropy and the learned loss of this library go on from the same model for as long, and all are compared
-  with that model.
+  frozen; a new model trained on it alone is at least as good as one on cross-entropy. Here: the same digits and MLP,
+  and the predictions of the first ten epochs, or of all sixty, at the end of which they are saturated.
+- `strings`. LS-ED (arXiv 2007.00799): a text recogniser improves when it is trained further on the learned edit
+  distance. Here: rows of two to six such digits with gaps between them, an MLP with a token for each of seven steps.
+  Cross-entropy and the learned loss of this library continue from the same model for the same time, and all are
+  compared with that model.
 
-Data, models and sizes are ours, for two CPU cores. Each loss has three learning rates, and keeps the rate and the epoch
-that are best on validation; test rows choose nothing. A line of JSON is printed for each loss and seed, and a table of
-paired differences for each case. About 15 minutes on one CPU core.
+Data, models and sizes are this library's, for two CPU cores. Each loss has three learning rates; the rate and the epoch
+are chosen on validation only. A line of JSON is printed for each loss and seed, and a table of paired differences for
+each case. It takes about 15 minutes on one CPU core.
 """
 
 import argparse
@@ -42,7 +42,7 @@ REFERENCE, BEFORE = "cross_entropy", "before"
 
 
 class Data(NamedTuple):
-    """Rows to train on, to choose on, and to test on once."""
+    """Training, validation and test rows."""
 
     train: Batch
     validation: Batch
@@ -71,7 +71,7 @@ def fit(
     epochs: int = EPOCHS,
     learn: bool = True,
 ) -> Fit:
-    """Trains by Adam, whose rate falls along a cosine.
+    """Trains by Adam with a cosine schedule.
 
     Args:
       key, rate, params, data: of the run.
@@ -116,7 +116,7 @@ def fit(
 
 
 def best_rate(key: Array, params: PyTree, data: Data, learned: PyTree = None, **options: Any) -> Fit:
-    """The run whose learning rate is best on validation."""
+    """The run with the learning rate that is best on validation."""
     run = jax.jit(functools.partial(fit, **options))
     fits = [run(key, jnp.float32(rate), params, data, learned) for rate in RATES]
     return min(fits, key=lambda fit: float(fit.validation))
@@ -128,7 +128,7 @@ def batch_of(inputs: np.ndarray, targets: Any) -> Batch:
 
 
 def pools(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Images `[N, 8, 8]` and labels of digits, in three parts of the seed's own."""
+    """Images `[N, 8, 8]` and labels of digits, in three splits by the seed."""
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
@@ -138,7 +138,7 @@ def pools(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def single_digits(seed: int) -> Data:
-    """Digits, to be told apart."""
+    """Data of single digits."""
     return Data(*(batch_of(images.reshape(-1, 64), labels) for images, labels in pools(seed)))
 
 
@@ -161,14 +161,14 @@ def strings(seed: int, sizes: tuple[int, int, int] = (8000, 1000, 1000)) -> Data
 
 
 def token_entropy(logits: Array, targets: Sequences, *, where: Array | None = None) -> Array:
-    """Mean cross-entropy of the tokens of all steps; after the end stands the token that ends a string."""
+    """Mean cross-entropy of the tokens of all steps; steps after the end have the end token."""
     del where  # the rows here are whole
     each = losses.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.tokens.reshape(-1))
     return jnp.mean(each.reshape(targets.tokens.shape), axis=1)
 
 
 def read_strings(logits: Array, targets: Sequences) -> tuple[Array, Array]:
-    """What LS-ED embeds: probabilities of the tokens of all steps, and the true ones."""
+    """Inputs of LS-ED's embedding: probabilities of the tokens of all steps, and the true ones."""
     true = jax.nn.one_hot(targets.tokens, logits.shape[-1], dtype=logits.dtype)
     return jax.nn.softmax(logits).reshape(len(logits), -1), true.reshape(len(logits), -1)
 
@@ -178,7 +178,7 @@ def _starts(seed: int) -> list[Array]:
 
 
 def from_random_weights(seed: int) -> dict[str, Fit]:
-    """Classifiers trained on one loss from the first step on."""
+    """Classifiers trained on one loss from the first step."""
     data, (init_key, key, *_) = single_digits(seed), _starts(seed)
     metric, model = metrics.error_rate, models.build("mlp", outputs=10, hidden=(64,))
     options = dict(metric=metric, apply=model.apply)
@@ -196,7 +196,7 @@ def from_random_weights(seed: int) -> dict[str, Fit]:
 
 
 def frozen(seed: int, updates: int = 300, rows: int = 1024) -> dict[str, Fit]:
-    """ReLoss learned along a run on cross-entropy, then a new model trained on it alone."""
+    """ReLoss learned on the predictions of a run on cross-entropy, then a new model trained on it alone."""
     data, (init_key, key, other_key, learn_key) = single_digits(seed), _starts(seed)
     metric, model = metrics.error_rate, models.build("mlp", outputs=10, hidden=(64,))
     options = dict(metric=metric, apply=model.apply, learn=False)
@@ -205,7 +205,7 @@ def frozen(seed: int, updates: int = 300, rows: int = 1024) -> dict[str, Fit]:
     first = best_rate(key, model.init(init_key, data.train.inputs[:1]), data, surrogate=entropy, **options)
 
     def learned(epochs):
-        """The surrogate's state, learned on the predictions of so many first epochs."""
+        """The surrogate's state, learned on the predictions of the first epochs."""
         predictions = first.predictions[:epochs].reshape(-1, 10)
         targets = jnp.tile(data.train.targets, epochs)
         start_key, batch_key, update_key = jax.random.split(learn_key, 3)
@@ -221,7 +221,7 @@ def frozen(seed: int, updates: int = 300, rows: int = 1024) -> dict[str, Fit]:
 
 
 def read_text(seed: int, epochs: int = 20) -> dict[str, Fit]:
-    """A reader of strings trained on cross-entropy, and further on the edit distance that LS-ED learns."""
+    """A string recogniser trained on cross-entropy, and further on the edit distance that LS-ED learns."""
     data, (init_key, key, *_) = strings(seed), _starts(seed)
     metric = metrics.edit_distance.bind(end=END)
     model = models.build("mlp", outputs=STEPS * (END + 1), hidden=(256,))

@@ -1,18 +1,18 @@
-"""A planted check of the comparison: losses that are alike must tie, and a loss that is better must win.
+"""Calibration of the comparison: equal losses must tie, and a better loss must win.
 
   python -m jaxsurr.benchmarks.planted --comparisons=200 --output=planted.jsonl
 
 Each comparison is of five seeds on 300 digits with a linear model, trained for 3 epochs, by the code that
 `jaxsurr.compare` runs (`prepare`, `side_by_side.train_together`, `statistics.rows`):
 
-- `same formula`: expected error against generalised cross-entropy with q = 1, which is the same function written
-  otherwise, with paired seeds. Every comparison must tie.
-- `same law`: cross-entropy against cross-entropy with five other seeds, so that they differ by chance alone. 5 % of the
+- `same formula`: expected error against generalised cross-entropy with q = 1, which is the same function, with paired
+  seeds. Every comparison must tie.
+- `same law`: cross-entropy against cross-entropy with five other seeds, so that they differ by chance only. 5 % of the
   95 % intervals should exclude zero.
-- `known advantage`: cross-entropy against label smoothing of 0.98, which leaves next to nothing of the labels, with
-  paired seeds. Every comparison should be a win.
+- `known advantage`: cross-entropy against label smoothing of 0.98, which removes almost all information of the labels,
+  with paired seeds. Every comparison should be a win.
 
-A line of JSON is printed for each check: how many comparisons were won, tied and lost, and the two-sided p-value of the
+A line of JSON is printed for each check: the number of comparisons won, tied and lost, and the two-sided p-value of the
 binomial test of the false wins against 5 %.
 """
 
@@ -37,13 +37,13 @@ CHECKS = {
 
 
 def config_of(loss: str, seed: int) -> Any:
-    """The toy run of a loss and a seed."""
+    """Config of the small run of a loss and a seed."""
     data = {"data.limit": 300, "data.label_noise": 0.0}
     return update(default_config(), loss=loss, seed=seed, epochs=3, warm_epochs=0, batch_size=32, **data)
 
 
 def values(loss: str, seeds: range) -> dict[int, float]:
-    """Test error by place of the seed."""
+    """Test error by index of the seed."""
     program, found = None, []
     for first in range(0, len(seeds), side_by_side.MOST):
         configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]

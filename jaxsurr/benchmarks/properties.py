@@ -1,12 +1,12 @@
-"""Every metric, loss and surrogate on generated inputs: finite values and gradients, or an error in words.
+"""Every metric, loss and surrogate on generated inputs: finite values and gradients, or an error with advice.
 
   python -m jaxsurr.benchmarks.properties --examples=10000 --output=properties.jsonl
 
 Inputs are those of `jaxsurr.benchmarks.inputs`, many at a time by `jax.vmap`. A metric or a loss is evaluated and
 differentiated on them. A surrogate is initialised, learned by two updates, evaluated and differentiated, on a metric of
-each prediction space, which share its examples. Where what does not count holds garbage, all results are compared with
-those of zeros in its place. A line of JSON is printed for each case: how many inputs failed, the first of them, and for
-which metrics the surrogate is refused with what sentence. The command ends with status 1 where an input failed.
+each prediction space, which share its examples. Where masked entries hold garbage, all results are compared with those
+for zeros. A line of JSON is printed for each case: the number of inputs that failed, the first of them, and the metrics
+that the surrogate refuses, with the errors. The exit status is 1 where an input failed.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import losses, metrics, surrogates
-from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, draw, make, shapes
+from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
@@ -38,14 +38,14 @@ Exercise = Callable[..., tuple[dict[str, Array], PyTree]]
 
 
 class Case(NamedTuple):
-    """A metric, a loss, or a surrogate of a metric, and what must hold of it.
+    """A metric, a loss, or a surrogate of a metric, and its properties.
 
     Attributes:
       name: of the metric, the loss or the surrogate.
       metric: name of the metric, also the one that the surrogate is of; "" for a loss.
       space: name of the prediction space, a key of `SHAPES`.
-      exercise: `(predictions, targets, where) -> ({what must hold: whether it does}, results)`, results being what must
-        not depend on anything that does not count.
+      exercise: `(predictions, targets, where) -> ({property: whether it holds}, results)`; the results must not depend
+        on masked entries.
       largest: the size of predictions.
       predictions: kinds of predictions, of `PREDICTIONS`.
     """
@@ -59,7 +59,7 @@ class Case(NamedTuple):
 
 
 _own = functools.partial(metrics.metric, higher_is_better=False)
-# Of the spaces that no metric of METRICS has by itself, and metrics that are smooth or several.
+# Metrics of the spaces that no metric in METRICS has by default, smooth metrics, and stacked ones.
 OTHERS = (
     METRICS["mean_absolute_error"].bind(decode="thresholds", space=cumulative_logits),
     _own(lambda z, y: jnp.mean(jnp.round(jnp.abs(z - y)).reshape(z.shape[0], -1), axis=-1), name="rounded_error"),
@@ -86,7 +86,7 @@ SURROGATES: dict[str, Callable[[Metric], Surrogate]] = {
 
 
 def finite(tree: PyTree) -> Array:
-    """Whether all numbers of a tree are finite: a scalar."""
+    """Whether all numbers of a tree are finite, a scalar."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.all(jnp.stack([jnp.bool_(True), *(jnp.all(jnp.isfinite(leaf)) for leaf in leaves)]))
 
@@ -109,7 +109,7 @@ def value_exercise(function: Callable[..., Array], per_example: bool) -> Exercis
 
 
 def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Metric) -> Exercise:
-    """As `value_exercise`, of a surrogate that is learned by two updates first."""
+    """The `exercise` of a surrogate after two updates, see `value_exercise`."""
 
     def exercise(predictions: Array, targets: PyTree, where: Array) -> tuple[dict[str, Array], PyTree]:
         surrogate = make_surrogate(metric)
@@ -142,11 +142,11 @@ _OF_HEADS = {
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
-    "points": "points_in_plane",
+    "points": "keypoint_coordinates",
     "score": "level_scores",
 }
 _SMOOTH_TARGETS = ("label_smoothing", "sord")
-"""Losses whose target gives every class some mass: with a class ruled out they are infinite by their definition."""
+"""Losses with positive targets for all classes: with a class ruled out they are infinite by definition."""
 
 
 def space_of(loss: str) -> str:
@@ -180,7 +180,7 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
     """Shapes of predictions for a case.
 
     Raises:
-      ValueError: nobody has said how inputs of the prediction space are made.
+      ValueError: there are no inputs for the prediction space.
     """
     try:
         known = shapes(case.space)
@@ -193,7 +193,7 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
 
 
 def refusal(case: Case) -> str | None:
-    """The sentence that a surrogate refuses its metric with, or None."""
+    """The error with which a surrogate refuses its metric, or None."""
     example = make(case.space, Recipe(shapes_of(case)[-1], "float32", "tied", "mixed", "all", 0), 1.0)
     try:
         jax.eval_shape(case.exercise, *example)
@@ -203,10 +203,10 @@ def refusal(case: Case) -> str | None:
 
 
 def failures(case: Case, recipes: list[Recipe], exercise: Exercise) -> Iterator[tuple[Recipe, list[str]]]:
-    """Recipes of one shape and dtype for which something does not hold, and what.
+    """Recipes of one shape and dtype for which a property does not hold, and the properties.
 
     Args:
-      case: what is examined.
+      case: to examine.
       recipes: N of them.
       exercise: `jax.jit(jax.vmap(case.exercise))`, compiled once for all.
     """
@@ -230,7 +230,7 @@ def failures(case: Case, recipes: list[Recipe], exercise: Exercise) -> Iterator[
 
 
 def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
-    """Tries a case on so many inputs, of every shape and dtype alike; a line of the report."""
+    """Examines a case on inputs of every shape and dtype, and returns a line of the report."""
     line = {"name": case.name, "metric": case.metric, "inputs": 0, "failures": 0}
     generator = np.random.default_rng(seed)
     known = shapes_of(case)
@@ -241,7 +241,7 @@ def examine(case: Case, examples: int, seed: int = 0) -> dict[str, Any]:
     for shape, dtype in kinds:
         exercise, size = jax.jit(jax.vmap(case.exercise)), min(CHUNK, each)  # one program: all chunks have one size
         for _ in range(0, each, CHUNK):
-            recipes = [draw(generator, shape, dtype, case.predictions) for _ in range(size)]
+            recipes = [random_recipe(generator, shape, dtype, case.predictions) for _ in range(size)]
             found = list(failures(case, recipes, exercise))
             line["inputs"] += len(recipes)
             line["failures"] += len(found)

@@ -34,7 +34,7 @@ def scales(folder: Path) -> str:
     """Other smoothing scales and warm starts on five more sets, and the scale that is matched to the data."""
     found: dict[str, dict[str, str]] = {}
     names = [path.stem for path in sorted((folder / "study").glob("scale_*.jsonl"))]
-    for name in names:  # where the default is not in the file, its seeds are in another one
+    for name in names:  # the seeds of the default may be in another file
         reference = rows.OURS if rows.OURS in rows.means(rows.runs_of(folder, name)) else "cross_entropy"
         for row in rows.rows_of(rows.runs_of(folder, name), reference):
             word = "" if row["loss"] == reference else f", {row['verdict']}"

@@ -81,7 +81,7 @@ def choice_sentences(folder: Path) -> list[str]:
 
 
 def against_each(folder: Path) -> str:
-    """In how many tables the learned loss is better than, level with and worse than each other loss."""
+    """Numbers of tables in which the learned loss is better than, level with and worse than each other loss."""
     return summary_table([row | {"against": label(row["against"])} for row in rows.counts(folder)])
 
 

@@ -1,4 +1,4 @@
-"""Tables and sentences of the results page on what is no comparison of losses on data, as Markdown, from raw lines.
+"""Tables and sentences of the results page on other measurements than comparisons, as Markdown, from raw lines.
 
 A block is a function of the results' folder; `results_page` writes it between the markers of its name.
 """
@@ -29,7 +29,7 @@ def fidelity(folder: Path) -> str:
 
 
 def ready_losses(folder: Path) -> str:
-    """Fidelity of the losses that come with the library, as their files say."""
+    """Fidelity of the ready losses, from their files."""
     table = []
     for name in PRETRAINED:
         measured = shipped(name)[2]["card"]["fidelity"]
@@ -39,7 +39,7 @@ def ready_losses(folder: Path) -> str:
 
 
 def _of_f_beta(folder: Path, by: str, kept: Callable[[dict[str, Any]], bool]) -> dict[int, dict[str, Any]]:
-    """Lines of the fidelity of gradients of F1, by a number in ascending order and by what was measured."""
+    """Lines of the fidelity of gradients of F1, by a number in ascending order and by the quantity measured."""
     found: dict[int, dict[str, Any]] = {}
     for line in rows.lines_of(folder / "set_fidelity.jsonl"):
         if line["metric"] == "f_beta" and kept(line):
@@ -86,7 +86,7 @@ def set_classes(folder: Path) -> str:
 
 
 def own_ground(folder: Path) -> str:
-    """Learned losses of others on cases of the kind on which their authors report success."""
+    """Learned baselines on cases similar to those on which their authors report success."""
     found: dict[str, dict[str, dict[int, float]]] = {}
     for line in rows.lines_of(folder / "peers.jsonl"):
         found.setdefault(line["case"], {}).setdefault(line["loss"], {})[line["seed"]] = line["test"]
@@ -111,7 +111,7 @@ def own_ground(folder: Path) -> str:
 
 
 def generated_inputs(folder: Path) -> str:
-    """How many generated inputs failed."""
+    """Number of generated inputs that failed."""
     lines = rows.lines_of(folder / "properties.jsonl")
     inputs, failures = (sum(line[key] for line in lines) for key in ("inputs", "failures"))
     refused = sum("refused" in line for line in lines)
@@ -145,7 +145,7 @@ def instrument(folder: Path) -> str:
 
 
 def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
-    """What runs cost: CPU minutes, and of how many runs. Runs on a GPU are left out."""
+    """Cost of runs in CPU minutes, with the number of runs. Runs on a GPU are left out."""
     seconds = [line["seconds"] for line in lines if line.get("platform", "cpu") == "cpu"]
     return f"{max(1, round(sum(seconds) / 60))} ({len(seconds)} runs)"
 

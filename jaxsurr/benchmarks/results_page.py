@@ -3,10 +3,11 @@
   python -m jaxsurr.benchmarks.results_page
       writes them
   python -m jaxsurr.benchmarks.results_page --check
-      says which page differs, with status 1
+      prints which page differs, with status 1
 
 A page holds prose, and tables and sentences between markers, `<!-- generated: NAME -->` and `<!-- end -->`, which this
-command replaces. NAME is one of `BLOCKS`. No figure of a page is typed by hand. About ten seconds on one CPU core.
+command replaces. NAME is one of `BLOCKS`. No figure of a page is typed by hand. It takes about ten seconds on one CPU
+core.
 """
 
 import argparse
@@ -26,7 +27,7 @@ _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 
 def written(text: str, folder: Path) -> str:
-    """A page with its blocks as the raw lines have them.
+    """A page with its blocks written from the raw lines.
 
     Args:
       text: of the page.
@@ -47,7 +48,7 @@ def written(text: str, folder: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Writes or checks the pages of the clone that the package lies in; returns the exit status."""
     parser = argparse.ArgumentParser(description="Writes the figures of the pages from the raw lines.")
-    parser.add_argument("--check", action="store_true", help="write nothing, and say which page differs")
+    parser.add_argument("--check", action="store_true", help="write nothing, and print which page differs")
     check = parser.parse_args(arguments).check
     folder, status = results_folder(), 0
     root = folder.resolve().parents[1]

@@ -17,7 +17,7 @@ from jaxsurr.core.spec import parse_spec
 from jaxsurr.training.config import CONVENTIONAL
 
 OURS, FALLBACK = "correlated_gradients", "correlated_gradients?fallback=True"
-"""The learned loss, and the same with its fall-back to the fixed loss that it starts on."""
+"""The learned loss, and the learned loss with the option to keep the fixed loss that it starts on."""
 
 VERDICTS = ("better", "tie", "worse")
 SETS = {
@@ -45,7 +45,7 @@ _STUDIES = ("ordinal", "linear", "capacity", "set")
 
 
 def results_folder() -> Path:
-    """The folder of raw lines: that of the clone which the package lies in, else `results` in the working directory."""
+    """The folder of raw lines: that of the clone that holds the package, else `results` in the working directory."""
     import jaxsurr
 
     folder = Path(jaxsurr.__file__).parents[1] / "notebooks" / "results"
@@ -91,7 +91,7 @@ def rows_of(runs: Sequence[Mapping[str, Any]], reference: str) -> list[dict[str,
 def against(
     folder: Path, name: str, reference: str = OURS, seeds: tuple[int, ...] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """How a loss, by default the learned one, compares with each other loss of a comparison.
+    """Paired differences of a loss, by default the learned one, to each other loss of a comparison.
 
     Args:
       folder: of the results.
@@ -115,7 +115,7 @@ def against(
 
 
 def overview(folder: Path) -> list[dict[str, str]]:
-    """A row for each loss: what the learned loss is against it in each of `SETS`."""
+    """A row for each loss: the verdict on the learned loss against it in each of `SETS`."""
     found: dict[str, dict[str, str]] = {}
     for column, name in SETS.items():
         for loss, row in against(folder, name).items():
@@ -124,13 +124,13 @@ def overview(folder: Path) -> list[dict[str, str]]:
 
 
 def all_tables(folder: Path) -> list[str]:
-    """Names of the comparisons that are counted: `SETS`, the ordinal tables, the small MLPs, sets and lists."""
+    """Names of the comparisons in the counts: `SETS`, the ordinal tables, the small MLPs, sets and lists."""
     names = [path.stem for path in sorted((folder / "study").glob("*.jsonl")) if path.stem.split("_")[0] in _STUDIES]
     return list(dict.fromkeys([*SETS.values(), *names]))
 
 
 def counts(folder: Path, least: int = 3) -> list[dict[str, Any]]:
-    """In how many of `all_tables` the learned loss is better than, level with and worse than each other loss.
+    """Numbers of `all_tables` in which the learned loss is better than, level with and worse than each other loss.
 
     Args:
       folder: of the results.
@@ -156,7 +156,7 @@ def choice(folder: Path, name: str) -> dict[str, Any]:
     """The test metric where validation chooses the loss, per seed: among fixed losses, and with the learned loss added.
 
     Returns:
-      What `jaxsurr.comparison.statistics.selection` gives, with `higher_is_better` and the number of fixed `losses`.
+      The result of `jaxsurr.comparison.statistics.selection`, with `higher_is_better` and the number of fixed `losses`.
     """
     runs = [run for run in runs_of(folder, name) if run["loss"] == OURS or is_fixed(run["loss"])]
     test, validation, higher = by_seed(runs, "test"), by_seed(runs, "validation"), runs[0]["higher_is_better"]
@@ -184,9 +184,9 @@ def ordinal_tables(folder: Path, prefix: str) -> list[dict[str, Any]]:
       prefix: "ordinal" (an MLP) or "linear".
 
     Returns:
-      Mean test errors; paired differences of the learned loss, without and with its fall-back, to the squared EMD that
-      it starts on and to the fixed loss that is best on test; and how many of the fixed losses it is better than, level
-      with and worse than.
+      Mean test errors; paired differences of the learned loss, without and with the option to keep the squared EMD, to
+      the squared EMD that it starts on and to the fixed loss that is best on test; and the number of fixed losses that
+      it is better than, level with and worse than.
     """
     rows = []
     for path in sorted((folder / "study").glob(f"{prefix}_*.jsonl")):
@@ -212,7 +212,7 @@ def capacity(folder: Path, losses: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def matched_scales(folder: Path) -> dict[str, list[float]]:
-    """The relative scale that was matched to the data (`relative_scale=0`), for each set a number a seed."""
+    """The relative scale that was matched to the data (`relative_scale=0`), for each set one number a seed."""
     out = {}
     for path in sorted((folder / "study").glob("matched_*.jsonl")):
         scales: dict[str, dict[int, float]] = {}

@@ -19,8 +19,8 @@ class Config(NamedTuple):
     """A row of `configs/README.md`.
 
     Attributes:
-      name: of the config and its setting, as `--config=configs/` takes it.
-      command: what follows.
+      name: of the config and its setting, for `--config=configs/`.
+      command: the other arguments.
       raw: file of raw lines in `notebooks/results/`; empty where the setting was not run.
       shown: losses whose results are shown.
     """

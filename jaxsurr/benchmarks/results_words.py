@@ -67,7 +67,7 @@ def standing(folder: Path, name: str) -> str:
 
 
 def stands(folder: Path, name: str, loss: str) -> str:
-    """How the learned loss stands to another one, in words: "better than L1"."""
+    """The verdict on the learned loss against another one, in words: "better than L1"."""
     words = {"better": "better than", "tie": "level with", "worse": "worse than"}
     return f"{words[rows.against(folder, name)[loss]['verdict']]} {label(loss)}"
 

@@ -1,12 +1,12 @@
-"""Fidelity of gradients of set metrics by the size of the set, and what they cost by size and number of classes.
+"""Fidelity and cost of gradients of set metrics, by the size of the set and the number of classes.
 
   python -m jaxsurr.benchmarks.set_fidelity --out=set_fidelity.jsonl
   python -m jaxsurr.benchmarks.set_fidelity --sizes=8,32,128,512,2048,4096 --classes=2,10,100,1000 --out=FILE
 
-Predictions are drawn afresh for every set: normal logits, the true class one ahead, classes of unequal frequency (of
-two, a tenth is positive). Each estimator, and each surrogate after its updates, is compared on unseen sets
-with a reference gradient of many pairs. Time is the median over updates after the first; memory is what XLA plans as
-temporary for one update. A line a measurement.
+Predictions are sampled for every set: normal logits, the true class one ahead, classes of unequal frequency (of two, a
+tenth is positive). Each estimator, and each surrogate after its updates, is compared on held-out sets with a reference
+gradient of many pairs. Time is the median over updates after the first; memory is the temporary memory that XLA plans
+for one update. There is one line for each measurement.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ESTIMATORS = ("replace", "groups", "whole")
 FAMILIES = ("network",)
 
 
-def draw(key: Array, size: int, classes: int) -> tuple[Array, Array]:
+def sample_set(key: Array, size: int, classes: int) -> tuple[Array, Array]:
     """Logits and labels of one set."""
     of_labels, of_noise = jax.random.split(key)
     frequency = jnp.array([0.9, 0.1]) if classes == 2 else jnp.arange(1.0, classes + 1)
@@ -41,7 +41,7 @@ def draw(key: Array, size: int, classes: int) -> tuple[Array, Array]:
 
 
 def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> list[Array]:
-    """The gradient of the smoothed metric at each set, from many pairs of the estimator that has the least noise."""
+    """The gradient of the smoothed metric at each set, from many pairs of the estimator with the least noise."""
 
     @jax.jit
     def reference(key, logits, labels):
@@ -51,7 +51,7 @@ def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> l
 
 
 def of_sets(gradient: Callable[..., Array], sets: list[tuple[Array, Array]], goals: list[Array]) -> float:
-    """Mean cosine with the goals of `gradient(key, logits, labels)`; sets on which the metric is flat do not count."""
+    """Mean cosine of `gradient(key, logits, labels)` with the goals, over sets with a gradient of the metric."""
     found = []
     for number, ((logits, labels), goal) in enumerate(zip(sets, goals, strict=True)):
         if float(jnp.sum(goal**2)) > 0:
@@ -85,11 +85,11 @@ def measure(
       reference_pairs: of the reference.
       updates: of each surrogate, each on a new set.
       held_out: sets on which gradients are compared.
-      seed: of everything.
+      seed: of data, noise and surrogates.
     """
     metric, key = get(spec), jax.random.key(seed)
     shape = {"metric": metric.name, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
-    sets = [draw(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
+    sets = [sample_set(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
     goals, rows = references(metric, sets, reference_pairs), []
     for estimator in ESTIMATORS:
 
@@ -104,7 +104,7 @@ def measure(
         state = surrogate.init(key, *sets[0])
 
         def update(state, key, surrogate=surrogate):
-            return surrogate.update(state, key, *draw(jax.random.fold_in(key, 0), size, classes))[0]
+            return surrogate.update(state, key, *sample_set(jax.random.fold_in(key, 0), size, classes))[0]
 
         step, cost = costs(update, state, key)
         for number in range(updates):
@@ -116,7 +116,7 @@ def measure(
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers with commas between them."""
+    """Integers separated by commas."""
     return [int(part) for part in text.split(",")]
 
 

@@ -1,17 +1,17 @@
-"""The trade-off between two metrics that one learned surrogate gives, by weights changed after it was learned.
+"""The trade-off between two metrics of one learned surrogate, by weights that are changed after learning.
 
   python -m jaxsurr.benchmarks.trade_off --seeds=20 --output=trade_off.jsonl --figure=trade_off.png
 
-Patients of scikit-learn's diabetes data whose disease has progressed more than the median are to be found by a linear
-model. Misses and false alarms are stacked into one metric, one surrogate of both is learned on the predictions of the
-model after cross-entropy, and then frozen. From there the model goes on training on it with 11 weights between the two,
-in the states of one compiled step and side by side under `jax.vmap`: nothing is learned or compiled anew for a weight.
-Beside it stands what costs nothing: the model trained on cross-entropy for as long, with its threshold moved.
+A linear model predicts which patients of scikit-learn's diabetes data have a disease that progressed more than the
+median. Misses and false alarms are stacked into one metric; one surrogate of both is learned on the predictions of the
+model after cross-entropy, and then frozen. The model then continues training on it with 11 weights between the two, in
+the states of one compiled step under `jax.vmap`, without learning or compiling again for a weight. The baseline is the
+model trained on cross-entropy for the same time, with its threshold moved.
 
-A line of JSON is printed for each weight and each threshold, with means over seeds of the shares of misses and false
-alarms on test rows that nothing else has read; the weighted sum of both is what a weight asks for. The thresholds of
-cross-entropy are those that cost least on the training rows at the same weights; for two classes and a linear model
-they are the better way, and no surrogate is needed. About half a minute on two CPU cores.
+A line of JSON is printed for each weight and each threshold, with means over seeds of the fractions of misses and false
+alarms on test rows; the objective of a weight is the weighted sum of both. The thresholds of cross-entropy have the
+lowest cost on the training rows at the same weights; for two classes and a linear model they are better, and no
+surrogate is needed. It takes about half a minute on two CPU cores.
 """
 
 import argparse
@@ -30,19 +30,19 @@ from jaxsurr.spaces import generic
 WEIGHTS = np.linspace(0.1, 0.9, 11)
 METHODS = ("one surrogate, weights", "cross-entropy, thresholds")
 WARM_STEPS, LEARN_STEPS, STEPS = 200, 200, 400
-# The metrics below tell one class from the other, which features of the space of class logits, symmetric in the
-# classes, cannot: hence the generic space.
+# The metrics below treat the classes differently, but features of the space of class logits are symmetric in the
+# classes: hence the generic space.
 
 
 @metrics.metric(higher_is_better=False, space=generic)
 def misses(predictions: Array, targets: Array) -> Array:
-    """Share of examples that are of class 1 and not found; lower is better."""
+    """Fraction of examples that are of class 1 and not found; lower is better."""
     return ((targets == 1) & (predictions[:, 1] <= predictions[:, 0])).astype(predictions.dtype)
 
 
 @metrics.metric(higher_is_better=False, space=generic)
 def false_alarms(predictions: Array, targets: Array) -> Array:
-    """Share of examples that are of class 0 and taken for class 1; lower is better."""
+    """Fraction of examples that are of class 0 and predicted as class 1; lower is better."""
     return ((targets == 0) & (predictions[:, 1] > predictions[:, 0])).astype(predictions.dtype)
 
 
@@ -52,7 +52,7 @@ def apply(params: Any, inputs: Array) -> Array:
 
 
 def patients(seed: int) -> tuple[Batch, Batch]:
-    """Training and test rows, in a split of the seed's own."""
+    """Training and test rows, split by the seed."""
     from sklearn.datasets import load_diabetes
 
     loaded: Any = load_diabetes(return_X_y=True)
@@ -65,7 +65,7 @@ def patients(seed: int) -> tuple[Batch, Batch]:
 
 
 def descend(step: Any, state: bilevel.TrainState, batch: Batch, steps: int) -> bilevel.TrainState:
-    """Takes so many steps on one batch, in one program: the model has no convolution."""
+    """Several steps on one batch, in one program (the model has no convolution)."""
     return jax.lax.fori_loop(0, steps, lambda _, carry: step(carry, batch)[0], state)
 
 

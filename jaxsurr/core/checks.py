@@ -1,8 +1,9 @@
-"""Checks of what a user hands in. Each raises an error in words.
+"""Checks of user input. Each raises an error that says what was expected.
 
-Checks of shapes and dtypes work while tracing. Values of traced arrays cannot be seen: where a check of targets reads
-values, it refuses concrete ones that are out of range, and of traced ones returns in which examples they are, `[B]`, so
-that what is computed from them can be NaN (`jaxsurr.core.reading`). It returns None where all is known to be well.
+Checks of shapes and dtypes work while tracing. Values of traced arrays are not known: where a check reads the values of
+targets, it refuses concrete ones that are out of range; for traced ones it returns a mask `[B]` of the examples with a
+value out of range, so that results computed from them can be NaN (`jaxsurr.core.reading`). It returns None where
+everything is known to be valid.
 """
 
 import difflib
@@ -19,12 +20,12 @@ from jaxsurr.core import keys
 
 
 def is_concrete(tree: Any) -> bool:
-    """Whether no leaf of `tree` is being traced, so that values can be looked at."""
+    """Whether no leaf of `tree` is traced, so that values can be read."""
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
-    """The known word that is nearest to `name` by its letters, or None where none is as similar as `least` in [0, 1].
+    """The known word closest in spelling to `name`, or None where none has a similarity of at least `least` in [0, 1].
 
     >>> similar("respons", ["age", "response"])
     'response'
@@ -33,7 +34,7 @@ def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | Non
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
-    """A clause that names the known word nearest to `name`, by what is `meant` by it or by its letters, and all."""
+    """A hint for an error message: the known word closest to `name`, by `meant` or by spelling, and all known words."""
     known = sorted(known)
     close = similar(name, known, least=0.5)
     hint = f"did you mean {close!r}? " if close else ""
@@ -75,7 +76,7 @@ def integer_labels(predictions: Any, targets: Any, what: str) -> None:
 
 
 def labels_in_range(targets: Any, count: int, what: str) -> Array | None:
-    """Refuses labels outside 0 .. count - 1; of traced ones returns which are, `[B]`."""
+    """Refuses labels outside 0 .. count - 1; for traced labels returns a mask of those that are, `[B]`."""
     if not is_concrete(targets):
         return outside(targets, count)
     values = np.asarray(targets)
@@ -90,7 +91,7 @@ def labels_in_range(targets: Any, count: int, what: str) -> Array | None:
 
 
 def outside(labels: Array, count: int) -> Array:
-    """Where integers of any dtype are outside 0 .. count - 1."""
+    """Mask of integers, of any dtype, outside 0 .. count - 1."""
     return (labels < 0) | (labels > min(count - 1, int(jnp.iinfo(labels.dtype).max)))
 
 
@@ -102,7 +103,7 @@ def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = Fa
     axes = f"[B, K - 1], logits of P({what} > k)" if cumulative else f"[B, K], logits of K {what}"
     advice = (
         " Each token or pixel of [B, T, K] is an example: pass predictions.reshape(-1, K) and targets.reshape(-1), "
-        "with where= to leave out what only fills up."
+        "with where= to leave out padding."
     )
     floating(predictions, 2, axes, advice * (getattr(predictions, "ndim", 0) > 2))
     count = predictions.shape[1] + cumulative
@@ -121,7 +122,7 @@ def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = Fa
 
 
 def decided(predictions: Any, targets: Any) -> Array | None:
-    """Refuses what is neither `[B, K]` logits of classes nor `[B]` scores of the class 1, with labels that fit."""
+    """Refuses predictions other than `[B, K]` logits of classes or `[B]` scores of class 1, and labels out of range."""
     if getattr(predictions, "ndim", None) != 1:
         return labelled(predictions, targets, "classes")
     floating(predictions)
@@ -130,7 +131,7 @@ def decided(predictions: Any, targets: Any) -> Array | None:
 
 
 def of_two_classes(predictions: Any, targets: Any) -> Array | None:
-    """Refuses what is neither `[B]` scores of the class 1 nor `[B, 2]` logits, with labels of 0 and 1."""
+    """Refuses predictions other than `[B]` scores of class 1 or `[B, 2]` logits, and labels other than 0 and 1."""
     wrong = decided(predictions, targets)
     if predictions.ndim == 2 and predictions.shape[1] != 2:
         raise ValueError(
@@ -168,7 +169,7 @@ def pixels(predictions: Any, targets: Any) -> Array | None:
 
 
 def weights(values: Any, batch: int) -> Array | None:
-    """Refuses weights of examples that are not `[B]` finite numbers of at least 0; of traced ones returns which."""
+    """Refuses weights of examples that are not `[B]` finite numbers of at least 0; for traced ones returns a mask."""
     if values is None:
         return None
     if jnp.shape(values) != (batch,):
@@ -195,7 +196,7 @@ def mask(where: Any, batch: int) -> None:
 
 
 def finite(predictions: Any, name: str = "predictions") -> None:
-    """Refuses NaN and infinities; passes over traced arrays, whose values cannot be seen."""
+    """Refuses NaN and infinities; traced arrays, whose values are not known, pass."""
     if not is_concrete(predictions):
         return
     bad = ~np.isfinite(np.asarray(predictions, np.float32))
@@ -207,27 +208,27 @@ def finite(predictions: Any, name: str = "predictions") -> None:
         )
 
 
-def not_ruled_out(logits: Any, has_share: Any) -> None:
-    """Refuses logits of minus infinity where the target has a share; passes over traced ones."""
-    if not is_concrete((logits, has_share)):
+def not_ruled_out(logits: Any, has_weight: Any) -> None:
+    """Refuses logits of minus infinity where the target has a weight; traced ones pass."""
+    if not is_concrete((logits, has_weight)):
         return
-    bad = np.asarray(has_share) & (np.asarray(logits) == -np.inf)
+    bad = np.asarray(has_weight) & (np.asarray(logits) == -np.inf)
     if bad.any():
         raise ValueError(
             f"predictions rule a class out, -inf at index {tuple(int(i) for i in np.argwhere(bad)[0])}, to which this "
-            "loss gives a share of the target: it would be infinite. Use a finite logit, as -1e4, or a loss that reads "
-            "the true class only, as cross_entropy."
+            "loss gives a weight: it would be infinite. Use a finite logit such as -1e4, or a loss that reads the true "
+            "class only, such as cross_entropy."
         )
 
 
 def positive_integer(value: Any, name: str) -> None:
-    """Refuses anything but a whole number of at least one."""
+    """Refuses anything but an integer of at least one."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def typed_key(key: Any, name: str = "key") -> None:
-    """Refuses anything but one typed key, as `jax.random.key(0)` makes it."""
+    """Refuses anything but one typed key, such as `jax.random.key(0)`."""
     if not keys.is_key(key):
         dtype = getattr(key, "dtype", None)
         number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
@@ -246,7 +247,7 @@ def typed_key(key: Any, name: str = "key") -> None:
 
 
 def one_of(value: Any, name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> None:
-    """Refuses a word that is not among the known ones; of other words for them it says which are `meant`."""
+    """Refuses a word that is not known; the error suggests a known one, by `meant` or by spelling."""
     known = tuple(known)
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} is {value!r}, which is unknown; {nearest(str(value), known, meant)}")

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all, and stay written when the power fails.
+"""Atomic, durable writes of files.
 
-One implementation for all that the package writes: a new file is completed beside its place under a name that no other
-thread or process has, and then put there; lines are added to a file all at once.
+All files of the package are written here: a new file is completed in the same folder under a name that is unique to the
+thread and process, synced to disk, and then renamed; lines are appended in one write.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike, advice: str = "") -> Iterator[None]:
-    """Says of an error of the file system what was to be written, and what can be done about it."""
+    """Context in which an error of the file system names the file that was being written, and says what to do."""
     try:
         yield
     except OSError as error:
@@ -24,10 +24,10 @@ def writing(path: str | os.PathLike, advice: str = "") -> Iterator[None]:
 
 
 def replace(path: str | os.PathLike, data: bytes) -> None:
-    """Writes a file whole or not at all, in place of what is there.
+    """Atomic replacement of a file.
 
-    Threads and processes may write one path at the same time: it holds what one of them wrote. A link in its place is
-    replaced, not followed; permissions are those of a new file.
+    Threads and processes may write one path at the same time: it then holds the content of one of them. A link at the
+    path is replaced, not followed; permissions are those of a new file.
 
     Raises:
       OSError: it cannot be written.
@@ -47,12 +47,12 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
 
 
 def append(path: str | os.PathLike, lines: bytes) -> None:
-    """Adds lines to a file, all or none; a line that was cut off before is ended first.
+    """Appends lines to a file, all or none; an unfinished last line is ended first.
 
-    Only one writer at a time: who shares a file holds a lock.
+    One writer at a time: processes that share a file must hold a lock.
 
     Args:
-      path: of the file, made where there is none.
+      path: of the file, created if it does not exist.
       lines: each with its line feed.
 
     Raises:
@@ -78,7 +78,7 @@ def append(path: str | os.PathLike, lines: bytes) -> None:
 
 
 def sync_folder(path: str | os.PathLike) -> None:
-    """Makes the names in a folder outlast a loss of power, where the system can (Windows cannot)."""
+    """Syncs the entries of a folder to disk, where the system allows it (Windows does not)."""
     with contextlib.suppress(OSError):
         folder = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Gains of the items of ranked lists."""
+"""Gains of the items of ranked lists, `2^relevance - 1`."""
 
 import jax.numpy as jnp
 
@@ -9,10 +9,10 @@ _INSTEAD = 20  # the power of the best item of a list beyond
 
 
 def gains(relevance: Array) -> Array:
-    """`2^relevance - 1`, up to a factor for each list, which is 1 below a relevance of 101.
+    """Gains `2^relevance - 1`, up to a factor for each list, which is 1 for a relevance below 101.
 
-    What reads gains is a ratio of them. Where relevance is counts, of plays or clicks, the powers themselves would be
-    infinite; there the factor is a power of two.
+    Metrics and losses are ratios of gains, so that the factor cancels. It is a power of two that keeps the gains finite
+    where relevance is a count, of plays or clicks.
 
     Args:
       relevance: `[B, L]` float of at least 0, 0 where there is no item.

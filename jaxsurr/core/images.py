@@ -6,7 +6,7 @@ _CHANNELS = (1, 3, 4)  # grey, colour, colour and opacity
 
 
 def channels_first(shape: Sequence[int]) -> bool:
-    """Whether an array of this shape seems to hold images `[N, C, H, W]`, as PyTorch has them.
+    """Whether an array of this shape looks like images `[N, C, H, W]`, the layout of PyTorch.
 
     >>> channels_first((60, 3, 32, 32)), channels_first((60, 32, 32, 3)), channels_first((60, 1, 28, 28))
     (True, False, True)
@@ -21,7 +21,7 @@ def refuse_channels_first(shape: Sequence[int], reader: str) -> None:
 
     Args:
       shape: of the inputs.
-      reader: what asks for images, as the beginning of a sentence.
+      reader: the name of the caller, which begins the error message.
 
     Raises:
       ValueError: the shape is `[N, C, H, W]`.

@@ -1,4 +1,4 @@
-"""Typed keys as plain integers and back, for what holds no typed keys: files, bytes, other processes."""
+"""Conversion of typed keys to integers and back, for files, bytes and other processes."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def from_data(data: Any, like: Any) -> Any:
 
     Args:
       data: integers of a key, or any other leaf.
-      like: the leaf that it was, or its shape and dtype (then a key is of JAX's default implementation).
+      like: the original leaf, or its shape and dtype (then a key has JAX's default implementation).
 
     >>> from_data(to_data(jax.random.key(7)), jax.random.key(0)) == jax.random.key(7)
     Array(True, dtype=bool)

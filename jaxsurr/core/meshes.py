@@ -1,4 +1,4 @@
-"""Arrays that are sharded on a mesh of explicit axes, as `jax.make_mesh` makes it by default."""
+"""Arrays sharded on a mesh of explicit axes, the default of `jax.make_mesh`."""
 
 import functools
 from collections.abc import Callable
@@ -23,15 +23,15 @@ def explicit_mesh(tree: PyTree) -> Any:
 
 
 def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Callable[..., PyTree]:
-    """The same function, inside which explicit axes of a mesh are automatic.
+    """A wrapper of a function in which explicit axes of a mesh are automatic.
 
-    On explicit axes jax refuses a reshape, a gather or a contraction whose sharding is not written out; on automatic
-    ones XLA finds it. Without such a mesh the function is called as it is.
+    On explicit axes JAX refuses a reshape, a gather or a contraction whose sharding is not written out; on automatic
+    ones XLA finds it. Without such a mesh the function is called unchanged.
 
     Args:
       function: of arrays and other arguments, to a pytree of arrays.
-      of_rows: whether results with as many rows as the second argument are sharded as this is. Other results are whole
-        on each device.
+      of_rows: whether results with as many rows as the second argument are sharded like it. Other results are
+        replicated.
     """
 
     @functools.wraps(function)

@@ -1,7 +1,7 @@
-"""Correlation of two arrays from sums that add up over examples, chunks and devices.
+"""Correlation of two arrays from sums over examples, chunks and devices.
 
-Every objective of jaxsurr is a function of such sums. That keeps the result on eight devices the result on one: sums
-are added over devices first, and only then combined.
+Every objective of jaxsurr is a function of such sums. The result on eight devices is therefore the result on one: sums
+are added over devices first, and combined afterwards.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Moments(NamedTuple):
 
 
 def moments(x: Array, y: Array, where: Array | None = None) -> Moments:
-    """Sums over all entries of two arrays of one shape, without the rows where `where` is False.
+    """Moments of two arrays of one shape, without the rows where `where` is False.
 
     Args:
       x: `[B, ...]` float.
@@ -70,7 +70,7 @@ def pearson(sums: Moments) -> Array:
 
 
 def variation(n: Array, first: Array, second: Array) -> Array:
-    """Sum of squares about the mean; a remainder that is no more than rounding counts as 0."""
+    """Sum of squares about the mean; 0 where it is within the rounding error."""
     about = second - first * first / jnp.maximum(n, 1)
     return jnp.where(about > 1e-6 * second, about, 0)
 

@@ -1,6 +1,6 @@
-"""Checks of options of losses and metrics: numbers in their range, truth values.
+"""Checks of options of losses and metrics: numbers in their range, booleans.
 
-Options are Python numbers. Traced arrays, whose values cannot be seen, pass.
+Options are Python numbers. Traced arrays, whose values are not known, pass.
 """
 
 import math
@@ -17,7 +17,7 @@ def number(
     above: float | None = None,
     least: float | None = None,
     most: float | None = None,
-    whole: bool = False,
+    integer: bool = False,
     meaning: str = "",
 ) -> None:
     """Refuses anything but a finite number in its range.
@@ -28,8 +28,8 @@ def number(
       above: a number that it must exceed.
       least: the lowest number allowed.
       most: the highest number allowed.
-      whole: only whole numbers are allowed.
-      meaning: what the number is, for the sentence.
+      integer: only integers are allowed.
+      meaning: of the number, for the error message.
 
     Raises:
       ValueError: it is no number, not finite, or out of range.
@@ -41,14 +41,14 @@ def number(
     if isinstance(value, jax.core.Tracer):
         return
     fits = _is_number(value) and abs(value) < 2**127 and _within(float(value), above, least, most)
-    if fits and (not whole or isinstance(value, int | np.integer)):
+    if fits and (not integer or isinstance(value, int | np.integer)):
         return
     if above == 0 and most is None:
         range_ = "positive and finite"
     else:
         limits = {"above": above, "of at least": least, "at most": most}
         range_ = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-        range_ = f"a {'whole' if whole else 'finite'} number {range_}"
+        range_ = f"{'an integer' if integer else 'a finite number'} {range_}"
     raise ValueError(f"{name} must be {range_}{f' ({meaning})' if meaning else ''}, got {value!r}.")
 
 
@@ -69,10 +69,10 @@ def _within(value: float, above: float | None, least: float | None, most: float 
     )
 
 
-def truth(value: Any, name: str) -> None:
+def boolean(value: Any, name: str) -> None:
     """Refuses anything but True and False.
 
-    >>> truth("no", "relative")
+    >>> boolean("no", "relative")
     Traceback (most recent call last):
     ValueError: relative must be True or False, got 'no'.
     """

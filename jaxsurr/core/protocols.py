@@ -1,7 +1,7 @@
-"""Protocols of the functions that plug-ins consist of: their arguments, shapes and results.
+"""Protocols of the functions of a plug-in: arguments, shapes and results.
 
-They are for editors and type checkers. Nothing is checked by them at run time, and any function with such a signature
-fits; arguments before a `/` are passed by position, so that they may have other names.
+They are for editors and type checkers. Nothing is checked at run time, and any function with such a signature fits;
+arguments before a `/` are passed by position and may have other names.
 
 `B` examples, `M` metrics that are learned at once, `I` items of an example (pixels, keypoints, entries of a list; 1
 where an example is one item). Predictions are `[B, ...]`, as the model makes them, and `where` is `[B]` bool, or None
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `types` has fields of these kinds, and is imported by every
 
 
 class MetricFunction(Protocol):
-    """A metric, as a user writes it; a `jaxsurr.Metric` is one too."""
+    """A metric as a function; a `jaxsurr.Metric` is one too."""
 
     def __call__(self, predictions: Array, targets: PyTree, /, *args: Any, **options: Any) -> Array:
         """Values of the metric.
@@ -35,7 +35,7 @@ class MetricFunction(Protocol):
 
 
 class Decoder(Protocol):
-    """How predictions are turned into what a metric compares with the targets."""
+    """Decoding of predictions into decisions, which a metric compares with the targets."""
 
     def __call__(self, predictions: Array, /) -> Array:
         """Decisions `[B, ...]`, as a class for each row `[B, K]` of logits."""
@@ -55,7 +55,7 @@ class Loss(Protocol):
           **options: `where=`, the mask, and options of the loss.
 
         Returns:
-          `[B]`, 0 where `where` is False; `[]` for a loss that was learned of a metric of sets.
+          `[B]`, 0 where `where` is False; `[]` for a loss that was learned from a set metric.
         """
         ...
 
@@ -93,7 +93,7 @@ class NoiseUnit(Protocol):
 
 
 class SquaredSize(Protocol):
-    """`Space.spread`: how large predictions are."""
+    """`Space.spread`: the squared size of predictions."""
 
     def __call__(self, predictions: Array, targets: PyTree, /) -> Array:
         """`[B]`, the squared size of each prediction, in units of noise."""
@@ -101,7 +101,7 @@ class SquaredSize(Protocol):
 
 
 class Projection(Protocol):
-    """`Space.project`: what is left of a gradient when the space's invariances are taken out."""
+    """`Space.project`: the projection of a gradient that removes the space's invariances."""
 
     def __call__(self, gradient: Array, /) -> Array:
         """`[B, ...]`, like `gradient`."""
@@ -109,7 +109,7 @@ class Projection(Protocol):
 
 
 class ItemFeatures(Protocol):
-    """`Space.features` and `Space.ramps`: what a surrogate reads of the items of an example."""
+    """`Space.features` and `Space.margins`: features and margins of the items of an example."""
 
     def __call__(self, predictions: Array, targets: PyTree, scale: Array, /) -> tuple[Array, Array]:
         """Features (or margins) of items, and the items' weights.
@@ -142,7 +142,7 @@ class Amplitudes(Protocol):
 
 
 class FixedLosses(Protocol):
-    """`Space.losses`: conventional losses that join the basis as atoms."""
+    """`Space.losses`: fixed losses that are atoms of the basis."""
 
     def __call__(self, predictions: Array, targets: PyTree, scale: Array, /) -> Array:
         """`[B, L]`, values of L losses; `scale` is `[]`."""
@@ -156,13 +156,13 @@ class TargetCheck(Protocol):
         """`[B]` bool, where traced targets are out of range, or None where nothing is known to be wrong.
 
         Raises:
-          TypeError, ValueError: shapes, dtypes or concrete values do not fit; in words.
+          TypeError, ValueError: shapes, dtypes or concrete values do not fit.
         """
         ...
 
 
 class SetFeatures(Protocol):
-    """`Space.pooled`: what a set network reads."""
+    """`Space.pooled`: the features of a set network."""
 
     def __call__(self, predictions: Array, targets: PyTree, scale: Array, where: Array | None, /) -> Pooled:
         """`Pooled` features of all items of the set; `scale` is `[]`."""
@@ -170,7 +170,7 @@ class SetFeatures(Protocol):
 
 
 class Sampler(Protocol):
-    """`Space.sample`: predictions that could be a model's, and targets that go with them."""
+    """`Space.sample`: random predictions such as a model's, and matching targets."""
 
     def __call__(self, key: Array, rows: int, size: int) -> tuple[Array, PyTree]:
         """`[rows, ...]` predictions of `size` classes, levels, points or items, and their targets."""
@@ -186,7 +186,7 @@ class Alike(Protocol):
 
 
 class Clearing(Protocol):
-    """`Space.clear`: sound numbers in place of what counts nowhere."""
+    """`Space.clear`: finite numbers in place of masked entries."""
 
     def __call__(self, predictions: Array, targets: PyTree, /) -> tuple[Array, PyTree]:
         """Predictions and targets, shaped as they came."""
@@ -194,7 +194,7 @@ class Clearing(Protocol):
 
 
 class RuledOut(Protocol):
-    """`Space.ruled_out`: which predictions a mask rules out."""
+    """`Space.ruled_out`: entries of the predictions that a mask rules out."""
 
     def __call__(self, predictions: Array, targets: PyTree, /) -> Array:
         """Bool, like `predictions`."""
@@ -205,7 +205,7 @@ class SurrogateInit(Protocol):
     """`Surrogate.init`."""
 
     def __call__(self, key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> PyTree:
-        """The state of a surrogate that has learned nothing yet; a pytree.
+        """The initial state of a surrogate; a pytree.
 
         Args:
           key: a typed random key, `jax.random.key(0)`.

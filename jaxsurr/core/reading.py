@@ -1,10 +1,10 @@
-"""What every loss and metric reads and returns: nothing is left of what does not count, nothing plausible of a mistake.
+"""Masking and checking of the arguments and values of every loss and metric.
 
-`counted` comes first and puts zeros where an example is masked, a point is not visible, an item is absent, so that no
-formula, and no gradient of one, meets what stands there. `checked` refuses what does not fit. It passes predictions on
-in at least single precision, in which levels, classes and ranks can be counted, and so are the values; their gradients
-come back in the dtype of the predictions. `of_examples` and `of_set` finish values: 0 where an example is masked, NaN
-where its targets are out of range, which inside `jit` nothing can refuse.
+`counted` comes first: it puts zeros where an example is masked, a point is not visible or an item is absent, so that
+neither a formula nor its gradient depends on these entries. `checked` refuses invalid arguments and returns predictions
+in at least single precision, in which levels, classes and ranks are counted exactly; gradients come back in the dtype
+of the predictions. `of_examples` and `of_set` finish the values: 0 where an example is masked, NaN where its targets
+are out of range, since that cannot be refused inside `jit`.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked, total, wide, widened
+from jaxsurr.core.reductions import masked, psum, upcast, wide
 from jaxsurr.core.targets import Keypoints, RankedLists, cleared
 from jaxsurr.core.types import Array, PyTree
 
 Check = Callable[[Array, PyTree], Array | None]
-"""Refuses what does not fit, and returns which rows of traced targets are out of range, or None."""
+"""A check that refuses invalid arguments, and returns a mask of traced rows that are out of range, or None."""
 
 
 def counted(predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
-    """Predictions and targets with zeros where they do not count, and scales of 1.
+    """Predictions and targets with zeros in masked entries, and scales of 1.
 
     Args:
       predictions: `[B, ...]`.
@@ -49,7 +49,7 @@ def counted(predictions: Array, targets: PyTree, where: Array | None) -> tuple[A
 
 
 def _of_row(leaf, where: Array, batch: int):
-    """An array of the targets with zeros in the rows that do not count."""
+    """An array of the targets with zeros in masked rows."""
     if np.ndim(leaf) == 0 or np.shape(leaf)[0] != batch:
         return leaf
     leaf = jnp.asarray(leaf)
@@ -57,7 +57,7 @@ def _of_row(leaf, where: Array, batch: int):
 
 
 def checked(check: Check, predictions: Array, targets: PyTree) -> tuple[Array, PyTree, Array | None]:
-    """Predictions in at least single precision and targets to compute with, and which rows are out of range, or None.
+    """Predictions in at least single precision, targets, and a mask of rows that are out of range, or None.
 
     Labels and tokens are int32; targets that are numbers have the dtype of the predictions.
 
@@ -75,33 +75,33 @@ def checked(check: Check, predictions: Array, targets: PyTree) -> tuple[Array, P
             return leaf
         return leaf.astype(dtype if numbers else jnp.int32)
 
-    return widened(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
+    return upcast(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
 
 
 def read(check: Check, predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree, Array | None]:
-    """What is `counted`, and then `checked`: the first line of every loss. Of a metric `Metric` has counted already."""
+    """`counted` and then `checked`: the first line of every loss. For a metric, `Metric` has called `counted`."""
     return checked(check, *counted(predictions, targets, where))
 
 
 def of_examples(values: Array, where: Array | None, wrong: Array | None) -> Array:
-    """Values `[B, ...]` of examples: 0 where one is masked, NaN, with its gradient, where its targets are wrong."""
+    """Values `[B, ...]` of examples: 0 where masked, NaN (and so the gradient) where the targets are out of range."""
     if wrong is not None:
         values = _spoilt(values, wrong.reshape(wrong.shape + (1,) * (values.ndim - 1)))
     return masked(values, where)
 
 
 def of_set(value: Array, wrong: Array | None, axis_name: str | None = None) -> Array:
-    """Values of a set of examples, of any shape: NaN where the targets of one are wrong, on any device."""
+    """Values of a set, of any shape: NaN where the targets of an example are out of range, on any device."""
     if wrong is None:
         return value
-    spoilt = total(jnp.sum(wrong, dtype=jnp.float32), axis_name) > 0
+    spoilt = psum(jnp.sum(wrong, dtype=jnp.float32), axis_name) > 0
     return _spoilt(value, spoilt)
 
 
 def _spoilt(values: Array, wrong: Array) -> Array:
-    """Values that are NaN where they are wrong, and so are their gradients, by the factor.
+    """Values, and through the factor gradients, that are NaN where the targets are out of range.
 
-    The factor alone would not do for the values: XLA takes 0 times NaN for 0 where the 0 is a comparison's.
+    The factor alone is not enough for the values: XLA simplifies 0 times NaN to 0 where the 0 comes from a comparison.
     """
     factor, term = (jnp.where(wrong, jnp.nan, sound).astype(values.dtype) for sound in (1, 0))
     return values * factor + term

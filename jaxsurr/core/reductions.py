@@ -1,4 +1,4 @@
-"""Reductions over the examples of a batch, by mask and across devices."""
+"""Masked reductions over the examples of a batch, and over devices."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jax import Array
 
 
 def masked(values: Array, where: Array | None) -> Array:
-    """`values` with the rows where `where` is False set to 0, so that neither they nor their gradients count.
+    """`values` with 0 in masked rows, so that neither they nor their gradients count.
 
     Args:
       values: `[B, ...]`.
@@ -22,12 +22,12 @@ def masked(values: Array, where: Array | None) -> Array:
 
 
 def wide(dtype) -> type:
-    """The dtype in which numbers of a dtype are computed with: single precision, or double where they have it."""
+    """The dtype of computations on numbers of a dtype: single precision, or double for double."""
     return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
-def widened(values: Array) -> Array:
-    """`values` in at least single precision; gradients come back in their own, cut off at its largest number.
+def upcast(values: Array) -> Array:
+    """`values` in at least single precision; gradients come back in the original dtype, clipped to its largest number.
 
     The gradient of a metric that is smoothed on a tiny scale is large, and would be infinite as a float16.
     """
@@ -46,10 +46,10 @@ def widened(values: Array) -> Array:
     return cast(values)
 
 
-def filled(tree: Any, where: Array | None) -> Any:
-    """Each leaf with the rows where `where` is False replaced by the first row that counts, whatever they held.
+def fill_masked_rows(tree: Any, where: Array | None) -> Any:
+    """Each leaf with masked rows replaced by the first valid row.
 
-    Where no row counts all are 0. Leaves that have other rows than `where` are left as they are.
+    Where no row is valid all are 0. Leaves with another number of rows than `where` are unchanged.
     """
     if where is None:
         return tree
@@ -76,19 +76,19 @@ def safe_divide(numerator: Array | float, denominator: Array) -> Array:
     return numerator / jnp.where(denominator > 0, denominator, 1)
 
 
-def total(values, axis_name: str | None = None):
-    """Sum over devices of each leaf (as it is, where there is no `axis_name`)."""
+def psum(values, axis_name: str | None = None):
+    """`jax.lax.psum`, the identity where there is no `axis_name`."""
     return values if axis_name is None else jax.lax.psum(values, axis_name)
 
 
-def count(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
-    """Number of examples that count, over all devices: a scalar float."""
+def num_valid(where: Array | None, batch: int, axis_name: str | None = None) -> Array:
+    """Number of valid examples, over all devices: a scalar float."""
     local = jnp.float32(batch) if where is None else jnp.sum(where, dtype=jnp.float32)
-    return total(local, axis_name)
+    return psum(local, axis_name)
 
 
 def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | None = None) -> Array:
-    """Mean over the examples that count; 0 where none does, and a NaN of an example that counts stays a NaN.
+    """Mean over the valid examples; 0 where there is none. A NaN of a valid example gives NaN.
 
     Args:
       values: `[B, ...]`.
@@ -102,12 +102,12 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     >>> float(masked_mean(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
     2.0
     """
-    number = count(where, values.shape[0], axis_name)
+    number = num_valid(where, values.shape[0], axis_name)
     dtype = wide(values.dtype)  # half precision cannot count to a thousand
-    return total(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
+    return psum(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
 
 
 def differences(scores: Array) -> Array:
-    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; equal ones are 0 apart, if infinite too."""
+    """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; 0 for equal scores, also infinite ones."""
     one, other = scores[..., :, None], scores[..., None, :]
     return jnp.where(jnp.isinf(one) & (one == other), 0, one - other)

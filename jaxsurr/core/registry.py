@@ -1,4 +1,4 @@
-"""What the modules of a package make known by name, so that a new thing is one new file."""
+"""Registry of the names that the modules of a package export, so that a plug-in is one new file."""
 
 import importlib
 import pkgutil
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def members(package: str, path: Iterable[str]) -> dict[str, Any]:
-    """Everything that the modules of a package name in their `__all__`, in the order of the modules.
+    """The exports of a package's modules (their `__all__`), in the order of the modules.
 
     Args:
       package: its name.

@@ -1,13 +1,16 @@
-"""Names from before 0.2, which keep working for one version with a warning that says the new name."""
+"""Names of version 0.1 that have changed; they work for one version, with a warning that gives the new name."""
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import types
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MODULES = {
     "jaxsurr.advice": "jaxsurr.diagnosis.advice",
@@ -61,23 +64,40 @@ SPLIT = {
     "jaxsurr.metrics.structured": ("jaxsurr.metrics.pixels", "jaxsurr.metrics.sequences"),
     "jaxsurr.spaces.structured": ("jaxsurr.spaces.pixels", "jaxsurr.spaces.sequences"),
 }
-"""Modules that are several now."""
+"""Modules that have been split."""
 
 ATTRIBUTES = {
     "jaxsurr.comparison.runs.BASELINES": "jaxsurr.training.kinds.BASELINES",
     "jaxsurr.losses.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
     "jaxsurr.losses.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
+    "jaxsurr.reductions.count": "jaxsurr.core.reductions.num_valid",
+    "jaxsurr.reductions.filled": "jaxsurr.core.reductions.fill_masked_rows",
+    "jaxsurr.reductions.total": "jaxsurr.core.reductions.psum",
+    "jaxsurr.reductions.widened": "jaxsurr.core.reductions.upcast",
+    "jaxsurr.spaces.points.points_in_plane": "jaxsurr.spaces.keypoint_coordinates",
+    "jaxsurr.spaces.points_in_plane": "jaxsurr.spaces.keypoint_coordinates",
     "jaxsurr.spaces.scores": "jaxsurr.spaces.level_scores",
     "jaxsurr.training.methods.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
     "jaxsurr.training.methods.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
 }
-"""What modules have, old name: new name."""
+"""Attributes of modules, old name: new name."""
+
+FIELDS = {
+    "Diagnosis": {"flat": "zero_gradient_fraction", "flat_wider": "zero_gradient_fraction_wider"},
+    "Info": {"flat": "zero_gradient_fraction"},
+    "Pooled": {"marks": "label_features", "share": "fraction"},
+    "Regions": {"flat": "zero_gradient_fraction"},
+    "Space": {"ramps": "margins", "reach": "margin_range"},
+    "SurrogateState": {"along": "dot_sg", "length": "dot_ss"},
+}
+"""Fields of NamedTuples by the name of their class, old name: new name."""
 
 WORDS = {
+    "array": {f".{old}": f".{new}" for old, new in FIELDS["SurrogateState"].items()},
     "kind": {"points": "keypoints"},
-    "space": {"scores": "level_scores"},
+    "space": {"points_in_plane": "keypoint_coordinates", "scores": "level_scores"},
 }
-"""Words of configs, sources and files by what they name, old word: new word."""
+"""Words in configs, sources and files, by the kind of thing that they name, old word: new word."""
 
 GONE = {
     "jaxsurr.frozen": "jaxsurr.pretraining (shipped, PRETRAINED) and jaxsurr.surrogates.frozen",
@@ -89,7 +109,7 @@ GONE = {
     "jaxsurr.surrogates.set_value_fit": "jaxsurr.surrogates.peers.set_value_fit",
     "jaxsurr.training.study": "jaxsurr.comparison.study",
 }
-"""Modules that cannot be imported by their old name, as a function has it, and where to look."""
+"""Modules that cannot be imported by their old name, since a function has it now, and where to look."""
 
 
 def _warn(old: str, new: str, depth: int) -> None:
@@ -98,10 +118,10 @@ def _warn(old: str, new: str, depth: int) -> None:
 
 
 def attribute(module: str, name: str) -> Any:
-    """What a module or a package had by this name, for its `__getattr__`; with a warning.
+    """An attribute of a module or package by its old name, for its `__getattr__`; with a warning.
 
     Raises:
-      AttributeError: it had nothing of this name.
+      AttributeError: there was no attribute of this name.
     """
     old = f"{module}.{name}"
     if old in MODULES or old in SPLIT:
@@ -114,12 +134,12 @@ def attribute(module: str, name: str) -> Any:
 
 
 def word(what: str, text: Any, *, warn: bool) -> Any:
-    """The word of today for one that may be an old one; others are as they are.
+    """The current word for an old one; other words are returned unchanged.
 
     Args:
-      what: it names, of `WORDS`.
+      what: the kind of thing that it names, a key of `WORDS`.
       text: the word.
-      warn: whether an old one has a warning: where a user says it, not where an old file holds it.
+      warn: whether an old word gives a warning: yes where it is a user's, no where it comes from an old file.
     """
     new = WORDS[what].get(text, text) if isinstance(text, str) else text
     if warn and new != text:
@@ -127,26 +147,67 @@ def word(what: str, text: Any, *, warn: bool) -> Any:
     return new
 
 
+def fields(made: type[T]) -> type[T]:
+    """A decorator: a NamedTuple can be made, changed and read by the old names of its fields, with a warning."""
+    names = FIELDS[made.__name__]
+
+    def renaming(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any, **given: Any) -> Any:
+            for old in [name for name in given if name in names]:
+                _warn(f"{made.__name__}.{old}", f"{made.__name__}.{names[old]}", 2)
+                given[names[old]] = given.pop(old)
+            return function(*args, **given)
+
+        return call
+
+    def reading(old: str) -> property:
+        def read(one: Any) -> Any:
+            _warn(f"{made.__name__}.{old}", f"{made.__name__}.{names[old]}", 2)
+            return getattr(one, names[old])
+
+        return property(read)
+
+    for name in ("__new__", "_replace"):
+        setattr(made, name, renaming(getattr(made, name)))
+    for old in names:
+        setattr(made, old, reading(old))
+    return made
+
+
+def has_old_fields(node: Any) -> bool:
+    """Whether a node is a NamedTuple with renamed fields."""
+    return isinstance(node, tuple) and type(node).__name__ in FIELDS and hasattr(node, "_fields")
+
+
+def by_old_fields(node: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple by their old names, as in files of earlier versions."""
+    old = {new: name for name, new in FIELDS[type(node).__name__].items()}
+    fields: tuple[str, ...] = node._fields
+    return {old.get(name, name): value for name, value in zip(fields, node, strict=True)}
+
+
 class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules by their old names; it comes first, before files that an older version may have left."""
+    """Finder of modules by their old names; the first one, ahead of files that an older version may have left."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Of a module that has another name now.
+        """The spec of a module that has another name now.
 
         Raises:
-          ModuleNotFoundError: it has, and cannot be imported by this one.
+          ModuleNotFoundError: it cannot be imported by the old one.
         """
         if name in GONE:
             raise ModuleNotFoundError(f"{name} is now {GONE[name]}.", name=name)
         return importlib.util.spec_from_loader(name, self) if name in MODULES or name in SPLIT else None
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Gives a module of the old name all that the one of the new name has, or the several."""
+        """Fills a module of the old name with the attributes of the new one, or of several."""
         old = module.__name__
         names = SPLIT.get(old) or (MODULES[old],)
         _warn(old, " and ".join(names), 2)
         for name in names:
             found = importlib.import_module(name)
             vars(module).update({key: value for key, value in vars(found).items() if not key.startswith("__")})
+        vars(module)["__getattr__"] = functools.partial(attribute, old)

@@ -1,11 +1,12 @@
-"""Settings written as text: `name?key=value&key=value`."""
+"""Settings written as a string: `name?key=value&key=value`."""
 
 from typing import Any
 
 
 def parse_value(text: str) -> Any:
-    """A number, True, False, a tuple of such (comma between them), or the text itself, as `1_000` and digits of other
-    scripts are, which Python would read as numbers.
+    """A number, a bool, a tuple of such (separated by commas), or else the string itself.
+
+    `1_000` and digits of other scripts, which Python reads as numbers, are strings.
 
     >>> parse_value("0.2,0.5"), parse_value("3"), parse_value("median"), parse_value("true")
     ((0.2, 0.5), 3, 'median', True)

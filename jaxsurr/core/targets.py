@@ -1,7 +1,7 @@
-"""Targets that are more than one array: keypoints, ranked lists and sequences, what is absent in them, their checks.
+"""Targets of several arrays: keypoints, ranked lists and sequences, their masks and their checks.
 
-Nothing of what is absent counts (points that are not visible, places without an item, tokens beyond the end), so that
-it may hold anything. Checks raise errors in words, and work while tracing as those of `jaxsurr.core.checks` do.
+Masked entries (points that are not visible, places without an item, tokens beyond the end) never count and may hold
+anything. Checks work while tracing, like those of `jaxsurr.core.checks`.
 """
 
 from typing import Any, NamedTuple
@@ -15,15 +15,15 @@ from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked
 
 AnyArray = Array | Any
-"""An array, or one of NumPy, as data are before they are put on a device. (`Any`: functions of jax take both.)"""
+"""An array of JAX or NumPy. (`Any`: functions of JAX take both.)"""
 
 
 class Keypoints(NamedTuple):
-    """Targets of pose estimation: where the points are, which can be seen, and how large the subject is.
+    """Targets of pose estimation: coordinates, visibility, and the scale of the subject.
 
     Attributes:
       points: `[B, J, 2]` float, (x, y) of J points, in the unit of the predictions.
-      visible: `[B, J]` float or bool, 1 where the point is annotated. Other points count nowhere.
+      visible: `[B, J]` float or bool, 1 where the point is annotated. Other points never count.
       scale: `[B]` float > 0, the length that errors are divided by (torso, head or inter-ocular distance), in the
         same unit as `points`.
     """
@@ -50,21 +50,21 @@ class Sequences(NamedTuple):
 
     Attributes:
       tokens: `[B, U]` integers.
-      lengths: `[B]` integers from 0 to U; tokens from there on count nowhere.
+      lengths: `[B]` integers from 0 to U; later tokens never count.
     """
 
     tokens: AnyArray
     lengths: AnyArray
 
 
-# --- what is absent ---------------------------------------------------------------------------------------------------
+# --- masked entries ---------------------------------------------------------------------------------------------------
 
 
 def cleared(predictions: Array, targets: Any) -> tuple[Array, Any]:
-    """Zeros at each point that is not visible, each place without an item, each token beyond the end.
+    """Predictions and targets with zeros in points that are not visible, places without an item, tokens beyond the end.
 
-    They replace whatever was there, a NaN too, whose product with a weight of 0 would be NaN. An example without a
-    visible point has a scale of 1. Other kinds of targets, and shapes that do not fit, are returned as they are.
+    A NaN is replaced too, since its product with a weight of 0 would be NaN. An example without a visible point has a
+    scale of 1. Other kinds of targets, and shapes that do not fit, are returned unchanged.
 
     Args:
       predictions: `[B, ...]`.
@@ -201,7 +201,7 @@ def check_keypoint_targets(predictions: Any, targets: Any) -> Array | None:
 
 
 def _fields(targets: Any, kind: type, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Refuses targets that are not of a kind whose arrays have these shapes."""
+    """Refuses targets of another kind, or whose arrays have other shapes."""
     if not isinstance(targets, kind):
         raise TypeError(
             f"targets must be jaxsurr.{kind.__name__}({', '.join(kind._fields)}), got {type(targets).__name__}."

@@ -1,4 +1,4 @@
-"""The types that the parts of jaxsurr pass to each other.
+"""Types of batches, prediction spaces and surrogates.
 
 A plug-in is a `NamedTuple` of pure functions, as in optax; data are pytrees of arrays whose leading axis
 runs over the examples of a batch.
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from jaxsurr.core import protocols
+from jaxsurr.core import protocols, renamed
 from jaxsurr.core.targets import AnyArray, Keypoints, RankedLists, Sequences
 
 __all__ = ["Batch", "Info", "Keypoints", "RankedLists", "Sequences", "Space", "Surrogate", "View"]  # the reference
@@ -19,12 +19,12 @@ PyTree = Any
 
 
 class Batch(NamedTuple):
-    """Examples that are taken together.
+    """A batch of examples.
 
     Attributes:
-      inputs: `[B, ...]`, what the model reads.
-      targets: a pytree of arrays with leading axis B, what the metric reads.
-      where: `[B]` bool, False for rows that only fill the batch up, or None where every row counts.
+      inputs: `[B, ...]`, of the model.
+      targets: a pytree of arrays with leading axis B, of the metric.
+      where: `[B]` bool, False for padding rows, or None where every row counts.
     """
 
     inputs: AnyArray
@@ -33,14 +33,14 @@ class Batch(NamedTuple):
 
 
 class View(NamedTuple):
-    """Predictions that a model makes on some examples, and the way back to its parameters.
+    """Predictions of a model on some examples, and their pullback to its parameters.
 
     Attributes:
       predictions: `[B, ...]`.
-      targets: what the metric reads.
+      targets: of the metric.
       where: `[B]` bool, or None.
-      pullback: `cotangent [B, ...] -> pytree like the parameters`, as `jax.vjp` returns it, or None where only
-        predictions are known.
+      pullback: `cotangent [B, ...] -> pytree like the parameters`, of `jax.vjp`, or None where only predictions are
+        known.
     """
 
     predictions: Array
@@ -49,63 +49,64 @@ class View(NamedTuple):
     pullback: protocols.Pullback | None = None
 
 
+@renamed.fields
 class Pooled(NamedTuple):
-    """What a set network reads of the examples of a set, before it pools over examples and items.
+    """Features of a set of examples for a set network, before pooling over examples and items.
 
     Attributes:
       features: `[B, I, G, F]`, of item i of an example in group g: a class, a threshold, a place on the scale of
         scores. A network pools each group over all examples and only then mixes groups.
-      marks: `[B, I, G, Q]` in [0, 1], what the targets say, as whether the class is the true one.
+      label_features: `[B, I, G, Q]` in [0, 1], of the targets, such as whether the class is the true one.
       weights: `[B, I]`, of the items of an example, which sum to 1.
-      positions: `[G, E]`, what tells one group from another.
-      share: how large a pooled mark typically is, 1 over the number of classes where groups are classes.
+      positions: `[G, E]`, features that tell one group from another.
+      fraction: typical size of a pooled label feature, 1 over the number of classes where groups are classes.
     """
 
     features: Array
-    marks: Array
+    label_features: Array
     weights: Array
     positions: Array
-    share: float = 1.0
+    fraction: float = 1.0
 
 
+@renamed.fields
 class Space(NamedTuple):
-    """What may be perturbed in a prediction, and what a surrogate reads of it.
+    """A prediction space: the perturbed coordinates of a prediction, and the features that a surrogate reads.
 
     Attributes:
       name: for messages and tables.
       unit: `(predictions, targets) -> array` that broadcasts against `predictions`: the length of one unit of noise,
         0 for coordinates that the metric does not read.
-      spread: `(predictions, targets) -> [B]`, the squared size of each prediction (in units), whose mean over the
-        batch is the square of the spread that the smoothing scale is a share of.
-      project: `(gradient) -> gradient`, drops the part of an estimated gradient along the space's invariances, where
-        the true gradient is zero and the estimate is noise.
-      features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, what a surrogate network reads of the I items
-        of an example, and the items' weights in the example's value.
-      ramps: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`, larger
-        where the prediction is better; the basis family places its bounded monotone atoms on them.
-      reach: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
-      losses: `(predictions, targets, scale) -> [B, L]`, conventional losses that join the basis as atoms.
-      check: `(predictions, targets) -> [B] bool or None`, raises a `ValueError` or `TypeError` in words where shapes,
-        dtypes or concrete values do not fit; of traced targets it returns which rows are out of range.
-      pooled: `(predictions, targets, scale, where) -> Pooled`, what a set network reads; None: the `features`.
-      clear: `(predictions, targets) -> (predictions, targets)` with sound numbers in whatever counts nowhere; it is
-        called before `check`, and leaves alone what does not fit. None: `jaxsurr.core.targets.cleared`.
-      ruled_out: `(predictions, targets) -> bool`, like predictions: what a mask as -1e9 rules out (a class, an item).
-        Such entries have no unit and no part in the spread. None: nothing is.
-      least: the root of the least spread that the smoothing scale is a share of.
-      sample: `(key, rows, size) -> (predictions, targets)`, examples as a model might give them (`jaxsurr.sample`);
-        size is the number of classes, levels, points or items. None: nothing is known of how they look.
-      scale_free: whether the size of predictions means nothing to most metrics of this space, as that of logits: a loss
-        that is kept then takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
-      alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, the same where a prediction is the target,
-        for losses that measure a distance between them. None: nothing is known of it.
+      spread: `(predictions, targets) -> [B]`, the squared size of each prediction (in units). The smoothing scale is
+        relative to the root of its mean over the batch.
+      project: `(gradient) -> gradient`, removes the component of an estimated gradient along the space's invariances,
+        where the true gradient is zero and the estimate is noise.
+      features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, features of the I items of an example for a
+        surrogate network, and the items' weights in the example's value.
+      margins: `(predictions, targets, scale) -> ([B, I, R], [B, I])`, R margins of each item in units of `scale`,
+        larger where the prediction is better; the basis family places its bounded monotone atoms on them.
+      margin_range: the lowest and highest margin, in scales, at which a metric of this space is expected to change.
+      losses: `(predictions, targets, scale) -> [B, L]`, fixed losses that are atoms of the basis.
+      check: `(predictions, targets) -> [B] bool or None`, raises a `ValueError` or `TypeError` where shapes, dtypes or
+        concrete values do not fit; for traced targets it returns a mask of the rows that are out of range.
+      pooled: `(predictions, targets, scale, where) -> Pooled`, the features of a set network; None: the `features`.
+      clear: `(predictions, targets) -> (predictions, targets)` with finite numbers in masked entries; it is called
+        before `check`, and leaves invalid arguments unchanged. None: `jaxsurr.core.targets.cleared`.
+      ruled_out: `(predictions, targets) -> bool`, like predictions: entries (a class, an item) that a mask such as -1e9
+        rules out. They have no unit and no part in the spread. None: there are none.
+      least: the root of the smallest spread that the smoothing scale is relative to.
+      sample: `(key, rows, size) -> (predictions, targets)`, random examples such as a model's (`jaxsurr.sample`); size
+        is the number of classes, levels, points or items. None: the space has no sampler.
+      scale_free: whether most metrics of this space ignore the size of predictions, as for logits: a frozen loss then
+        takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
+      alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, equal where a prediction is the target, for
+        losses that measure a distance between them. None: there is no such form.
       decisions: `(predictions, targets, scale) -> [B, I, R]`, R margins of the decision on each item of `features`, in
-        units of `scale`: positive (or larger) where it is right, and without bound where it is wrong. None: items are
-        no decisions, or nothing is known of what a right one is.
-      amplitudes: `(predictions, targets) -> [B, I, Q]`, what of the targets the cost of a wrong decision may depend on.
-        None: all decisions of an example cost the same, but for their weights.
-      natural: the standard deviation of the noise that a likelihood of this space assumes, in units, as 1.28 of logits;
-        None: that of the predictions' spread, as where they are compared with targets of their own kind.
+        units of `scale`: larger where it is nearer to right, and without lower bound. None: items are no decisions.
+      amplitudes: `(predictions, targets) -> [B, I, Q]`, features of the targets that the cost of a wrong decision may
+        depend on. None: all decisions cost the same, but for their weights.
+      natural: standard deviation of the noise that a likelihood of this space assumes, in units, such as 1.28 for
+        logits. None: the spread of the predictions.
     """
 
     name: str
@@ -113,8 +114,8 @@ class Space(NamedTuple):
     spread: protocols.SquaredSize
     project: protocols.Projection
     features: protocols.ItemFeatures
-    ramps: protocols.ItemFeatures
-    reach: tuple[float, float]
+    margins: protocols.ItemFeatures
+    margin_range: tuple[float, float]
     losses: protocols.FixedLosses
     check: protocols.TargetCheck
     pooled: protocols.SetFeatures | None = None
@@ -129,42 +130,43 @@ class Space(NamedTuple):
     natural: float | None = None
 
 
+@renamed.fields
 class Info(NamedTuple):
-    """What to watch while a surrogate is learned. All are scalars, or `[M]` where M metrics are learned at once.
+    """Diagnostics of an update of a surrogate. All are scalars, or `[M]` where M metrics are learned at once.
 
     Attributes:
       value_error: mean squared error between surrogate and smoothed metric over the variance of the smoothed metric;
         1 is no better than a constant.
-      gradient_correlation: between the surrogate's gradient and the estimate of the metric's, over all coordinates of
-        the batch, in [-1, 1].
-      ceiling: what `gradient_correlation` would be for the true gradient, given the noise of this estimate, in
-        [0, 1]; NaN for a single pair, which cannot tell. `gradient_correlation / ceiling` estimates the correlation
-        with the true gradient.
+      gradient_correlation: of the surrogate's gradient with the estimate of the metric's, over all coordinates of the
+        batch, in [-1, 1].
+      ceiling: the `gradient_correlation` of the true gradient, given the noise of this estimate, in [0, 1]; NaN for a
+        single pair, whose noise is not known. `gradient_correlation / ceiling` estimates the correlation with the true
+        gradient.
       metric: mean smoothed metric of the batch, in the metric's own direction.
-      flat: share of the examples whose estimated gradient is exactly zero, in [0, 1].
+      zero_gradient_fraction: fraction of the examples whose estimated gradient is exactly zero, in [0, 1].
       scale: the smoothing scale in use.
       calibration: the factor that gives the surrogate's gradient the metric's size.
-      skipped: 1 where the update left the surrogate as it was, since a number of the batch, of the metric, or of what
-        was learned from them was NaN or infinite (the rest of the info is NaN then), else 0.
+      skipped: 1 where the update left the surrogate unchanged, since a number of the batch, of the metric or of the new
+        state was NaN or infinite (the rest of the info is NaN then), else 0.
     """
 
     value_error: AnyArray
     gradient_correlation: AnyArray
     ceiling: AnyArray
     metric: AnyArray
-    flat: AnyArray
+    zero_gradient_fraction: AnyArray
     scale: AnyArray
     calibration: AnyArray
     skipped: AnyArray = 0.0
 
     @classmethod
     def unknown(cls, **known: AnyArray) -> "Info":
-        """The info of an update that tells nothing but what is `known`: all else is NaN, and nothing is skipped."""
+        """The info of an update of which only some fields are `known`: the others are NaN, and `skipped` is 0."""
         return cls(*(math.nan,) * (len(cls._fields) - 1))._replace(**known)
 
 
 class Surrogate(NamedTuple):
-    """A loss that is learned: three pure functions.
+    """A learned loss: three pure functions.
 
     Attributes:
       init: `(key, predictions, targets, where=None) -> state`, a pytree.
@@ -172,8 +174,7 @@ class Surrogate(NamedTuple):
         device's examples; a trailing `[M]` for several metrics), differentiable in `predictions`; lower is better
         whatever the metric's direction.
       update: `(state, key, predictions, targets, where=None, *, ...) -> (state, Info)`, one step of learning.
-      settings: what the surrogate is, as plain data: method, metric, space and options; `jaxsurr.save` needs them.
-        None for a surrogate that does not say.
+      settings: method, metric, space and options as plain data, for `jaxsurr.save`; None for a surrogate without them.
     """
 
     init: protocols.SurrogateInit

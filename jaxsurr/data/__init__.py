@@ -20,12 +20,11 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | LSP Extended, prepared by this library | `tfds:lsp_extended?manual_dir=DIR` | keypoints |
 | a csv table, prepared by this library | `tfds:ordinal_table?file=PATH&target=NAME` | levels |
 
-Every source also takes `kind` ("classes" or "levels"), and `levels`, into how many levels numbers are cut; the
-arguments of `load` overrule them. `read_csv`, `read_npz` and `read_idx` say what the files hold, and
-`jaxsurr.data.tfds.read_prepared` what keys `tfds:` takes. `sklearn:diabetes` is cut into 8 levels unless it is said
-otherwise.
+Every source also takes `kind` ("classes" or "levels") and `levels`, the number of levels that numbers are cut into; the
+arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and `read_idx`, and the
+keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by default.
 
-`scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be changed
+`scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be augmented
 at random, `crop,flip` or `flip,rotate=20` (`jaxsurr.data.augment`), as a function of seed, epoch and row, so that a
 resumed run is the same.
 

@@ -1,6 +1,6 @@
-"""Random changes of training images that keep their targets true: crops, flips and rotations.
+"""Augmentation of training images, with their targets: random crops, flips and rotations.
 
-An augmentation is written as text, its steps separated by commas:
+An augmentation is a string of steps, separated by commas:
 
 | step | what it does |
 | --- | --- |
@@ -8,8 +8,8 @@ An augmentation is written as text, its steps separated by commas:
 | `flip` | mirrors half of the images left to right; joints named `r_...` and `l_...` change places |
 | `rotate` or `rotate=30` | turns the image about its centre by up to so many degrees (30) |
 
-What comes into the picture from outside is 0, the mean of standardised images. Points move with the image, and are not
-visible where they leave it.
+Pixels from outside of the image are 0, the mean of standardised images. Points move with the image, and are not visible
+where they leave it.
 """
 
 import re
@@ -29,13 +29,13 @@ Augment = Callable[[np.ndarray, Any, np.ndarray], tuple[np.ndarray, Any]]
 
 
 def parse_augment(text: str) -> dict[str, float | None]:
-    """Read an augmentation.
+    """Parses an augmentation.
 
     Args:
       text: steps as above, or "" for none.
 
     Returns:
-      The size of each step by its name, None where its default is meant.
+      The size of each step by its name, None for the default.
 
     Raises:
       ValueError: an unknown step, one that is named twice, or a size that is not a number above 0.
@@ -61,12 +61,12 @@ def parse_augment(text: str) -> dict[str, float | None]:
 
 
 def augmentation(text: str, split: Split, names: tuple[str, ...] = ()) -> Augment:
-    """Make the function that augments batches of a split.
+    """The function that augments batches of a split.
 
     Args:
-      text: the steps, see the top of this module. They are taken in the order crop, flip, rotate.
-      split: what it is for: images `[N, H, W, C]`, and targets, which are changed where they are `Keypoints` in pixels
-        with pixel centres at integers.
+      text: the steps, see the top of this module. They are applied in the order crop, flip, rotate.
+      split: images `[N, H, W, C]`, and targets, which are changed where they are `Keypoints` in pixels with pixel
+        centres at integers.
       names: of the points; needed to flip them.
 
     Returns:
@@ -127,7 +127,7 @@ def augmentation(text: str, split: Split, names: tuple[str, ...] = ()) -> Augmen
 
 
 def _mirrored(names: tuple[str, ...], count: int) -> list[int]:
-    """For each point the one that takes its place in a mirror."""
+    """The index of the mirrored point for each point."""
     sides = {"r": "l", "l": "r", "right": "left", "left": "right"}
     other = [re.sub(r"^(right|left|r|l)(?=[_ ])", lambda side: sides[side[0]], name) for name in names]
     if len(names) != count or other == list(names) or set(other) != set(names):
@@ -139,7 +139,7 @@ def _mirrored(names: tuple[str, ...], count: int) -> list[int]:
 
 
 def _cropped(images: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:
-    """Windows of the padded images, from `offsets` `[B, 2]` (down, across) on."""
+    """Windows of the padded images at `offsets` `[B, 2]` (down, across)."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))
     starts = (offsets + most).tolist()

@@ -10,7 +10,7 @@ from jaxsurr.data.sources import Split
 
 
 def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
-    """Count the batches that `batches` gives in an epoch.
+    """Number of batches that `batches` returns in an epoch.
 
     `floor(N / batch_size)`, or `ceil(N / batch_size)` with `partial`.
 
@@ -37,7 +37,7 @@ def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
     if rows < batch_size and not partial:
         raise ValueError(
             f"the split has {rows} rows, which is less than one batch of {batch_size}; use a batch_size of at most "
-            f"{rows}, or partial=True to fill the batch up with rows that do not count"
+            f"{rows}, or partial=True to fill the batch up with masked rows"
         )
     return -(-rows // batch_size) if partial else rows // batch_size
 
@@ -45,7 +45,7 @@ def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
 def check_order(
     split: Split, batch_size: int, seed: int | None, epoch: int, process_index: int, process_count: int
 ) -> None:
-    """Refuse arguments of `batches` in words, see there."""
+    """Refuses invalid arguments of `batches`."""
     rows = len(split.inputs)
     for leaf in jax.tree.leaves(split.targets):
         if len(leaf) != rows:
@@ -74,10 +74,10 @@ def batches(
     process_count: int = 1,
     partial: bool = False,
 ) -> Iterator[Batch]:
-    """Iterate over one epoch of a split.
+    """Iterates over one epoch of a split.
 
-    With a seed, row i of the epoch is `np.random.default_rng([seed, epoch]).permutation(N)[i]`, so that a run that
-    stopped goes on with the same order. Each process gets its contiguous slice of every global batch.
+    With a seed, row i of the epoch is `np.random.default_rng([seed, epoch]).permutation(N)[i]`, so that a resumed run
+    goes on with the same order. Each process gets its contiguous slice of every global batch.
 
     Args:
       split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N.
@@ -92,8 +92,8 @@ def batches(
       An iterator over `Batch` of NumPy arrays with leading axis `batch_size / process_count`; `where` is a bool array.
 
     Raises:
-      ValueError: as for `num_batches`, at once and not at the first batch; or targets of another length than the
-        inputs, a batch size that does not divide, a process index, seed or epoch out of range.
+      ValueError: as for `num_batches`; targets of another length than the inputs, a batch size that does not divide, or
+        a process index, seed or epoch out of range. It is raised by the call, not by the first batch.
 
     >>> split = Split(np.arange(5, dtype=np.float32)[:, None], np.arange(5, dtype=np.int32))
     >>> [batch.targets.tolist() for batch in batches(split, 2)]

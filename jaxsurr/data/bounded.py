@@ -1,7 +1,7 @@
-"""Bytes of files from strangers, read within what their headers declare and what the files can hold.
+"""Reading of untrusted files within bounds of memory.
 
-A header is read before the body, and what it declares is compared with the size of the file, so that a file of a few
-bytes that claims to hold terabytes, or unpacks to them, is refused before any memory is asked for.
+The size that a header declares is compared with the size of the file before the body is read, so that a file of a few
+bytes that claims to hold terabytes, or unpacks to them, is refused before memory is allocated.
 """
 
 import ast
@@ -23,25 +23,25 @@ _LINE = 2**26  # characters of a line: a million columns
 
 
 def regular(path: Path, kind: str, scheme: str) -> Path:
-    """The path of a file, refused where it is none: missing, a directory, a pipe, a device, a loop of links.
+    """The path of a regular file; missing files, directories, pipes, devices and loops of links are refused.
 
     Raises:
-      FileNotFoundError: there is nothing of the name.
-      ValueError: it is no file.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is not a regular file.
     """
     if os.path.isfile(path):  # not `path.is_file()`, which raises where a name is too long
         return path
     if os.path.exists(path):
-        what = "a directory" if path.is_dir() else "no file, but a pipe or a device"
+        what = "a directory" if path.is_dir() else "a pipe or a device"
         raise ValueError(f"{str(path)!r} is {what}; name a {kind} file after '{scheme}:'")
     raise FileNotFoundError(f"there is no {kind} file {str(path)!r}; check the path after '{scheme}:'")
 
 
 def lines(file: IO[str], name: str) -> Iterator[str]:
-    """The lines of a text, each refused where it has no end.
+    """The lines of a text file, of bounded length.
 
     Raises:
-      ValueError: a line is longer than a table of a million columns needs.
+      ValueError: a line is longer than that of a table of a million columns.
     """
     while line := file.readline(_LINE):
         if len(line) == _LINE:
@@ -50,9 +50,9 @@ def lines(file: IO[str], name: str) -> Iterator[str]:
 
 
 def unpacked(path: Path, head: int) -> Generator[bytes, int, None]:
-    """The bytes of a file, or of what its gzip holds (`.gz`): first `head` of them, then those that are asked for.
+    """A generator of the bytes of a file, or of the content of a gzip file (`.gz`).
 
-    Use it with `send`: the first `next` gives up to `head` bytes, `send(n)` up to n more, fewer at the end of the file.
+    The first `next` returns up to `head` bytes, `send(n)` up to n more, fewer at the end of the file.
 
     Raises:
       ValueError: it is not a gzip file, or damaged.
@@ -77,13 +77,13 @@ def unpacked(path: Path, head: int) -> Generator[bytes, int, None]:
 
 
 def most_unpacked(path: Path) -> int:
-    """The most bytes that a file can hold, unpacked where it is a gzip."""
+    """Upper bound on the number of bytes of a file, after unpacking where it is a gzip file."""
     size = path.stat().st_size
     return size * _MOST_DEFLATED if path.suffix == ".gz" else size
 
 
 class Archive:
-    """The arrays of an npz file by name, none of which is read before it is asked for.
+    """The arrays of an npz file by name, each read on demand.
 
     Raises:
       ValueError: it is not an npz file.
@@ -95,7 +95,7 @@ class Archive:
             self.archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error) as error:
             raise ValueError(
-                f"{path.name} is not an npz file, or it is truncated; write it with np.savez and copy it anew"
+                f"{path.name} is not an npz file, or it is truncated; write it with np.savez and copy it again"
             ) from error
         self.members = {info.filename.removesuffix(".npy"): info for info in self.archive.infolist()}
 
@@ -114,9 +114,9 @@ class Archive:
         info = self.members[name]
         where = f"{self.name}: the array {name!r}"
         if info.flag_bits & 0x1:
-            raise ValueError(f"{where} is encrypted; write the file anew with np.savez")
+            raise ValueError(f"{where} is encrypted; write the file again with np.savez")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{where} is compressed in an unknown way; write the file anew with np.savez_compressed")
+            raise ValueError(f"{where} is compressed in an unknown way; write the file again with np.savez_compressed")
         packed = info.compress_size * (_MOST_DEFLATED if info.compress_type == zipfile.ZIP_DEFLATED else 1) + 1024
         if info.compress_size > self.size or info.file_size > packed:
             raise ValueError(f"{where} is damaged: it states {info.file_size} bytes, more than the file can hold")
@@ -125,11 +125,11 @@ class Archive:
                 shape, fortran, dtype, start = _description(file, where)
                 return _body(file, where, shape, fortran, dtype, info.file_size - start)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise ValueError(f"{where} is damaged or truncated ({error}); copy the file anew") from error
+            raise ValueError(f"{where} is damaged or truncated ({error}); copy the file again") from error
 
 
 def _description(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order and dtype of an array as its header states them, and the length of the header."""
+    """Shape, order and dtype of an array by its header, and the length of the header."""
     head = file.read(8)
     if head[:6] != b"\x93NUMPY":
         raise ValueError(f"{where} is not an array as np.savez writes it, with one row an example")
@@ -147,7 +147,7 @@ def _description(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
         if not sound:
             raise ValueError("the shape is none")
     except Exception as error:  # of many kinds: thousands of brackets are a MemoryError of the parser
-        raise ValueError(f"{where} has a header that is damaged; copy the file anew") from error
+        raise ValueError(f"{where} has a header that is damaged; copy the file again") from error
     if dtype.kind not in "biufcSU":
         raise ValueError(
             f"{where} is not a plain array of numbers or strings (its dtype is {dtype}); objects are refused, save it "
@@ -163,7 +163,7 @@ def _body(
     if size != available or (size == 0 and shape[0]):
         raise ValueError(
             f"{where} has shape {shape} and dtype {dtype} by its header, {size} bytes, and the file holds {available} "
-            "for it; write the file anew"
+            "for it; write the file again"
         )
     try:
         array = np.empty(math.prod(shape), dtype)

@@ -1,8 +1,8 @@
-"""Readers of csv, npz and idx files. They check what they read, and change no value.
+"""Readers of csv, npz and idx files. They check values and do not change them.
 
-Nothing here unpickles: a file from a stranger can be wrong, but cannot run code, and takes no more time and memory than
-a sound one of its size (`jaxsurr.data.bounded`). Tables are read by `csv` and not by pandas or `numpy.loadtxt`, so that
-an error names line and column, and nothing is guessed.
+Nothing is unpickled: an untrusted file can be wrong, but cannot run code, and takes no more time and memory than a
+valid one of its size (`jaxsurr.data.bounded`). Tables are read by `csv` and not by pandas or `numpy.loadtxt`, so that
+an error names line and column, and types are not guessed.
 """
 
 import array
@@ -18,18 +18,18 @@ from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacke
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
 
-_PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # that arrays are named for, beside "_train"
+_PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 
 
 def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
-    """Read a table of numbers whose first line names the columns.
+    """Reads a table of numbers whose first line names the columns.
 
     Args:
       path: the file, UTF-8, comma-separated. Blank lines are skipped.
       target: name of the column that is to be predicted; the others are the inputs.
-      lists: name of the column that says which list a row belongs to, or the number of items in a list, to deal rows
-        into lists at random (`deal`); None: rows stand alone.
+      lists: name of the column with the list of each row, or the number of items in a list, to assign rows to lists at
+        random (`deal`); None: rows are independent.
 
     Returns:
       `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64; with
@@ -37,9 +37,9 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, or a
-        cell that is not a finite number, or no exact one in the columns named here; the text names the line (counted
-        from 1, the header) and the column.
+      ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, a
+        cell that is not a finite number, or one in the columns named here that is too large to be exact. The error
+        names the line (counted from 1, the header) and the column.
     """
     path = regular(Path(path), "csv", "csv")
     try:
@@ -69,7 +69,7 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
 
 
 def _named(name: str, columns: list[str], target: str, lists: str | int | None) -> list[int]:
-    """The places of the columns that are no inputs."""
+    """The indices of the columns that are not inputs."""
     places = {column: place for place, column in enumerate(columns)}
     named = [target, *([lists] if isinstance(lists, str) else [])]
     missing = next((column for column in named if column not in places), None)
@@ -80,7 +80,7 @@ def _named(name: str, columns: list[str], target: str, lists: str | int | None) 
         twice = next(column for place, column in enumerate(columns) if places[column] != place)
         raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
     if len(set(named)) < len(named):
-        raise ValueError(f"{name}: {target!r} cannot be what is predicted and say which list a row belongs to")
+        raise ValueError(f"{name}: {target!r} cannot be both the target and the column of lists")
     if len(columns) <= len(named):
         raise ValueError(
             f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
@@ -89,7 +89,7 @@ def _named(name: str, columns: list[str], target: str, lists: str | int | None) 
 
 
 def _tell_of_separator(name: str, columns: list[str], missing: str) -> None:
-    """Refuses a header that something else than commas separates."""
+    """Refuses a header with another separator than commas."""
     header = ",".join(columns)
     for mark, called in ((";", "';'"), ("\t", "tabs"), ("|", "'|'"), (" ", "spaces")):
         parts = [part.strip().strip('"') for part in header.split(mark)]
@@ -141,14 +141,14 @@ def read_npz(
     scale: str | None = None,
     names: str | None = None,
 ) -> Raw:
-    """Read inputs and targets from the arrays of an npz file.
+    """Reads inputs and targets from the arrays of an npz file.
 
-    Where there is an array `{x}_train` all names get `_train` and `_test` appended and the split is official; otherwise
-    they are taken as they are. Integer images `[N, H, W]` get a channel axis, `[N, H, W, 1]`; one number a row, `[N]`,
-    becomes a table `[N, 1]`.
+    Where there is an array `{x}_train`, the suffixes `_train` and `_test` are appended to all names and the split is
+    official. Integer images `[N, H, W]` get a channel axis, `[N, H, W, 1]`; one number a row, `[N]`, becomes a table
+    `[N, 1]`.
 
     Args:
-      path: the file, as `np.savez` or `np.savez_compressed` writes it.
+      path: the file, of `np.savez` or `np.savez_compressed`.
       x: name of the inputs, `[N, ...]` numeric.
       y: name of the targets, `[N]` numeric; not read where `points` is given.
       points: name of the points, `[N, J, 2]` numeric, (x, y).
@@ -202,12 +202,12 @@ def _member(arrays: Archive, name: str) -> np.ndarray:
         raise ValueError(f"{arrays.name} has no array {name!r}. {closest(name, arrays.members)}")
     found = arrays.read(name)
     if found.ndim == 0:
-        raise ValueError(f"{arrays.name}: {name!r} is not an array with one row an example")
+        raise ValueError(f"{arrays.name}: {name!r} is not an array with one row for each example")
     return found
 
 
 def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: bool = False) -> np.ndarray:
-    """An array of numbers, finite ones unless `anything` may be among them, of a shape where one is given."""
+    """An array of numbers, finite unless `anything` is allowed, of a given shape."""
     found, file = _member(arrays, name), arrays.name
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{file}: the array {name!r} has dtype {found.dtype}, expected numbers")
@@ -235,7 +235,7 @@ def _one_hot(found: np.ndarray, shape: tuple) -> bool:
 
 
 def read_idx(directory: str | Path) -> Raw:
-    """Read the four files of MNIST, Fashion-MNIST or a set of their kind.
+    """Reads the four files of MNIST, Fashion-MNIST or a similar data set.
 
     Args:
       directory: holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
@@ -270,17 +270,17 @@ def _idx(directory: Path, name: str, axes: int) -> np.ndarray:
     content = unpacked(path, header)
     head = next(content)
     if len(head) < header:
-        raise ValueError(f"{path.name}: expected at least {header} bytes of header, found {len(head)}; fetch it anew")
+        raise ValueError(f"{path.name}: expected at least {header} bytes of header, found {len(head)}; fetch it again")
     magic, *shape = (int(number) for number in np.frombuffer(head, ">u4"))
     if magic != 0x800 + axes:  # 8: unsigned bytes; then the number of axes
         raise ValueError(f"{path.name}: magic number {magic}, expected {0x800 + axes}; it is another kind of file")
     size = math.prod(shape)
     wanted = f"{path.name}: expected {header + size} bytes for the shape {tuple(shape)} that its header states, found "
     if header + size > (most := most_unpacked(path)):
-        raise ValueError(f"{wanted}{'at most ' * (path.suffix == '.gz')}{most}; fetch it anew")
+        raise ValueError(f"{wanted}{'at most ' * (path.suffix == '.gz')}{most}; fetch it again")
     body = content.send(size)
     if len(body) < size:
-        raise ValueError(f"{wanted}{header + len(body)}; fetch it anew")
+        raise ValueError(f"{wanted}{header + len(body)}; fetch it again")
     if content.send(1):
-        raise ValueError(f"{wanted}{'more' if path.suffix == '.gz' else most}; fetch it anew")
+        raise ValueError(f"{wanted}{'more' if path.suffix == '.gz' else most}; fetch it again")
     return np.frombuffer(body, np.uint8).reshape(shape)

@@ -1,4 +1,4 @@
-"""Rows of a table as lists that are to be ordered."""
+"""Ranked lists made from the rows of a table."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from jaxsurr.core.types import RankedLists
 
 
 def deal(lists: np.ndarray | int, inputs: np.ndarray, relevance: np.ndarray) -> tuple[np.ndarray, RankedLists]:
-    """Gather rows into lists, all as long as the longest.
+    """Groups rows into lists, padded to the length of the longest.
 
     Args:
       lists: `[N]`, rows of the same value are a list, in the order of the rows; or the number of items in a list, to
-        deal the rows into lists of that many at random, always the same, the last perhaps of fewer.
+        assign rows to lists of that length at random with a fixed seed; the last one may be shorter.
       inputs: `[N, D]`.
       relevance: `[N]`, at least 0.
 

@@ -1,4 +1,4 @@
-"""What a source holds, before it is split, coded and standardised, and checks that sources share."""
+"""Raw content of a source, before it is split, coded and standardised, and checks that sources share."""
 
 import warnings
 from collections.abc import Iterable
@@ -9,23 +9,23 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Keypoints, RankedLists
 
-EXACT = 2**53 - 1  # whole numbers up to here are told from their neighbours in float64
+EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
 
 
 class Raw(NamedTuple):
-    """What a source holds before it is split, coded and standardised.
+    """Raw content of a source, before it is split, coded and standardised.
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored.
       targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels', 'keypoints' or 'lists', what the targets are unless the caller says otherwise.
-      levels: how many levels the targets are cut into unless the caller says otherwise, or None.
+      kind: 'classes', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      levels: the default number of levels that the targets are cut into, or None.
       names: of the classes, levels or points; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
-      notes: sentences that say which rows or labels the source has changed or left out.
+      notes: sentences about rows or labels that the source has changed or left out.
     """
 
     inputs: np.ndarray
@@ -40,18 +40,18 @@ class Raw(NamedTuple):
 
 
 class DataWarning(UserWarning):
-    """Rows or labels of a data set were left out, which `Data.notes` says too."""
+    """Warning of rows or labels of a data set that were left out; `Data.notes` has them too."""
 
 
 def closest(name: str, options: Iterable[str]) -> str:
-    """Say which of the options is meant, as the end of an error message.
+    """The end of an error message about an unknown name: the closest option, and all options.
 
     Args:
-      name: what was asked for.
-      options: what there is.
+      name: the unknown name.
+      options: the known names.
 
     Returns:
-      A sentence that lists the options, after the one nearest to `name` where one is near.
+      A sentence that lists the options, after the one closest to `name` where one is similar.
 
     >>> closest("respons", ["age", "response"])
     "Did you mean 'response'? There are: age, response."
@@ -71,22 +71,22 @@ def keypoints(
     scale: np.ndarray,
     name: str = "points",
 ) -> tuple[np.ndarray, Keypoints, list[str]]:
-    """Check points and take those rows that have a size.
+    """Checks keypoints and drops rows without a size.
 
     Args:
       file: for messages.
       inputs: `[N, ...]`.
-      points: `[N, J, 2]`, (x, y); anything where they are not visible.
+      points: `[N, J, 2]`, (x, y); may be anything where not visible.
       visible: `[N, J]` of 0 and 1; None: all are.
-      scale: `[N]`, at least 0. Rows where it is 0, as a head size is where a joint of the head cannot be seen, are
-        dropped with a warning that counts them.
+      scale: `[N]`, at least 0. Rows where it is 0, such as the size of a head with an invisible joint, are dropped with
+        a warning that counts them.
       name: of the points, for messages.
 
     Returns:
-      The inputs that are left, their `Keypoints` of float32 arrays, and notes that say how many were dropped.
+      The remaining inputs, their `Keypoints` of float32 arrays, and notes on the number of dropped rows.
 
     Raises:
-      ValueError: a value or a shape that is not as above, or no row has a size.
+      ValueError: a value or a shape is not as above, or no row has a size.
     """
     visible = np.ones(points.shape[:2]) if visible is None else visible
     if points.ndim != 3 or points.shape[2] != 2 or scale.ndim != 1:

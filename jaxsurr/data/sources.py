@@ -1,7 +1,7 @@
-"""From the name of a data set to its train, validation and test split.
+"""Loading of data sets by name, as train, validation and test splits.
 
 A source is a string `scheme:rest?key=value&key=value`; the values are taken literally. `jaxsurr.data` has the table of
-sources. Every source also takes `kind` and `levels`, which the arguments of `load` overrule, and `at_least`: two
+sources. Every source also takes `kind` and `levels`, which the arguments of `load` override, and `at_least`: two
 classes, 1 where the target is at least this number, else 0.
 """
 
@@ -21,12 +21,12 @@ from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least")  # keys of every source
-# The random stream of the noise; that of the split is beside it (`splitting`).
+# The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
 
 class Split(NamedTuple):
-    """Rows that are used together.
+    """Rows of a data set: inputs and targets.
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
@@ -41,17 +41,16 @@ class Data(NamedTuple):
     """A data set, ready to train on.
 
     Attributes:
-      train: rows to train on.
-      validation: rows to make choices on.
-      test: rows to read once, at the end.
-      kind: what the targets are: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists' of
-        items that are to be ordered (`RankedLists`).
+      train: the training split.
+      validation: the validation split, for choices.
+      test: the test split, evaluated once at the end.
+      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists'
+        (`RankedLists`).
       outputs: number of classes, levels or points, or of the items of the longest list.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
-      official_test: whether the source says which rows are for testing; otherwise they are drawn.
-      notes: a sentence with counts for each thing by which rows, labels or columns of the source were changed or left
-        out; empty where it was taken as it stands.
+      official_test: whether the source has an official test split; otherwise it is random.
+      notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
     """
 
     train: Split
@@ -77,18 +76,18 @@ def load(
     limit: int | None = None,
     split_seed: int | None = None,
 ) -> Data:
-    """Load, split, code and standardise a data set; the same arguments give the same arrays.
+    """Loads, splits, codes and standardises a data set; the same arguments give the same arrays.
 
     The test rows are the official ones, or else `round(test_fraction N)` rows of a seeded permutation. The other rows,
-    in a seeded order, are the training part; `limit` keeps its first rows, and the first `round(validation_fraction n)`
-    of the n that are left are for validation.
+    in a seeded order, are for training and validation; `limit` keeps the first n of them, and the first
+    `round(validation_fraction n)` of these are for validation.
 
-    Targets: whole numbers (integers, or floats without a fraction) are mapped to 0..K-1. Classes are the K distinct
-    values of the whole set in their order; levels are equally spaced from the least to the greatest of them, in steps
-    of their greatest common divisor, so that an error of one level is one year where targets are ages, though some
-    age is missing. The values become the names. Beyond 2^53 levels, and classes that are floats, are refused. With
-    `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the quantiles
-    1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    Targets: integers (of an integer dtype, or floats without a fraction) are mapped to 0..K-1. Classes are the K
+    distinct values of the whole set in their order; levels are equally spaced from the least to the greatest of them,
+    in steps of their greatest common divisor, so that an error of one level is one year where targets are ages, even if
+    some age is missing. The values become the names. Values beyond 2^53 are refused for levels and for float classes.
+    With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the
+    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
@@ -96,19 +95,19 @@ def load(
 
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
-      seed: of the split, the noise and what is drawn, from 0 to 2^32 - 1.
-      kind: 'classes' or 'levels'. By default what the source says (`?kind=`), else 'levels' where levels are asked for,
-        else that of the table above.
+      seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
+      kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
+        that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
-      validation_fraction: share of the training part, in (0, 1).
-      test_fraction: share of all rows, in (0, 1); not used where there is an official test set.
-      label_noise: share, in [0, 1], of the training and of the validation labels that is redrawn uniformly over all
-        classes (a redrawn label can be the true one). Test labels are never touched.
-      limit: the most rows of the training part to use, validation included; None for all.
+      validation_fraction: fraction of the rows for training and validation, in (0, 1).
+      test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
+      label_noise: fraction, in [0, 1], of the training and of the validation labels that is redrawn uniformly over all
+        classes (a redrawn label can be the true one). Test labels are never changed.
+      limit: the largest number of rows for training and validation; None for all.
       split_seed: of the test rows where there are no official ones, so that all seeds share them; None: as `seed`.
 
     Returns:
-      `Data` of NumPy arrays; its `notes` say what was changed or left out. Where that was not asked for, as of rows
+      `Data` of NumPy arrays; its `notes` list changes and omissions. Where these were not requested, such as rows
       without a size or a label, there is a `DataWarning` too.
 
     Raises:
@@ -171,7 +170,7 @@ def load(
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     if inputs[0].ndim == 2 or asked == "lists":
         notes += splitting.constant(inputs[0], raw.columns)
-    train, validation, test = (Split(*parts) for parts in zip(inputs, targets, strict=True))
+    train, validation, test = (Split(*pair) for pair in zip(inputs, targets, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
@@ -201,7 +200,7 @@ def _parse(source: str) -> tuple[str, str, dict[str, str]]:
 def _whole(name: str, text: str) -> int:
     value = parse_value(text)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**31:
-        raise ValueError(f"{name}={text[:80]!r}: expected a whole number below 2^31")
+        raise ValueError(f"{name}={text[:80]!r}: expected an integer below 2^31")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test, and inputs on one scale."""
+"""Train, validation and test splits, and standardisation of inputs."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def check(
 ) -> None:
     """Refuses arguments of `jaxsurr.data.load` that are out of range."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
     for name, value in (("seed", seed), ("split_seed", split_seed)):
         if value is not None and value > _MOST_SEED:
             raise ValueError(f"{name} must be at most 2^32 - 1 = {_MOST_SEED}, got {value}")
@@ -31,9 +31,9 @@ def check(
         if not 0 < value < 1:
             raise ValueError(f"{name} must be above 0 and below 1, got {value}")
     if not 0 <= label_noise <= 1:
-        raise ValueError(f"label_noise must be a share in [0, 1], got {label_noise}")
+        raise ValueError(f"label_noise must be a fraction in [0, 1], got {label_noise}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"limit must be a whole number of at least 1, or None for all rows, got {limit!r}")
+        raise ValueError(f"limit must be an integer of at least 1, or None for all rows, got {limit!r}")
     if split_seed is not None and split_seed < 0:
         raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
 
@@ -46,7 +46,7 @@ def split(
     limit: int | None,
     split_seed: int | None,
 ) -> tuple:
-    """Inputs and targets, each a list of train, validation and test."""
+    """Inputs and targets, each a list of the train, validation and test split."""
     shared = raw.test_inputs is None and split_seed is not None
     first = split_seed if raw.test_inputs is None and split_seed is not None else seed
     rows = np.random.default_rng([first, _STREAM]).permutation(len(raw.inputs))
@@ -73,34 +73,34 @@ def split(
     return inputs, [_take(raw.targets, train), _take(raw.targets, validation), test[1]]
 
 
-def standardise(parts: list[np.ndarray], items: list[np.ndarray] | None = None) -> list[np.ndarray]:
-    """Standardises tables, images, or lists, whose `items` say where there is one."""
+def standardise(splits: list[np.ndarray], items: list[np.ndarray] | None = None) -> list[np.ndarray]:
+    """Standardises tables, images, or lists with a mask of `items`."""
     if items is not None:
-        flat = standardise([part[present] for part, present in zip(parts, items, strict=True)])
-        lists = [np.zeros(part.shape, np.float32) for part in parts]
+        flat = standardise([part[present] for part, present in zip(splits, items, strict=True)])
+        lists = [np.zeros(part.shape, np.float32) for part in splits]
         for out, present, rows in zip(lists, items, flat, strict=True):
             out[present] = rows
         return lists
-    table = parts[0].ndim < 3
-    divisor = 255 if parts[0].dtype.kind in "iu" and not table else 1
+    table = splits[0].ndim < 3
+    divisor = 255 if splits[0].dtype.kind in "iu" and not table else 1
     # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
-    parts = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in parts]
+    splits = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in splits]
     axes = 0 if table else None
-    mean = np.mean(parts[0], axis=axes, dtype=np.float64).astype(parts[0].dtype)
+    mean = np.mean(splits[0], axis=axes, dtype=np.float64).astype(splits[0].dtype)
     with np.errstate(over="ignore"):  # refused below
-        deviation = np.sqrt(np.mean(np.square(parts[0] - mean), axis=axes, dtype=np.float64))
-    varies = np.ptp(parts[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
+        deviation = np.sqrt(np.mean(np.square(splits[0] - mean), axis=axes, dtype=np.float64))
+    varies = np.ptp(splits[0], axis=axes) > 0  # rounding may leave a tiny deviation where nothing varies
     if not np.all(np.isfinite(deviation) & ((deviation > 0) | ~varies)):
         raise ValueError(
-            f"the inputs go from {np.min(parts[0]):g} to {np.max(parts[0]):g}, which is too much or too little to take "
-            "their spread; divide them by a typical value, or take logarithms"
+            f"the inputs go from {np.min(splits[0]):g} to {np.max(splits[0]):g}, and their standard deviation "
+            "overflows or vanishes; divide them by a typical value, or take logarithms"
         )
-    factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(parts[0].dtype)
-    return [((part - mean) * factor).astype(np.float32) for part in parts]
+    factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(splits[0].dtype)
+    return [((part - mean) * factor).astype(np.float32) for part in splits]
 
 
 def constant(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
-    """Says which columns of a table `[N, D]` or of items `[N, L, D]` do not vary in training, and so count for nothing.
+    """A note on the columns of a table `[N, D]` or of items `[N, L, D]` that do not vary in training, if there are any.
 
     Args:
       train: standardised inputs of the training rows.

@@ -1,6 +1,6 @@
-"""Articulated stick figures: a small pose-estimation task that is drawn, not downloaded.
+"""Articulated stick figures: a small synthetic task of pose estimation.
 
-Each image shows one person from the front among distractor lines, noise and sometimes a block that hides a part of it.
+Each image shows one person from the front among distractor lines, noise and sometimes a block that occludes a part.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ _CHUNK = 128  # figures that are drawn at once: the arrays stay in the processor
 
 
 def stick_figures(n: int, *, size: int = 32, seed: int) -> tuple[np.ndarray, Keypoints]:
-    """Draw stick figures with random joint angles, rotation, size, position, clutter, noise and hidden joints.
+    """Renders stick figures with random joint angles, rotation, size, position, clutter, noise and occlusion.
 
-    A line of half width w shows at a pixel with the share `clip(w + 1/2 - distance to the segment, 0, 1)` of its
-    brightness. A joint is not visible where a block hides it or where it lies outside the image.
+    A line of half width w covers the fraction `clip(w + 1/2 - distance to the segment, 0, 1)` of a pixel. A joint is
+    not visible where a block occludes it or where it lies outside the image.
 
     Args:
       n: number of figures, at least 1.
@@ -114,7 +114,7 @@ def _poses(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _place(rng: np.random.Generator, joints: np.ndarray, size: int) -> np.ndarray:
-    """Turn, scale and move the figures into the image; some reach a little over its edge."""
+    """Rotates, scales and moves the figures into the image; some extend a little over its edge."""
     n = len(joints)
     angle = rng.normal(0.0, 0.3, n)
     rotation = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(n, 1, 2, 2)
@@ -127,7 +127,7 @@ def _place(rng: np.random.Generator, joints: np.ndarray, size: int) -> np.ndarra
 
 
 def _blocks(rng: np.random.Generator, points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Blocks about a random joint of half of the figures: corner `[n, 2]`, extent `[n, 2]`, whether there is one."""
+    """Blocks about a random joint of half of the figures: corner `[n, 2]`, extent `[n, 2]`, and a mask of figures."""
     n = len(points)
     extent = rng.uniform(0.12, 0.3, (n, 2)) * size
     centre = points[np.arange(n), rng.integers(len(JOINTS), size=n)]

@@ -1,4 +1,4 @@
-"""Shuffled, augmented and prefetched batches by grain, whose place in the epoch can be saved."""
+"""Shuffled, augmented and prefetched batches by grain, whose position in the epoch can be saved."""
 
 import jax
 import numpy as np
@@ -23,11 +23,10 @@ def stream(
     process_count: int = 1,
     prefetch: int = 2,
 ):
-    """Iterate over one epoch of a split in a shuffled order, making batches ahead in a thread.
+    """Iterates over one epoch of a split in a shuffled order; batches are prefetched in a thread.
 
-    Order and augmentation are functions of seed, epoch and row, so that a run that stopped goes on as it would have
-    gone, whatever the number of processes. Each process gets its contiguous slice of every global batch; rows that do
-    not fill a batch are left out.
+    Order and augmentation are functions of seed, epoch and row, so that a resumed run is the same with any number of
+    processes. Each process gets its contiguous slice of every global batch; rows that do not fill a batch are left out.
 
     Args:
       split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N.
@@ -36,7 +35,7 @@ def stream(
       augment: the augmentation, see `jaxsurr.data.augment`; "" for none.
       names: of the points, which flips need.
       process_index, process_count: as for `batches`.
-      prefetch: number of batches that are made ahead, at least 1.
+      prefetch: number of batches that are prefetched, at least 1.
 
     Returns:
       A `grain.DatasetIterator` over `Batch` of NumPy arrays. Its `get_state()` is plain JSON data, and `set_state` of a
@@ -44,7 +43,8 @@ def stream(
 
     Raises:
       ImportError: grain is missing.
-      ValueError: as for `batches` and `jaxsurr.data.augment.augmentation`, at once and not at the first batch.
+      ValueError: as for `batches` and `jaxsurr.data.augment.augmentation`. It is raised by the call, not by the first
+        batch.
 
     >>> split = Split(np.arange(12, dtype=np.float32)[:, None], np.arange(12, dtype=np.int32))
     >>> whole = [batch.targets.tolist() for batch in stream(split, 4, seed=0)]
@@ -75,7 +75,7 @@ def stream(
             inputs, targets = change(inputs, targets, chances[index])
         return Batch(inputs, targets, np.ones(len(index), bool))
 
-    # One seed a pair: grain adds the number of an epoch to the seed, so that epoch 1 of seed 0 were epoch 0 of seed 1.
+    # One seed for each pair: grain adds the epoch to the seed, so that epoch 1 of seed 0 would be epoch 0 of seed 1.
     order = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
     batches = grain.MapDataset.range(rows).shuffle(seed=order)[: count * batch_size].batch(batch_size).map(make)
     return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)))

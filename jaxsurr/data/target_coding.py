@@ -1,4 +1,4 @@
-"""From targets as a source holds them to numbers from 0."""
+"""Coding of the targets of a source as integers from 0."""
 
 import itertools
 import warnings
@@ -10,25 +10,23 @@ from jaxsurr.data.raw import EXACT, DataWarning, Raw
 _MOST_LEVELS = 1000
 
 
-def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
-    """Number the targets from 0; returns them, how many numbers there are, and the names of these."""
+def code(splits: list[np.ndarray], values: np.ndarray, levels: int | None) -> tuple[list[np.ndarray], int, tuple]:
+    """Codes the targets as integers from 0; returns them, the number of codes, and their names."""
     if values.dtype.kind not in "iu":
-        parts, values = [part.astype(np.float64) for part in parts], values.astype(np.float64)
-    if len(values) < 2 or len(np.unique(parts[0])) < 2:
+        splits, values = [part.astype(np.float64) for part in splits], values.astype(np.float64)
+    if len(values) < 2 or len(np.unique(splits[0])) < 2:
         raise ValueError("the targets of the training rows all have the same value; expected at least 2 distinct ones")
     whole = not np.any(values % 1)
     if levels is None and values.dtype.kind == "f":
         refuse_inexact(values)
     if levels is None and not whole:
-        raise ValueError(
-            "the targets are not whole numbers; give levels=K to cut them into K levels of equal frequency"
-        )
+        raise ValueError("the targets are not integers; give levels=K to cut them into K levels of equal frequency")
     if levels is None or (whole and len(values) == levels):
-        coded = [np.searchsorted(values, part).astype(np.int32) for part in parts]
+        coded = [np.searchsorted(values, part).astype(np.int32) for part in splits]
         return coded, len(values), tuple(str(int(value)) for value in values)
-    parts = [part.astype(np.float64) for part in parts]
-    edges = np.quantile(parts[0], np.arange(1, levels) / levels)
-    coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in parts]
+    splits = [part.astype(np.float64) for part in splits]
+    edges = np.quantile(splits[0], np.arange(1, levels) / levels)
+    coded = [np.searchsorted(edges, part, side="right").astype(np.int32) for part in splits]
     filled = len(np.unique(coded[0]))
     if filled < levels:
         raise ValueError(
@@ -41,7 +39,7 @@ def code(parts: list[np.ndarray], values: np.ndarray, levels: int | None) -> tup
 
 
 def refuse_inexact(values: np.ndarray) -> None:
-    """Refuses sorted whole numbers, as ids and hashes are, that float64 cannot tell from their neighbours."""
+    """Refuses sorted integers, such as ids and hashes, that are not exact in float64."""
     if int(values[-1]) > EXACT or int(values[0]) < -EXACT:
         raise ValueError(
             f"the targets go from {int(values[0])} to {int(values[-1])}, beyond 2^53, where neighbours cannot be told "
@@ -50,22 +48,22 @@ def refuse_inexact(values: np.ndarray) -> None:
 
 
 def equally_spaced(values: np.ndarray, source: str) -> np.ndarray:
-    """All levels from the least to the greatest value, in steps of the greatest that reaches every value."""
+    """Equally spaced levels from the least to the greatest value; the step is the greatest common divisor."""
     refuse_inexact(values)
     values = values.astype(np.int64)
     step = int(np.gcd.reduce(np.diff(values))) if len(values) > 1 else 1
     count = (int(values[-1]) - int(values[0])) // step + 1
     if count > _MOST_LEVELS:
         raise ValueError(
-            f"the targets of {source!r} are whole numbers from {values[0]} to {values[-1]} in steps of {step}, which "
+            f"the targets of {source!r} are integers from {values[0]} to {values[-1]} in steps of {step}, which "
             f"are {count} levels; give levels=K to cut them into K levels of equal frequency"
         )
     return values[0] + step * np.arange(count)
 
 
-def missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> list[str]:
-    """Says, and warns, of what is validated or tested and cannot be learned."""
-    absent = np.setdiff1d(np.concatenate(parts[1:]), parts[0])
+def missing(splits: list[np.ndarray], names: tuple[str, ...], kind: str) -> list[str]:
+    """A note, with a warning, on targets that have rows to validate or test on but none to train on."""
+    absent = np.setdiff1d(np.concatenate(splits[1:]), splits[0])
     if not len(absent):
         return []
     named = ", ".join(names[i] for i in absent[:5]) + (", ..." if len(absent) > 5 else "")
@@ -78,27 +76,27 @@ def missing(parts: list[np.ndarray], names: tuple[str, ...], kind: str) -> list[
 
 
 def cut(values: np.ndarray, levels: int | None) -> list[str]:
-    """Says where targets of these values are cut into so many levels."""
+    """A note where targets of these values are cut into levels."""
     if levels is None or (len(values) == levels and not np.any(values % 1)):
         return []
     return [f"the {len(values)} distinct targets are cut into {levels} levels at the quantiles of the training rows"]
 
 
-def redrawn(labels: int, share: float) -> int:
-    """How many labels `redraw` draws."""
-    return round(share * labels)
+def redrawn(labels: int, fraction: float) -> int:
+    """Number of labels that `redraw` changes."""
+    return round(fraction * labels)
 
 
-def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, share: float) -> np.ndarray:
-    """The labels, this share of them redrawn uniformly over all classes."""
-    rows = rng.permutation(len(labels))[: redrawn(len(labels), share)]
+def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, fraction: float) -> np.ndarray:
+    """The labels with a fraction of them redrawn uniformly over all classes."""
+    rows = rng.permutation(len(labels))[: redrawn(len(labels), fraction)]
     labels = labels.copy()
     labels[rows] = rng.integers(outputs, size=len(rows))
     return labels
 
 
 def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
-    """Two classes, divided at a target, and a note that says so."""
+    """Two classes, divided at a threshold of the targets, and a note about it."""
     if raw.kind not in ("classes", "levels"):
         raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
     test = None if raw.test_targets is None else (np.asarray(raw.test_targets) >= bound).astype(np.int32)

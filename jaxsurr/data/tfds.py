@@ -1,7 +1,7 @@
-"""Sets of TensorFlow Datasets, prepared as array_record and read without TensorFlow.
+"""Data sets of TensorFlow Datasets, prepared as array_record and read without TensorFlow.
 
-Sets of TFDS's own are read where they are prepared, and prepared where TensorFlow is installed. `utkface`,
-`lsp_extended` and `ordinal_table` (`jaxsurr.data.tfds_builders`) are prepared without it, on first use.
+Sets of TFDS are read if they are prepared, and can be prepared if TensorFlow is installed. `utkface`, `lsp_extended`
+and `ordinal_table` (`jaxsurr.data.tfds_builders`) are prepared without TensorFlow, on first use.
 """
 
 import functools
@@ -22,7 +22,7 @@ from jaxsurr.data.tfds_preparation import damage_of, prepare, told, undescribed
 
 
 class _Own(NamedTuple):
-    """A set of ours: its class in `builders`, the options it is made from (its files first), how it is read."""
+    """A set of this library: its class in `builders`, its options (the files first), and the features to read."""
 
     builder: str
     options: tuple[str, ...]
@@ -42,28 +42,28 @@ KEYS = ("data_dir", "manual_dir", "size", "file", "target", *_READING)
 
 
 def read_prepared(name: str, **options: str) -> Raw:
-    """Read a set of TensorFlow Datasets, and prepare it first where that is possible.
+    """Reads a set of TensorFlow Datasets, and prepares it first if necessary.
 
-    A set that is only half there (a preparation that was killed, files that were cut off) is prepared anew, with a
-    warning. One process prepares, others that want the same set wait.
+    An incomplete set (of a preparation that was killed, or with truncated files) is prepared again, with a warning. One
+    process prepares, others that need the same set wait.
 
     Args:
-      name: of the set, as in `fashion_mnist`, `emnist/letters` or `mnist:3.0.1`; of ours `utkface`, `lsp_extended` or
-        `ordinal_table`, or with the configuration that is to be read, `utkface/48px-0123456789ab`.
-      options: `data_dir`, where prepared sets are, by default TFDS's own directory; `manual_dir`, the directory of the
+      name: of the set, such as `fashion_mnist`, `emnist/letters` or `mnist:3.0.1`; of this library `utkface`,
+        `lsp_extended` or `ordinal_table`, or with its configuration, `utkface/48px-0123456789ab`.
+      options: `data_dir`, the directory of prepared sets, by default that of TFDS; `manual_dir`, the directory of the
         files that a set is prepared from (for sets of TFDS, files that are downloaded already); `size`, of the images
         of `utkface` (48) and `lsp_extended` (64) in pixels; `file` and `target`, the csv file and the column of
-        `ordinal_table`; `train` and `test`, what is read, such as `train[:80%]` ("train", and "test" where there is
-        one); `x` and `y` or `points`, `visible` and `scale`, the features that are read, as for `read_npz`.
+        `ordinal_table`; `train` and `test`, the splits, such as `train[:80%]` (by default "train", and "test" if there
+        is one); `x` and `y` or `points`, `visible` and `scale`, the features, as for `read_npz`.
 
     Returns:
       `Raw`: of kind 'keypoints' where points are read, 'levels' for ages, tables and targets with fractions, otherwise
       'classes'.
 
     Raises:
-      FileNotFoundError: the files that a set is prepared from are missing; the text says where to get them.
+      FileNotFoundError: the files that a set is prepared from are missing; the error says where to get them.
       ImportError: TFDS is missing, or a set is not prepared and TensorFlow is missing.
-      ValueError: unknown set, key, split or feature; a damaged set that cannot be prepared anew; parts that overlap.
+      ValueError: unknown set, key, split or feature; a damaged set that cannot be prepared again; splits that overlap.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
@@ -87,7 +87,7 @@ def read_prepared(name: str, **options: str) -> Raw:
     return _read(builder, name, reading if own is None else own.reading | reading, own)
 
 
-# --- to have it prepared ----------------------------------------------------------------------------------------------
+# --- preparing --------------------------------------------------------------------------------------------------------
 
 
 def _default_directory() -> str:
@@ -123,7 +123,7 @@ def _size(text: str) -> int:
 
 
 def _prepared_before(name: str, config: str, root: Path, options: dict[str, str], origin: str, homepage: str) -> Any:
-    """A set of ours whose files are not named, or gone."""
+    """A prepared set of this library, found without its original files."""
     import tensorflow_datasets as tfds
 
     pattern = config or (f"{_size(options['size'])}px-*" if "size" in options else "*")
@@ -138,7 +138,7 @@ def _prepared_before(name: str, config: str, root: Path, options: dict[str, str]
     builder = None if damage else tfds.builder_from_directory(found[0])
     damage = damage or damage_of(builder)
     if damage:
-        raise ValueError(f"'tfds:{name}' is half-written: {damage}; {again}, and it is prepared anew")
+        raise ValueError(f"'tfds:{name}' is half-written: {damage}; {again}, and it is prepared again")
     return builder
 
 
@@ -157,7 +157,7 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
         if form != "array_record":
             raise ValueError(
                 f"'tfds:{name}' is prepared as {form} in {str(builder.data_path)!r}, and only array_record is read; "
-                "name another data_dir=DIR to have it prepared anew"
+                "name another data_dir=DIR to have it prepared again"
             )
         damage = damage_of(builder)
         if damage is None:
@@ -184,22 +184,22 @@ def _stock(name: str, root: Path, options: dict[str, str]) -> Any:
     return prepare(make, root, tfds.download.DownloadConfig(manual_dir=manual))
 
 
-# --- to read it -------------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) -> Raw:
     import tensorflow_datasets as tfds
 
-    parts = {"train": reading.get("train", "train")}
+    splits = {"train": reading.get("train", "train")}
     if "test" in reading or "test" in builder.info.splits:
-        parts["test"] = reading.get("test", "test")
+        splits["test"] = reading.get("test", "test")
     sources = {}
-    for key, split in parts.items():
+    for key, split in splits.items():
         try:
             sources[key] = builder.as_data_source(split=split)
         except ValueError as error:
             raise ValueError(f"'tfds:{name}': {key}={split!r} names no rows of it: {error}") from error
-    _refuse_overlap(builder, name, parts)
+    _refuse_overlap(builder, name, splits)
     features = builder.info.features
     pair = builder.info.supervised_keys or ("image", "label")
     x, y = reading.get("x", pair[0]), reading.get("y", pair[1])
@@ -213,16 +213,18 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
         if feature not in features:
             raise ValueError(f"'tfds:{name}' has no feature {feature!r}. {closest(feature, features)}")
     arrays, notes = [], told(builder)
-    if "validation" in builder.info.splits and not any("validation" in split for split in parts.values()):
+    if "validation" in builder.info.splits and not any("validation" in split for split in splits.values()):
         rows = builder.info.splits["validation"].num_examples
         notes.append(f"the split 'validation' of {name} ({rows} rows) is not read; name it, as in '&test=validation'")
     for key, source in sources.items():
-        columns = _columns(f"{name}, {key}={parts[key]}", source, wanted, points)
+        columns = _columns(f"{name}, {key}={splits[key]}", source, wanted, points)
         if points is None:
             if columns[y].ndim != 1:
-                raise ValueError(f"'tfds:{name}': {y!r} has shape {columns[y].shape[1:]}, expected one number a row")
+                raise ValueError(
+                    f"'tfds:{name}': {y!r} has shape {columns[y].shape[1:]}, expected one number for each row"
+                )
             if isinstance(features[y], tfds.features.ClassLabel):
-                columns, said = _labelled(columns, y, f"{name}, {key}={parts[key]}")
+                columns, said = _labelled(columns, y, f"{name}, {key}={splits[key]}")
                 notes += said
             arrays += [columns[x], columns[y]]
         else:
@@ -243,7 +245,7 @@ def _read(builder: Any, name: str, reading: dict[str, str], own: _Own | None) ->
 
 
 def _labelled(columns: dict[str, np.ndarray], y: str, where: str) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The rows that have a label, which TFDS marks by a class of at least 0, and a note of the others."""
+    """The rows with a label (TFDS marks others by a class below 0), and a note of the number of others."""
     kept = columns[y] >= 0
     if kept.all():
         return columns, []
@@ -254,11 +256,11 @@ def _labelled(columns: dict[str, np.ndarray], y: str, where: str) -> tuple[dict[
     return {name: column[kept] for name, column in columns.items()}, [note]
 
 
-def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
-    """Rows to test on must not be rows to train on."""
-    if len(parts) < 2:
+def _refuse_overlap(builder: Any, name: str, splits: dict[str, str]) -> None:
+    """Refuses splits in which test rows are also training rows."""
+    if len(splits) < 2:
         return
-    train, test = ([*builder.info.splits[split].file_instructions] for split in parts.values())
+    train, test = ([*builder.info.splits[split].file_instructions] for split in splits.values())
     shared = sum(
         max(min(a.skip + a.take, b.skip + b.take) - max(a.skip, b.skip), 0)
         for a in train
@@ -267,7 +269,7 @@ def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
     )
     if shared:
         raise ValueError(
-            f"'tfds:{name}': train={parts['train']!r} and test={parts['test']!r} share {shared} rows; expected none, "
+            f"'tfds:{name}': train={splits['train']!r} and test={splits['test']!r} share {shared} rows; expected none, "
             "as in '?train=train[:80%]&test=train[80%:]'"
         )
 
@@ -275,7 +277,7 @@ def _refuse_overlap(builder: Any, name: str, parts: dict[str, str]) -> None:
 def _columns(
     where: str, source: Sequence[dict[str, Any]], features: list[str], points: str | None
 ) -> dict[str, np.ndarray]:
-    """Whole columns of a set, `[N, ...]` each; only those of points may hold NaN, where they are not visible."""
+    """The columns of a set, `[N, ...]` each; only points may hold NaN, where they are not visible."""
     columns: dict[str, np.ndarray] = {}
     for row in range(len(source)):
         example = source[row]

@@ -1,7 +1,7 @@
 """TFDS builders of sets that TFDS lacks; they write array_record files and need Pillow and SciPy, not TensorFlow.
 
 `jaxsurr.data.load` uses them through `tfds:utkface`, `tfds:lsp_extended` and `tfds:ordinal_table`. The name of a
-configuration ends in a digest of the files it was made from, so other files never pass for prepared ones.
+configuration ends in a digest of the original files, so that a set prepared from other files is never used for them.
 """
 
 import hashlib
@@ -44,27 +44,48 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-class Utkface(tfds.core.GeneratorBasedBuilder):
+class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A set of one split in array_record files, whose configuration is named for the original files."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    HOMEPAGE = ""
+    code_path = epath.Path(__file__)
+
+    def __init__(self, config: str, data_dir: str | Path | None):
+        super().__init__(data_dir=data_dir, config=tfds.core.BuilderConfig(name=config), file_format="array_record")
+
+    def _described(self, features: dict[str, Any], **more: Any) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            homepage=self.HOMEPAGE or None,
+            disable_shuffling=True,
+            **more,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        return {"train": self._generate_examples()}
+
+
+class Utkface(_Builder):
     """Ages from faces: grey images `[size, size, 1]` uint8 and `age` in years, from a directory of jpg files.
 
-    A picture that is there more than once is taken once, and not at all where its files differ in age. Those are
-    skipped, as are files whose names or contents cannot be read, with a warning that counts them.
+    Of identical pictures one is used, and none if their files differ in age. Skipped files, including those whose names
+    or contents cannot be read, are counted in a warning.
 
     Args:
       directory: holds the files `age_gender_race_date.jpg`, in folders of any depth.
       size: height and width of the images, in pixels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError: there are no jpg files.
-      ValueError: while it prepares, where no file can be used.
+      ValueError: no file can be used; raised by the preparation.
 
     Zhang, Song, Qi, "Age Progression/Regression by Conditional Adversarial Autoencoder", CVPR 2017.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
     HOMEPAGE = "https://susanqq.github.io/UTKFace/"
-    code_path = epath.Path(__file__)
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.directory, self.size = Path(directory), size
@@ -75,21 +96,11 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
                 f"there are no jpg files in {str(directory)!r}; get UTKFace (aligned and cropped) from "
                 f"{self.HOMEPAGE} and name the directory that holds its files age_gender_race_date.jpg, manual_dir=DIR"
             )
-        config = tfds.core.BuilderConfig(name=f"{size}px-{_digest(self.files)}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{size}px-{_digest(self.files)}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {"image": tfds.features.Image(shape=(self.size, self.size, 1)), "age": np.int32}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "age"),
-            homepage=self.HOMEPAGE,
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features, supervised_keys=("image", "age"))
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         ages, first, unnamed, damaged = {}, {}, [], []
@@ -130,7 +141,7 @@ class Utkface(tfds.core.GeneratorBasedBuilder):
             warnings.warn(self.notes[0], DataWarning, stacklevel=2)
 
 
-class LspExtended(tfds.core.GeneratorBasedBuilder):
+class LspExtended(_Builder):
     """Poses of the Leeds Sports Pose Extended training set: a grey crop about each person, and 14 joints.
 
     Features: `image` `[size, size, 1]` uint8; `points` `[14, 2]` float32, (x, y) in pixels of the crop with pixel
@@ -139,12 +150,12 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
     The crop is a square about the box of the visible joints, whose side is 1.25 to 1.6 times the longer side of the box
     and whose centre is moved by up to 8 % of the side, both fixed by the SHA-256 of the file's name, so that the crop
     does not give the joints away; black outside the photograph. People with fewer than 11 visible joints, without a
-    torso, or with one of less than 6 pixels of a 64 pixel crop are left out. This conversion is our own.
+    torso, or with one of less than 6 pixels of a 64 pixel crop are left out. This conversion is this library's.
 
     Args:
       directory: holds `joints.mat` and `images/im00001.jpg`, `images/im00002.jpg`, ...
       size: height and width of the crops, in pixels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError: `joints.mat` or an image is missing.
@@ -153,9 +164,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
     Johnson and Everingham, "Learning Effective Human Pose Estimation from Inaccurate Annotation", CVPR 2011.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
     HOMEPAGE = "http://sam.johnson.io/research/lspet.html"
-    code_path = epath.Path(__file__)
 
     def __init__(self, *, directory: str | Path, size: int, data_dir: str | Path | None = None):
         self.size, path = size, Path(directory) / "joints.mat"
@@ -170,8 +179,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
                 f"{len(missing)} of the {len(self.files)} images that joints.mat annotates are missing in "
                 f"{str(path.parent / 'images')!r} ({_some(missing)}); {origin}"
             )
-        config = tfds.core.BuilderConfig(name=f"{size}px-{_digest([path, *self.files])}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{size}px-{_digest([path, *self.files])}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -181,15 +189,7 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
             "torso": np.float32,
             "head": np.float32,
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            homepage=self.HOMEPAGE,
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features)
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         count, damaged = 0, []
@@ -226,14 +226,14 @@ class LspExtended(tfds.core.GeneratorBasedBuilder):
 
 
 def _joints(path: Path) -> np.ndarray:
-    """x, y and visibility `[N, 14, 3]`."""
+    """Coordinates and visibility of the joints, `[N, 14, 3]`."""
     from scipy.io import loadmat
 
     try:
         joints = loadmat(path, variable_names=["joints"])["joints"].astype(np.float64)
-    except Exception as error:  # SciPy raises errors of many kinds for files that are not, or not wholly, MATLAB's
+    except Exception as error:  # SciPy raises errors of many kinds for files that are not MATLAB's, or damaged
         raise ValueError(
-            f"{path.name} is not a MATLAB file with an array 'joints', or it is damaged ({error}); copy it anew"
+            f"{path.name} is not a MATLAB file with an array 'joints', or it is damaged ({error}); copy it again"
         ) from error
     if joints.ndim == 3 and joints.shape[:2] == (3, len(JOINTS)):
         joints = joints.swapaxes(0, 1)
@@ -243,7 +243,7 @@ def _joints(path: Path) -> np.ndarray:
 
 
 def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, int, int, int], dict[str, Any]] | None:
-    """The crop (left, top, right, bottom) and the targets of a person, None for one that is left out."""
+    """The crop (left, top, right, bottom) and the targets of a person, or None for one that is left out."""
     points, visible = joints[:, :2], (joints[:, 2] > 0) & np.isfinite(joints).all(axis=1)
     if visible.sum() < _MIN_VISIBLE:
         return None
@@ -270,26 +270,22 @@ def _pose(joints: np.ndarray, name: str, size: int) -> tuple[tuple[int, int, int
     return (left, top, right, bottom), targets
 
 
-class OrdinalTable(tfds.core.GeneratorBasedBuilder):
+class OrdinalTable(_Builder):
     """A table of numbers, one column of which is the level: `inputs` `[D]` and `level`, float64.
 
     Args:
       file: csv file with a header, see `read_csv`.
       target: name of the column of levels.
-      data_dir: where the prepared set is put; None is TFDS's own.
+      data_dir: directory of prepared sets; None is that of TFDS.
 
     Raises:
       FileNotFoundError, ValueError: as `read_csv`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    code_path = epath.Path(__file__)
-
     def __init__(self, *, file: str | Path, target: str, data_dir: str | Path | None = None):
         self.table = read_csv(file, target)
         digest = hashlib.sha256(Path(file).read_bytes() + target.encode()).hexdigest()[:12]
-        config = tfds.core.BuilderConfig(name=f"{Path(file).stem}-{digest}")
-        super().__init__(data_dir=data_dir, config=config, file_format="array_record")
+        super().__init__(f"{Path(file).stem}-{digest}", data_dir)
 
     def _info(self) -> tfds.core.DatasetInfo:
         shapes = {"inputs": self.table.inputs.shape[1:], "level": ()}
@@ -297,15 +293,7 @@ class OrdinalTable(tfds.core.GeneratorBasedBuilder):
             name: tfds.features.Tensor(shape=shape, dtype=np.float64, encoding="bytes")
             for name, shape in shapes.items()
         }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("inputs", "level"),
-            disable_shuffling=True,
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        return {"train": self._generate_examples()}
+        return self._described(features, supervised_keys=("inputs", "level"))
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for row, (inputs, level) in enumerate(zip(self.table.inputs, self.table.targets, strict=True)):

@@ -1,4 +1,4 @@
-"""To have a set of TFDS wholly there: what is half-written is detected, removed and prepared anew, by one process."""
+"""Preparation of TFDS sets: incomplete sets are detected, removed and prepared again, by one process."""
 
 import contextlib
 import json
@@ -16,9 +16,9 @@ NOTES = "notes.json"  # beside the files of a set of ours
 
 
 def undescribed(root: Path) -> dict[Path, str]:
-    """Directories of array_record files whose description cannot be read, and what is wrong with it."""
+    """Directories of array_record files whose description cannot be read, and the reason."""
     wrong = {}
-    for place, _, held in os.walk(root):  # it passes over what another process removes meanwhile
+    for place, _, held in os.walk(root):  # it skips files that another process removes meanwhile
         if any(".array_record-" in file for file in held) and "incomplete." not in place:
             for name in ("dataset_info.json", "features.json"):
                 try:
@@ -29,7 +29,7 @@ def undescribed(root: Path) -> dict[Path, str]:
 
 
 def damage_of(builder: Any) -> str | None:
-    """What is wrong with the files of a set, "" where there are none, None where all is well."""
+    """Damage of the files of a set in words, "" where there are no files, None where they are complete."""
     from array_record.python.array_record_module import ArrayRecordReader
 
     if not builder.data_path.exists():
@@ -47,7 +47,7 @@ def damage_of(builder: Any) -> str | None:
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Holds the lock of a set, which ends with its process however that ends."""
+    """Context that holds the lock of a set; the lock is released when the process ends."""
     from filelock import FileLock
 
     root.mkdir(parents=True, exist_ok=True)
@@ -56,13 +56,13 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
-    """Prepare a set where it is not wholly there; others that want it wait meanwhile.
+    """Prepares a set that is missing or incomplete, while other processes that need it wait.
 
     Args:
-      make: makes its TFDS builder, anew each time, since a builder remembers the files that it found.
+      make: makes a new TFDS builder, since a builder remembers the files that it found.
       root: the directory of all configurations of the set.
-      download: a `tfds.download.DownloadConfig`; None for sets of ours, which nothing else prepares, so that what
-        preparations have left that were cut off can be removed.
+      download: a `tfds.download.DownloadConfig`; None for sets of this library, which nothing else prepares, so that
+        the remains of interrupted preparations can be removed.
 
     Returns:
       The builder.
@@ -88,7 +88,7 @@ def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
         if damage:
             reasons = "; ".join(damage.values())
             warnings.warn(
-                f"{root.name} is half-written; what is damaged is removed and prepared anew: {reasons}", stacklevel=4
+                f"{root.name} is half-written; what is damaged is removed and prepared again: {reasons}", stacklevel=4
             )
         if wrong is None:
             return builder
@@ -100,7 +100,7 @@ def prepare(make: Callable[[], Any], root: Path, download: Any = None) -> Any:
 
 
 def told(builder: Any) -> list[str]:
-    """What was left out when a set was prepared, in sentences."""
+    """Notes on rows that were left out when a set was prepared."""
     try:
         notes = json.loads(Path(builder.data_path, NOTES).read_text())
     except (OSError, ValueError):

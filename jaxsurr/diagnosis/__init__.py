@@ -1,4 +1,4 @@
-"""Fidelity of a learned surrogate, and what to do where it is low."""
+"""Fidelity of a learned surrogate, and advice where it is low."""
 
 from jaxsurr.diagnosis.diagnose import Diagnosis, diagnose
 

@@ -1,4 +1,4 @@
-"""Advice in words, from what a diagnosis measures. Each rule is a threshold of this library's own choosing."""
+"""Advice from the measurements of a diagnosis. Each rule is a threshold that this library has chosen."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Advice(NamedTuple):
-    """What is amiss.
+    """A likely cause of low fidelity, and a remedy.
 
     Attributes:
       name: of the cause, a few words.
-      sentence: what was seen, and what to do.
+      sentence: the observation and the remedy.
     """
 
     name: str
@@ -18,14 +18,14 @@ class Advice(NamedTuple):
 
 
 class Symptoms(NamedTuple):
-    """What advice is given on: see `jaxsurr.diagnosis.Diagnosis`.
+    """Measurements that advice is based on, see `jaxsurr.diagnosis.Diagnosis`.
 
     Attributes:
       names: of M metrics.
       scale, spread, learned_spread: numbers; NaN for a spread that is not known.
       steps: updates so far, None where the state does not count them.
-      gradient, ceiling, flat, flat_wider, update_ceiling: `[M]`.
-      silent: `[M]` bool, whether the surrogate's gradient is 0 everywhere.
+      gradient, ceiling, zero_gradient_fraction, zero_gradient_fraction_wider, update_ceiling: `[M]`.
+      no_gradient: `[M]` bool, whether the surrogate's gradient is 0 everywhere.
       pairs: antithetic pairs of an update, or None.
     """
 
@@ -36,14 +36,14 @@ class Symptoms(NamedTuple):
     steps: int | None
     gradient: np.ndarray
     ceiling: np.ndarray
-    flat: np.ndarray
-    flat_wider: np.ndarray
+    zero_gradient_fraction: np.ndarray
+    zero_gradient_fraction_wider: np.ndarray
     update_ceiling: np.ndarray
-    silent: np.ndarray
+    no_gradient: np.ndarray
     pairs: int | None
 
 
-FLAT = 0.9  # share of examples without a gradient from which a scale is called small
+NO_GRADIENT = 0.9  # zero-gradient fraction from which a scale is called small
 STALE = 1.5  # ratio of spreads beyond which a surrogate is called stale
 NOISY = 0.5  # ceiling below which an estimate is called noisy
 GOOD, POOR, WRONG = 0.9, 0.7, -0.1  # gradient correlation over its ceiling
@@ -53,7 +53,7 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
     """Advice, the most likely cause first; none where nothing stands out.
 
     Args:
-      seen: what was measured.
+      seen: the measurements.
     """
     out = []
     if seen.steps == 0:
@@ -71,7 +71,7 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
                 "stale surrogate",
                 f"predictions have a spread of {seen.spread:.3g}, and the surrogate was learned at "
                 f"{seen.learned_spread:.3g}. Update it on current predictions, or use it through jaxsurr.follow_scale "
-                "where the metric does not care for the scale.",
+                "where the metric does not depend on the scale.",
             )
         )
     for m, name in enumerate(seen.names):
@@ -80,42 +80,47 @@ def advise(seen: Symptoms) -> tuple[Advice, ...]:
 
 
 def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advice]:
-    flat, wider, ceiling = float(seen.flat[m]), float(seen.flat_wider[m]), float(seen.ceiling[m])
-    if flat == 1 and wider == 1:
+    fraction, wider, ceiling = (
+        float(seen.zero_gradient_fraction[m]),
+        float(seen.zero_gradient_fraction_wider[m]),
+        float(seen.ceiling[m]),
+    )
+    if fraction == 1 and wider == 1:
         return [
             Advice(
                 "constant metric",
-                f"{name} is the same however these predictions are moved, at scale {seen.scale:.3g} and at four times "
-                "as much: nothing can be learned from them. Look at its value (is it at its best already?), at the "
-                "targets and the mask, or start on a conventional loss.",
+                f"{name} does not change when these predictions are perturbed, at scale {seen.scale:.3g} and at four "
+                "times as much: nothing can be learned from them. Check its value (is it optimal?), the targets and "
+                "the mask, or start on a fixed loss.",
             )
         ]
     out = []
-    if flat > FLAT and wider < flat - 0.1:
+    if fraction > NO_GRADIENT and wider < fraction - 0.1:
         out.append(
             Advice(
                 "scale too small",
-                f"{name} has no gradient on {flat:.0%} of the examples at scale {seen.scale:.3g}, "
-                f"and on {wider:.0%} at four times as much: its decisions lie farther away than the noise reaches. "
+                f"{name} has no gradient on {fraction:.0%} of the examples at scale {seen.scale:.3g}, "
+                f"and on {wider:.0%} at four times as much: the noise is too small to change its decisions. "
                 "Raise relative_scale.",
             )
         )
-    if flat == 1:
+    if fraction == 1:
         return out
     reached = float(seen.gradient[m]) / ceiling if ceiling > 0 else 0.0
-    if seen.silent[m]:
+    if seen.no_gradient[m]:
         out.append(
             Advice(
-                "silent surrogate",
-                f"the surrogate has no gradient and {name} has one. Its calibration fell to 0, as it does where the "
-                "surrogate points the wrong way round: learn it anew, with more updates before the model trains on it.",
+                "surrogate without gradient",
+                f"the surrogate has no gradient and {name} has one. Its calibration fell to 0, which happens where the "
+                "surrogate's gradient has the wrong sign: learn it again, with more updates before the model trains "
+                "on it.",
             )
         )
     elif reached < WRONG:
         out.append(
             Advice(
-                "wrong way round",
-                f"the surrogate's gradient points against that of {name} (correlation {seen.gradient[m]:.2f}): "
+                "wrong direction",
+                f"the surrogate's gradient is opposite to that of {name} (correlation {seen.gradient[m]:.2f}): "
                 "training on it makes the metric worse. Is higher_is_better right, and is lower better in the loss?",
             )
         )
@@ -131,7 +136,7 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         out.append(
             Advice(
                 "not enough pairs",
-                f"what an update of {seen.pairs} pairs learns from has a correlation of {seen.update_ceiling[m]:.2f} "
+                f"the estimate of an update with {seen.pairs} pairs has a correlation of {seen.update_ceiling[m]:.2f} "
                 f"with the gradient of {name}, and the surrogate has reached {reached:.2f} of 1. Raise num_pairs, or "
                 "let it learn longer.",
             )
@@ -140,9 +145,9 @@ def _of_metric(seen: Symptoms, m: int, name: str, explained: bool) -> list[Advic
         out.append(
             Advice(
                 "poor fit",
-                f"the gradient's correlation with that of {name} is {seen.gradient[m]:.2f}, and the estimate is not to "
-                f"blame (ceiling {ceiling:.2f}). Learn longer on predictions like these, or try another family; a "
-                "conventional loss may simply follow something else.",
+                f"the gradient's correlation with that of {name} is {seen.gradient[m]:.2f}, and noise of the estimate "
+                f"is not the cause (ceiling {ceiling:.2f}). Learn longer on predictions like these, or try another "
+                "family; a fixed loss may simply follow another objective.",
             )
         )
     return out

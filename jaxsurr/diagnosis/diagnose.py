@@ -1,4 +1,4 @@
-"""What to read first when training on a learned loss goes wrong."""
+"""Diagnosis of a learned loss: fidelity by region of the prediction space, and advice."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
@@ -19,18 +19,19 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.description import metric_of
 from jaxsurr.surrogates.frozen import follow_scale, scale_of
 
-WIDER = 4.0  # a second look, by how much wider
-_FEW = 256  # pairs of the second look
+WIDER = 4.0  # factor of the scale of a second estimate
+_FEW = 256  # pairs of the second estimate
 
 
+@renamed.fields
 class Regions(NamedTuple):
-    """Fidelity by region of the prediction space: as many examples in each, from the worst margin to the best.
+    """Fidelity by region of the prediction space: regions of equal size, from the worst margin to the best.
 
     Attributes:
       low, high: `[R]`, margins between which the region lies, in smoothing scales.
       rows: `[R]`, examples in it.
       gradient, value, ceiling: `[R, M]`, as for `jaxsurr.diagnosis.fidelity.correlations`.
-      flat: `[R, M]`, share of its examples on which the metric has no gradient at this scale.
+      zero_gradient_fraction: `[R, M]`, fraction of its examples on which the metric has no gradient at this scale.
     """
 
     low: np.ndarray
@@ -39,33 +40,36 @@ class Regions(NamedTuple):
     gradient: np.ndarray
     value: np.ndarray
     ceiling: np.ndarray
-    flat: np.ndarray
+    zero_gradient_fraction: np.ndarray
 
 
+@renamed.fields
 class Diagnosis(NamedTuple):
-    """What `jaxsurr.diagnose` finds out about M metrics on the N examples that count; `print` shows it as text.
+    """The result of `jaxsurr.diagnose` for M metrics on N valid examples; `print` shows it as text.
 
     Attributes:
       metrics: M names.
-      scale: the smoothing scale at which the metric is looked at.
+      scale: the smoothing scale of the metric.
       spread: root mean squared size of these predictions, in units of the space.
-      learned_spread: the same where the surrogate was learned; NaN where its state does not tell.
-      gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and what
-        the noise of the reference leaves (`jaxsurr.diagnosis.fidelity.correlations`).
-      length: `[M]`, length of the surrogate's gradient along the metric's, over the latter's: 1 where it is calibrated.
-      flat: `[M]`, share of examples on which the metric has no gradient at this scale.
-      flat_wider: `[M]`, the same at four times the scale.
-      update_ceiling: `[M]`, the correlation that the true gradient would have with what one update learns from; NaN
-        where the surrogate does not tell its number of pairs.
+      learned_spread: that of the predictions that the surrogate was learned on; NaN where its state does not have it.
+      gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and the
+        ceiling due to the noise of the reference (`jaxsurr.diagnosis.fidelity.correlations`).
+      length: `[M]`, projection of the surrogate's gradient on the metric's, relative to the metric's: 1 where it is
+        calibrated.
+      zero_gradient_fraction: `[M]`, fraction of examples on which the metric has no gradient at this scale.
+      zero_gradient_fraction_wider: `[M]`, the same at four times the scale.
+      update_ceiling: `[M]`, the correlation of the true gradient with the estimate of one update; NaN where the
+        surrogate's number of pairs is not known.
       by_example: `[N, M]`, cosine of the two gradients in each example; 0 where either is 0.
       losses, values: `[N, M]`, the surrogate's values and the smoothed metric's, lower is better (`[1, M]` for a metric
         of sets).
-      margin: `[N]`, of the worst item of each example, in smoothing scales: larger is better. For classes by how much
-        the true one leads, for levels how rightly the worst threshold is passed, for points the farthest one's
-        distance times -1. In a space that knows none, the size of the prediction.
+      margin: `[N]`, of the worst item of each example, in smoothing scales: larger is better. For classes the lead of
+        the true class, for levels the margin of the worst threshold, for points minus the largest distance. In a space
+        without margins, the size of the prediction.
       regions: fidelity by region of the margin.
-      advice: what to do, the most likely cause first; empty where nothing stands out.
-      ruled_out: how many entries of the predictions a mask rules out (`Space.ruled_out`), and in how many examples.
+      advice: causes and remedies, the most likely one first; empty where nothing stands out.
+      ruled_out: number of entries of the predictions that a mask rules out (`Space.ruled_out`), and of examples with
+        such entries.
     """
 
     metrics: tuple[str, ...]
@@ -76,8 +80,8 @@ class Diagnosis(NamedTuple):
     value: np.ndarray
     ceiling: np.ndarray
     length: np.ndarray
-    flat: np.ndarray
-    flat_wider: np.ndarray
+    zero_gradient_fraction: np.ndarray
+    zero_gradient_fraction_wider: np.ndarray
     update_ceiling: np.ndarray
     by_example: np.ndarray
     losses: np.ndarray
@@ -95,34 +99,34 @@ class Diagnosis(NamedTuple):
         if self.ruled_out[0]:
             lines.append(
                 f"{self.ruled_out[0]} predictions (classes, levels or items), in {self.ruled_out[1]} of the examples, "
-                "are ruled out by a mask: they are not perturbed, and have no part in scale and spread"
+                "are ruled out by a mask: they are not perturbed, and do not count in scale and spread"
             )
         for m, name in enumerate(self.metrics):
             lines += [
                 f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}), of the "
                 f"value {self.value[m]:.3f}; length of the gradient {self.length[m]:.2f} of the metric's; "
-                f"no gradient on {self.flat[m]:.0%} of the examples",
+                f"no gradient on {self.zero_gradient_fraction[m]:.0%} of the examples",
                 "  by margin, in smoothing scales:",
             ]
             for r in range(len(self.regions.rows)):
                 lines.append(
                     f"  {self.regions.low[r]:8.2f} to {self.regions.high[r]:8.2f}: gradient "
                     f"{self.regions.gradient[r, m]:6.3f}, value {self.regions.value[r, m]:6.3f}, "
-                    f"no gradient on {self.regions.flat[r, m]:4.0%}"
+                    f"no gradient on {self.regions.zero_gradient_fraction[r, m]:4.0%}"
                 )
         lines += [f"- {advice.name}: {advice.sentence}" for advice in self.advice] or ["Nothing stands out."]
         return "\n".join(lines)
 
 
 def _subject(surrogate: Surrogate, metric: MetricFunction | None) -> tuple[Metric, Space]:
-    """The metric that a surrogate is compared with, and the surrogate's space."""
+    """The metric of a surrogate, and its space."""
     settings = surrogate.settings or {}
     if metric is None:
         described = settings.get("metric")
         metric = None if described is None else metric_of(described)
         if metric is None:
             whose = "names no metric" if described is None else f"was learned for your metric {described['name']!r}"
-            raise ValueError(f"the surrogate {whose}: pass metric=, what it is to be compared with.")
+            raise ValueError(f"the surrogate {whose}: pass metric=, to compare it with.")
     metric = as_metric(metric)
     space = SPACES.get(settings.get("space") or "", metric.space)
     if metric.space.name != space.name:
@@ -136,15 +140,15 @@ def _subject(surrogate: Surrogate, metric: MetricFunction | None) -> tuple[Metri
 def _margin(space: Space, predictions: Array, targets: PyTree, scale: Any) -> Array:
     """The margin of each example's worst item, or the size of the prediction; `[B]`."""
     try:
-        ramps, weights = space.ramps(predictions, targets, scale)
-    except ValueError:  # the space knows no better and worse
+        margins, weights = space.margins(predictions, targets, scale)
+    except ValueError:  # the space has no margins
         return jnp.sqrt(space.spread(predictions, targets)) / scale
-    worst = jnp.min(jnp.where(weights > 0, ramps[..., -1], jnp.inf), axis=1)
+    worst = jnp.min(jnp.where(weights > 0, margins[..., -1], jnp.inf), axis=1)
     return jnp.where(jnp.isfinite(worst), worst, 0)
 
 
 def _ruled_out(space: Space, predictions: Array, targets: PyTree) -> tuple[int, int]:
-    """How many entries of the predictions are ruled out, and in how many examples."""
+    """Number of entries of the predictions that are ruled out, and of examples with such entries."""
     if space.ruled_out is None:
         return 0, 0
     out = np.asarray(space.ruled_out(predictions, targets)).reshape(len(predictions), -1)
@@ -171,27 +175,27 @@ def diagnose(
     regions: int = 6,
     follow: bool = False,
 ) -> Diagnosis:
-    """Compares a surrogate with the metric on a model's current predictions, and says in words what is amiss.
+    """Compares a surrogate with the metric on a model's current predictions, and gives advice.
 
-    The reference is the smoothed metric by many antithetic pairs, at the surrogate's own scale. A few hundred examples
-    tell enough.
+    The reference is the smoothed metric, estimated by many antithetic pairs at the surrogate's scale. A few hundred
+    examples are enough.
 
     Args:
-      surrogate, state: what is trained on; any method, learned or not.
-      predictions: `[B, ...]`, of the model as it is.
-      targets: what the metric reads.
+      surrogate, state: of any method, learned or fixed.
+      predictions: `[B, ...]`, of the current model.
+      targets: of the metric.
       where: `[B]` bool; rows where it is False are left out.
       key: typed, of the reference's noise.
-      metric: what the surrogate stands for; not needed where it was learned for a metric of this library.
-      scale: the smoothing scale, by default the surrogate's, and 0.15 times the spread of these predictions where it
+      metric: of the surrogate; not needed for a metric of this library.
+      scale: the smoothing scale, by default the surrogate's, or 0.15 times the spread of these predictions where it
         has none.
       pairs: antithetic pairs of the reference.
-      regions: of the prediction space, each with as many examples.
-      follow: look at the surrogate as `jaxsurr.frozen` and `jaxsurr.pretrained` use it in spaces of logits, with its
-        scale taken from these predictions.
+      regions: number of regions of the prediction space, of equal size.
+      follow: take the surrogate's scale from these predictions, as `jaxsurr.frozen` and `jaxsurr.pretrained` do in
+        spaces of logits.
 
     Returns:
-      A `Diagnosis`: `print` it, or draw it by `jaxsurr.report.diagnosis_panels`.
+      A `Diagnosis`; `print` it, or plot it by `jaxsurr.report.diagnosis_panels`.
 
     Raises:
       ValueError, TypeError: predictions are of another space, hold NaN, or no row counts; a metric is needed; a number
@@ -211,12 +215,12 @@ def diagnose(
     checks.positive_integer(pairs, "pairs")
     checks.positive_integer(regions, "regions")
     if pairs < 2:
-        raise ValueError("pairs must be at least 2: a single pair cannot tell its own noise.")
+        raise ValueError("pairs must be at least 2: the noise of a single pair cannot be estimated.")
     predictions, targets = prepared(space, predictions, targets, where)
     if where is not None:
         counts = np.flatnonzero(np.asarray(where))
         if not len(counts):
-            raise ValueError("where is False in every row: there is no example to look at.")
+            raise ValueError("where is False in every row: there are no valid examples.")
         predictions, targets = jax.tree.map(lambda leaf: jnp.asarray(leaf)[counts], (predictions, targets))
     output_shape(metric, predictions, targets)
     spread = masked_mean(space.spread(predictions, targets))
@@ -235,7 +239,6 @@ def diagnose(
     @jax.jit
     def measure(predictions, targets, scale, member):
         compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
-        flat = is_zero(compared.goal)
         wider = smoothed_metric(
             metric,
             predictions,
@@ -260,8 +263,8 @@ def diagnose(
             "compared": {"losses": compared.losses, "values": compared.values, "by_example": _by_example(compared)},
             "whole": correlations(compared),
             "regions": jax.vmap(lambda mask: correlations(compared, mask))(member),
-            "flat": flat,
-            "flat_wider": jnp.mean(is_zero(wider.reshape(compared.goal.shape)), axis=1),
+            "zero": is_zero(compared.goal),
+            "zero_gradient_fraction_wider": jnp.mean(is_zero(wider.reshape(compared.goal.shape)), axis=1),
             "size": size,
             "error": error,
             "along": along,
@@ -269,8 +272,7 @@ def diagnose(
         }
 
     found = jax.device_get(measure(predictions, targets, jnp.float32(used_scale), member))
-    flat = found["flat"]
-    share = np.stack([flat[:, rows].mean(axis=1) for rows in order])
+    zero = found["zero"]
     signal = np.maximum(found["size"] - found["error"], 0)
     own_pairs = (surrogate.settings or {}).get("options", {}).get("num_pairs")
     error_of_update = np.nan if own_pairs is None else found["error"] * pairs / own_pairs
@@ -287,10 +289,10 @@ def diagnose(
         steps=None if getattr(state, "step", None) is None else int(state.step),
         gradient=found["whole"]["gradient"],
         ceiling=found["whole"]["ceiling"],
-        flat=flat.mean(axis=1),
-        flat_wider=found["flat_wider"],
+        zero_gradient_fraction=zero.mean(axis=1),
+        zero_gradient_fraction_wider=found["zero_gradient_fraction_wider"],
         update_ceiling=update_ceiling,
-        silent=(found["own"] == 0),
+        no_gradient=(found["own"] == 0),
         pairs=own_pairs,
     )
     return Diagnosis(
@@ -300,8 +302,8 @@ def diagnose(
         learned_spread=symptoms.learned_spread,
         **found["whole"],
         length=length,
-        flat=symptoms.flat,
-        flat_wider=found["flat_wider"],
+        zero_gradient_fraction=symptoms.zero_gradient_fraction,
+        zero_gradient_fraction_wider=found["zero_gradient_fraction_wider"],
         update_ceiling=update_ceiling,
         **found["compared"],
         margin=margin,
@@ -309,7 +311,7 @@ def diagnose(
             low=np.array([margin[rows].min() for rows in order]),
             high=np.array([margin[rows].max() for rows in order]),
             rows=np.array([len(rows) for rows in order]),
-            flat=share,
+            zero_gradient_fraction=np.stack([zero[:, rows].mean(axis=1) for rows in order]),
             **found["regions"],
         ),
         advice=advise(symptoms),

@@ -1,4 +1,4 @@
-"""What a surrogate's values and gradients are worth, against a reference estimate of the metric's by many pairs."""
+"""Fidelity of a surrogate's values and gradients: comparison with an estimate of the metric's by many pairs."""
 
 import functools
 from typing import Any, NamedTuple
@@ -15,12 +15,12 @@ from jaxsurr.smoothing.goal import estimated_goal, noise_ceiling, squared_norm
 from jaxsurr.smoothing.smoothed_metric import Directions, table_directions
 from jaxsurr.spaces import SPACES
 
-_ENTRIES = 2**21  # of the noise that is held at once
+_ENTRIES = 2**21  # of the noise in memory
 
 
 @functools.cache
 def noise() -> Directions:
-    """Noise from a table long enough for references: drawing it afresh takes seconds to compile on a CPU."""
+    """Noise from a table, long enough for references; sampling it instead takes seconds to compile on a CPU."""
     return table_directions(entries=2**20)
 
 
@@ -55,16 +55,16 @@ def compare_with_reference(
     pairs: int = 4096,
     directions: Directions | None = None,
 ) -> Comparison:
-    """Values and gradients of a surrogate, and a reference of the smoothed metric's; pure, for use under `jit`.
+    """Values and gradients of a surrogate, and reference estimates of the smoothed metric's; pure, for use under `jit`.
 
     Args:
-      surrogate, state: what to look at; any `Surrogate`.
-      metric: what it stands for.
-      predictions, targets, where: as for its loss; rows that do not count are 0.
+      surrogate, state: any `Surrogate`.
+      metric: of the surrogate.
+      predictions, targets, where: as for its loss; masked rows are 0.
       key: typed, of the reference's noise.
       scale: the smoothing scale of the reference.
       pairs: antithetic pairs of the reference.
-      directions: where its noise comes from, by default a long table.
+      directions: source of its noise, by default a long table.
     """
     metric = as_metric(metric)
     predictions = jnp.asarray(predictions)
@@ -82,7 +82,7 @@ def compare_with_reference(
 
     def total(z):
         losses = surrogate.loss(state, z, targets, where)
-        if losses.ndim > metric.per_example + len(outputs):  # a loss of examples that stands for a metric of sets
+        if losses.ndim > metric.per_example + len(outputs):  # a loss of examples as surrogate of a set metric
             losses = masked_mean(losses, where)
         losses = losses.reshape(reference.values.shape)
         return jnp.sum(losses, axis=0), losses
@@ -95,12 +95,12 @@ def compare_with_reference(
 
 
 def correlations(compared: Comparison, where: Array | None = None) -> dict[str, Array]:
-    """Correlation of value and gradient with the reference, metric by metric, `[M]`.
+    """Correlation of value and gradient with the reference, for each metric, `[M]`.
 
     Returns:
-      `gradient`: cosine over all coordinates. `value`: Pearson over rows, NaN for a metric of sets, which has one.
-      `ceiling`: what the true gradient would reach against this reference, in [0, 1]; `gradient / ceiling` estimates
-      the correlation with the true gradient. All are 0 where either side is constant.
+      `gradient`: cosine over all coordinates. `value`: Pearson over rows, NaN for a set metric, which has one row.
+      `ceiling`: the correlation of the true gradient with this reference, in [0, 1]; `gradient / ceiling` estimates the
+      correlation with the true gradient. All are 0 where either side is constant.
     """
     gradient = jax.vmap(lambda x, y: cosine(moments(x, y, where)))(compared.gradients, compared.goal)
     if len(compared.losses) == compared.goal.shape[1]:
@@ -118,17 +118,13 @@ def fidelity(
     predictions: Array,
     targets: PyTree,
     where: Array | None = None,
-    *,
-    key: Array,
-    scale: Array | float,
-    pairs: int = 4096,
-    directions: Directions | None = None,
+    **reference: Any,
 ) -> dict[str, Any]:
-    """Correlation of a surrogate's gradient and value with a reference, best on rows that it has not seen.
+    """Correlation of a surrogate's gradient and value with a reference, preferably on held-out rows.
 
     Args:
       surrogate, state, metric, predictions, targets, where: as for `compare_with_reference`.
-      key, scale, pairs, directions: of the reference.
+      **reference: `key`, `scale`, `pairs` and `directions`, as for `compare_with_reference`.
 
     Returns:
       `gradient`, `value` and `ceiling`, as for `correlations`: numbers, or lists of M numbers for M metrics at once.
@@ -136,19 +132,9 @@ def fidelity(
 
     @jax.jit
     def measure(predictions, targets, where):
-        compared = compare_with_reference(
-            surrogate,
-            state,
-            metric,
-            predictions,
-            targets,
-            where,
-            key=key,
-            scale=scale,
-            pairs=pairs,
-            directions=directions,
+        return correlations(
+            compare_with_reference(surrogate, state, metric, predictions, targets, where, **reference), where
         )
-        return correlations(compared, where)
 
     measured = jax.device_get(measure(jnp.asarray(predictions), targets, where))
     return {name: float(found[0]) if len(found) == 1 else found.tolist() for name, found in measured.items()}

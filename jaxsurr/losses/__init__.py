@@ -1,10 +1,10 @@
-"""Conventional losses as functions `(predictions, targets, *, where=None) -> [B]`, one value for each example.
+"""Fixed losses as functions `(predictions, targets, *, where=None) -> [B]`, one value for each example.
 
-Values are in at least single precision, gradients in the dtype of the predictions. What does not count (masked rows,
-points that are not visible, absent items) may hold anything. Targets that count and are out of range are refused;
-where they are traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details.
+Values are in at least single precision, gradients in the dtype of the predictions. Masked entries (rows, points that
+are not visible, absent items) may hold anything. Other targets that are out of range are refused; where they are
+traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details.
 
-A file for each kind of targets; what its `__all__` names is in `LOSSES`.
+There is one file for each kind of targets; the losses in its `__all__` are in `LOSSES`.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ KIND: dict[str, str] = {name: loss.__module__.rpartition(".")[2] for name, loss 
 
 
 def get(name: str) -> Loss:
-    """The conventional loss of this name.
+    """The fixed loss of this name.
 
     Raises:
       ValueError: there is none.
@@ -36,7 +36,7 @@ def get(name: str) -> Loss:
 
 
 def __getattr__(name: str) -> Any:
-    """What a new file adds, and old names."""
+    """Losses of new files, and old names."""
     return LOSSES[name] if name in LOSSES else renamed.attribute(__name__, name)
 
 

@@ -1,4 +1,4 @@
-"""Conventional losses on class logits. A class may be ruled out by a logit of minus infinity."""
+"""Fixed losses on class logits. A class may be ruled out by a logit of minus infinity."""
 
 import functools
 
@@ -69,16 +69,16 @@ def label_smoothing(predictions: Array, targets: Array, *, where: Array | None =
     return of_examples(soft_cross_entropy(z, soft), where, wrong)
 
 
-def soft_cross_entropy(logits: Array, shares: Array) -> Array:
-    """Cross-entropy with shares of all classes, `[B, K]` and `[B, K]` to `[B]`; a class without a share has no part.
+def soft_cross_entropy(logits: Array, soft_targets: Array) -> Array:
+    """Cross-entropy with soft targets, `[B, K]` and `[B, K]` to `[B]`; classes with target 0 do not count.
 
     Raises:
-      ValueError: a class that has a share is ruled out by a logit of minus infinity (outside `jit`).
+      ValueError: a class with a positive target is ruled out by a logit of minus infinity (outside `jit`).
     """
-    has_share = shares > 0
-    checks.not_ruled_out(logits, has_share)
+    counts = soft_targets > 0
+    checks.not_ruled_out(logits, counts)
     log_probability = jax.nn.log_softmax(logits)
-    return -jnp.sum(shares * jnp.where(has_share, log_probability, 0), axis=-1)
+    return -jnp.sum(soft_targets * jnp.where(counts, log_probability, 0), axis=-1)
 
 
 def focal(predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0) -> Array:

@@ -1,6 +1,6 @@
-"""Conventional losses on points in the plane, each a mean over the visible points, in units of the example's scale.
+"""Fixed losses on keypoints, each a mean over the visible points, in units of the example's scale.
 
-Dividing by the scale is what the metrics do; with it the losses weigh large and small figures alike.
+As in the metrics, errors are divided by the scale, so that large and small figures have equal weight.
 """
 
 from collections.abc import Callable
@@ -76,11 +76,11 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     `mean_p (h_p - exp(-||p - y||^2 / (2 s^2)))^2` of each visible point, with `s = sigma * H`.
 
     Source: Tompson et al., Joint Training of a Convolutional Network and a Graphical Model for Human Pose Estimation,
-    NeurIPS 2014. Ours: the width as a share of the image, 2 pixels of 64.
+    NeurIPS 2014. Ours: the width relative to the image, 2 pixels of 64.
 
     Args:
       predictions: `[B, J, H, W]` float, a map of each point with the pixels of the image.
-      targets: `Keypoints`, in pixels whose centres are whole numbers.
+      targets: `Keypoints`, in pixels whose centres are integers.
       where: `[B]` bool; rows where it is False are 0.
       sigma: positive, standard deviation of the bump over the height of the image.
 
@@ -95,7 +95,7 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     >>> heatmap_mse(jnp.array([[[[0.0, 1.0], [0.0, 0.0]]]]), target, sigma=0.01).tolist()
     [0.0]
     """
-    options.number(sigma, "sigma", above=0, meaning="a share of the image's height")
+    options.number(sigma, "sigma", above=0, meaning="a fraction of the image's height")
     z, targets, wrong = read(check_heatmaps, predictions, targets, where)
     (height, width), place = z.shape[2:], targets.points
 

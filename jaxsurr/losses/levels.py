@@ -1,4 +1,4 @@
-"""Conventional losses on ordinal levels: on their logits, on logits of thresholds, or on one score."""
+"""Fixed losses on ordinal levels: on their logits, on logits of thresholds, or on one score."""
 
 import functools
 
@@ -107,8 +107,8 @@ def coral(predictions: Array, targets: Array, *, where: Array | None = None) -> 
     """CORAL: the terms of `or_cnn`, on logits that are one score plus a bias for each threshold (head "coral").
 
     Source: Cao, Mirjalili and Raschka, Rank Consistent Ordinal Regression for Neural Networks with Application to Age
-    Estimation, Pattern Recognition Letters 140, 2020, with equal weights of the thresholds. What sets it apart is the
-    head, by which `P(y > k)` falls in k. Arguments, returns and errors as for `or_cnn`.
+    Estimation, Pattern Recognition Letters 140, 2020, with equal weights of the thresholds. It differs from `or_cnn` in
+    the head, which makes `P(y > k)` fall in k. Arguments, returns and errors are those of `or_cnn`.
     """
     return or_cnn(predictions, targets, where=where)
 
@@ -120,8 +120,8 @@ def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> A
     (`jaxsurr.decoding.cumulative_logits`).
 
     Source: Shi, Cao and Raschka, Deep Neural Networks for Rank-Consistent Ordinal Regression Based on Conditional
-    Probabilities, Pattern Analysis and Applications 26, 2023. They divide the sum over a batch by the number of its
-    terms, we by the number of its examples, which changes the size of a batch's gradient and not its direction.
+    Probabilities, Pattern Analysis and Applications 26, 2023. They divide the sum over a batch by its number of terms,
+    this library by its number of examples, which changes the size of a batch's gradient and not its direction.
 
     Args:
       predictions: `[B, K - 1]` float, logits of P(y > k | y >= k).
@@ -161,14 +161,14 @@ def quadratic_weighted_kappa(
 ) -> Array:
     """One minus the soft quadratic weighted kappa: weighted disagreement over that of chance, a loss of the batch.
 
-    With shares `q_i = softmax(z_i)`, weights `w_jk = (j - k)^2`, and the mean shares Q and the shares P of the true
-    levels in the batch,
+    With probabilities `q_i = softmax(z_i)`, weights `w_jk = (j - k)^2`, the mean probabilities Q and the frequencies P
+    of the true levels in the batch,
 
         mean_i sum_j w_{j y_i} q_ij  /  sum_jk w_jk Q_j P_k .
 
-    0 is perfect, 1 is chance. What is returned is a value for each example: its own disagreement over that of chance.
-    Their mean is the loss of the batch, and so is its gradient, that of the denominator included, with masks and over
-    devices. Where all examples have one level it is 1 whatever is predicted (0 for 0 over 0), with gradient 0.
+    0 is perfect, 1 is chance. The value of an example is its own disagreement over that of chance. The mean of the
+    values is the loss of the batch, and the mean of their gradients its gradient, including that of the denominator,
+    with masks and over devices. Where all examples have one level it is 1 (0 for 0 over 0), with gradient 0.
 
     Source: de la Torre, Puig and Valls, Weighted Kappa Loss Function for Multi-class Classification of Ordinal Data in
     Deep Learning, Pattern Recognition Letters 105, 2018, without their logarithm, as in Vargas, Gutierrez and
@@ -177,7 +177,7 @@ def quadratic_weighted_kappa(
     Args:
       predictions: `[B, K]` float logits of the levels.
       targets: `[B]` integers from 0 to K - 1.
-      where: `[B]` bool; rows where it is False are 0, and absent from the batch.
+      where: `[B]` bool; rows where it is False are 0, and do not count in the batch.
       axis_name: of the `jax.pmap` axis whose devices share the batch, or None.
 
     Returns:
@@ -191,11 +191,11 @@ def quadratic_weighted_kappa(
     levels = jnp.arange(z.shape[-1], dtype=z.dtype)
     weights = (levels[:, None] - levels[None]) ** 2 / (len(levels) - 1) ** 2
     truth = jax.nn.one_hot(targets, len(levels), dtype=z.dtype)
-    shares = jax.nn.softmax(z)
-    of_chance = shares @ (weights @ masked_mean(truth, where, axis_name=axis_name))
-    observed = jnp.sum(shares * (truth @ weights), axis=-1)
+    probabilities = jax.nn.softmax(z)
+    of_chance = probabilities @ (weights @ masked_mean(truth, where, axis_name=axis_name))
+    observed = jnp.sum(probabilities * (truth @ weights), axis=-1)
     means = [jax.lax.stop_gradient(masked_mean(a, where, axis_name=axis_name)) for a in (observed, of_chance)]
     chance = jnp.where(means[1] > 0, means[1], 1)
-    # The last term is 0 and carries the gradient of the denominator, each example its own part.
+    # The last term is 0 and carries the gradient of the denominator, with the part of each example.
     through_chance = means[0] / chance**2 * (of_chance - jax.lax.stop_gradient(of_chance))
     return of_examples(of_set(observed / chance - through_chance, wrong, axis_name), where, None)

@@ -1,4 +1,4 @@
-"""Conventional losses on scores of the items of lists, each of one list."""
+"""Fixed losses on scores of the items of lists, one value for each list."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | Non
     gained = gains(targets.relevance)
     total = jnp.sum(gained, axis=1, keepdims=True)
     shares = gained / jnp.where(total > 0, total, 1)
-    # A list without items would be nothing but infinities.
+    # A list without items would have infinite scores only.
     counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
     log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))
     return of_examples(-jnp.sum(shares * jnp.where(shares > 0, log_share, 0), axis=1), where, wrong)

@@ -1,7 +1,7 @@
-"""Conventional losses on scores of two classes (and soft F-beta of any number), each of a whole set.
+"""Fixed losses on scores of two classes (soft F-beta of any number of classes), each of a whole set.
 
-Losses of a set have one value; it stands in each entry of `[B]`, masked ones apart, so that their mean is the value and
-its gradient that of the set. The set is the batch: under `jax.pmap` each device's share of it.
+The loss of a set is one value. It is repeated in each entry of `[B]` that is not masked, so that the mean over `[B]` is
+the loss of the set, with its gradient. The set is the batch: under `jax.pmap` each device's part of it.
 """
 
 import jax
@@ -16,7 +16,7 @@ __all__ = ["auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_bet
 
 
 def _of_each(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
-    """A value of the set as one for each example."""
+    """The value of a set, repeated for each example."""
     return of_examples(jnp.broadcast_to(of_set(value, wrong), predictions.shape[:1]), where, None)
 
 
@@ -31,7 +31,7 @@ def soft_f_beta(
     Args:
       predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
       targets: `[B]` integers from 0 to K - 1.
-      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      where: `[B]` bool; rows where it is False do not count and are 0.
       beta: b, positive.
       average: "binary" (class 1), "macro" (the mean over classes that are in the set), or "auto": "binary" for two
         classes, "macro" for more.
@@ -73,7 +73,7 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     Args:
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
-      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      where: `[B]` bool; rows where it is False do not count and are 0.
       margin: positive.
 
     Returns:
@@ -86,13 +86,13 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     options.number(margin, "margin", above=0, meaning="in the unit of the scores")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     pairs = jnp.maximum(jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype), 1)
-    # Other pairs are out of the way before they are squared: what is infinite there would have no gradient.
+    # Other pairs are masked before they are squared, since an infinity there would make the gradient NaN.
     ahead = jnp.where(positive[:, None] & negative[None], differences(scores), margin)
     return _of_each(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
 
 
 def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
-    """Scores of class 1, of `[B, 2]` logits their difference, who is a positive, who a negative, who out of range."""
+    """Scores of class 1 (differences of `[B, 2]` logits), masks of positives, of negatives, of targets out of range."""
     z, targets, wrong = read(checks.of_two_classes, predictions, targets, where)
     scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
     counts = jnp.ones(scores.shape, bool) if where is None else where
@@ -109,7 +109,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     Args:
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
-      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      where: `[B]` bool; rows where it is False do not count and are 0.
       margin: positive, of probabilities.
 
     Returns:
@@ -142,7 +142,7 @@ def smooth_average_precision(
     Args:
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
-      where: `[B]` bool; rows where it is False count nowhere and are 0.
+      where: `[B]` bool; rows where it is False do not count and are 0.
       temperature: positive, in the unit of the scores.
 
     Returns:

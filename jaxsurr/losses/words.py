@@ -1,4 +1,4 @@
-"""Other words for the losses that there are, for messages."""
+"""Other names of losses, for error messages."""
 
 _WORDS = {
     "that is cross_entropy": "ce nll nllloss logloss softmax softmaxcrossentropy categoricalcrossentropy",
@@ -22,4 +22,4 @@ _WORDS = {
 }
 
 MEANT = {word: sentence for sentence, words in _WORDS.items() for word in words.split()}
-"""What a word means, in lower case and without signs."""
+"""Meaning of a word in lower case without punctuation."""

@@ -1,11 +1,11 @@
-"""Metrics as functions of predictions and targets; each knows its name, its direction and its prediction space.
+"""Metrics as functions of predictions and targets, with a name, a direction and a prediction space.
 
-Values are in at least single precision whatever the predictions are. What does not count (masked rows, points that are
-not visible, absent items, ignored pixels) may hold anything. Targets that count and are out of range are refused; where
-they are traced, as inside `jit`, the values are NaN: of the example, or of the set. Details: `jaxsurr.core.reading`.
+Values are in at least single precision, whatever the dtype of the predictions. Masked entries (rows, points that are
+not visible, absent items, ignored pixels) may hold anything. Other targets that are out of range are refused; where
+they are traced, as inside `jit`, the value of the example, or of the set, is NaN. Details: `jaxsurr.core.reading`.
 
-A file for each kind of targets, and `confusion` and `calibration` of classes; the metrics that its `__all__` names are
-in `METRICS`.
+There is one file for each kind of targets, and `confusion` and `calibration` for classes; the metrics in its `__all__`
+are in `METRICS`.
 """
 
 from typing import Any
@@ -31,13 +31,13 @@ from jaxsurr.spaces import cumulative_logits, level_scores
 METRICS: dict[str, Metric] = {
     name: found for name, found in sorted(registry.members(__name__, __path__).items()) if isinstance(found, Metric)
 }
-"""All metrics by name, those that `register` made known included."""
+"""All metrics by name, including registered ones."""
 
 _SPACES = {"thresholds": cumulative_logits, "rounded": level_scores}  # of what is decoded so
 
 
 def get(spec: str) -> Metric:
-    """The metric of a name, with options behind a question mark.
+    """The metric of a name, with options after a question mark.
 
     Args:
       spec: `"error_rate"`, `"mean_absolute_error?decode=argmax"`, `"pck?threshold=0.2,0.5"`.
@@ -57,10 +57,10 @@ def get(spec: str) -> Metric:
 
 
 def register(metric: Metric) -> Metric:
-    """Makes a metric of your own known by its name, to `get`, to configs and to `jaxsurr.compare` in this process.
+    """Registers a metric by its name, for `get`, configs and `jaxsurr.compare` in this process.
 
     Raises:
-      TypeError: it does not say which direction is better.
+      TypeError: the function has no direction.
       ValueError: another metric has this name already.
 
     >>> import jaxsurr
@@ -78,7 +78,7 @@ def register(metric: Metric) -> Metric:
 
 
 def __getattr__(name: str) -> Any:
-    """What a new file adds, and old names."""
+    """Metrics of new files, and old names."""
     return METRICS[name] if name in METRICS else renamed.attribute(__name__, name)
 
 

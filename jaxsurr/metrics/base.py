@@ -1,4 +1,4 @@
-"""What a metric is: a function that knows its name, its direction and its prediction space."""
+"""The type of metrics: a function with a name, a direction and a prediction space."""
 
 import dataclasses
 import functools
@@ -17,7 +17,18 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces import generic
 
 ARRAYS = ("where", "weights", "replacements")
-"""Arguments of a metric that are arrays with a row for each example, and cannot be bound."""
+"""Arguments of a metric that are arrays with a row for each example, and so cannot be bound."""
+
+
+_UNTRACEABLE = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
+
+
+def _untraceable(name: str) -> TypeError:
+    return TypeError(
+        f"{name} cannot be traced by JAX: it turns its arguments into NumPy arrays or Python numbers, or branches on "
+        "their values. Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
+        "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Metric:
       per_example: True where values have shape `[B]` (or `[B, M]`) and the metric of a set is their mean; False where
         the function returns one value (`[]` or `[M]`) for the whole set.
       options: keyword arguments that `bind` has fixed.
+      bounded: whether a wrong prediction costs no more than so much, however wrong it is; False for a distance. Only
+        the surrogate of a bounded metric leads from a likelihood to it (`jaxsurr.surrogates.families.decisions`).
     """
 
     function: MetricFunction
@@ -40,15 +53,16 @@ class Metric:
     space: Space
     per_example: bool = True
     options: tuple[tuple[str, Any], ...] = ()
+    bounded: bool = True
 
     def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
-        """Values of the metric; rows where `where` is False are 0 in a per-example metric and absent from a set's.
+        """Values of the metric; masked rows are 0 in a per-example metric and do not count in a set metric.
 
-        The function finds zeros where nothing counts: in such rows, and in what `Keypoints`, `RankedLists` and
-        `Sequences` say is not there. So neither values nor gradients depend on what stands there.
+        The function is called with zeros in masked entries: masked rows, and the masked parts of `Keypoints`,
+        `RankedLists` and `Sequences`. So neither values nor gradients depend on these entries.
 
         Raises:
-          TypeError: the function reads the values of arrays that are traced, as NumPy does.
+          TypeError: the function reads the values of traced arrays, as NumPy does.
         """
         predictions, targets = counted(predictions, targets, where)
         options = dict(self.options) | options
@@ -58,18 +72,14 @@ class Metric:
                     options[name] = masked(jnp.asarray(options[name]), where)
         try:
             return self.function(predictions, targets, where=where, **options)
-        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
-            raise TypeError(
-                f"{self.name} cannot be traced by jax: it reads values of its arguments, as NumPy and Python's if do. "
-                "Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
-                "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
-            ) from error
+        except _UNTRACEABLE as error:
+            raise _untraceable(self.name) from error
 
     def bind(self, **options: Any) -> "Metric":
-        """The same metric with options fixed, and named for them: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
+        """The metric with options fixed, which its name includes: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
 
-        A `space` among the options replaces the prediction space, as where `mean_absolute_error` is decoded from
-        cumulative logits. (An option of the metric itself may not have that name.)
+        A `space` among the options replaces the prediction space, for example where `mean_absolute_error` is decoded
+        from cumulative logits. (An option of the metric itself cannot have that name.)
 
         Raises:
           TypeError: the metric has no option of this name, or it is an array of the examples.
@@ -104,15 +114,15 @@ class Metric:
 
     @property
     def replaces(self) -> bool:
-        """Whether the function knows `replacements=[B, ...]`: its values `[B]` when each example alone is replaced.
+        """Whether the function takes `replacements=[B, ...]`, to return values `[B]`, each with one example replaced.
 
-        For a metric of sets this makes its gradient cheap to estimate well (`jaxsurr.smoothing.set_estimators`).
+        With it the gradient of a set metric can be estimated at little cost (`jaxsurr.smoothing.set_estimators`).
         """
         return "replacements" in inspect.signature(self.function).parameters
 
     @property
     def sign(self) -> float:
-        """1 where lower is better, -1 where higher is: `sign * metric` is what a loss should follow."""
+        """1 where lower is better, -1 where higher is better, so that lower is better in `sign * metric`."""
         return -1.0 if self.higher_is_better else 1.0
 
     def mean(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
@@ -128,17 +138,19 @@ def metric(
     name: str | None = None,
     space: Space = generic,
     per_example: bool = True,
+    bounded: bool = True,
 ) -> Any:
-    """Makes a metric of a function, as a decorator or by a call.
+    """Makes a metric from a function, as a decorator or by a call.
 
     Args:
       function: `(predictions, targets, *, where=None, **options) -> values`; for a per-example metric `where` may be
-        left out of the signature, and values of masked rows are then set to 0 for it. Its arguments hold zeros wherever
-        nothing counts.
+        left out of the signature, and values of masked rows are then set to 0. Its arguments hold zeros in masked
+        entries.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
-      name: by default the function's own.
-      space: the prediction space, `jaxsurr.spaces.generic` unless something is known about the predictions.
+      name: by default that of the function.
+      space: the prediction space; `jaxsurr.spaces.generic` fits any predictions.
       per_example: whether values have a leading axis of examples (`[B]`, `[B, M]`) or belong to the set (`[]`, `[M]`).
+      bounded: False where the cost of a wrong prediction has no bound, as that of a distance.
 
     Returns:
       A `Metric`.
@@ -155,7 +167,12 @@ def metric(
     """
     if function is None:
         return functools.partial(
-            metric, higher_is_better=higher_is_better, name=name, space=space, per_example=per_example
+            metric,
+            higher_is_better=higher_is_better,
+            name=name,
+            space=space,
+            per_example=per_example,
+            bounded=bounded,
         )
     if not callable(function):
         raise TypeError(f"a metric is a function (predictions, targets, where=None), got {function!r}.")
@@ -164,7 +181,8 @@ def metric(
             called = name or getattr(function, "__name__", function)
             raise TypeError(f"{called} is a metric of sets and must take where= to leave examples out.")
         function = _with_where(function)
-    return Metric(function, name or getattr(function, "__name__", "metric"), higher_is_better, space, per_example)
+    name = name or getattr(function, "__name__", "metric")
+    return Metric(function, name, higher_is_better, space, per_example, bounded=bounded)
 
 
 def _with_where(function: MetricFunction) -> MetricFunction:
@@ -178,7 +196,7 @@ def _with_where(function: MetricFunction) -> MetricFunction:
     signature = inspect.signature(function)
     options = [p for p in list(signature.parameters.values())[2:]]
     first = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in list(signature.parameters.values())[:2]]
-    named: Any = masked_function  # a function may say of itself what its signature is
+    named: Any = masked_function  # a function may declare its signature
     named.__signature__ = signature.replace(
         parameters=[*first, keyword, *(p.replace(kind=p.KEYWORD_ONLY) for p in options)]
     )
@@ -186,10 +204,10 @@ def _with_where(function: MetricFunction) -> MetricFunction:
 
 
 def as_metric(function: Any) -> Metric:
-    """`function` as a `Metric`: itself, the one of this name, or made of a function that has `higher_is_better`.
+    """`function` as a `Metric`: a metric, the name of one, or a function with an attribute `higher_is_better`.
 
     Raises:
-      TypeError: the function does not say which direction is better.
+      TypeError: the function has no direction.
       ValueError: no metric has this name.
     """
     if isinstance(function, Metric):
@@ -213,20 +231,16 @@ def as_metric(function: Any) -> Metric:
 
 
 def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[int, ...]:
-    """The shape of what the metric returns without its axis of examples: `()`, or `(M,)` for M metrics at once.
+    """The shape of a metric's values without the axis of examples: `()`, or `(M,)` for M metrics at once.
 
     Raises:
-      ValueError: the metric returns another shape than its kind says.
-      TypeError: it returns something that is not a floating array.
+      ValueError: the metric returns a shape that does not fit `per_example`.
+      TypeError: it does not return a floating array.
     """
     try:
         result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
-        raise TypeError(
-            f"{metric.name} cannot be traced by jax: it turns its arguments into NumPy arrays or Python numbers, or "
-            "branches on their values. Make it a metric by jaxsurr.metrics.black_box(function, higher_is_better=...), "
-            "whose function is called as (targets, predictions) on NumPy arrays."
-        ) from error
+    except _UNTRACEABLE as error:
+        raise _untraceable(metric.name) from error
     if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
             f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "

@@ -1,4 +1,4 @@
-"""Metrics that JAX cannot see into: NumPy functions, scikit-learn's metrics, compiled scorers, external programs."""
+"""Metrics that JAX cannot trace: NumPy functions, scikit-learn's metrics, compiled scorers, external programs."""
 
 import inspect
 from collections.abc import Callable
@@ -38,48 +38,47 @@ def black_box(
     stacked: bool = False,
     timeout: float | None = None,
 ) -> Metric:
-    """Makes a metric of any Python function of NumPy arrays, by a call from JAX to the host.
+    """Makes a metric from any Python function of NumPy arrays, by a callback from JAX to the host.
 
-    The metric stands wherever one can: in evaluation, in every surrogate, under `jax.jit`, `jax.vmap` and `jax.pmap`.
+    The metric can be used like any other: in evaluation, in every surrogate, under `jax.jit`, `jax.vmap` and
+    `jax.pmap`.
 
-    How often the function is called: an evaluation of the metric is one call to the host; so are all evaluations that
-    a `vmap` makes of it, as the 2 C ones of the C pairs of a chunk (`chunk_size`) in which a smoothed metric is
-    estimated. Hence `correlated_gradients`, `value_fit` and `smoothed` go to the host `ceil(num_pairs / chunk_size)`
-    times in an update or a loss that perturbs. Within a call to the host the function is called once for each
-    set, or once in all with `per_example` or `stacked`. Tracing (`init`, shapes, compilation) calls it never. Under
-    `jax.pmap` each device calls for its own examples. jax may leave out a call whose result nobody uses, and waits for
-    the others.
+    Number of calls: an evaluation of the metric is one callback to the host; so are all evaluations under a `vmap`,
+    such as the 2 C evaluations for a chunk of C pairs (`chunk_size`) when a smoothed metric is estimated. So
+    `correlated_gradients`, `value_fit` and `smoothed` make `ceil(num_pairs / chunk_size)` callbacks in an update or a
+    loss that perturbs. Within a callback the function is called once for each set, or once for all with `per_example`
+    or `stacked`. Tracing (`init`, shapes, compilation) never calls it. Under `jax.pmap` each device makes a callback
+    for its own examples. JAX may omit a callback whose result is not used, and waits for the others.
 
     Args:
-      function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets NumPy arrays of the examples
-        that count, copies of its own, so that writing into them changes nothing else: targets as they are (a pytree
-        of arrays where they are one; zeros for points that are not visible and items that are absent), predictions
-        decoded, in at least single precision. It must depend on nothing but its arguments; `bind` fixes options of it.
+      function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets copies, as NumPy arrays, of
+        the examples that are not masked: targets unchanged (a pytree of arrays where they are one; zeros for points
+        that are not visible and items that are absent), predictions decoded, in at least single precision. It must
+        depend on its arguments only; `bind` fixes its options.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
       per_example: True where the function returns one value for each example that depends on this example alone, `[N]`;
-        the examples of several sets are then handed over as one. False where it returns one number for the set.
-      decode: what is done to predictions first, in JAX: "argmax", "median" or "thresholds" (integers), "expected", a
-        function `[B, ...] -> [B, ...]` such as `jax.nn.softmax`, or None.
-      space: the prediction space; by default the one that `decode` goes with, or `jaxsurr.spaces.generic`.
-      name: by default the function's own.
+        the examples of several sets are then passed as one. False where it returns one number for the set.
+      decode: the decoding of predictions, in JAX: "argmax", "median" or "thresholds" (integers), "expected", a function
+        `[B, ...] -> [B, ...]` such as `jax.nn.softmax`, or None.
+      space: the prediction space; by default that of the decoder, or `jaxsurr.spaces.generic`.
+      name: by default that of the function.
       stacked: True where a function of sets can take S of them at once, `[S, N]` and `[S, N, ...]`, and returns `[S]`.
-        (Sets with different masks are handed over one by one, as S = 1.)
-      timeout: seconds after which a call of the function is given up, or None to wait for ever. Python cannot
-        stop a function: it goes on in a thread that nobody waits for. An external program is better given a time limit
-        of its own, `subprocess.run(..., timeout=)`.
+        (Sets with different masks are passed one by one, as S = 1.)
+      timeout: seconds after which a call of the function is abandoned, or None for no limit. Python cannot stop a
+        function: it goes on in a background thread. For an external program, `subprocess.run(..., timeout=)` is better.
 
     Returns:
       A `Metric` with float32 values, `[B]` with `per_example` (0 in masked rows), else `[]` (0 where every row is
       masked). The function is not called for predictions that are NaN or infinite; their value is NaN.
 
     Raises:
-      TypeError: an argument has the wrong type; when called, the function returns something that is no real number; the
-        metric is differentiated, as a black box has no gradient.
+      TypeError: an argument has the wrong type; when called, the function does not return real numbers; the metric is
+        differentiated, since a black box has no gradient.
       ValueError: when called, predictions and targets do not fit the space, the function returns another shape, or NaN
         or an infinity for finite predictions.
       TimeoutError: when called, the function takes longer than `timeout`.
-      Exception: whatever the function raises; in compiled code inside `own_errors` only, else as an error of jax
-        that holds its text.
+      Exception: any error of the function; in compiled code only inside `own_errors`, else as an error of JAX with the
+        same message.
 
     >>> import jax, jax.numpy as jnp, jaxsurr
     >>> def profit(targets, predictions):  # NumPy: a found case earns 10, an alarm costs 1
@@ -144,18 +143,18 @@ def black_box(
 
         return finished(value(predictions, targets, counts))
 
-    named: Any = evaluate  # a function may say of itself what its signature is
+    named: Any = evaluate  # a function may declare its signature
     named.__signature__ = _signature(function)
     return Metric(evaluate, called, higher_is_better, space, per_example)
 
 
 def _readable(array: Array) -> Array:
-    """Half precision as single: NumPy knows no bfloat16."""
+    """Half precision cast to single: NumPy has no bfloat16."""
     return array.astype(wide(array.dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _signature(function: Callable) -> inspect.Signature:
-    """`(predictions, targets, *, where=None, ...)` with the options of the black box, where it tells them."""
+    """`(predictions, targets, *, where=None, ...)` with the options of the black box, where its signature is known."""
     parameter = inspect.Parameter
     first = [parameter(name, parameter.POSITIONAL_OR_KEYWORD) for name in ("predictions", "targets")]
     try:
@@ -168,7 +167,7 @@ def _signature(function: Callable) -> inspect.Signature:
 
 
 def _call(host: Host, *arguments: PyTree) -> Array:
-    """The metric by one call to the host, also for all sets of a `vmap`; by a plain one where nothing is traced."""
+    """The metric by one callback to the host, for all sets of a `vmap`; by a plain call where nothing is traced."""
     if checks.is_concrete(arguments):
         return jnp.asarray(host(*jax.tree.map(np.asarray, arguments)))
     *_, finite = arguments

@@ -22,7 +22,7 @@ def expected_calibration_error(predictions: Array, targets: Array, *, bins: int 
     Args:
       predictions: `[B, K]` float logits.
       targets: `[B]` integers from 0 to K - 1.
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, K]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
       bins: how many, from 1 to a million.
@@ -37,7 +37,7 @@ def expected_calibration_error(predictions: Array, targets: Array, *, bins: int 
     >>> round(float(expected_calibration_error(jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([0, 0]))), 4)
     0.4
     """
-    options.number(bins, "bins", least=1, most=10**6, whole=True)
+    options.number(bins, "bins", least=1, most=10**6, integer=True)
     predictions, targets, wrong = checked(class_logits.check, predictions, targets)
 
     def statistics(z):

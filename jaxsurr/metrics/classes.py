@@ -12,9 +12,9 @@ __all__ = ["error_rate", "top_k_error"]
 
 
 def _beaten_by(logits: Array, labels: Array) -> Array:
-    """How many classes are predicted before the true one; of equal logits the first class wins, as in `argmax`.
+    """Number of classes ranked above the true one; of equal logits the first class is higher, as in `argmax`.
 
-    Written with negated comparisons, so that a NaN on either side counts against the prediction.
+    The comparisons are negated, so that a NaN on either side counts against the prediction.
     """
     of_label = jnp.take_along_axis(logits, labels[:, None], axis=-1)
     classes = jnp.arange(logits.shape[-1], dtype=labels.dtype)[None]
@@ -23,14 +23,14 @@ def _beaten_by(logits: Array, labels: Array) -> Array:
 
 
 def _missed(predictions: Array, targets: Array, where: Array | None, k: int) -> Array:
-    """1 where k or more classes are predicted before the true one."""
+    """1 where k or more classes are ranked above the true one."""
     z, labels, wrong = checked(class_logits.check, predictions, targets)
     return of_examples((_beaten_by(z, labels) >= k).astype(z.dtype), where, wrong)
 
 
 @metric(higher_is_better=False, space=class_logits)
 def error_rate(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
-    """Share of examples whose most probable class is not the true one; lower is better.
+    """Fraction of examples whose most probable class is not the true one; lower is better.
 
     `1[argmax_k z_k != y]`, per example. Of equal logits the first class is predicted; a NaN is an error.
 
@@ -54,13 +54,13 @@ def error_rate(predictions: Array, targets: Array, *, where: Array | None = None
 
 @metric(higher_is_better=False, space=class_logits)
 def top_k_error(predictions: Array, targets: Array, *, where: Array | None = None, k: int = 5) -> Array:
-    """Share of examples whose true class is not among the k most probable; lower is better.
+    """Fraction of examples whose true class is not among the k most probable; lower is better.
 
     Args:
       predictions: `[B, K]` float logits (or probabilities).
       targets: `[B]` integers from 0 to K - 1.
       where: `[B]` bool; rows where it is False are 0.
-      k: how many classes may be named, from 1; with `k >= K` nothing is an error.
+      k: number of classes that may be predicted, from 1; with `k >= K` there are no errors.
 
     Returns:
       `[B]`, 0 or 1.

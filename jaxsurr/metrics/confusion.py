@@ -1,8 +1,8 @@
-"""Metrics of a set that are functions of its confusion counts: F-beta, Jaccard, balanced error, G-mean, Matthews.
+"""Set metrics that are functions of the confusion counts: F-beta, Jaccard, balanced error, G-mean, Matthews, kappa.
 
 All read `[B, K]` logits, of which the first largest is predicted, or `[B]` scores of two classes, where a score above 0
 means class 1. For surrogates on `[B]` scores bind their space: `f_beta.bind(space=jaxsurr.spaces.binary_scores)`. A NaN
-among the predictions that count gives NaN. Sums of weights and counts are formed in single precision, exact to 2^24.
+among predictions that are not masked gives NaN. Sums of weights and counts are in single precision, exact to 2^24.
 """
 
 from collections.abc import Callable
@@ -31,14 +31,14 @@ class Counts(NamedTuple):
 
 
 def _decided(predictions: Array) -> tuple[Array, int]:
-    """The predicted class of each example, and how many classes there are."""
+    """The predicted class of each example, and the number of classes."""
     if predictions.ndim == 1:
         return (predictions > 0).astype(jnp.int32), 2
     return jnp.argmax(predictions, axis=-1), predictions.shape[-1]
 
 
 def from_counts(value: Callable[[Counts], Array], predictions: Array, targets: Array) -> Value:
-    """A metric that is `value` of the confusion counts of a set."""
+    """The metric `value(counts)` of the confusion counts of a set."""
     predictions, targets, wrong = checked(checks.decided, predictions, targets)
 
     def statistics(z):
@@ -50,7 +50,7 @@ def from_counts(value: Callable[[Counts], Array], predictions: Array, targets: A
 
 
 def averaged(counts: Counts, numerator: Array, denominator: Array, average: str) -> Array:
-    """The mean over classes of `numerator / denominator`, 0 where that is 0 / 0.
+    """Average over classes of `numerator / denominator`, 0 where that is 0 / 0.
 
     "binary" is the ratio of class 1, "micro" that of the sums over classes, "macro" the mean over classes that are true
     or predicted somewhere, "weighted" the mean weighed by how often each class is true.
@@ -65,7 +65,7 @@ def averaged(counts: Counts, numerator: Array, denominator: Array, average: str)
 
 
 def chosen_average(average: str, predictions: Array, targets: Array) -> str:
-    """The average that is meant: of "auto", class 1 where there are two classes, the mean over classes elsewhere."""
+    """The average, where "auto" is class 1 for two classes and the mean over classes for more."""
     checks.one_of(average, "average", AVERAGES)
     checks.decided(predictions, targets)
     classes = 2 if predictions.ndim == 1 else predictions.shape[1]
@@ -86,10 +86,10 @@ def f_beta(predictions: Array, targets: Array, *, beta: float = 1.0, average: st
     Args:
       predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
       targets: `[B]` integers from 0 to K - 1.
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, ...]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
-      beta: b, a positive number: how much more recall counts than precision.
+      beta: b, a positive number: the weight of recall relative to precision.
       average: "binary" (of class 1), "macro" (over the classes that are true or predicted), "micro", "weighted" (by how
         often a class is true), or "auto": "binary" for two classes, "macro" for more.
 
@@ -133,7 +133,7 @@ def jaccard(predictions: Array, targets: Array, *, average: str = "auto") -> Val
 
 @set_metric(higher_is_better=False, space=class_logits)
 def balanced_error(predictions: Array, targets: Array) -> Value:
-    """Mean over classes of the share of their examples that is predicted wrongly; lower is better.
+    """Mean over classes of the fraction of their examples that is predicted wrongly; lower is better.
 
     One minus scikit-learn's balanced accuracy: classes that are never true do not count. Arguments as for `f_beta`.
 
@@ -179,7 +179,7 @@ def g_mean(predictions: Array, targets: Array) -> Value:
 
 
 def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
-    """Shares: of agreement, of agreement by chance, and of each side with itself."""
+    """Frequencies of agreement, of agreement by chance, and of each side with itself by chance."""
     total = jnp.sum(counts.true)
     true, predicted = ratio(counts.true, total), ratio(counts.predicted, total)
     agreement = ratio(jnp.sum(counts.both), total)
@@ -190,9 +190,9 @@ def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
 def matthews_correlation(predictions: Array, targets: Array) -> Value:
     """Matthews correlation coefficient, of any number of classes; higher is better. Arguments as for `f_beta`.
 
-    With shares c of agreement, t_k of true and p_k of predicted classes: `(c - sum t_k p_k) / sqrt((1 - sum t_k^2) (1 -
-    sum p_k^2))`. Source: Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient,
-    Computational Biology and Chemistry 28, 2004.
+    With the frequencies c of agreement, t_k of true and p_k of predicted classes: `(c - sum t_k p_k) / sqrt((1 - sum
+    t_k^2) (1 - sum p_k^2))`. Source: Gorodkin, Comparing two K-category assignments by a K-category correlation
+    coefficient, Computational Biology and Chemistry 28, 2004.
 
     Returns:
       `[]` in [-1, 1]; 0 where either side holds one class only (as in scikit-learn), and for the empty set.
@@ -215,7 +215,7 @@ def matthews_correlation(predictions: Array, targets: Array) -> Value:
 def cohen_kappa(predictions: Array, targets: Array) -> Value:
     """Cohen's kappa, agreement beyond chance; higher is better. Arguments as for `f_beta`.
 
-    `(c - e) / (1 - e)` with the share c of agreement and `e = sum_k t_k p_k` that of agreement by chance.
+    `(c - e) / (1 - e)` with the frequency c of agreement and `e = sum_k t_k p_k`, that of agreement by chance.
 
     Returns:
       `[]` in [-1, 1]; 0 where both sides hold one and the same class (scikit-learn: undefined), and for the empty set.

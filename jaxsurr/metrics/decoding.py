@@ -1,8 +1,8 @@
-"""Decoding: from what a model predicts to what a metric scores.
+"""Decoding of predictions into decisions, which metrics score.
 
-Decoding belongs to the metric. For ordinal levels, the median of the predicted distribution is what minimises the
-expected absolute error, and scores better than the mode whichever loss was trained on. Levels, and places on heat-maps,
-come in at least single precision: half precision cannot count beyond 256.
+Decoding belongs to the metric. For ordinal levels, the median of the predicted distribution minimises the expected
+absolute error, and scores better than the mode for any loss. Levels and positions on heat-maps are returned in at least
+single precision: half precision cannot count beyond 256.
 """
 
 import jax
@@ -59,7 +59,7 @@ def expected_level(logits: Array) -> Array:
 
 
 def threshold_count(cumulative_logits: Array) -> Array:
-    """How many of the K - 1 thresholds are passed.
+    """Number of the K - 1 thresholds that are passed.
 
     Entry k of the input is the logit of `P(level > k)`, as CORAL, CORN and OR-CNN predict it; the level is the number
     of entries above zero.
@@ -101,11 +101,11 @@ def cumulative_logits(conditional_logits: Array) -> Array:
 
 
 def rounded_level(score: Array, *, levels: int | None = None) -> Array:
-    """The level nearest to a score, the higher of two; at least 0, and at most `levels - 1` where that is given.
+    """The level nearest to a score (the higher of two), at least 0, and at most `levels - 1` where `levels` is given.
 
     Args:
       score: `[..., 1]` float, in levels.
-      levels: K, which a score does not show.
+      levels: K, which cannot be read from a score.
 
     Returns:
       `[...]` floats.
@@ -124,9 +124,9 @@ def rounded_level(score: Array, *, levels: int | None = None) -> Array:
 
 
 def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
-    """Where a heat-map is high: the mean pixel under `softmax(heatmap / temperature)`, over all pixels.
+    """Soft position of the maximum of a heat-map: the mean pixel under `softmax(heatmap / temperature)`.
 
-    Source: Sun et al., Integral Human Pose Regression, ECCV 2018. A small temperature comes near the highest pixel.
+    Source: Sun et al., Integral Human Pose Regression, ECCV 2018. A low temperature gives nearly the highest pixel.
 
     Args:
       heatmaps: `[..., H, W]` float.

@@ -1,4 +1,4 @@
-"""How a black box is called on the host: sets of examples in NumPy, checks of what it returns, and its errors."""
+"""Callbacks to black boxes on the host: sets of examples as NumPy arrays, checks of results, and errors."""
 
 import contextlib
 import itertools
@@ -18,19 +18,18 @@ _KEPT = 256  # more than devices that fail at the same time
 
 
 class BlackBoxError(RuntimeError):
-    """What stands in a message of jax for an error that a black box raised; `own_errors` gives the error itself."""
+    """The stand-in, in messages of JAX, for an error of a black box; `own_errors` raises the error itself."""
 
 
 @contextlib.contextmanager
 def own_errors() -> Iterator[None]:
-    """Lets an error that a black box raises inside compiled code pass as itself.
+    """Context, or decorator, in which an error of a black box in compiled code is raised with its own type.
 
-    A compiled program reports every error of a host function as its own (`jax.errors.JaxRuntimeError`, or a
-    `ValueError` on a later call of the same program) with the error's text. Around such a program this raises the
-    error itself, of its own type, with the traceback into the black box. It is a decorator too. The launchers use it;
-    outside of compiled code errors pass as themselves without it.
+    A compiled program reports every error of a host function as a `jax.errors.JaxRuntimeError` (or a `ValueError` on a
+    later call of the same program) with the error's message. In this context the original error is raised, with the
+    traceback into the black box. The launchers use it; outside of compiled code it is not needed.
 
-    Results have to be waited for inside, since jax may return before it has computed: read a value, or call
+    Wait for results inside the context, since JAX may return before it has computed: read a value, or call
     `jax.block_until_ready`.
 
     >>> import jax, jax.numpy as jnp, jaxsurr
@@ -53,14 +52,14 @@ def own_errors() -> Iterator[None]:
 
 
 class Host:
-    """The black box as it is called on the host: on NumPy arrays of one set or of many."""
+    """A black box on the host, called on NumPy arrays of one set or of many."""
 
     def __init__(self, function, name, options, per_example, stacked, timeout):
         self.function, self.name, self.options = function, name, options
         self.per_example, self.stacked, self.timeout = per_example, stacked, timeout
 
     def in_program(self, ndims: PyTree, arguments: PyTree) -> np.ndarray:
-        """Called by a compiled program, with the axes of `vmap` in front, of size 1 where a set shares an array."""
+        """The callback of a compiled program, with the axes of `vmap` in front, of size 1 where sets share an array."""
         try:
             arguments = jax.tree.map(np.asarray, arguments)
             pairs = list(zip(jax.tree.leaves(arguments), jax.tree.leaves(ndims), strict=True))
@@ -108,7 +107,7 @@ class Host:
         return values
 
     def values(self, targets: PyTree, predictions: np.ndarray, take: Callable, shape: tuple[int, ...]) -> np.ndarray:
-        """One call of the function, on copies, and the check of what it returns."""
+        """One call of the function, on copies, and the check of its result."""
         got = self.in_time(jax.tree.map(take, targets), take(predictions))
         result = np.asarray(got)
         if result.dtype.kind not in "fiub":
@@ -132,7 +131,7 @@ class Host:
         return result
 
     def in_time(self, targets: PyTree, predictions: np.ndarray) -> Any:
-        """The function's result, within the time that it has."""
+        """The function's result, within the time limit."""
         if self.timeout is None:
             return self.function(targets, predictions, **self.options)
         outcome = {}

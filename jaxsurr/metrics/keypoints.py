@@ -1,4 +1,4 @@
-"""Metrics of points in the plane."""
+"""Metrics of keypoints."""
 
 import jax.numpy as jnp
 
@@ -7,12 +7,12 @@ from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
 from jaxsurr.metrics.base import metric
-from jaxsurr.spaces import points_in_plane
+from jaxsurr.spaces import keypoint_coordinates
 
 __all__ = ["normalised_mean_error", "pck"]
 
 
-@metric(higher_is_better=True, space=points_in_plane)
+@metric(higher_is_better=True, space=keypoint_coordinates)
 def pck(
     predictions: Array,
     targets: Keypoints,
@@ -20,7 +20,7 @@ def pck(
     where: Array | None = None,
     threshold: float | tuple[float, ...] = 0.5,
 ) -> Array:
-    """Percentage of correct keypoints, as a share: those within `threshold` times the scale; higher is better.
+    """Fraction of correct keypoints (PCK), those within `threshold` times the scale; higher is better.
 
     `mean_{j visible} 1[ ||z_j - y_j|| <= threshold * scale ]`, per example. With the torso as scale it is PCK, with the
     head PCKh. An example without a visible point scores 0.
@@ -44,16 +44,16 @@ def pck(
     """
     levels = threshold if isinstance(threshold, tuple | list) else (threshold,)
     if not levels:
-        raise ValueError("threshold must be positive (a share of the scale), one number or several, got none.")
+        raise ValueError("threshold must be positive (a fraction of the scale), one number or several, got none.")
     for level in levels:
-        options.number(level, "threshold", above=0, meaning="a share of the scale")
-    z, targets, wrong = checked(points_in_plane.check, predictions, targets)
+        options.number(level, "threshold", above=0, meaning="a fraction of the scale")
+    z, targets, wrong = checked(keypoint_coordinates.check, predictions, targets)
     close = relative_distance(z, targets)[..., None] <= jnp.asarray(levels, z.dtype)[None, None]
     values = mean_over_visible(close.astype(z.dtype), targets)
     return of_examples(values if isinstance(threshold, tuple | list) else values[..., 0], where, wrong)
 
 
-@metric(higher_is_better=False, space=points_in_plane)
+@metric(higher_is_better=False, space=keypoint_coordinates, bounded=False)
 def normalised_mean_error(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Mean distance of the visible points from their targets over the scale; lower is better.
 
@@ -75,5 +75,5 @@ def normalised_mean_error(predictions: Array, targets: Keypoints, *, where: Arra
     >>> normalised_mean_error(jnp.array([[[3.0, 4.0], [9.0, 9.0]]]), targets).tolist()
     [0.5]
     """
-    z, targets, wrong = checked(points_in_plane.check, predictions, targets)
+    z, targets, wrong = checked(keypoint_coordinates.check, predictions, targets)
     return of_examples(mean_over_visible(relative_distance(z, targets), targets), where, wrong)

@@ -1,4 +1,4 @@
-"""Metrics of ordinal levels 0 .. K - 1. How levels are decoded is part of the metric."""
+"""Metrics of ordinal levels 0 .. K - 1. The decoding of levels is part of the metric."""
 
 import functools
 
@@ -17,7 +17,7 @@ __all__ = ["mean_absolute_error", "quadratic_weighted_kappa", "within_one_level"
 
 
 def decoded_levels(decode: str | Decoder, levels: int | None = None) -> tuple[Check, Decoder]:
-    """The check of predictions that are decoded so, and of their targets, and the decoder."""
+    """The check of predictions and targets for a decoding, and the decoder."""
     decoder = decoding.get(decode)
     if decoder is not decoding.rounded_level:
         if levels is not None:
@@ -37,9 +37,9 @@ def decoded_levels(decode: str | Decoder, levels: int | None = None) -> tuple[Ch
 def _distance(
     predictions: Array, targets: Array, decode: str | Decoder, levels: int | None
 ) -> tuple[Array, Array | None]:
-    """Levels between the decoded and the true one, `[B]`, NaN where a prediction holds a NaN; and who is out of range.
+    """Distance of decoded and true levels, `[B]`, NaN where a prediction is NaN; and a mask of targets out of range.
 
-    Levels are counted in single precision whatever the predictions are: half precision knows no 257.
+    Levels are counted in single precision, since half precision cannot represent 257.
     """
     check, decoder = decoded_levels(decode, levels)
     z, truth, wrong = checked(check, predictions, targets)
@@ -68,7 +68,7 @@ def mean_absolute_error(
       decode: "median" (the best for this metric), "argmax", "expected", "thresholds", "rounded", or a function
         `[B, ...] -> [B]`. For thresholds and scores bind the space too: `bind(decode="thresholds",
         space=jaxsurr.spaces.cumulative_logits)`, `bind(decode="rounded", levels=K, space=jaxsurr.spaces.level_scores)`.
-      levels: K, for `decode="rounded"` only, whose predictions do not show it.
+      levels: K, for `decode="rounded"` only, since it cannot be read from a score.
 
     Returns:
       `[B]` in [0, K - 1], in levels; NaN for a prediction that holds a NaN.
@@ -93,7 +93,7 @@ def within_one_level(
     decode: str | Decoder = "median",
     levels: int | None = None,
 ) -> Array:
-    """Share of examples decoded to the true level or one next to it; higher is better.
+    """Fraction of examples decoded to the true level or one next to it; higher is better.
 
     `1[|decode(z) - y| <= 1]`, per example. Arguments and errors as for `mean_absolute_error`.
 
@@ -119,7 +119,7 @@ def quadratic_weighted_kappa(predictions: Array, targets: Array, *, decode: str 
     Args:
       predictions: `[B, K]` float level logits, or `[B, K - 1]` cumulative logits for `decode="thresholds"`.
       targets: `[B]` integers from 0 to K - 1.
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, ...]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
       decode: "argmax", "median", "expected" (not rounded), "thresholds", or a function `[B, ...] -> [B]`. For

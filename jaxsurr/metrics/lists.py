@@ -1,4 +1,4 @@
-"""Metrics of ranked lists, of each list alone. Of items with equal scores the first one comes first."""
+"""Metrics of ranked lists, one value for each list. Of items with equal scores the first one ranks first."""
 
 import jax.numpy as jnp
 
@@ -14,14 +14,14 @@ __all__ = ["ndcg", "recall_at_k"]
 
 
 def _ranks(scores: Array, present: Array) -> Array:
-    """The place of each item in its list, from 0; places without an item come last, behind scores of minus infinity."""
+    """Rank of each item in its list, from 0; places without an item rank last, after scores of minus infinity."""
     finite = jnp.minimum(-scores, jnp.finfo(scores.dtype).max)
     order = jnp.argsort(jnp.where(present, finite, jnp.inf), axis=1, stable=True)
     return jnp.argsort(order, axis=1)
 
 
 def _prepared(predictions: Array, targets: RankedLists, k: int) -> tuple[Array, Array, Array, Array | None, int]:
-    """Scores, which items there are, their relevance, and which lists are out of range; how many items count."""
+    """Scores, masks of items, relevance, and a mask of lists out of range; checks the number of items that count."""
     checks.positive_integer(k, "k")
     scores, targets, wrong = checked(ranked_lists.check, predictions, targets)
     return scores, targets.items > 0, targets.relevance.astype(jnp.float32), wrong, min(k, scores.shape[1])
@@ -50,10 +50,10 @@ def ndcg(
       predictions: `[B, L]` float scores.
       targets: `RankedLists` of `[B, L]` relevance (at least 0) and items.
       where: `[B]` bool; lists where it is False are 0.
-      k: how many items of a list count, from 1.
+      k: number of items of a list that count, from 1.
       exponential: gains are `2^relevance - 1`; False: the relevance itself, as in scikit-learn.
-      average_ties: items with equal scores share the mean discount of their places, as in scikit-learn, in place of
-        the order in which they stand.
+      average_ties: items with equal scores have the mean discount of their ranks, as in scikit-learn, instead of
+        ranking in their order in the list.
 
     Returns:
       `[B]` in [0, 1]; 0 for a list without a relevant item, NaN where the score of an item is NaN.
@@ -66,8 +66,8 @@ def ndcg(
     >>> ndcg(jnp.array([[3.0, 2.0, 1.0]]), targets).round(4).tolist()  # second of three: 1 / log2(3)
     [0.6309]
     """
-    options.truth(exponential, "exponential")
-    options.truth(average_ties, "average_ties")
+    options.boolean(exponential, "exponential")
+    options.boolean(average_ties, "average_ties")
     scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
     gained = gains(relevance) if exponential else relevance
     length = scores.shape[1]
@@ -84,14 +84,14 @@ def ndcg(
 def recall_at_k(
     predictions: Array, targets: RankedLists, *, where: Array | None = None, k: int = 10, relevant: float = 1.0
 ) -> Array:
-    """Share of the relevant items of a list that are among its first k; higher is better.
+    """Fraction of the relevant items of a list that are among its first k; higher is better.
 
     Args:
       predictions: `[B, L]` float scores.
       targets: `RankedLists` of `[B, L]` relevance and items.
       where: `[B]` bool; lists where it is False are 0.
-      k: how many items may be named, from 1.
-      relevant: the relevance from which on an item is relevant.
+      k: number of items that are retrieved, from 1.
+      relevant: the lowest relevance of a relevant item.
 
     Returns:
       `[B]` in [0, 1]; 0 for a list without a relevant item, NaN where the score of an item is NaN.

@@ -23,12 +23,12 @@ def mean_iou(predictions: Array, targets: Array) -> Value:
     Args:
       predictions: `[B, H, W, K]` float logits; the first largest is predicted.
       targets: `[B, H, W]` integers from 0 to K - 1, negative where a pixel is ignored.
-      where: `[B]` bool; other images count nowhere.
+      where: `[B]` bool; masked images do not count.
       weights: `[B]` of at least 0, of the images.
       replacements: as `predictions`: the value with each image alone replaced is returned, `[B]`.
 
     Returns:
-      `[]` in [0, 1]; 0 for the empty set, NaN where an image that counts holds a NaN.
+      `[]` in [0, 1]; 0 for the empty set, NaN where an image that is not masked holds a NaN.
 
     Raises:
       ValueError, TypeError: shapes or dtypes do not fit, or labels are out of range (outside `jit`).

@@ -1,4 +1,4 @@
-"""Metrics of how a score orders the examples of two classes: ROC AUC and average precision. Exact, ties included."""
+"""Ranking metrics of scores of two classes: ROC AUC and average precision, exact also with ties."""
 
 import functools
 
@@ -14,7 +14,7 @@ __all__ = ["average_precision", "roc_auc"]
 
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
-    """Scores of class 1, of `[B, 2]` logits their difference, with labels, and which targets or weights are wrong."""
+    """Scores of class 1 (differences of `[B, 2]` logits), labels, and a mask of invalid targets or weights."""
     z, labels, wrong = checked(checks.of_two_classes, predictions, targets)
     unsound = checks.weights(weights, z.shape[0])
     if unsound is not None:
@@ -28,27 +28,27 @@ def _weights(targets: Array, where: Array | None, weights: Array | None) -> Arra
 
 
 def _unbroken(values: Array, scores: Array, moved: Array, weight: Array) -> Array:
-    """NaN where a score that counts is NaN: another's, or the one that an example is moved to."""
+    """Values, NaN where a score that is not masked is NaN, be it another example's or a replacement."""
     broken = jnp.isnan(scores) & (weight > 0)
     others = jnp.sum(broken, dtype=jnp.int32) - (broken.astype(jnp.int32) if values.ndim else 0)
     return jnp.where((others > 0) | (jnp.isnan(moved) & (weight > 0) if values.ndim else False), jnp.nan, values)
 
 
 def _before(values: Array) -> Array:
-    """Sums of what stands before each place, `[B]` to `[B + 1]`."""
+    """Exclusive prefix sums, `[B]` to `[B + 1]`."""
     return jnp.concatenate([jnp.zeros((1,), values.dtype), jnp.cumsum(values)])
 
 
 @set_metric(higher_is_better=True, space=class_logits)
 def roc_auc(predictions: Array, targets: Array) -> Value:
-    """Area under the ROC curve: how often a positive has a higher score than a negative; higher is better.
+    """Area under the ROC curve: the probability that a positive has a higher score than a negative; higher is better.
 
     `sum_{i pos, j neg} w_i w_j (1[s_i > s_j] + 1[s_i = s_j] / 2) / (W_pos W_neg)`, in time `B log B`.
 
     Args:
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
       targets: `[B]` integers, 0 or 1.
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`.
 
@@ -80,7 +80,7 @@ def _area(
     before = [_before(side[order]) for side in of_side]
 
     def won(z):
-        """Weight of the other class that a score is on the right side of, with half of what it equals."""
+        """Weight of the examples of the other class on the right side of a score; equal scores count half."""
         left, right = (jnp.searchsorted(in_order, z, side=side) for side in ("left", "right"))
         below, above = ((side[left] + side[right]) / 2 for side in before)
         return jnp.where(positive, below, before[1][-1] - above)
@@ -105,13 +105,13 @@ def average_precision(predictions: Array, targets: Array) -> Value:
     Args:
       predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
       targets: `[B]` integers, 0 or 1.
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`; without `weights`.
 
     Returns:
-      `[]` in [0, 1]; the share of positives for a constant score, 0 without a positive (as in scikit-learn) and for the
-      empty set; NaN where a score that counts is NaN.
+      `[]` in [0, 1]; the fraction of positives for a constant score, 0 without a positive (as in scikit-learn) and for
+      the empty set; NaN where a score that is not masked is NaN.
 
     Raises:
       ValueError, TypeError: shapes or dtypes do not fit, there are not two classes, or labels are out of range.
@@ -128,7 +128,7 @@ def _precision(
 ) -> Array:
     """Average precision of a set, or of each set with one example replaced."""
     if weights is not None and replacements is not None:
-        raise ValueError("average_precision knows replacements for unweighted examples only: leave weights out.")
+        raise ValueError("average_precision takes replacements for unweighted examples only: leave weights out.")
     scores, targets, wrong = _scores(predictions, targets, weights)
     weight = _weights(targets, where, weights)
     negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first
@@ -144,8 +144,8 @@ def _precision(
     if replacements is None:
         return of_set(_unbroken(value, scores, scores, weight), wrong)
 
-    # Moving an example from one place to another changes the precision of the positives between, by one example and,
-    # where it is a positive, by one hit; sums over the places before tell how much, for all examples at once.
+    # Moving an example from one rank to another changes the precision of the positives between, by one example and,
+    # where it is a positive, by one hit; prefix sums give the change for all examples at once.
     moved_scores, *_ = _scores(replacements, targets, None)
     moved = -moved_scores
     place = jnp.argsort(order)

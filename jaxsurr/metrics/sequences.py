@@ -13,7 +13,7 @@ __all__ = ["edit_distance"]
 
 
 def _collapsed(tokens: Array, blank: int) -> tuple[Array, Array]:
-    """Greedy CTC decoding of the tokens of one sequence: repeats are merged, then blanks removed; and what is left."""
+    """Greedy CTC decoding of one sequence, repeats merged and then blanks removed, and the length of the result."""
     new = jnp.concatenate([jnp.ones((1,), bool), tokens[1:] != tokens[:-1]])
     keep = new & (tokens != blank)
     return tokens[jnp.argsort(~keep, stable=True)], jnp.sum(keep, dtype=jnp.int32)
@@ -69,14 +69,14 @@ def edit_distance(
     >>> edit_distance(logits, Sequences(jnp.array([[1, 3]]), jnp.array([2]))).tolist()  # one deletion, length 2
     [0.5]
     """
-    options.truth(relative, "relative")
+    options.boolean(relative, "relative")
     predictions, targets, wrong = checked(sequence_logits.check, predictions, targets)
     if blank is not None and end is not None:
         raise ValueError("blank and end are two ways to decode; give one of them.")
     steps = predictions.shape[1]
     for token, name in ((blank, "blank"), (end, "end")):
         if token is not None:
-            options.number(token, name, least=0, most=predictions.shape[2] - 1, whole=True)
+            options.number(token, name, least=0, most=predictions.shape[2] - 1, integer=True)
 
     def one(logits, tokens, length):
         decoded, number = jnp.argmax(logits, axis=-1).astype(jnp.int32), jnp.int32(steps)

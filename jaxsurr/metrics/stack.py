@@ -1,4 +1,4 @@
-"""Several metrics as one."""
+"""Stacks of metrics: several metrics as one."""
 
 import jax.numpy as jnp
 
@@ -7,23 +7,23 @@ from jaxsurr.metrics.base import Metric, as_metric, output_shape
 
 
 def stack(*metrics: Metric, space: Space | None = None, name: str | None = None) -> Metric:
-    """Makes one metric of M metrics of the same predictions and targets; its values have a last axis of M.
+    """Stacks M metrics of the same predictions and targets into one; its values have a last axis of M.
 
     A surrogate of it learns all M at once; weights between them are given to the training step
     (`jaxsurr.bilevel.TrainState.metric_weights`) and may change while it trains.
 
     Args:
-      *metrics: each with one value, all of one direction. Where one of them belongs to a set, so do all: the others
-        enter with their mean.
-      space: the prediction space, by default the one that the metrics share.
-      name: by default their names in a row.
+      *metrics: each with one value, all of one direction. Where one of them is a set metric, the stack is one: the
+        others enter by their mean.
+      space: the prediction space, by default that of the metrics.
+      name: by default their names, joined by commas.
 
     Returns:
       A `Metric`: `[B, M]` where all are per example, else `[M]`.
 
     Raises:
-      ValueError: there are fewer than two metrics, or their directions or spaces differ; when called, one is itself
-        several.
+      ValueError: there are fewer than two metrics, or their directions or spaces differ; when called, one has several
+        values.
 
     >>> import jax.numpy as jnp, jaxsurr
     >>> both = stack(jaxsurr.metrics.error_rate, jaxsurr.metrics.top_k_error.bind(k=2))

@@ -1,8 +1,8 @@
-"""Metrics of sets that are functions of sums over examples: confusion counts, moments, bins.
+"""Set metrics that are functions of sums over examples: confusion counts, moments, bins.
 
-Of such a metric it costs next to nothing to say what it would be if one example were predicted otherwise: its part of
-the sums is taken out, and another put in. `jaxsurr.smoothing` estimates gradients from these differences, which no
-other library's metrics give (`replacements`); so metrics of sets are written here, and tested against scikit-learn's.
+The value of such a metric with one example replaced costs next to nothing, since only the example's terms of the sums
+change. `jaxsurr.smoothing` estimates gradients from these differences (`replacements`), which metrics of other
+libraries do not offer; so set metrics are implemented here, and tested against scikit-learn's.
 """
 
 import functools
@@ -24,12 +24,12 @@ Value = Callable[[Array | None, Array | None, Array | None], Array]
 
 
 def set_metric(*, higher_is_better: bool, space: Space) -> Callable[[Callable[..., Value]], Metric]:
-    """Makes a metric of sets of its formula, as a decorator.
+    """Makes a set metric from its formula, as a decorator.
 
-    The formula is `(predictions, targets, *, options) -> Value`; what it returns by `of_sums` is one. The metric takes
-    three more arguments:
+    The formula is `(predictions, targets, *, options) -> Value`, where a `Value` is the result of `of_sums` or a
+    function like it. The metric takes three more arguments:
 
-      where: `[B]` bool; other rows count nowhere.
+      where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, ...]` as predictions: the value with each example alone replaced is returned, `[B]`.
 
@@ -58,7 +58,7 @@ def set_metric(*, higher_is_better: bool, space: Space) -> Callable[[Callable[..
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Array | None)
             for name in ARRAYS
         ]
-        named: Any = function  # a function may say of itself what its signature is
+        named: Any = function  # a function may declare its signature
         named.__signature__ = signature.replace(
             parameters=[predictions, targets, *added, *options], return_annotation=Array
         )
@@ -75,14 +75,14 @@ def of_sums(
     wrong: Array | None = None,
     clear: Callable[[Array], Array] = lambda z: z,
 ) -> Value:
-    """`value(sum_i w_i statistics(predictions)_i)`, NaN where a prediction that counts holds a NaN.
+    """The metric `value(sum_i w_i statistics(predictions)_i)`, NaN where a prediction that is not masked holds a NaN.
 
     Args:
       statistics: `[B, ...] -> pytree of [B, ...]`, of each example alone.
       value: `pytree of [...] -> []`.
       predictions: `[B, ...]` float.
-      wrong: `[B]` bool, which targets are out of range: the value is NaN then; None: none is.
-      clear: puts zeros into what of an example's predictions does not count.
+      wrong: `[B]` bool, targets that are out of range, which make the value NaN; None: there are none.
+      clear: puts zeros into masked entries of an example's predictions.
     """
     batch = predictions.shape[0]
 
@@ -92,7 +92,7 @@ def of_sums(
         def parts(z):
             z = clear(z)
             broken = jnp.any(jnp.isnan(z.reshape(batch, -1)), axis=1)
-            each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and spoils no sum
+            each = (statistics(masked(z, ~broken)), broken)  # a NaN is counted, and does not enter a sum
             each = jax.tree.map(lambda leaf: leaf.astype(wide(leaf.dtype)), each)
             if weights is not None:
                 each = jax.tree.map(lambda leaf, weights=weights: leaf * _like(weights, leaf), each)
@@ -112,11 +112,11 @@ def of_sums(
 
 
 def _like(weights: Array, leaf: Array) -> Array:
-    """Weights of examples as numbers that multiply `leaf`, `[B, ...]`."""
+    """Weights of examples, broadcast against `leaf`, `[B, ...]`."""
     return jnp.asarray(weights, leaf.dtype).reshape((-1,) + (1,) * (leaf.ndim - 1))
 
 
 def ratio(numerator: Array, denominator: Array, otherwise: float = 0.0) -> Array:
-    """`numerator / denominator`, a fixed value where the denominator is 0 (or below, by rounding)."""
+    """`numerator / denominator`, or a given value where the denominator is 0 (or below, by rounding)."""
     usable = denominator > 0
     return jnp.where(usable, numerator / jnp.where(usable, denominator, 1), otherwise)

@@ -1,4 +1,4 @@
-"""Other words for the metrics that there are, for messages."""
+"""Other names of metrics, for error messages."""
 
 _WORDS = {
     "1 - accuracy is error_rate": "accuracy acc top1 top1accuracy classificationaccuracy",
@@ -31,4 +31,4 @@ _WORDS = {
 }
 
 MEANT = {word: sentence for sentence, words in _WORDS.items() for word in words.split()}
-"""What a word means, in lower case and without signs."""
+"""Meaning of a word in lower case without punctuation."""

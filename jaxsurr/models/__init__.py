@@ -1,4 +1,4 @@
-"""Models by name, as pure functions: what a run trains where the user brings no model of their own.
+"""Models by name, as pure functions.
 
 A model of your own is `Model(init, apply)`: `jaxsurr.compare(config, losses, seeds, workdir=..., model=...)` with
 `model.name="own"` trains it.
@@ -37,17 +37,17 @@ class ModelInit(Protocol):
     """`Model.init`."""
 
     def __call__(self, key: Array, inputs: Array, /) -> PyTree:
-        """Parameters, of a typed key and inputs `[B, ...]` whose values do not matter."""
+        """Parameters for a typed key and inputs `[B, ...]`, of which only the shape counts."""
         ...
 
 
 class Model(NamedTuple):
-    """A model as pure functions; one of the user's needs the first two only.
+    """A model as pure functions; your own needs the first two only.
 
     Attributes:
       init: `(key, inputs) -> params`.
       apply: `(params, inputs) -> outputs`, for evaluation.
-      read: `outputs -> predictions`, what the metric reads of them; None: as its head says (`HEADS`), or the outputs.
+      read: `outputs -> predictions`, for the metric; None: that of the head (`HEADS`), or the outputs.
       train: `(params, inputs) -> (outputs, statistics)`, for training; `statistics` are the entries of the dict
         `params` that this replaces, `{}` where there are none. None: as `apply`.
     """
@@ -81,11 +81,11 @@ def build(
     size: int = 2,
     axis_name: str | None = None,
 ) -> Model:
-    """A model of a name.
+    """The model of a name.
 
-    "resnet20" normalises by the statistics of its training batch: of all rows, on all devices of `axis_name`, those
-    that a mask leaves out of the loss included (they are in the images that a layer sees). Evaluation uses running
-    averages, which are the entry "batch_stats" of `params`. No other model looks beyond a row.
+    "resnet20" normalises by the statistics of its training batch: of all rows, on all devices of `axis_name`, including
+    rows that are masked in the loss. Evaluation uses running averages, the entry "batch_stats" of `params`. Other
+    models compute each row independently.
 
     Args:
       name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
@@ -99,7 +99,7 @@ def build(
         soft-argmax as points); of lists, "items" `[B, L]`, a score of each item of inputs `[B, L, ...]` alone.
       hidden: widths of the hidden layers of an MLP, channels of a CNN or a U-Net.
       size: side of the image, for points.
-      axis_name: of the `jax.pmap` axis that `train` is called in, for models whose layers look at the whole batch.
+      axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.
 
     Raises:
       ValueError: an unknown name or head, or inputs (in `init`) that the model cannot read.

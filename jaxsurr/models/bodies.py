@@ -1,4 +1,4 @@
-"""Bodies of models: from inputs to features, `[B, F]` or feature maps `[B, h, w, C]`."""
+"""Bodies of models: flax modules from inputs to features, `[B, F]` or feature maps `[B, h, w, C]`."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from jaxsurr.core.types import Array
 
 
 class Linear(nn.Module):
-    """The inputs themselves, so that model and head are one linear layer."""
+    """The identity, so that body and head are one linear layer."""
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
@@ -20,7 +20,7 @@ class Linear(nn.Module):
 
 
 class MLP(nn.Module):
-    """Dense layers of these widths with rectifiers."""
+    """Dense layers with ReLU."""
 
     hidden: Sequence[int]
 
@@ -92,7 +92,7 @@ class ResNet(nn.Module):
 
 
 class UNet(nn.Module):
-    """Feature maps at half the size of the image that have seen far around: down by strides, up again with skips.
+    """A U-Net with feature maps at half the size of the image: strided convolutions down, upsampling with skips.
 
     After Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015, smaller.
     """
@@ -121,4 +121,4 @@ BODIES: dict[str, Callable[[Sequence[int], str | None], nn.Module]] = {
     "resnet20_group_norm": lambda hidden, axis_name: ResNet(group_norm(axis_name)),
 }
 IMAGES = ("cnn", "unet", "resnet20", "resnet20_group_norm")
-"""Bodies that read images `[B, H, W, C]` and nothing else."""
+"""Bodies for images `[B, H, W, C]` only."""

@@ -1,4 +1,4 @@
-"""Heads of models: from features to what a conventional loss reads, and from there to what a metric reads."""
+"""Heads of models: from features to the outputs that a fixed loss reads, and to the predictions that a metric reads."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,15 +14,15 @@ _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to b
 
 
 class Head(NamedTuple):
-    """What a head gives and what it is for.
+    """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets that it serves, among "classes", "scores", "levels", "keypoints" and "lists".
+      kinds: of targets, among "classes", "scores", "levels", "keypoints" and "lists".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
-      decodes: how levels can be decoded from it (`jaxsurr.decoding`), first the default; empty for other targets.
-      read: `outputs -> predictions`, what the metric reads of them; None where that is the outputs themselves.
-      losses: names of those that read this head and not the usual one of their kind (`jaxsurr.training.kinds`).
-      each: whether the model reads each item of a list `[B, L, ...]` alone, and gives `[B, L]`.
+      decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
+      read: `outputs -> predictions`, for the metric; None where these are the outputs.
+      losses: names of the losses that need this head instead of the usual one of their kind (`jaxsurr.training.kinds`).
+      each: whether the model is applied to each item of a list `[B, L, ...]` independently, with outputs `[B, L]`.
     """
 
     kinds: tuple[str, ...]
@@ -38,7 +38,7 @@ def _dense(features: Array, numbers: int, **options: Any) -> Array:
 
 
 class _Coral(nn.Module):
-    """One score for all thresholds, and a bias for each, which start in order as in the authors' library."""
+    """One score for all thresholds, and a bias for each; initial biases are ordered, as in the authors' library."""
 
     thresholds: int
 
@@ -69,7 +69,7 @@ def _densities(features: Array, joints: int, size: int) -> Array:
 
 
 def _heatmaps(features: Array, joints: int, size: int) -> Array:
-    """Maps of half the image's size from feature maps, of a quarter from features; then as large as the image."""
+    """Heat-maps, of half the image's size from feature maps, of a quarter from features, resized to the image."""
     if features.ndim == 4:
         maps = nn.Conv(joints, (1, 1), name="head")(features)
     else:

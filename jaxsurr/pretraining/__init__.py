@@ -1,4 +1,4 @@
-"""Surrogates learned in advance, on data of one's own or on predictions drawn at random."""
+"""Surrogates learned in advance, from stored predictions or from random ones."""
 
 from jaxsurr.pretraining.fitting import Fitted, fit, learn
 from jaxsurr.pretraining.ready import PRETRAINED, pretrained, shipped

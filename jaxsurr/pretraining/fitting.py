@@ -1,4 +1,4 @@
-"""Learning a surrogate without a model beside it: from stored predictions, or from none."""
+"""Learning a surrogate without a model, from stored predictions or from random ones."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +23,9 @@ class Fitted(NamedTuple):
     """A learned surrogate.
 
     Attributes:
-      surrogate: what was learned.
+      surrogate: of a method of `jaxsurr.surrogates`.
       state: of the surrogate.
-      card: plain data: how it was learned, and its fidelity on predictions that it has not seen.
+      card: plain data: settings of learning, and fidelity on held-out predictions.
     """
 
     surrogate: Surrogate
@@ -36,10 +36,10 @@ class Fitted(NamedTuple):
 def learn(
     surrogate: Surrogate, state: PyTree, batches: Iterable[tuple[Array, PyTree]], *, key: Array
 ) -> tuple[PyTree, Info]:
-    """An update of the surrogate for each batch; the state, and the `Info` of the last update.
+    """Updates a surrogate with each batch; returns the state, and the `Info` of the last update.
 
     Args:
-      surrogate, state: what learns.
+      surrogate, state: at the start.
       batches: of predictions and targets, at least one.
       key: typed; update i has `jax.random.fold_in(key, i)`.
 
@@ -73,25 +73,24 @@ def fit(
     pairs: int = 4096,
     **options: Any,
 ) -> Fitted:
-    """Learns a surrogate for a metric from stored predictions, or from none by sampling the prediction space.
+    """Learns a surrogate for a metric from stored predictions, or from samples of the prediction space.
 
-    A share of the stored rows, or further samples, is kept from learning and tells the fidelity. In spaces of logits
-    the smoothing scale follows each batch (`jaxsurr.follow_scale`), as it does when the surrogate is used frozen.
+    Fidelity is measured on held-out rows, or on further samples. In spaces of logits the smoothing scale follows each
+    batch (`jaxsurr.follow_scale`), as it does when the surrogate is used frozen.
 
     Args:
-      metric: what to learn.
-      predictions: `[N, ...]`, of a model, best on rows that it was not trained on; None samples them
+      metric: the metric.
+      predictions: `[N, ...]`, of a model, preferably on rows that it was not trained on; None samples them
         (`jaxsurr.sample`), in spaces of classes, levels, points, scores and lists.
-      targets: what the metric reads, with N rows.
+      targets: of the metric, with N rows.
       key: typed.
       steps: updates.
       batch_size: rows of an update.
       method: its name in `jaxsurr.surrogates`, or a function `(metric, **options) -> Surrogate`.
-      sizes: where predictions are sampled, the number of classes, levels, points or items, or several that are taken in
-        turn.
-      measured_sizes: for which of them the fidelity is measured, by default all of `sizes`; others may be among them.
-      heldout: share of the stored rows that is kept from learning, in (0, 1), at most 1,000 rows.
-      pairs: antithetic pairs of the reference that fidelity is measured against.
+      sizes: of sampled predictions, the number of classes, levels, points or items, or several that are cycled through.
+      measured_sizes: sizes for which fidelity is measured, by default `sizes`.
+      heldout: fraction of the stored rows that is held out, in (0, 1), at most 1,000 rows.
+      pairs: antithetic pairs of the reference for fidelity.
       **options: of the method.
 
     Returns:
@@ -152,21 +151,21 @@ def fit(
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: what is not known is None."""
+    """Data with None in place of NaN, which JSON does not have."""
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _stored(metric, predictions, targets, heldout, steps, batch_size, split_key, batch_key):
-    """Batches of stored rows, all that are learned from, those that are not, and a description."""
+    """Batches of stored rows, the rows for learning, the held-out rows, and a description."""
     if predictions is None or targets is None:
         raise ValueError("predictions and targets go together: pass both, or neither to sample the prediction space.")
     predictions, targets = prepared(metric.space, predictions, targets, None)
     number = len(predictions)
     if not 0 < heldout < 1:
-        raise ValueError(f"heldout must be a share of the rows in (0, 1), got {heldout!r}.")
+        raise ValueError(f"heldout must be a fraction of the rows in (0, 1), got {heldout!r}.")
     kept = min(max(round(heldout * number), 1), 1000)
     if kept < 2 or number - kept < 2:
-        raise ValueError(f"{number} rows are too few to learn from some and measure on others; pass at least 10.")
+        raise ValueError(f"{number} rows are too few to learn from some and hold out others; pass at least 10.")
     order = np.asarray(jax.random.permutation(split_key, number))
     train, test = (_rows((predictions, targets), index) for index in (order[kept:], order[:kept]))
     size = min(batch_size, number - kept)

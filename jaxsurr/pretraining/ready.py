@@ -1,4 +1,4 @@
-"""The ready losses that come with the library."""
+"""The ready losses of the library."""
 
 import functools
 import importlib.resources
@@ -19,21 +19,21 @@ PRETRAINED = (
     "pck?threshold=0.5",
     "pck?threshold=0.2",
 )
-"""Ready losses, named as `jaxsurr.metrics.get` names their metrics.
+"""Ready losses, by the names of their metrics for `jaxsurr.metrics.get`.
 
-`within_one_level` is not among them: it is no sum over the thresholds between levels, as the network's value is, and
-its gradient was learned with a correlation of 0.2 to 0.8 only.
+`within_one_level` is not among them: the network's value is a sum over the thresholds between levels and that metric is
+not, so that its gradient was learned with a correlation of only 0.2 to 0.8.
 """
 
 
 def file_name(name: str) -> str:
-    """What the file of a ready loss is called, without characters that a file system may refuse."""
+    """The file name of a ready loss, without characters that a file system may refuse."""
     return re.sub(r"[?&=,]", "-", name) + ".jaxsurr"
 
 
 @functools.cache
 def shipped(name: str) -> tuple[Surrogate, PyTree, dict[str, Any]]:
-    """A ready surrogate, its state and what its file says of it.
+    """A ready surrogate, its state and the header of its file.
 
     Raises:
       ValueError: there is none of this name.
@@ -41,7 +41,7 @@ def shipped(name: str) -> tuple[Surrogate, PyTree, dict[str, Any]]:
     several = [known for known in PRETRAINED if known.split("?")[0] == name]
     if several and name not in several:
         raise ValueError(
-            f"{name!r} names no single ready loss: write {' or '.join(map(repr, several))}, a metric with its options."
+            f"{name!r} is not the name of one ready loss: write {' or '.join(map(repr, several))}, with its options."
         )
     checks.one_of(name, "pretrained loss", PRETRAINED)
     file = importlib.resources.files("jaxsurr.pretraining") / file_name(name)
@@ -52,16 +52,16 @@ def shipped(name: str) -> tuple[Surrogate, PyTree, dict[str, Any]]:
 def pretrained(name: str) -> Loss:
     """A ready loss that was learned for a common metric, for any number of classes, levels or points.
 
-    It was learned on predictions that were drawn at random (`jaxsurr.spaces.sampling`), not on those of a model, by
-    `python -m jaxsurr.pretraining`; what its gradients are worth is in the card that `shipped` gives. It is a
-    start: one that is learned beside the model knows the model's predictions. Losses of logits follow the scale of each
-    batch; those of points have the scale that they were learned at.
+    It was learned on random predictions (`jaxsurr.spaces.sampling`), not on those of a model, by `python -m
+    jaxsurr.pretraining`; its fidelity is in the card, see `shipped`. It is a start: a surrogate that is learned with
+    the model adapts to the model's predictions. Losses of logits follow the scale of each batch; those of points have
+    the scale at which they were learned.
 
     Args:
       name: one of `PRETRAINED`, a metric with its options.
 
     Returns:
-      `loss(predictions, targets, *, where=None, axis_name=None) -> [B]`, as `frozen` makes it; lower is better.
+      `loss(predictions, targets, *, where=None, axis_name=None) -> [B]`, of `frozen`; lower is better.
 
     Raises:
       ValueError: there is none of this name.

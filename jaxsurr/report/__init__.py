@@ -1,4 +1,4 @@
-"""Figures and tables of what was learned; matplotlib loads when a figure is drawn."""
+"""Figures and tables of results; matplotlib is imported by the first figure."""
 
 from jaxsurr.report.canvas import save
 from jaxsurr.report.curves import gradient_correlation_curve, learning_curves

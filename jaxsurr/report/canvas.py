@@ -1,6 +1,6 @@
-"""Empty figures, line styles that can be told apart in grey, and PNG files.
+"""Empty figures, line styles that differ in greyscale, and PNG files.
 
-Figures are matplotlib's own objects, without its global state: nothing opens a window, and none has to be closed.
+Figures are objects of matplotlib without its global state: no windows are opened, and figures need not be closed.
 """
 
 import io
@@ -32,7 +32,7 @@ def blank(columns: int = 1, *, width: float = 4.0, height: float = 3.6, **option
     Args:
       columns: number of axes.
       width, height: of one of them, in inches.
-      **options: of `Figure.subplots`, as `sharey=True`.
+      **options: of `Figure.subplots`, such as `sharey=True`.
 
     Returns:
       The figure and the list of its axes.
@@ -60,17 +60,17 @@ def line_styles(count: int) -> list[dict[str, Any]]:
 
 
 def light_colours() -> Any:
-    """A colour map whose lightness grows with the value, and on which black arrows are seen everywhere."""
+    """A colour map whose lightness grows with the value, light enough for black arrows."""
     matplotlib = _matplotlib()
     part = [0.45 + 0.55 * i / 255 for i in range(256)]
     return matplotlib.colors.ListedColormap(matplotlib.colormaps["cividis"](part))
 
 
 def save(figure: "Figure", path: str | os.PathLike) -> pathlib.Path:
-    """Writes a figure as a PNG at 150 dots per inch, whole or not at all, and creates the folders above it.
+    """Writes a figure as a PNG at 150 dots per inch, atomically, and creates its folders.
 
     Args:
-      figure: what a function of `jaxsurr.report` returns.
+      figure: of a function of `jaxsurr.report`.
       path: of the file; it must end in ".png".
 
     Returns:

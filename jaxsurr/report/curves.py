@@ -1,4 +1,4 @@
-"""Curves over the epochs of training: the metric, and how well the learned gradient follows the metric's."""
+"""Curves over the epochs of training: the metric, and the correlation of learned and metric gradients."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ def _by_loss(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 
 
 def _series(runs: Sequence[Mapping[str, Any]], field: str, which: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs `[E]` that all runs of a loss have, and the field's values `[S, E]`; NaN where there is none."""
+    """Epochs `[E]` that all runs of a loss have, and the field's values `[S, E]`, NaN where missing."""
     histories = [{entry["epoch"]: entry for entry in run["history"]} for run in runs]
     epochs = sorted(set.intersection(*map(set, histories)))
     if not epochs:
@@ -50,7 +50,7 @@ def _series(runs: Sequence[Mapping[str, Any]], field: str, which: int = 0) -> tu
 
 
 def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Mean over the first axis without NaN; NaN where there is nothing else."""
+    """Mean over the first axis without NaN; NaN where all are."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     return np.where(count > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
@@ -62,14 +62,14 @@ def learning_curves(
     """The validation metric over epochs, a line for each loss.
 
     A line is the mean over seeds, at the epochs that all of them have; the band goes from the lowest to the highest
-    seed, and the marker sits at the best epoch of the mean. Where a seed is NaN there is a gap, since a mean without
-    the seed that diverged would flatter the loss.
+    seed, and the marker is at the best epoch of the mean. Where a seed is NaN there is a gap, since a mean without
+    diverged seeds would be too favourable.
 
     Args:
       runs: dicts `{"loss": name, "seed": number, "history": [{"epoch": number, "validation": value, ...}, ...]}`.
       metric: its name, with its unit if it has one, for title and axis.
       higher_is_better: the metric's direction.
-      switch: the epoch after which training went from the conventional to the learned loss, or None.
+      switch: the last epoch on the fixed loss, before training on the learned loss, or None.
 
     Returns:
       The figure.
@@ -117,17 +117,16 @@ def learning_curves(
 
 
 def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int = 0) -> "Figure":
-    """Correlation of the learned gradient with the metric's over epochs: as measured, its ceiling, and their ratio.
+    """Correlation of the learned gradient with the metric's over epochs: measured, its ceiling, and their ratio.
 
-    The measured correlation is against an estimate with noise; the ceiling is what the true gradient would reach, and
-    the ratio estimates the correlation with the true gradient (noise can carry it above 1). A line is the mean over the
-    seeds that have a value. Losses that learn nothing have none and are left out; where the ceiling is 0 there is no
-    ratio.
+    The measured correlation is with a noisy estimate; the ceiling is that of the true gradient, and the ratio estimates
+    the correlation with the true gradient (noise can lift it above 1). A line is the mean over the seeds that have a
+    value. Fixed losses have none and are left out; where the ceiling is 0 there is no ratio.
 
     Args:
       runs: as for `learning_curves`, with "gradient_correlation" and "ceiling" in the entries of a history: numbers,
-        or lists of M where M metrics are learned. Absent, None and NaN all mean that there is no value.
-      which: of M metrics, the one to draw.
+        or lists of M where M metrics are learned. A missing value is absent, None or NaN.
+      which: index of the metric, of M metrics.
 
     Returns:
       The figure, with three axes: correlation, ceiling, ratio.
@@ -138,7 +137,7 @@ def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int 
     """
     groups = _by_loss(runs)
     curves = []
-    # Styles are given to all losses, so that a loss looks the same here and among the learning curves.
+    # Styles are assigned to all losses, so that a loss has the same style as in the learning curves.
     for style, (loss, group) in zip(line_styles(len(groups)), groups.items(), strict=True):
         epochs, measured = _series(group, "gradient_correlation", which)
         _, ceiling = _series(group, "ceiling", which)
@@ -148,8 +147,7 @@ def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int 
             curves.append((loss, style, epochs, [_mean_of_known(values) for values in (measured, ceiling, ratio)]))
     if not curves:
         raise ValueError(
-            "no run holds a gradient_correlation that is a number: conventional losses learn none. "
-            "Pass runs of a learned loss."
+            "no run holds a gradient_correlation that is a number: fixed losses have none. Pass runs of a learned loss."
         )
     figure, panels = blank(3, width=3.4, height=3.9, sharey=True)
     titles = (

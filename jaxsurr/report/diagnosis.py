@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
-    """What `jaxsurr.diagnose` found: where the surrogate's gradient is right, how often, and how its values fit.
+    """A diagnosis in three panels: fidelity by region, cosines of examples, and values.
 
     Left, by region of the margin (from the worst to the best predictions): correlation of the gradient with the
-    reference and its ceiling, of the value, and the share of examples on which the metric has no gradient. Middle, how
-    the cosines of single examples are distributed, without those where either gradient is 0. Right, the surrogate's
-    value against the smoothed metric's, each example a point; both lower is better.
+    reference and its ceiling, of the value, and the fraction of examples on which the metric has no gradient. Middle,
+    the distribution of the cosines of examples, without those where either gradient is 0. Right, the surrogate's value
+    against the smoothed metric's, one point for each example; lower is better in both.
 
     Args:
-      found: what `jaxsurr.diagnose` returned.
-      which: of M metrics, the one to draw.
+      found: of `jaxsurr.diagnose`.
+      which: index of the metric, of M metrics.
 
     Returns:
       The figure, with three axes.
@@ -34,7 +34,9 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
         raise ValueError(f"which is {which}, and the diagnosis is of {len(found.metrics)} metrics.")
     figure, (by_region, by_example, of_value) = blank(3, width=4.2, height=4.2)
     regions, place = found.regions, np.arange(len(found.regions.rows))
-    by_region.bar(place, regions.flat[:, which], width=0.8, color="0.85", label="no gradient (share)")
+    by_region.bar(
+        place, regions.zero_gradient_fraction[:, which], width=0.8, color="0.85", label="no gradient (fraction)"
+    )
     series = {
         "gradient": regions.gradient[:, which],
         "gradient, ceiling": regions.ceiling[:, which],
@@ -66,7 +68,7 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
     of_value.set_title("value; the line is where both agree", fontsize="medium")
     figure.suptitle(
         f"{found.metrics[which]}: gradient {found.gradient[which]:.3f} (ceiling {found.ceiling[which]:.3f}), "
-        f"value {found.value[which]:.3f}, no gradient on {found.flat[which]:.0%}"
+        f"value {found.value[which]:.3f}, no gradient on {found.zero_gradient_fraction[which]:.0%}"
     )
     figure.legend(*by_region.get_legend_handles_labels(), loc="outside lower left", ncols=4, handlelength=3.5)
     return figure

@@ -1,4 +1,4 @@
-"""The field of gradients of the learned loss beside the metric's, on a plane through a prediction."""
+"""Gradient fields of the learned loss and of the metric, on a plane through a prediction."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ REACH = 4.0
 
 
 def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, first: Array, second: Array) -> Array:
-    """Two orthogonal directions of length 1 that span the plane, `[2, ...]`, within what the metric reads."""
+    """Two orthogonal directions of length 1 that span the plane, `[2, ...]`, in coordinates that the metric reads."""
     reads = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index] > 0
     directions = []
     for direction in (first, second):
@@ -52,28 +52,28 @@ def gradient_fields(
     which: int = 0,
     plane: tuple[Array, Array] | None = None,
 ) -> "Figure":
-    """Where the smoothed metric improves, and where the learned loss thinks it does, on a plane through a prediction.
+    """Gradient fields of the smoothed metric and of the learned loss, on a plane through a prediction.
 
-    Arrows point down the loss, that is to where the metric improves; left the smoothed metric, right the learned loss,
-    with one scale of arrows and one of colours. Colours show values in the metric's own direction. The example is
-    the one with the largest gradient. Above the right panel stands the correlation (cosine, over both components of all
-    arrows) between the two fields, and its ceiling: what the true gradient would reach against this estimate (NaN for
-    a single pair).
+    Arrows are negative gradients of the loss, the direction in which the metric improves; left the smoothed metric,
+    right the learned loss, with common scales of arrows and colours. Colours show values in the metric's own direction.
+    The example is the one with the largest gradient. The title of the right panel has the correlation (cosine, over
+    both components of all arrows) of the two fields, and its ceiling, the correlation of the true gradient with this
+    estimate (NaN for a single pair).
 
     Args:
       surrogate: the loss, a `Surrogate`.
       state: of the surrogate.
-      metric: what it stands for; of examples, not of sets.
-      predictions: `[B, ...]`, some of the model's; a few hundred rows are enough to choose from.
-      targets: what the metric reads.
+      metric: of the surrogate; a per-example metric.
+      predictions: `[B, ...]`, of a model; a few hundred rows are enough.
+      targets: of the metric.
       key: typed, for the noise and the second direction.
       scale: the smoothing scale s, `info.scale` of the last update.
       num_pairs: antithetic pairs of the estimates.
       grid: points along each side of the plane, which reaches 4 smoothing scales from the prediction.
-      which: of M metrics, the one to draw.
-      plane: two directions of the shape of one prediction, which are made orthogonal and of length 1; by default the
-        metric's gradient, and a random direction among those that the space lets count. With x and y of one point of
-        a pose, the plane is the picture's own.
+      which: index of the metric, of M metrics.
+      plane: two directions of the shape of one prediction, which are made orthonormal; by default the metric's gradient
+        and a random direction that the metric depends on. With x and y of one point of a pose, the plane is that of the
+        image.
 
     Returns:
       The figure, with the two panels as its first axes.

@@ -15,8 +15,8 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], *, metric: str, higher_is_bet
     """Paired differences of losses to a reference with their 95 % intervals, best on top.
 
     Args:
-      rows: dicts with `loss`, `difference`, `low`, `high` and `verdict`, in the order to draw; rows without a
-        difference (the reference, a loss that diverged) are drawn as a line of text.
+      rows: dicts with `loss`, `difference`, `low`, `high` and `verdict`, in the order of the plot; rows without a
+        difference (the reference, a loss that diverged) are shown as a line of text.
       metric: its name, for the axis.
       higher_is_better: the metric's direction.
       reference: name of the loss that differences are taken to.

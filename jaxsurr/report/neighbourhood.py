@@ -1,8 +1,7 @@
 """The neighbourhood of one example in prediction space, in units of the smoothing scale.
 
 A prediction z is moved to `z + s u (a_1 d_1 + a_2 d_2 + ...)`, with s the smoothing scale, u the space's unit, d
-directions of length 1 and a the distances in smoothing scales: a step of 1 is what noise of one standard deviation
-does.
+directions of length 1 and a the distances in smoothing scales: a distance of 1 is one standard deviation of the noise.
 """
 
 from collections.abc import Callable
@@ -24,12 +23,12 @@ PAIRS_TO_CHOOSE = 256
 
 
 class Neighbourhood(NamedTuple):
-    """Points about one example, and what leads back from gradients to the coordinates.
+    """Points about one example, and the axes of their coordinates.
 
     Attributes:
       predictions: `[N, ...]`, the moved prediction.
       targets: the example's target, N times.
-      axes: `[D, ...]`, `s u d`: what a coordinate that grows by 1 adds to the prediction.
+      axes: `[D, ...]`, `s u d`: the change of the prediction when a coordinate grows by 1.
     """
 
     predictions: Array
@@ -37,7 +36,7 @@ class Neighbourhood(NamedTuple):
     axes: Array
 
     def components(self, gradients: Array) -> Array:
-        """Derivatives by the coordinates, `[N, D]`, from gradients by the predictions, `[N, ...]`."""
+        """Derivatives in the coordinates, `[N, D]`, from gradients in the predictions, `[N, ...]`."""
         return jnp.einsum(
             "ni,di->nd",
             gradients.reshape(len(gradients), -1),
@@ -49,10 +48,10 @@ class Neighbourhood(NamedTuple):
 def subject(
     metric: MetricFunction, predictions: Array, targets: PyTree, scale, which: int, **counts: int
 ) -> tuple[Metric, str]:
-    """The metric and its name on axes, after a check of everything that a figure of neighbourhoods is given.
+    """The metric and its name on axes, after a check of the arguments of a figure.
 
     Raises:
-      ValueError, TypeError: the metric belongs to sets, `which` is out of range, the scale or a count is not positive,
+      ValueError, TypeError: it is a set metric, `which` is out of range, the scale or a count is not positive,
         predictions are not finite, or shapes do not fit.
     """
     metric = as_metric(metric)
@@ -63,20 +62,22 @@ def subject(
     metric.space.check(predictions, targets)
     checks.finite(predictions)
     if not metric.per_example:
-        raise ValueError(f"{metric.name} belongs to a set of examples: it has no value about one example to draw.")
+        raise ValueError(f"{metric.name} is a set metric: it has no value for one example that could be plotted.")
     outputs = output_shape(metric, predictions, targets)
     if not 0 <= which < (outputs[0] if outputs else 1):
-        raise ValueError(f"which is {which}, and {metric.name} has {outputs[0] if outputs else 1} values an example.")
+        raise ValueError(
+            f"which is {which}, and {metric.name} has {outputs[0] if outputs else 1} values for an example."
+        )
     return metric, f"{metric.name}[{which}]" if outputs else metric.name
 
 
 def one_of_many(values: Array, which: int) -> Array:
-    """Values `[B]` of one metric, from `[B]` or `[B, M]`."""
+    """Values `[B]` of one of M metrics, from `[B]` or `[B, M]`."""
     return values if values.ndim == 1 else values[:, which]
 
 
 def estimator(metric: Metric, which: int, **options: Any) -> Callable[..., Smoothed]:
-    """The smoothed metric, one among M, as a compiled function `(predictions, targets, key, first_example=0)`.
+    """The smoothed metric, one of M, as a compiled function `(predictions, targets, key, first_example=0)`.
 
     Args:
       metric, which: as for the figures.
@@ -97,13 +98,13 @@ def estimator(metric: Metric, which: int, **options: Any) -> Callable[..., Smoot
 def steepest(
     metric: Metric, predictions: Array, targets: PyTree, which: int, *, count: int, key: Array, scale, num_pairs: int
 ) -> list[tuple[int, Array, float]]:
-    """Examples with a clear gradient, and the direction in which the smoothed metric of each grows most.
+    """Examples with a large gradient, and for each the direction of steepest ascent of the smoothed metric.
 
-    Examples are chosen (`clearest`) from an estimate by few pairs; those chosen get `num_pairs`.
+    Examples are chosen (`clearest`) by an estimate with few pairs; the estimates for them use `num_pairs`.
 
     Args:
       metric, predictions, targets, which: as for the figures.
-      count: how many examples to choose, at most.
+      count: maximal number of examples.
       key, scale, num_pairs: of `smoothed_metric`.
 
     Returns:
@@ -121,8 +122,8 @@ def steepest(
     lengths = np.asarray(jnp.sqrt(jnp.sum(coarse.reshape(len(coarse), -1) ** 2, axis=1)))
     if not np.any(lengths > 0):
         raise ValueError(
-            f"{metric.name} does not change within the noise about any of these {len(predictions)} examples, so no "
-            "direction can be drawn. Pass more examples, or a larger scale."
+            f"{metric.name} does not change within the noise about any of these {len(predictions)} examples, so "
+            "there is no direction to plot. Pass more examples, or a larger scale."
         )
     chosen = []
     for index in clearest(lengths, count):
@@ -136,11 +137,10 @@ def steepest(
 
 
 def clearest(lengths: np.ndarray, count: int) -> list[int]:
-    """Up to `count` examples with a clear gradient, from the largest down.
+    """Up to `count` examples with a large gradient, in descending order.
 
-    They are spread evenly by rank over the examples whose gradient has at least a quarter of the largest one's length;
-    where those are fewer than `count`, they are the ones with the largest gradients. An example without gradient is
-    never among them.
+    They are spread evenly by rank over the examples whose gradient norm is at least a quarter of the largest; where
+    those are fewer than `count`, they are the ones with the largest gradients. Examples without gradient are left out.
 
     >>> clearest(np.array([0.1, 4.0, 0.0, 2.0, 3.0, 1.0]), 3)
     [1, 4, 5]

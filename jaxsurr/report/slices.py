@@ -1,4 +1,4 @@
-"""The learned loss beside the metric, along a line through a prediction."""
+"""Slices of the learned loss and of the metric, along a line through a prediction."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ POINTS = 121
 
 
 def _one_noise(key, example_ids, first_pair, pairs, num_pairs, size) -> Array:
-    """The same noise at every point of a line, so that the curve is smooth; its error is that of a single point."""
+    """An estimate with the same noise at every point of a line, so that the curve is smooth."""
     of_one = noise()(key, example_ids[:1], first_pair, pairs, num_pairs, size)
     return jnp.broadcast_to(of_one, (pairs, len(example_ids), size))
 
@@ -39,28 +39,28 @@ def value_slice(
 ) -> "Figure":
     """The learned loss, the smoothed metric and the metric itself along a line through the prediction of an example.
 
-    The line follows the estimated gradient of the smoothed metric, to the right to where the metric grows, from -6 to
-    6 smoothing scales about the prediction. All three are drawn in the metric's own direction: where higher is better,
-    the learned loss is multiplied by -1. The examples are those with a clear gradient: spread evenly by rank over all
-    whose gradient has at least a quarter of the largest one's length, and never one where the metric is flat.
+    The line has the direction of the estimated gradient of the smoothed metric, so that the metric grows to the right,
+    from -6 to 6 smoothing scales about the prediction. All three are shown in the metric's own direction: where higher
+    is better, the learned loss is multiplied by -1. The examples are spread evenly by rank over those whose gradient
+    norm is at least a quarter of the largest, without examples where the metric has no gradient.
 
     Args:
-      surrogate: the loss, a `Surrogate`; its `loss` is what is drawn.
+      surrogate: a `Surrogate`, whose `loss` is shown.
       state: of the surrogate.
-      metric: what it stands for; of examples, not of sets.
-      predictions: `[B, ...]`, some of the model's; a few hundred rows are enough to choose from.
-      targets: what the metric reads.
+      metric: of the surrogate; a per-example metric.
+      predictions: `[B, ...]`, of a model; a few hundred rows are enough.
+      targets: of the metric.
       key: typed, for the noise.
       scale: the smoothing scale s, `info.scale` of the last update.
-      examples: how many to draw; fewer where fewer have a gradient.
+      examples: number of examples; fewer where fewer have a gradient.
       num_pairs: antithetic pairs of the estimates.
-      which: of M metrics, the one to draw.
+      which: index of the metric, of M metrics.
 
     Returns:
       The figure, with one axes for each example.
 
     Raises:
-      ValueError, TypeError: an argument does not fit, or the metric is flat about every example.
+      ValueError, TypeError: an argument does not fit, or the metric has no gradient at any example.
       ImportError: matplotlib is not installed.
     """
     metric, name = subject(metric, predictions, targets, scale, which, examples=examples, num_pairs=num_pairs)

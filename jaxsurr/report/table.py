@@ -1,11 +1,11 @@
-"""Tables in plain text."""
+"""Markdown tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def _text(value: Any) -> tuple[str, bool]:
-    """A cell, and whether it is a number."""
+    """The text of a cell, and whether it is a number."""
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
     if value is None:
@@ -17,11 +17,11 @@ def _text(value: Any) -> tuple[str, bool]:
 
 
 def summary_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table whose columns are aligned, to be read as it is printed.
+    """A Markdown table with aligned columns, readable as plain text.
 
     Args:
       rows: dicts with the same keys, which become the columns in the order of the first row. Floats get four
-        decimals, whole numbers stay whole, None is an empty cell.
+        decimals, integers stay integers, None is an empty cell.
 
     Returns:
       The table, without a line break at its end.

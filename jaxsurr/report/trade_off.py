@@ -1,4 +1,4 @@
-"""What one metric costs in terms of another."""
+"""Trade-off curves of two metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,13 @@ def trade_off_curve(
 ) -> "Figure":
     """Two metrics against each other, a line for each method and a point for each weight between them.
 
-    A point that another one of its method beats in both metrics is drawn hollow: no weighting should choose it.
+    A point that is dominated by another one of its method in both metrics is hollow.
 
     Args:
       curves: `[W, 2]` values of the two metrics by name of the method, in the order of the weights.
       metrics: names of the two metrics, with their units if they have one.
       higher_is_better: the direction of both.
-      labels: of the W weights; the first, the middle and the last are written beside the first method's points.
+      labels: of the W weights; the first, the middle and the last are shown beside the first method's points.
 
     Returns:
       The figure.
@@ -70,5 +70,5 @@ def trade_off_curve(
 
 
 def _beaten(values: np.ndarray) -> np.ndarray:
-    """`[W]` bool: whether another point is higher in both of two columns."""
+    """Mask `[W]` of dominated points: another point is higher in both of two columns."""
     return np.any(np.all(values[None] > values[:, None], axis=2), axis=1)

@@ -1,4 +1,4 @@
-"""Surrogates in files: a header of plain data and arrays, no code."""
+"""Files of surrogates: plain data and arrays, no code."""
 
 from jaxsurr.saving.file import load, read_card, save
 

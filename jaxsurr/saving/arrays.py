@@ -1,4 +1,4 @@
-"""The state of a surrogate as named arrays: which it must have, and how they are stored and come back."""
+"""The state of a surrogate as named arrays: its template, and conversion to and from stored arrays."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks, keys
+from jaxsurr.core import checks, keys, renamed
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.saving.header import DTYPES
 from jaxsurr.spaces import SPACES
@@ -15,43 +15,43 @@ from jaxsurr.spaces.sampling import sample
 
 
 def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
-    """The structure, dtypes and shapes of the state that a surrogate makes.
+    """The structure, dtypes and shapes of a surrogate's state.
 
     Raises:
-      ValueError: they depend on predictions that are not known.
+      ValueError: they depend on the shape of predictions, which is not known.
     """
     if example is not None:
         return jax.eval_shape(surrogate.init, jax.random.key(0), *example)
     ask = (
-        "pass example=(predictions, targets), a batch as `init` saw it: the shapes of this surrogate's state depend on "
-        "theirs, or it is made for one shape only."
+        "pass example=(predictions, targets), a batch with the shapes of the one for `init`: the shapes of this "
+        "surrogate's state depend on them, or it works for one shape only."
     )
     settings = surrogate.settings or {}
     if settings.get("method") == "conventional":
         return ()
     space = SPACES.get(settings["space"])
     if space is None or space.sample is None:
-        raise ValueError(f"of this surrogate's predictions nothing is known; {ask}")
+        raise ValueError(f"the shape of this surrogate's predictions is not known; {ask}")
     made = []
     for size in (5, 7):
         try:
             z, y = jax.eval_shape(lambda key, size=size: sample(space, key, 4, size), jax.random.key(0))
             made.append(jax.eval_shape(surrogate.init, jax.random.key(0), z, y))
         except Exception as error:  # a metric of the user's own, which may ask for anything
-            raise ValueError(f"it cannot learn from made-up predictions ({error}); {ask}") from error
+            raise ValueError(f"it cannot learn from sampled predictions ({error}); {ask}") from error
     if jax.tree.leaves(made[0]) != jax.tree.leaves(made[1]):
-        raise ValueError(f"how many classes, levels or points it was learned for is not known; {ask}")
+        raise ValueError(f"the number of classes, levels or points that it was learned for is not known; {ask}")
     return made[0]
 
 
 def named(state: PyTree) -> tuple[dict[str, Any], Any]:
-    """Leaves by the text of their path, and the tree's structure."""
+    """Leaves by the names of their paths, and the tree's structure."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(state)
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, structure
 
 
 def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of a state as they are stored, typed keys as their data.
+    """The arrays of a state in the form in which they are stored, typed keys as integers.
 
     Args:
       leaves: of the state, by name.
@@ -85,10 +85,11 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
     Raises:
       ValueError: names, shapes, dtypes or lengths differ, or a number is not finite.
     """
-    kept = dict(found)
-    if kept.keys() != wanted.keys():
-        differ = ", ".join(sorted(kept.keys() ^ wanted.keys()))
-        raise ValueError(f"the state has not the arrays of such a surrogate: {differ[:200]} differ.")
+    held = [(renamed.word("array", name, warn=False), array) for name, array in found]
+    kept = dict(held)
+    if kept.keys() != wanted.keys() or len(kept) != len(held):
+        differ = ", ".join(sorted(kept.keys() ^ wanted.keys())) or "old and new names"
+        raise ValueError(f"the state does not have the arrays of such a surrogate: {differ[:200]} differ.")
     leaves = []
     for name, leaf in wanted.items():
         like = jax.eval_shape(keys.to_data, leaf)
@@ -97,7 +98,7 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
         if (dtype, tuple(shape)) != (like.dtype.name, like.shape):
             raise ValueError(f"state{name} should be {like.dtype.name}{list(like.shape)}, and is {dtype}{list(shape)}.")
         if len(data) != like.dtype.itemsize * like.size:
-            raise ValueError(f"state{name} has not as many bytes as its shape says.")
+            raise ValueError(f"state{name} does not have the number of bytes of its shape.")
         array = np.frombuffer(data, like.dtype).reshape(like.shape)
         _check_finite(name, array)
         leaves.append(keys.from_data(jnp.asarray(array), leaf))
@@ -106,4 +107,4 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
 
 def _check_finite(name: str, array: np.ndarray) -> None:
     if jnp.issubdtype(array.dtype, jnp.floating) and not np.all(np.isfinite(array.astype(np.float32))):
-        raise ValueError(f"state{name} holds NaN or infinity: the surrogate has diverged, and is of no use.")
+        raise ValueError(f"state{name} holds NaN or infinity: the surrogate has diverged.")

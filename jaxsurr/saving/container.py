@@ -1,15 +1,15 @@
-"""What is said of a surrogate and its arrays, as the bytes of a file and back.
+"""The bytes of a surrogate's file, from header and arrays and back.
 
 A file of safetensors: the arrays, and one entry of metadata, `jaxsurr`, which is JSON:
 
-    version    of the format, 3; files of the one before are read by `version2`
-    sha256     of all bytes of the file, taken with zeros in its place
-    settings   what the surrogate is
+    version    of the format, 3; files of version 2 are read by `version2`
+    sha256     of all bytes of the file, computed with zeros in its place
+    settings   of the surrogate
     example    dtypes and shapes of predictions and targets, where the state's depend on them
-    card       what its user says of it
+    card       information from the user
     saved      date and versions
 
-These stand in this order, so that version and checksum are looked at before anything is parsed.
+The order is fixed, so that version and checksum are checked before anything is parsed.
 """
 
 import functools
@@ -27,7 +27,7 @@ from jaxsurr.saving import version2
 from jaxsurr.saving.header import check_header, parse_json
 
 LARGEST_FILE, LARGEST_HEADER = 2**28, 2**20
-_VERSION = b'{"__metadata__":{"jaxsurr":"{\\"version\\":'  # how a header begins, after its length in 8 bytes
+_VERSION = b'{"__metadata__":{"jaxsurr":"{\\"version\\":'  # the begin of a header, after its length in 8 bytes
 START = _VERSION + b'3,\\"sha256\\":\\"'
 _SUM = slice(8 + len(START), 8 + len(START) + 64)
 
@@ -49,7 +49,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
       arrays: by name, each contiguous.
 
     Raises:
-      ValueError, TypeError: the header is no plain data, or larger than is read.
+      ValueError, TypeError: the header is not plain data, or too large.
     """
     import safetensors.numpy
 
@@ -62,29 +62,31 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack(path: pathlib.Path) -> tuple[dict[str, Any], Callable[[], Any]]:
-    """What a file says of its surrogate, and a function that gives its arrays as `safetensors.deserialize` does.
+    """The header of a file, and a function that returns its arrays like `safetensors.deserialize`.
 
     Raises:
-      ValueError: the file is damaged, cut short, of another format version or none that `jaxsurr.save` writes.
+      ValueError: the file is damaged, cut short, of another format version, or not written by `jaxsurr.save`.
       OSError: it cannot be read.
     """
     import safetensors
 
     status = os.stat(path)  # before it is opened: a pipe would wait for its writer
     if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
-        raise ValueError(f"{path} is no file of a surrogate: it is no ordinary file, or larger than any.")
+        raise ValueError(f"{path} is no file of a surrogate: it is not a regular file, or too large.")
     data = path.read_bytes()
     old = data.startswith(version2.MAGIC)
     start, length = (version2.header_place if old else _header_place)(path, data)
     end = start + length
     if length > LARGEST_HEADER or end > len(data):
-        raise ValueError(f"{path} says that its header has {length} bytes, which it cannot have.")
+        raise ValueError(f"{path} declares a header of {length} bytes, which is not possible.")
     try:
         header = parse_json(data[start:end])
         if old:
             arrays = functools.partial(version2.arrays, version2.described(header), data[end:])
         else:
-            header = parse_json(header["__metadata__"]["jaxsurr"])  # these four are there: the file begins with `START`
+            header = parse_json(
+                header["__metadata__"]["jaxsurr"]
+            )  # these four exist, since the file begins with `START`
             del header["version"], header["sha256"]
             arrays = functools.partial(safetensors.deserialize, data)
         check_header(header)
@@ -94,7 +96,7 @@ def unpack(path: pathlib.Path) -> tuple[dict[str, Any], Callable[[], Any]]:
 
 
 def _header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
-    """Where the header of a file that is whole starts, and how long it says to be."""
+    """Start and declared length of the header of an undamaged file."""
     begins = data[8 : 8 + len(START)]
     if begins.startswith(_VERSION) and not START.startswith(begins):
         version = begins[len(_VERSION) :].split(b",")[0].decode(errors="replace")

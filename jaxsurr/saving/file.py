@@ -1,7 +1,7 @@
-"""A surrogate as a file: written whole or not at all, read with distrust.
+"""Saving and loading of surrogates, with atomic writes and without trust in the content of files.
 
 Nothing in a file is imported or executed. Names are looked up in the registries of this library, and the surrogate made
-from them must ask for just the arrays that the file holds.
+from them must need exactly the arrays that the file holds.
 """
 
 import datetime
@@ -31,25 +31,25 @@ def save(
     card: Mapping[str, Any] | None = None,
     example: tuple[Array, PyTree] | None = None,
 ) -> pathlib.Path:
-    """Writes a surrogate and its state to a file, whole or not at all.
+    """Writes a surrogate and its state to a file, atomically.
 
     The file holds the names and settings of metric and method, the arrays of the state, a card, the date and versions.
-    What has no name in this library (a metric of one's own, an optimizer) is not in it and has to be handed to `load`.
+    Objects without a name in this library (your own metric, an optimizer) are not stored and must be passed to `load`.
 
     Args:
-      path: of the file; a file that is there is replaced when the new one is complete.
-      surrogate: of `jaxsurr.surrogates`, as its function made it.
+      path: of the file; an existing file is replaced when the new one is complete.
+      surrogate: made by a method of `jaxsurr.surrogates`.
       state: of the surrogate; fetched from the devices, without an axis of devices.
-      card: plain data about how it was learned and what it is worth, as `jaxsurr.fit` returns it.
-      example: predictions and targets as `init` saw them, where the state's shapes depend on theirs: in the generic
-        space, in one of your own, and for `embedding`. Only dtypes and shapes are kept.
+      card: plain data about training and fidelity, such as that of `jaxsurr.fit`.
+      example: predictions and targets with the shapes of those for `init`, where the state's shapes depend on them: in
+        the generic space, in your own space, and for `embedding`. Only dtypes and shapes are kept.
 
     Returns:
       The path.
 
     Raises:
-      ValueError: the surrogate does not say what it is, the state is that of another or holds NaN, an example is
-        needed, or an option or the card is no plain data.
+      ValueError: the surrogate has no settings, the state is that of another or holds NaN, an example is needed, or an
+        option or the card is not plain data.
       OSError: it cannot be written.
 
     >>> import jax, jax.numpy as jnp, jaxsurr, pathlib, tempfile
@@ -66,8 +66,8 @@ def save(
     path, settings = pathlib.Path(path), surrogate.settings
     if settings is None or settings["method"] not in METHODS:
         raise ValueError(
-            "this surrogate does not say what it is, so a file could not say it either. Pass one as a method of "
-            f"jaxsurr.surrogates makes it ({', '.join(METHODS)})."
+            "this surrogate has no settings that name a method, so it cannot be saved. Pass one made by a method of "
+            f"jaxsurr.surrogates ({', '.join(METHODS)})."
         )
     shapes = shapes_of_example(example)
     wanted, structure = named(template(surrogate, example_of_shapes(shapes)))
@@ -94,21 +94,21 @@ def save(
 
 
 def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
-    """Reads a surrogate and its state, ready to be used or learned on.
+    """Reads a surrogate and its state, to use it or to go on learning.
 
-    `jaxsurr.frozen(surrogate, state)` makes a plain loss of the two.
+    `jaxsurr.frozen(surrogate, state)` is a fixed loss of the two.
 
     Args:
-      path: of a file that `save` wrote.
-      **given: what the file names and cannot hold: `metric=` where it is not one of the library's, `optimizer=`,
-        `network=` and others where the surrogate was made with them.
+      path: of a file of `save`.
+      **given: objects that a file cannot hold: `metric=` where it is not one of the library's, `optimizer=`, `network=`
+        and others with which the surrogate was made.
 
     Returns:
       `(surrogate, state)`.
 
     Raises:
-      ValueError: the file is damaged, cut short, of another format version or none that `save` writes; something that
-        it needs is not handed in; or a metric is handed in that is not the one it was learned for.
+      ValueError: the file is damaged, cut short, of another format version, or not written by `save`; an object that it
+        needs is not passed; or a metric is passed that is not the one it was learned for.
       OSError: it cannot be read.
     """
     path = pathlib.Path(path)
@@ -129,16 +129,16 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
 
 
 def read_card(path: str | os.PathLike) -> dict[str, Any]:
-    """What a file says of its surrogate: settings, card, date and versions; no metric need be at hand.
+    """The header of a surrogate's file: settings, card, date and versions; metrics are not needed.
 
     Args:
-      path: of a file that `save` wrote.
+      path: of a file of `save`.
 
     Returns:
       A dict with `settings`, `card`, `saved` (date and versions) and `example`.
 
     Raises:
-      ValueError: the file is damaged, cut short, of another format version or none that `save` writes.
+      ValueError: the file is damaged, cut short, of another format version, or not written by `save`.
       OSError: it cannot be read.
     """
     return container.unpack(pathlib.Path(path))[0]

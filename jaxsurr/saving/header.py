@@ -1,6 +1,6 @@
-"""The header of a surrogate's file: JSON of one form, with nothing in it that is beyond any use.
+"""The header of a surrogate's file: JSON with fixed fields and bounded values.
 
-That there are such methods and spaces is looked at here; what other names mean is for those who look them up.
+Names of methods and spaces are checked here, other names where they are looked up.
 """
 
 import json
@@ -19,7 +19,7 @@ DTYPES = {
     "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "uint8": "U8", "uint32": "U32", "float16": "F16",
     "bfloat16": "BF16", "float32": "F32", "float64": "F64",
 }  # fmt: skip
-"""Dtypes that a file may hold, and what safetensors calls them."""
+"""Dtypes of arrays in files, and their names in safetensors."""
 FIELDS = {"settings": dict, "example": dict | None, "card": dict, "saved": dict}
 SETTINGS = {
     "method": str, "metric": dict | None, "loss": dict | None, "space": str | None, "options": dict, "given": list,
@@ -30,11 +30,11 @@ METRIC = {
 }  # fmt: skip
 LOSS = {"name": str, "options": dict}
 LARGEST_NUMBER, DEEPEST = 2**24, 8
-LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units: memory is taken for each
+LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units, each of which takes memory
 
 
 def exactly(found: Any, fields: Mapping[str, Any], what: str) -> None:
-    """Refuses a JSON object that has not just these fields, each of its type."""
+    """Refuses a JSON object with other fields than these, or of other types."""
     if not isinstance(found, dict) or set(found) != set(fields):
         names = sorted(found) if isinstance(found, dict) else type(found).__name__
         raise ValueError(f"{what} should have the fields {', '.join(fields)}, and has {names!r:.200}.")
@@ -55,7 +55,7 @@ def _shape(sizes: list) -> tuple[int, ...]:
 
 
 def _reasonable(value: Any, depth: int = 0) -> None:
-    """Refuses JSON that is nested deeply, and text or numbers beyond any use."""
+    """Refuses JSON that is nested too deeply, or holds strings or numbers that are too large."""
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} deep.")
     if isinstance(value, dict | list):
@@ -64,7 +64,7 @@ def _reasonable(value: Any, depth: int = 0) -> None:
         for inner in [*value, *value.values()] if isinstance(value, dict) else value:
             _reasonable(inner, depth + 1)
     elif isinstance(value, str) and len(value) > 10_000:
-        raise ValueError(f"a text in it has {len(value)} characters.")
+        raise ValueError(f"a string in it has {len(value)} characters.")
 
 
 def _reasonable_numbers(options: Any) -> None:
@@ -74,20 +74,20 @@ def _reasonable_numbers(options: Any) -> None:
         if isinstance(value, list):
             _reasonable_numbers(value)
         elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-            raise ValueError(f"an option is {value!r:.50}, which is beyond any use.")
+            raise ValueError(f"an option is {value!r:.50}, which is out of range.")
 
 
 def _reasonable_counts(options: dict[str, Any]) -> None:
     for name, value in options.items():
         counts = [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
         if name not in ENDLESS and any(count > LARGEST_COUNT for count in counts):
-            raise ValueError(f"the option {name} is {value!r:.50}, and more than {LARGEST_COUNT} is beyond any use.")
+            raise ValueError(f"the option {name} is {value!r:.50}, and more than {LARGEST_COUNT} is out of range.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a field stands in it twice.")
+        raise ValueError("it has a field twice.")
     return found
 
 
@@ -96,10 +96,10 @@ def _no_constant(name: str) -> None:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What these bytes or this text of JSON say.
+    """The value of bytes or a string of JSON.
 
     Raises:
-      ValueError: they are none, nested too deeply, hold NaN or infinity, or a field twice.
+      ValueError: it is not JSON, nested too deeply, or holds NaN, infinity, or a field twice.
     """
     try:
         return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -108,10 +108,10 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def check_header(header: Any) -> None:
-    """Refuses JSON that is not of the form of `FIELDS`.
+    """Checks that JSON has the form of `FIELDS`.
 
     Raises:
-      ValueError: it is not of the form that `jaxsurr.save` writes.
+      ValueError: it does not have the form of a header of `jaxsurr.save`.
     """
     _reasonable(header)
     exactly(header, FIELDS, "it")
@@ -129,9 +129,9 @@ def check_header(header: Any) -> None:
         if part["space"] is not None:
             checks.one_of(part["space"], "space", SPACES)
     if not all(isinstance(name, str) for name in settings["given"]):
-        raise ValueError("what is given is not named.")
+        raise ValueError("the objects that are given have no names.")
     if "metric" in settings["given"] and settings["metric"] is None:
-        raise ValueError("a metric is given that is not named.")
+        raise ValueError("a metric is given that has no name.")
 
 
 # --- the example ------------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ _NAMED = {"keypoints": Keypoints, "lists": RankedLists, "sequences": Sequences}
 
 
 def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | None:
-    """Dtypes and shapes of predictions and targets as JSON; targets are an array, one of `_NAMED` or a dict."""
+    """Dtypes and shapes of predictions and targets as JSON; targets are an array, one of `_NAMED`, or a dict."""
     if example is None:
         return None
     predictions, targets = example
@@ -160,16 +160,16 @@ def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | 
     else:
         raise TypeError(
             "targets of an example must be an array, jaxsurr.Keypoints, RankedLists or Sequences, or a dict of arrays, "
-            f"got {type(targets).__name__}: a file describes no others."
+            f"got {type(targets).__name__}: others cannot be described in a file."
         )
     return {"predictions": one(predictions), "targets": named}
 
 
 def example_of_shapes(shapes: Mapping[str, Any] | None) -> tuple[Any, Any] | None:
-    """Predictions and targets without their values, as `shapes_of_example` described them.
+    """Predictions and targets as `jax.ShapeDtypeStruct`; the inverse of `shapes_of_example`.
 
     Raises:
-      ValueError: the header says something else.
+      ValueError: the header describes something else.
     """
     if shapes is None:
         return None

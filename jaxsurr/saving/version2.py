@@ -1,13 +1,13 @@
-"""Files of format version 2, which jaxsurr 0.1 wrote and later versions read.
+"""Reader of files of format version 2, which jaxsurr 0.1 wrote.
 
     bytes   0-7    "jaxsurr\\n"
     bytes   8-11   format version, little-endian
     bytes  12-43   SHA-256 of all other bytes
     bytes  44-47   length of the header, little-endian
-    header         JSON: what it is in version 3, and names, dtypes and shapes of the arrays
+    header         JSON: that of version 3, and names, dtypes and shapes of the arrays
     body           msgpack: the arrays' bytes by name
 
-Nothing more is installed for them: msgpack comes with flax.
+msgpack is installed with flax.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ MAGIC = b"jaxsurr\n"
 
 
 def header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
-    """Where the header of a file that is whole starts, and how long it says to be.
+    """Start and declared length of the header of an undamaged file.
 
     Raises:
       ValueError: it is damaged, cut short or of version 1.
@@ -32,7 +32,7 @@ def header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
     if version != 2:
         raise ValueError(
             f"{path} has format version {version}, and this jaxsurr reads versions 2 and 3. Learn and save the "
-            "surrogate anew."
+            "surrogate again."
         )
     if hashlib.sha256(data[:12] + data[44:]).digest() != data[12:44]:
         raise ValueError(f"{path} is damaged or cut short: its checksum does not fit. Get a whole copy of it.")
@@ -40,10 +40,10 @@ def header_place(path: pathlib.Path, data: bytes) -> tuple[int, int]:
 
 
 def described(header: Any) -> list[dict[str, Any]]:
-    """Takes out of a header what it says of the arrays.
+    """Removes the description of the arrays from a header, and returns it.
 
     Raises:
-      ValueError: it says something else.
+      ValueError: it is not valid.
     """
     arrays = header.pop("arrays", None) if isinstance(header, dict) else None
     if not isinstance(arrays, list):
@@ -58,7 +58,7 @@ def arrays(said: list[dict[str, Any]], body: bytes) -> list[tuple[str, dict[str,
     """The arrays, as `safetensors.deserialize` gives those of version 3.
 
     Raises:
-      ValueError: the body does not hold the arrays that the header speaks of.
+      ValueError: the body does not hold the arrays that the header describes.
     """
     import msgpack
 
@@ -70,7 +70,7 @@ def arrays(said: list[dict[str, Any]], body: bytes) -> list[tuple[str, dict[str,
     except Exception as error:  # msgpack has a dozen of its own
         raise ValueError(f"the body is not msgpack of arrays ({type(error).__name__}).") from error
     if not isinstance(found, dict) or list(found) != names or not all(isinstance(one, bytes) for one in found.values()):
-        raise ValueError("the body holds other arrays than the header says.")
+        raise ValueError("the body holds other arrays than the header describes.")
     return [
         (name, {"dtype": DTYPES[array["dtype"]], "shape": array["shape"], "data": found[name]})
         for name, array in zip(names, said, strict=True)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import count, masked, masked_mean, safe_divide
+from jaxsurr.core.reductions import masked, masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, Space, View
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
@@ -132,7 +132,7 @@ def goal_of_each(goal: Goal, where: Array | None) -> Goal:
     Each has the whole value and, as the mean divides by n, n times its part of the gradient.
     """
     batch = goal.gradient.shape[1]
-    size = count(where, batch)
+    size = num_valid(where, batch)
     return Goal(jnp.broadcast_to(goal.values, (batch, goal.values.shape[1])), size * goal.gradient, size * goal.error)
 
 

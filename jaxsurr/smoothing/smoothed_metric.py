@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import filled, masked, safe_divide, widened
+from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcast
 from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -119,7 +119,7 @@ def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | No
     """As `prepared`, without a look at whether predictions are finite."""
     checks.floating(predictions)
     checks.mask(where, predictions.shape[0])
-    predictions, targets = widened(masked(jnp.asarray(predictions), where)), filled(targets, where)
+    predictions, targets = upcast(masked(jnp.asarray(predictions), where)), fill_masked_rows(targets, where)
     predictions, targets = (space.clear or cleared)(predictions, targets)
     # Targets out of range, which inside `jit` nothing can refuse, make predictions NaN, and so values and gradients.
     predictions = of_examples(predictions, None, space.check(predictions, targets))

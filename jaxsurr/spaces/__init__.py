@@ -1,6 +1,6 @@
-"""Prediction spaces: what may be perturbed in a prediction, and what a surrogate reads of it.
+"""Prediction spaces: the perturbed coordinates of predictions, and the features that a surrogate reads.
 
-A file for each kind of targets; the spaces that its `__all__` names are in `SPACES`.
+There is one file for each kind of targets; the spaces in its `__all__` are in `SPACES`.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ globals().pop("scores")  # the module: as an attribute this is the old name of a
 
 
 def __getattr__(name: str) -> Any:
-    """What a new file adds, and old names."""
+    """Spaces of new files, and old names."""
     return SPACES[name] if name in SPACES else renamed.attribute(__name__, name)
 
 

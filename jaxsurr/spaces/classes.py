@@ -1,8 +1,8 @@
-"""Logits of classes, unchanged by a shift.
+"""Spaces of class logits, invariant to a shift.
 
-Features are symmetric in the classes, so that a surrogate learned with ten classes serves a hundred. They are in units
-of the smoothing scale, a share of the spread of the predictions: with all logits ten times as large, and the scale with
-them, no feature changes.
+Features are symmetric in the classes, so that a surrogate learned with ten classes can be used with a hundred. They are
+in units of the smoothing scale, which is relative to the spread of the predictions: features are the same when all
+logits, and with them the scale, are ten times as large.
 """
 
 import functools
@@ -21,7 +21,7 @@ __all__ = ["class_logits", "named_class_logits"]
 
 
 def class_unit(predictions: Array, targets: PyTree) -> Array:
-    """A step of 1 for each logit, 0 for those that are ruled out: noise does not bring them back."""
+    """Unit of noise: 1 for each logit, 0 for those that are ruled out, so that they stay ruled out."""
     return jnp.where(ruled_out(predictions), 0, 1).astype(predictions.dtype)
 
 
@@ -32,16 +32,16 @@ def _spread_centred(predictions: Array, targets: PyTree) -> Array:
 
 
 def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    """What each class has over the true one, in scales, `[B, K]`, and which classes are rivals, `[B, K]`."""
+    """Logits minus that of the true class, in scales, `[B, K]`, and a mask of the rival classes, `[B, K]`."""
     rival = jnp.arange(predictions.shape[-1], dtype=targets.dtype)[None] != targets[:, None]
     of_label = jnp.sum(jnp.where(rival, 0, predictions), axis=-1, keepdims=True)
     return (predictions - of_label) / scale, rival
 
 
-def _class_margins(lead: Array, rival: Array) -> Array:
-    """By how much the true class beats the soft maximum of its rivals at temperatures 1/4, 1/2, 1 and 2, in scales.
+def _soft_margins(lead: Array, rival: Array) -> Array:
+    """Margins of the true class over the soft maximum of its rivals at temperatures 1/4, 1/2, 1 and 2, in scales.
 
-    The powers of one exponential give all four.
+    All four are computed from powers of one exponential.
     """
     best = jax.lax.stop_gradient(jnp.max(jnp.where(rival, lead, FAR), axis=-1, keepdims=True))
     power = jnp.where(rival, jnp.exp((jnp.where(rival, lead, best) - best) / 2), 0)
@@ -55,17 +55,17 @@ def _class_margins(lead: Array, rival: Array) -> Array:
 def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     lead, rival = _against_rivals(predictions, targets, scale)
     rank = jnp.sum(jnp.where(rival, jax.nn.sigmoid(1.7 * lead), 0), axis=-1, keepdims=True)  # about how many are ahead
-    features = jnp.concatenate([_class_margins(lead, rival), jnp.log1p(rank)], axis=-1)
+    features = jnp.concatenate([_soft_margins(lead, rival), jnp.log1p(rank)], axis=-1)
     return features[:, None], jnp.ones_like(features[:, :1])
 
 
-def _class_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    margins = _class_margins(*_against_rivals(predictions, targets, scale))[:, 1::2]  # temperatures 1 and 1/4
+def _class_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+    margins = _soft_margins(*_against_rivals(predictions, targets, scale))[:, 1::2]  # temperatures 1 and 1/4
     return margins[:, None], jnp.ones_like(margins[:, :1])
 
 
 def _class_decisions(predictions: Array, targets: Array, scale: Array) -> Array:
-    return _class_margins(*_against_rivals(predictions, targets, scale))[:, None]
+    return _soft_margins(*_against_rivals(predictions, targets, scale))[:, None]
 
 
 def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
@@ -74,36 +74,36 @@ def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
 
 
 def _one_against_all(predictions: Array, temperature: float) -> Array:
-    """By how much each class beats the soft maximum of all others, `[B, K]`.
+    """Margins of each class over the soft maximum of all others, `[B, K]`.
 
-    The share of a class that is not the first is at most one half, and can be taken out of the sum of all; for the
-    first class the others are summed without it.
+    The probability of a class that is not the largest is at most one half, so that it can be subtracted from the sum
+    over all classes; for the largest class the others are summed without it.
     """
     scaled = predictions / temperature
     first = jnp.arange(predictions.shape[-1])[None] == jnp.argmax(predictions, axis=-1)[:, None]
     others = jax.nn.logsumexp(jnp.where(first, FAR, scaled), axis=-1, keepdims=True)
     everyone = jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
-    share = jnp.where(first, 0, jnp.exp(jnp.where(first, everyone, scaled) - everyone))
-    rivals = jnp.where(first, others, everyone + jnp.log1p(-share))
+    probability = jnp.where(first, 0, jnp.exp(jnp.where(first, everyone, scaled) - everyone))
+    rivals = jnp.where(first, others, everyone + jnp.log1p(-probability))
     return temperature * (scaled - rivals)
 
 
 def class_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
-    """Groups are the classes, one against all others; two classes are one score."""
+    """Features for a set network, one group for each class against all others; two classes are one score."""
     classes = predictions.shape[-1]
     if classes == 2:
         decided = jnp.any(ruled_out(predictions), axis=-1)
         return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where, decided)
     scaled = predictions / scale
     features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
-    marks = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
+    label_features = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
     positions = jnp.linspace(0.0, 1.0, classes, dtype=predictions.dtype)[:, None]
     weights = jnp.ones_like(predictions[:, :1])
-    return Pooled(features[:, None], marks[:, None], weights, positions, 1 / classes)
+    return Pooled(features[:, None], label_features[:, None], weights, positions, 1 / classes)
 
 
 def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
-    """What the space of class logits reads of each item: `[B, ..., K]` and `[B, I]` to `[B, I, F]`."""
+    """Features of class logits of each item: `[B, ..., K]` and `[B, I]` to `[B, I, F]`."""
     values, _ = read(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1), scale)
     return values.reshape(*labels.shape, -1)
 
@@ -115,7 +115,7 @@ def read_decisions(predictions: Array, labels: Array, scale: Array) -> Array:
 
 
 def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """Rivals with light or heavy tails, and a true class that leads or trails the best of them by a random margin."""
+    """Random logits: rivals with light or heavy tails, and a true class at a random margin from the best rival."""
     need_two(size)
     label_key, noise_key, power_key, margin_key = jax.random.split(key, 4)
     labels = jax.random.randint(label_key, (rows,), 0, size)
@@ -129,7 +129,7 @@ def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 
 
 def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    """As distributions over the classes."""
+    """Predictions and targets as distributions over the classes."""
     probabilities = jax.nn.softmax(predictions)
     return probabilities, jax.nn.one_hot(targets, predictions.shape[1], dtype=probabilities.dtype)
 
@@ -140,8 +140,8 @@ class_logits = Space(
     spread=_spread_centred,
     project=centred,
     features=_class_features,
-    ramps=_class_ramps,
-    reach=(-4.0, 4.0),
+    margins=_class_margins,
+    margin_range=(-4.0, 4.0),
     losses=_class_losses,
     check=functools.partial(checks.labelled, what="classes"),
     pooled=class_pooled,
@@ -154,10 +154,10 @@ class_logits = Space(
     decisions=_class_decisions,
     natural=GUMBEL,
 )
-"""Logits `[B, K]` of K classes, targets `[B]` integers; unchanged by a shift, symmetric in the classes.
+"""Logits `[B, K]` of K classes, targets `[B]` integers; invariant to a shift, symmetric in the classes.
 
-A class whose logit is minus infinity, or lies as far below the others as a mask puts it (500 and more, see
-`jaxsurr.spaces.ruling_out`), is ruled out: it is not perturbed and has no part in the spread.
+A class is ruled out by a logit of minus infinity, or one that lies as far below the others as a mask puts it (500 and
+more, see `jaxsurr.spaces.ruling_out`): it is not perturbed and does not count in the spread.
 """
 
 
@@ -177,7 +177,7 @@ named_class_logits = class_logits._replace(
     sample=None,
     scale_free=False,
 )
-"""As `class_logits`, but a network reads which class is the true one, for metrics to which classes are not alike.
+"""`class_logits` whose features include the true class, for metrics that treat classes differently.
 
-What is learned holds for as many classes as it was learned with. The ramps of the basis stay alike for all classes.
+A surrogate is then bound to its number of classes. The atoms of the basis family are the same for all classes.
 """

@@ -1,4 +1,4 @@
-"""Predictions of any shape, of which nothing is known."""
+"""The generic space: predictions of any shape, without structure."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ __all__ = ["generic"]
 
 
 def _flat(tree: PyTree, dtype) -> Array:
-    """All leaves of a batch side by side: `[B, F]`."""
+    """All leaves of a batch, concatenated: `[B, F]`."""
     leaves = [jnp.reshape(leaf, (leaf.shape[0], -1)).astype(dtype) for leaf in map(jnp.asarray, jax.tree.leaves(tree))]
     return jnp.concatenate(leaves, axis=-1)
 
@@ -32,12 +32,12 @@ def _same_shape(predictions: Array, targets: PyTree) -> bool:
 def _need_same_shape(predictions: Array, targets: PyTree) -> None:
     if not _same_shape(predictions, targets):
         raise ValueError(
-            "the basis family needs to know what a good prediction is: in the generic space, targets of the shape of "
-            f"predictions {list(predictions.shape)}. Use family='network', or a space that fits your predictions."
+            "the basis family measures the error of a prediction: in the generic space it needs targets of the shape "
+            f"of predictions {list(predictions.shape)}. Use family='network', or a space that fits your predictions."
         )
 
 
-def _generic_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _generic_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     _need_same_shape(predictions, targets)
     error = _flat(predictions - targets, predictions.dtype) / scale
     return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
@@ -82,11 +82,11 @@ generic = Space(
     spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
     project=lambda noise: noise,
     features=_generic_features,
-    ramps=_generic_ramps,
-    reach=(-16.0, 0.0),
+    margins=_generic_margins,
+    margin_range=(-16.0, 0.0),
     losses=_generic_losses,
     check=_check_generic,
     alike=_alike,
     decisions=_generic_decisions,
 )
-"""Predictions `[B, ...]` and targets of any shape; nothing is known about them, and everything must be learned."""
+"""Predictions `[B, ...]` and targets of any shape, without known invariances; a surrogate must learn all structure."""

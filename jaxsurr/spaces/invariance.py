@@ -1,9 +1,10 @@
-"""What spaces share: the unit of noise, the projection where a shift changes nothing, the least size of a sample, natural noise."""
+"""Parts of several spaces: units and natural sizes of noise, the projection for invariance to a shift, sample sizes."""
 
 import math
 
 import jax.numpy as jnp
 
+from jaxsurr.core.protocols import DecisionMargins, ItemFeatures
 from jaxsurr.core.types import Array, PyTree
 
 FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
@@ -15,13 +16,18 @@ LOGISTIC = math.pi / math.sqrt(3)
 """Standard deviation of logistic noise, under which a score is positive with the probability that sigmoid says."""
 
 
+def alone(margins: ItemFeatures) -> DecisionMargins:
+    """The margins of a space without their weights, as `Space.decisions`, where its items are the decisions."""
+    return lambda predictions, targets, scale: margins(predictions, targets, scale)[0]
+
+
 def unit_one(predictions: Array, targets: PyTree) -> Array:
-    """One unit of noise is a step of 1 in every coordinate."""
+    """Unit of noise 1 in every coordinate."""
     return jnp.ones((), predictions.dtype)
 
 
 def centred(array: Array) -> Array:
-    """About its mean along the last axis: without the part along a shift of all logits."""
+    """The array minus its mean along the last axis: the projection for invariance to a shift."""
     return array - jnp.mean(array, axis=-1, keepdims=True)
 
 

@@ -1,4 +1,4 @@
-"""Points in the plane, read through distances only: a rotation of prediction and target together changes nothing."""
+"""The space of keypoints. Features are distances, invariant to a rotation of predictions and targets together."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core.targets import check_keypoints, mean_over_visible, relative_distance, visible_weights
 from jaxsurr.core.types import Array, Keypoints, Space
+from jaxsurr.spaces.invariance import alone
 
-__all__ = ["points_in_plane"]
+__all__ = ["keypoint_coordinates"]
 
 
 def _point_unit(predictions: Array, targets: Keypoints) -> Array:
@@ -25,7 +26,7 @@ def _point_features(predictions: Array, targets: Keypoints, scale: Array) -> tup
     return features, visible_weights(targets, predictions.dtype)
 
 
-def _point_ramps(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
+def _point_margins(predictions: Array, targets: Keypoints, scale: Array) -> tuple[Array, Array]:
     distance = relative_distance(predictions, targets)
     return -distance[..., None] / scale, visible_weights(targets, predictions.dtype)
 
@@ -36,7 +37,7 @@ def _point_losses(predictions: Array, targets: Keypoints, scale: Array) -> Array
 
 
 def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
-    """Points whose distance from their targets is uniform from 0 to 1 scales, in any direction; 9 of 10 visible."""
+    """Random points, with distances from their targets uniform from 0 to 1 scales in any direction; 9 of 10 visible."""
     place_key, scale_key, seen_key, angle_key, distance_key = jax.random.split(key, 5)
     scale = jnp.exp(0.3 * jax.random.normal(scale_key, (rows,)))
     points = 3 * scale[:, None, None] * jax.random.uniform(place_key, (rows, size, 2))
@@ -48,7 +49,7 @@ def _sample_points(key: Array, rows: int, size: int) -> tuple[Array, Keypoints]:
 
 
 def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
-    """Both about the mean of the visible true points, in scales; 0 where a point is not visible."""
+    """Predictions and targets relative to the mean of the visible targets, in scales; 0 where not visible."""
     centre = mean_over_visible(targets.points, targets)[:, None]
     seen = visible_weights(targets, predictions.dtype)[..., None] > 0
     scale = targets.scale[:, None, None]
@@ -59,21 +60,21 @@ def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
     return flat(predictions), flat(targets.points)
 
 
-points_in_plane = Space(
-    name="points_in_plane",
+keypoint_coordinates = Space(
+    name="keypoint_coordinates",
     unit=_point_unit,
     spread=_point_spread,
     project=lambda noise: noise,
     features=_point_features,
-    ramps=_point_ramps,
-    reach=(-16.0, 0.0),
+    margins=_point_margins,
+    margin_range=(-16.0, 0.0),
     losses=_point_losses,
     check=check_keypoints,
     sample=_sample_points,
     alike=_alike,
-    decisions=lambda predictions, targets, scale: _point_ramps(predictions, targets, scale)[0],
+    decisions=alone(_point_margins),
 )
-"""Points `[B, J, 2]`, targets `Keypoints`; unchanged by a rotation, shift or scaling of predictions and targets.
+"""Points `[B, J, 2]`, targets `Keypoints`; invariant to a rotation, shift or scaling of predictions and targets.
 
 The items are the visible points, the unit is the scale of the example.
 """

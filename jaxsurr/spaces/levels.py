@@ -1,6 +1,6 @@
-"""Ordered levels: logits of levels, logits of the thresholds between them, one score.
+"""Spaces of ordered levels: logits of levels, logits of the thresholds between them, one score.
 
-The items that a surrogate reads are the thresholds: an error of three levels is three thresholds on the wrong side.
+The items are the thresholds: an error of three levels is three thresholds on the wrong side.
 """
 
 import functools
@@ -12,34 +12,34 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, need_two, unit_one
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, alone, centred, need_two, unit_one
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
 
 
 def _running_logsumexp(array: Array) -> Array:
-    """`log sum_(j <= k) exp(x_j)` along the last axis, each from the one before: linear in its length."""
+    """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time."""
 
     def add(so_far, next_one):
         so_far = jnp.logaddexp(so_far, next_one)
         return so_far, so_far
 
-    along = jnp.moveaxis(array, -1, 0)
-    return jnp.moveaxis(jax.lax.scan(add, jnp.full_like(along[0], FAR), along, unroll=8)[1], 0, -1)
+    terms = jnp.moveaxis(array, -1, 0)
+    return jnp.moveaxis(jax.lax.scan(add, jnp.full_like(terms[0], FAR), terms, unroll=8)[1], 0, -1)
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
-    """`[B, K - 1]`: 1 where the true level lies above the threshold, -1 where it does not."""
+    """Sides of the thresholds, `[B, K - 1]`: 1 where the true level lies above the threshold, else -1."""
     return jnp.where(targets[:, None] > jnp.arange(thresholds)[None], 1, -1).astype(dtype)
 
 
 def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    """How far each threshold is decided rightly: log odds of its two sides at two temperatures, in scales.
+    """Margins of the thresholds: log odds of the right side at two temperatures, in scales.
 
-    At half a scale the sign of the log odds tells on which side of the threshold about the mode lies, at temperature 1
-    on which side the median does. Returns those margins, `[B, K - 1, 2]`, mode first, and their standard deviations
-    when each logit moves by one scale.
+    The sign of the log odds gives the side of the threshold on which the mode lies at a temperature of half a scale
+    (approximately), and on which the median lies at temperature 1. Returns the margins `[B, K - 1, 2]`, mode first, and
+    their standard deviations when each logit moves by one scale.
     """
     temperatures = jnp.stack([0.5 * scale, jnp.ones_like(scale)])[:, None, None]
     scaled = predictions[None] / temperatures
@@ -54,10 +54,10 @@ def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
 
 
 def _level_spread(predictions: Array, targets: Array) -> Array:
-    """How far the nearer threshold of the true level is from its other side, squared, in deviations of its log odds.
+    """Squared margin of the closer threshold of the true level, in standard deviations of its log odds.
 
-    The logits of levels far off grow with the square of their distance and would tell nothing of a decision; and where
-    levels are many, the thresholds next to each other are close, however far a prediction is from its target.
+    The spread of the logits would not do: the logits of distant levels grow with the square of the distance. Nor would
+    the distance from the target: with many levels, neighbouring thresholds are close however large the error is.
     """
     margins, deviations = _level_margins(predictions, targets, jnp.ones((), predictions.dtype))
     size = (margins / deviations)[..., 1] ** 2
@@ -65,20 +65,20 @@ def _level_spread(predictions: Array, targets: Array) -> Array:
 
 
 def _certain(out: Array) -> Array:
-    """Thresholds on one side of which all levels are ruled out; `[B, K]` to `[B, K - 1]`."""
+    """Mask of thresholds with all levels of one side ruled out; `[B, K]` to `[B, K - 1]`."""
     below = jnp.cumsum(~out, axis=-1)
     return (below[..., :-1] == 0) | (below[..., :-1] == below[..., -1:])
 
 
 def _undecided(predictions: Array) -> Array:
-    """Weights of the thresholds: 1, but 0 for those that are certain."""
+    """Weights of the thresholds: 0 for those with a side that is ruled out, else 1."""
     return jnp.where(_certain(ruled_out(predictions)), 0, 1).astype(predictions.dtype)
 
 
 def _least_beside(sizes: Array, targets: Array, certain: Array) -> Array:
-    """Of `[B, K - 1]` the lesser of the two at the thresholds of the true level, which has one at either end.
+    """The smaller value of `[B, K - 1]` at the one or two thresholds of the true level.
 
-    Thresholds that are certain tell nothing; where both are, the size is 0.
+    Thresholds with a side that is ruled out do not count; where none is left, the value is 0.
     """
     beside = jnp.clip(jnp.stack([targets - 1, targets], axis=-1), 0, sizes.shape[-1] - 1)
     least = jnp.min(jnp.take_along_axis(jnp.where(certain, jnp.inf, sizes), beside, axis=-1), axis=-1)
@@ -96,7 +96,7 @@ def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return features, _undecided(predictions)
 
 
-def _level_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _threshold_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins, _ = _level_margins(predictions, targets, scale)
     return margins, _undecided(predictions)
 
@@ -107,22 +107,22 @@ def _level_losses(predictions: Array, targets: Array, scale: Array) -> Array:
 
 
 def _pooled_thresholds(margins: Array, targets: Array) -> Pooled:
-    """Groups are the thresholds; margins `[B, K - 1, R]` are positive where a level above the threshold is decoded."""
+    """Features of a set network, one group a threshold; margins `[B, K - 1, R]` are positive for a level above it."""
     thresholds, dtype = margins.shape[1], margins.dtype
     level = jnp.broadcast_to(targets[:, None].astype(dtype) / thresholds, margins.shape[:2])
     above = (_direction(targets, thresholds, dtype) > 0).astype(dtype)
-    marks = jnp.stack([above, level, level**2], axis=-1)
+    label_features = jnp.stack([above, level, level**2], axis=-1)
     positions = jnp.linspace(0.0, 1.0, thresholds, dtype=dtype)[:, None]
-    return Pooled(margins[:, None], marks[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
+    return Pooled(margins[:, None], label_features[:, None], jnp.ones_like(margins[:, :1, 0]), positions)
 
 
 def _level_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
     direction = _direction(targets, predictions.shape[-1] - 1, predictions.dtype)[..., None]
-    return _pooled_thresholds(direction * _level_ramps(predictions, targets, scale)[0], targets)
+    return _pooled_thresholds(direction * _threshold_margins(predictions, targets, scale)[0], targets)
 
 
 def _true_levels(key: Array, centre: Array, size: int) -> Array:
-    """Levels about a centre `[B, 1]`, some near it and some far."""
+    """Random levels about a centre `[B, 1]`, some near it and some far."""
     near_key, far_key = jax.random.split(key)
     width = jnp.exp(jax.random.uniform(far_key, centre.shape, minval=-1.0, maxval=jnp.log(size / 2)))
     near = jnp.round(centre + width * jax.random.normal(near_key, centre.shape))
@@ -130,7 +130,7 @@ def _true_levels(key: Array, centre: Array, size: int) -> Array:
 
 
 def _sample_levels(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """A bump of random height and width on noise, as steep as logits of a trained model are, or less."""
+    """Random logits: a bump of random height and width plus noise, at most as steep as those of a trained model."""
     need_two(size)
     centre_key, width_key, height_key, noise_key, level_key = jax.random.split(key, 5)
     centre = jax.random.uniform(centre_key, (rows, 1), maxval=size - 1.0)
@@ -146,8 +146,8 @@ level_logits = Space(
     spread=_level_spread,
     project=centred,
     features=_level_features,
-    ramps=_level_ramps,
-    reach=(-4.0, 4.0),
+    margins=_threshold_margins,
+    margin_range=(-4.0, 4.0),
     losses=_level_losses,
     check=functools.partial(checks.labelled, what="levels"),
     pooled=_level_pooled,
@@ -157,15 +157,14 @@ level_logits = Space(
     sample=_sample_levels,
     scale_free=True,
     alike=class_logits.alike,
-    decisions=lambda predictions, targets, scale: _level_ramps(predictions, targets, scale)[0],
+    decisions=alone(_threshold_margins),
     natural=GUMBEL,
 )
-"""Logits `[B, K]` of K ordered levels, targets `[B]` integers; unchanged by a shift and by reversing the order.
+"""Logits `[B, K]` of K ordered levels, targets `[B]` integers; invariant to a shift and to reversing the order.
 
 Levels are ruled out as classes are (`class_logits`).
 
-The items that a surrogate reads are the K - 1 thresholds between levels: an error of three levels is three thresholds
-on the wrong side.
+The items are the K - 1 thresholds between levels: an error of three levels is three thresholds on the wrong side.
 """
 
 
@@ -180,7 +179,7 @@ def _cumulative_losses(predictions: Array, targets: Array, scale: Array) -> Arra
 
 
 def _beside_zero(values: Array) -> Array:
-    """The log odds of a threshold beside 0, as the logits of two classes are."""
+    """The log odds of a threshold as logits of two classes, one of which is 0."""
     return jnp.concatenate([jnp.zeros_like(values[..., :1]), values], axis=-1)
 
 
@@ -193,7 +192,7 @@ def _cumulative_unit(predictions: Array, targets: Array) -> Array:
 
 
 def _sample_thresholds(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """Log odds that fall with the threshold, more or less steeply, and noise."""
+    """Random log odds that fall with the threshold at a random slope, plus noise."""
     need_two(size)
     centre_key, slope_key, noise_key, level_key = jax.random.split(key, 4)
     centre = jax.random.uniform(centre_key, (rows, 1), maxval=size - 1.0)
@@ -203,7 +202,7 @@ def _sample_thresholds(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 
 
 def _cumulative_alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    """As the probability that the level lies above each threshold."""
+    """Predictions and targets as probabilities that the level lies above each threshold."""
     above = targets[:, None] > jnp.arange(predictions.shape[1])[None]
     return jax.nn.sigmoid(predictions), above.astype(predictions.dtype)
 
@@ -216,8 +215,8 @@ cumulative_logits = Space(
     ),
     project=lambda noise: noise,
     features=_cumulative_features,
-    ramps=_cumulative_features,
-    reach=(-4.0, 4.0),
+    margins=_cumulative_features,
+    margin_range=(-4.0, 4.0),
     losses=_cumulative_losses,
     check=functools.partial(checks.labelled, what="levels", cumulative=True),
     pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
@@ -227,7 +226,7 @@ cumulative_logits = Space(
     sample=_sample_thresholds,
     scale_free=True,
     alike=_cumulative_alike,
-    decisions=lambda predictions, targets, scale: _cumulative_features(predictions, targets, scale)[0],
+    decisions=alone(_cumulative_features),
     natural=LOGISTIC,
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
@@ -251,7 +250,7 @@ def _score_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return features, jnp.ones_like(error)
 
 
-def _score_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _score_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     error = _score_error(predictions, targets)
     return -jnp.sqrt(error**2 + 1e-12)[..., None] / scale, jnp.ones_like(error)
 
@@ -261,7 +260,7 @@ def _score_losses(predictions: Array, targets: Array, scale: Array) -> Array:
 
 
 def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """A score anywhere between the first level and the last."""
+    """Random scores, uniform between the first level and the last."""
     need_two(size)
     score_key, level_key = jax.random.split(key)
     score = jax.random.uniform(score_key, (rows, 1), maxval=size - 1.0)
@@ -275,11 +274,11 @@ level_scores = Space(
     spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
     project=lambda noise: noise,
     features=_score_features,
-    ramps=_score_ramps,
-    reach=(-16.0, 0.0),
+    margins=_score_margins,
+    margin_range=(-16.0, 0.0),
     losses=_score_losses,
     check=checks.scored,
     sample=_sample_scores,
-    decisions=lambda predictions, targets, scale: _score_ramps(predictions, targets, scale)[0],
+    decisions=alone(_score_margins),
 )
-"""One score `[B, 1]` in levels, targets `[B]` integers; unchanged when both are shifted by a level, or reversed."""
+"""One score `[B, 1]` in levels, targets `[B]` integers; invariant to a shift of both by a level, and to reversal."""

@@ -1,4 +1,4 @@
-"""Scores of the items of lists."""
+"""The space of scores of the items of lists."""
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ def _weights(present: Array) -> Array:
 
 
 def _centred(predictions: Array, targets: RankedLists) -> tuple[Array, Array]:
-    """Scores about the mean of their list, 0 where there is no item, and the weights of those that are in the mean.
+    """Scores minus the mean of their list, 0 where there is no item, and the weights of the items in the mean.
 
-    Items that are ruled out have their scores and are not in the mean.
+    Items that are ruled out keep their scores and do not count in the mean.
     """
     present = _present(targets, predictions.dtype)
     weights = _weights(_unit(predictions, targets))
@@ -47,7 +47,7 @@ def _spread(predictions: Array, targets: RankedLists) -> Array:
 
 
 def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
-    """Of each item: its score, about how many items are ahead of it, how good those are, and how good it is itself."""
+    """Features of each item: its score, its soft rank, its gain, and the gains of the items ranked above it."""
     scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
     gains = gains_of(jnp.asarray(targets.relevance, predictions.dtype) * present)
@@ -62,8 +62,8 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
     return features, _weights(present)
 
 
-def _ramps(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
-    """Of each pair of items: by how much the better one is ahead of the other, weighed by their difference in gain."""
+def _margins(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
+    """Margins of each pair of items, the score of the better one minus the other's, weighted by the gain difference."""
     scores, _ = _centred(predictions, targets)
     present = _present(targets, predictions.dtype)
     gains = gains_of(jnp.asarray(targets.relevance, predictions.dtype) * present)
@@ -85,7 +85,7 @@ def _clear(predictions: Array, targets: RankedLists) -> tuple[Array, RankedLists
 
 
 def _sample_lists(key: Array, rows: int, size: int) -> tuple[Array, RankedLists]:
-    """Relevance from 0 to 4, seldom high, and scores that follow it more or less; 9 of 10 places hold an item."""
+    """Random relevance from 0 to 4, seldom high, and scores that correlate with it; 9 of 10 places hold an item."""
     need_two(size)
     relevance_key, item_key, slope_key, noise_key = jax.random.split(key, 4)
     items = jax.random.bernoulli(item_key, 0.9, (rows, size)).at[:, :2].set(True).astype(jnp.float32)
@@ -100,8 +100,8 @@ ranked_lists = Space(
     spread=_spread,
     project=lambda noise: noise,
     features=_features,
-    ramps=_ramps,
-    reach=(-4.0, 4.0),
+    margins=_margins,
+    margin_range=(-4.0, 4.0),
     losses=_losses,
     check=check_lists,
     clear=_clear,
@@ -109,7 +109,7 @@ ranked_lists = Space(
     least=LEAST,
     sample=_sample_lists,
 )
-"""Scores `[B, L]` of the items of B lists, targets `RankedLists`; unchanged by a shift and by the order of items.
+"""Scores `[B, L]` of the items of B lists, targets `RankedLists`; invariant to a shift and to the order of items.
 
-An item is ruled out as a class is (`class_logits`): it comes last, is not perturbed, and has no part in the spread.
+An item is ruled out as a class is (`class_logits`): it ranks last, is not perturbed, and does not count in the spread.
 """

@@ -1,4 +1,4 @@
-"""Logits of the pixels of an image."""
+"""The space of logits of the pixels of an image."""
 
 import jax.numpy as jnp
 
@@ -11,7 +11,7 @@ __all__ = ["pixel_logits"]
 
 
 def _counted(targets: Array, dtype) -> tuple[Array, Array]:
-    """Labels `[B, H, W, ...]` as `[B, I]`, 0 where they are ignored, and the pixels' weights in their image."""
+    """Labels `[B, H, W, ...]` as `[B, I]`, 0 where ignored, and the pixels' weights in their image."""
     labels = targets.reshape(len(targets), -1)
     weights = (labels >= 0).astype(dtype)
     return jnp.maximum(labels, 0), weights / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1)
@@ -22,9 +22,9 @@ def _pixel_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
     return read_items(class_logits.features, predictions, labels, scale), weights
 
 
-def _pixel_ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _pixel_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     labels, weights = _counted(targets, predictions.dtype)
-    return read_items(class_logits.ramps, predictions, labels, scale), weights
+    return read_items(class_logits.margins, predictions, labels, scale), weights
 
 
 def _pixel_decisions(predictions: Array, targets: Array, scale: Array) -> Array:
@@ -43,19 +43,21 @@ def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     labels, weights = _counted(targets, predictions.dtype)
     flat = predictions.reshape(-1, predictions.shape[-1])
     each = class_pooled(flat, labels.reshape(-1), scale, None)
-    features, marks = (array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.marks))
-    return each._replace(features=features, marks=marks, weights=weights)
+    features, label_features = (
+        array.reshape(*labels.shape, *array.shape[2:]) for array in (each.features, each.label_features)
+    )
+    return each._replace(features=features, label_features=label_features, weights=weights)
 
 
 def _pixel_spread(predictions: Array, targets: Array) -> Array:
-    """The mean over the pixels that count."""
+    """Mean squared size over the pixels that are not ignored."""
     counted = (targets >= 0).reshape(len(predictions), -1)
     sizes = jnp.where(counted, class_logits.spread(predictions, targets).reshape(counted.shape), 0)
     return jnp.sum(sizes, axis=1) / jnp.maximum(jnp.sum(counted, axis=1), 1).astype(sizes.dtype)
 
 
 def _without_ignored(predictions: Array, targets: Array) -> tuple[Array, Array]:
-    """Zeros where a pixel is ignored, whatever was predicted there."""
+    """Predictions with zeros in ignored pixels."""
     if jnp.shape(targets) != predictions.shape[:-1]:
         return predictions, targets
     return finite_below(jnp.where((jnp.asarray(targets) >= 0)[..., None], predictions, 0)), targets
@@ -67,8 +69,8 @@ pixel_logits = Space(
     spread=_pixel_spread,
     project=class_logits.project,
     features=_pixel_features,
-    ramps=_pixel_ramps,
-    reach=class_logits.reach,
+    margins=_pixel_margins,
+    margin_range=class_logits.margin_range,
     losses=_pixel_losses,
     check=checks.pixels,
     pooled=_pixel_pooled,

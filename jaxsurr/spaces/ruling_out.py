@@ -1,10 +1,10 @@
-"""Classes, levels and items that a mask rules out: a logit of -1e4, -1e9 or minus infinity.
+"""Classes, levels and items that a mask rules out by a logit of -1e4, -1e9 or minus infinity.
 
-Such a logit says that a class is impossible, and tells nothing of the size of the others. A finite one is told from an
-ordinary low one by two signs: it lies `BEYOND` below the largest of its row, where a softmax is 0 in any precision,
-and the gap above it is `APART` times as wide as all that lies above the gap. So logits of a few hundred are never
-taken for a mask, nor are rows of large logits at all distances from each other. (Where only one class is left in a
-row the gap has to be as wide in comparison with what lies below it.) Minus infinity rules out beside any finite logit.
+Such a logit marks a class as impossible, and must not count in the size of the others. A finite one is recognised by
+two conditions: it lies `BEYOND` below the largest logit of its row, where a softmax is 0 in any precision, and the gap
+above it is `APART` times as wide as the range of the logits above the gap. So logits of a few hundred are never taken
+for a mask, nor are large logits that spread over a whole range. (Where one class is left in a row, the gap is compared
+with the range of the logits below it.) Minus infinity rules a class out beside any finite logit.
 """
 
 import jax
@@ -18,18 +18,18 @@ _FAR_BELOW = 1e6  # where minus infinity is put, below the largest of the row
 
 
 def _extremes(scores: Array, chosen: Array) -> tuple[Array, Array]:
-    """The largest and the smallest of the chosen ones, `[..., 1]`; infinities where there are none."""
+    """The largest and the smallest of the chosen entries, `[..., 1]`; infinities where there are none."""
     largest = jnp.max(jnp.where(chosen, scores, -jnp.inf), axis=-1, keepdims=True)
     smallest = jnp.min(jnp.where(chosen, scores, jnp.inf), axis=-1, keepdims=True)
     return largest, smallest
 
 
 def ruled_out(scores: Array, present: Array | None = None) -> Array:
-    """Which scores of each row are ruled out; `[..., K]` float to `[..., K]` bool.
+    """Mask of the scores of each row that are ruled out; `[..., K]` float to `[..., K]` bool.
 
     Args:
-      scores: logits. Nothing is ruled out in a row that has no finite largest one.
-      present: as `scores`, bool, which count at all, or None for all.
+      scores: logits. Nothing is ruled out in a row whose largest logit is not finite.
+      present: bool, like `scores`: the entries that count, or None for all.
 
     >>> import jax.numpy as jnp
     >>> ruled_out(jnp.array([[0.3, -1.0, -1e4], [200.0, -200.0, 0.0]])).tolist()
@@ -50,7 +50,7 @@ def ruled_out(scores: Array, present: Array | None = None) -> Array:
 
 
 def finite_below(scores: Array, present: Array | None = None) -> Array:
-    """Minus infinity that rules out replaced by a number far below the row; the rest as it is.
+    """Scores with minus infinity that rules out replaced by a number far below the row.
 
     >>> import jax.numpy as jnp
     >>> bool(jnp.isfinite(finite_below(jnp.array([[0.0, -jnp.inf]]))).all())
@@ -60,12 +60,12 @@ def finite_below(scores: Array, present: Array | None = None) -> Array:
     present = jnp.ones(scores.shape, bool) if present is None else present
     infinite = present & (fixed == -jnp.inf)
     top, lowest = _extremes(fixed, present & ~infinite)
-    # As low as another mask, if there is one, so that the two are told from the rest alike.
+    # As low as another mask, if there is one, so that both are recognised.
     below = jnp.where(lowest < top - BEYOND, lowest, top - _FAR_BELOW)
     return jnp.where(infinite & jnp.isfinite(top), below, scores)
 
 
 def mean_over(values: Array, chosen: Array) -> Array:
-    """Mean over the chosen ones of the last axis, 0 where there is none; `[..., K]` to `[..., 1]`."""
+    """Mean over the chosen entries of the last axis, 0 where there is none; `[..., K]` to `[..., 1]`."""
     number = jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True), 1).astype(values.dtype)
     return jnp.sum(jnp.where(chosen, values, 0), axis=-1, keepdims=True) / number

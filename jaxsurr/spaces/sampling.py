@@ -1,7 +1,7 @@
-"""Predictions and targets drawn from a prediction space, to learn a surrogate from where no model is at hand.
+"""Random predictions and targets of a prediction space, from which a surrogate can be learned without a model.
 
-The laws (`Space.sample`) are this library's own. They are wide on purpose: sure and unsure predictions, right and wrong
-ones, near a decision and far from it. A model's predictions are a better choice where there are any.
+The distributions (`Space.sample`) are this library's. They are wide on purpose: confident and uncertain predictions,
+right and wrong ones, near a decision and far from it. Where predictions of a model are available, they are better.
 """
 
 import functools
@@ -19,11 +19,11 @@ def _drawn(key: Array, draw: Callable[[Array, int, int], tuple[Array, PyTree]], 
 
 
 def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTree]:
-    """Draws predictions of a space, and targets that go with them.
+    """Samples predictions of a space, and matching targets.
 
     Args:
-      space: of classes, levels, cumulative logits, keypoints, scores of two classes, or lists; or one of your own
-        that has a `sample`.
+      space: of classes, levels, cumulative logits, keypoints, scores of two classes, or lists; or your own, if it has a
+        `sample`.
       key: typed.
       rows: B, how many examples.
       size: number of classes or levels K or of the items of a list L, at least 2, or of points J; scores have none.
@@ -32,7 +32,7 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
       predictions `[B, K]`, `[B, K - 1]`, `[B, J, 2]`, `[B]` or `[B, L]`, and targets.
 
     Raises:
-      ValueError: nothing is known about predictions of this space, or a number is out of range.
+      ValueError: the space has no sampler, or a number is out of range.
 
     >>> import jax, jaxsurr
     >>> logits, labels = sample(jaxsurr.spaces.class_logits, jax.random.key(0), 8, 1000)
@@ -44,7 +44,7 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
     checks.positive_integer(size, "size")
     if space.sample is None:
         raise ValueError(
-            f"predictions of the space {space.name!r} cannot be made up: nothing is known of how a model's look. "
-            "Pass predictions and targets of your own."
+            f"predictions of the space {space.name!r} cannot be sampled: it has no sampler. Pass predictions and "
+            "targets of your own."
         )
     return _drawn(key, space.sample, rows, size)

@@ -1,4 +1,4 @@
-"""Scores of two classes."""
+"""The space of scores of two classes."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, Pooled, Space
-from jaxsurr.spaces.invariance import LEAST, LOGISTIC
+from jaxsurr.spaces.invariance import LEAST, LOGISTIC, alone
 
 __all__ = ["binary_scores"]
 
@@ -17,7 +17,7 @@ _PLACES = np.sinh(np.linspace(-2.0, 2.0, 24)).astype(np.float32)
 
 
 def _signed(predictions: Array, targets: Array) -> Array:
-    """By how much the score is on the right side of 0."""
+    """Signed score, positive on the right side of 0."""
     return jnp.where(targets == 1, predictions, -predictions)
 
 
@@ -27,7 +27,7 @@ def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, 
     return features[:, None], jnp.ones_like(features[:, :1, None])[:, :, 0]
 
 
-def _ramps(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
+def _margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins = _signed(predictions, targets)[:, None] / scale
     return margins[..., None], jnp.ones_like(margins)
 
@@ -39,10 +39,10 @@ def _losses(predictions: Array, targets: Array, scale: Array) -> Array:
 def pooled_scores(
     scores: Array, targets: Array, scale: Array, where: Array | None, decided: Array | None = None
 ) -> Pooled:
-    """What a set network reads of scores `[B]`: margins to 0, and to places on the scale of the set's scores.
+    """Features of scores `[B]` for a set network: margins to 0, and to places on the scale of the set's scores.
 
-    The first serve metrics that decide by a threshold, the others those that order examples. Scores that are `decided`
-    `[B]`, as one of two classes is ruled out, have no part in mean and deviation.
+    The first are for metrics that decide by a threshold, the others for those that order examples. Scores that are
+    `decided` `[B]`, since one of two classes is ruled out, do not count in mean and deviation.
     """
     open_ = where
     if decided is not None:
@@ -52,11 +52,14 @@ def pooled_scores(
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-12))
     places = jnp.asarray(_PLACES, scores.dtype)
     margins = jnp.concatenate([scores[:, None], scores[:, None] - mean - deviation * places[None]], axis=-1) / scale
-    marks = jnp.broadcast_to((targets == 1).astype(scores.dtype)[:, None], margins.shape)
+    label_features = jnp.broadcast_to((targets == 1).astype(scores.dtype)[:, None], margins.shape)
     at_zero = jnp.eye(1, len(places) + 1, dtype=scores.dtype)[0]
     positions = jnp.stack([at_zero, jnp.concatenate([jnp.zeros((1,), scores.dtype), places / 3])], axis=-1)
     return Pooled(
-        masked(margins, where)[:, None, :, None], marks[:, None, :, None], jnp.ones_like(scores)[:, None], positions
+        masked(margins, where)[:, None, :, None],
+        label_features[:, None, :, None],
+        jnp.ones_like(scores)[:, None],
+        positions,
     )
 
 
@@ -67,12 +70,12 @@ def _check(predictions: Array, targets: Array) -> Array | None:
 
 
 def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
-    """Scores of a set with few or many positives, which are ahead by more or less."""
-    share_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
-    share = jax.random.uniform(share_key, (), minval=0.05, maxval=0.5)
-    labels = jax.random.bernoulli(label_key, share, (rows,)).astype(jnp.int32)
+    """Random scores of a set, with a random fraction of positives and a random lead."""
+    fraction_key, label_key, lead_key, noise_key = jax.random.split(key, 4)
+    fraction = jax.random.uniform(fraction_key, (), minval=0.05, maxval=0.5)
+    labels = jax.random.bernoulli(label_key, fraction, (rows,)).astype(jnp.int32)
     lead = jax.random.uniform(lead_key, (), maxval=2.0)
-    return lead * (labels - share) + jax.random.normal(noise_key, (rows,)), labels
+    return lead * (labels - fraction) + jax.random.normal(noise_key, (rows,)), labels
 
 
 binary_scores = Space(
@@ -81,19 +84,19 @@ binary_scores = Space(
     spread=lambda predictions, targets: predictions**2,
     project=lambda noise: noise,
     features=_features,
-    ramps=_ramps,
-    reach=(-4.0, 4.0),
+    margins=_margins,
+    margin_range=(-4.0, 4.0),
     losses=_losses,
     check=_check,
     pooled=pooled_scores,
     least=LEAST,
     sample=_sample_scores,
-    decisions=lambda predictions, targets, scale: _ramps(predictions, targets, scale)[0],
+    decisions=alone(_margins),
     amplitudes=lambda predictions, targets: (targets == 1).astype(predictions.dtype)[:, None, None],
     natural=LOGISTIC,
 )
 """Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
 
-Sizes are measured from the score 0, where the decision changes; scores that lie far from it on one side, and are only
-to be ordered, should be centred first.
+The size of a score is its distance from 0, where the decision changes; scores that lie on one side far from 0, and are
+only to be ordered, should be centred first.
 """

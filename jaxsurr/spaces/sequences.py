@@ -1,4 +1,4 @@
-"""Logits of the steps of a sequence."""
+"""The space of logits of the steps of a sequence."""
 
 import jax.numpy as jnp
 
@@ -12,7 +12,7 @@ __all__ = ["sequence_logits"]
 
 
 def _aligned(predictions: Array, targets: Sequences) -> tuple[Array, Array]:
-    """The target token at the place of each step (the last one beyond the end), and which steps have one, `[B, T]`."""
+    """The target token of each step (the last one beyond the end), and a mask of the steps that have one, `[B, T]`."""
     steps, longest = predictions.shape[1], targets.tokens.shape[1]
     place = jnp.minimum(jnp.arange(steps), longest - 1)
     return targets.tokens[:, place], jnp.arange(steps)[None] < targets.lengths[:, None]
@@ -35,9 +35,9 @@ def _mean_over_steps(within: Array, dtype) -> Array:
     return within / jnp.maximum(jnp.sum(within, axis=1, keepdims=True), 1).astype(dtype)
 
 
-def _sequence_ramps(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
+def _sequence_margins(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:
     labels, within = _aligned(predictions, targets)
-    return read_items(class_logits.ramps, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
+    return read_items(class_logits.margins, predictions, labels, scale), _mean_over_steps(within, predictions.dtype)
 
 
 def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Array:
@@ -53,8 +53,8 @@ sequence_logits = Space(
     spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
     project=class_logits.project,
     features=_sequence_features,
-    ramps=_sequence_ramps,
-    reach=class_logits.reach,
+    margins=_sequence_margins,
+    margin_range=class_logits.margin_range,
     losses=_sequence_losses,
     check=check_sequences,
     clear=lambda predictions, targets: (finite_below(predictions), cleared(predictions, targets)[1]),
@@ -65,6 +65,6 @@ sequence_logits = Space(
 )
 """Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.
 
-A surrogate reads each step beside the target token at its place: near alignment, which training begins with, but not
-the alignment that an edit distance finds.
+A surrogate compares each step with the target token of the same step, not with the one that the alignment of an edit
+distance would give.
 """

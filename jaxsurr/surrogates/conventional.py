@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsurr.core.reductions import filled, masked
+from jaxsurr.core.reductions import fill_masked_rows, masked
 from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.surrogates.description import described
@@ -18,7 +18,7 @@ def _without_what_is_absent(predictions: Array, targets: PyTree, where: Array | 
     if not hasattr(predictions, "dtype"):
         return predictions, targets
     if where is not None and jnp.shape(where) == predictions.shape[:1] and jnp.asarray(where).dtype == jnp.bool_:
-        predictions, targets = masked(predictions, where), filled(targets, where)
+        predictions, targets = masked(predictions, where), fill_masked_rows(targets, where)
     return cleared(predictions, targets)
 
 

@@ -17,7 +17,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import affine, correlate
-from jaxsurr.core.reductions import count, masked, masked_mean, total
+from jaxsurr.core.reductions import masked, masked_mean, num_valid, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.goal import (
@@ -34,12 +34,21 @@ from jaxsurr.smoothing.goal import (
 )
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
-from jaxsurr.surrogates.families import family_of
+from jaxsurr.surrogates.families import decides, family_of
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters
 from jaxsurr.surrogates.families.mlp import Network, mlp
-from jaxsurr.surrogates.objectives import check_kind, value_fit
+from jaxsurr.surrogates.objectives import check_kind, check_power, value_fit
 from jaxsurr.surrogates.sound import of_sound_batches
-from jaxsurr.surrogates.state import SurrogateState, calibrated, calibration, first_state, running, scale_of, settled
+from jaxsurr.surrogates.state import (
+    SurrogateState,
+    calibrated,
+    calibration,
+    first_state,
+    is_natural,
+    running,
+    scale_of,
+    settled,
+)
 
 OBJECTIVES = ("predictions", "parameters")
 
@@ -67,10 +76,10 @@ def goal_in_parameters(goal: Goal, slope: View, fit: View, axis_name: str | None
     They are scaled from the examples of `fit` to those of `slope`, so that both sides are means over examples and
     coefficients mean the same for any two batch sizes.
     """
-    here, there = (count(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
+    here, there = (num_valid(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
     ratio = here / jnp.maximum(there, 1)
     gradient, error = (
-        total(to_parameters(fit.pullback, ratio * part), axis_name) for part in (goal.gradient, goal.error)
+        psum(to_parameters(fit.pullback, ratio * part), axis_name) for part in (goal.gradient, goal.error)
     )
     return Goal(goal.values, gradient, error)
 
@@ -107,6 +116,12 @@ def correlated_gradients(
     nothing) and the running offset b, so that a gradient has the metric's size and the loss follows the metric's value
     (its negative where higher is better).
 
+    Of decisions (a class, the thresholds between levels, keypoints) S is a sum of `1 - a_i`, a_i the probability that
+    decision i comes out right under the noise. A loss with q < 1 has `(1 - a_i^q) / q` in its place: at q = 0 the
+    likelihood `-log a_i`, whose gradient does not vanish where a prediction is far wrong. What is learned is the same
+    for all q. A model that is trained while q moves from 0 to 0.7 has everybody within reach early, and counts as the
+    metric does late.
+
     The idea, a surrogate that approximates the metric and whose gradients correlate with the metric's, is that of Yoa,
     Park and Kim, Learning Non-Parametric Surrogate Losses with Correlated Gradients, IEEE Access 9, 2021, of which only
     the abstract was at hand. Estimator, networks, calibration, schedule and all defaults are this library's.
@@ -114,16 +129,19 @@ def correlated_gradients(
     Args:
       metric: what to learn; it must know its direction (`jaxsurr.metric`).
       space: the prediction space, by default the metric's.
-      family: "network" (an MLP on the space's features, trained by `optimizer`; for a metric of sets a deep set, which
-        reads all examples together and is invariant to their order: `set_network_family`), "basis" (a non-negative
-        mixture of ramps and conventional losses, solved in closed form), "kernel" (the same with its ramps placed on
-        remembered predictions), or a `Family`.
+      family: "decisions" (the log odds of right decisions, an MLP on the space's features beside their margins, trained
+        by `optimizer`: `decision_family`), "network" (an MLP for the value itself; for a metric of sets a deep set,
+        which is invariant to the order of examples: `set_network_family`; "decisions" is the same where a metric has
+        none), "basis" (a non-negative mixture of ramps and fixed losses, solved in closed form), "kernel" (the same
+        with its ramps placed on remembered predictions), or a `Family`.
       objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
         the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
         needs `pullback` and `heldout`.
       num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show.
       relative_scale: smoothing scale over the spread of the predictions, to begin with (the state keeps it, see
-        `jaxsurr.matched_scale`). Larger sees further, smaller is more exact.
+        `jaxsurr.matched_scale`). Larger sees further, smaller is more exact. None: the noise that a likelihood of the
+        space assumes (`Space.natural`), at which the loss with q = 0 is a common one: cross-entropy for the error rate.
+      power: q of the loss to begin with, in [0, 1] (the state keeps it, see `jaxsurr.bilevel.make_step`).
       value_weight, correlation_weight: of the objective of the network family.
       correlation: "cosine" or "pearson".
       calibrate: False leaves c = 1 and b = 0.
@@ -153,22 +171,24 @@ def correlated_gradients(
     checks.one_of(objective, "objective", OBJECTIVES)
     check_options(num_pairs, relative_scale, estimation)
     check_kind(correlation)
+    leads = decides(family, metric, space)
+    check_power(power, leads, metric.name)
     if isinstance(family, str):
         family = family_of(
             family,
+            metric,
             space,
-            of_sets=not metric.per_example,
             network=network,
             optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
             value_weight=value_weight,
             correlation_weight=correlation_weight,
             correlation=correlation,
         )
-    decay, natural = estimation.decay, relative_scale is None and space.natural
+    decay = estimation.decay
 
     def factor(state: SurrogateState) -> Array:
         """The calibration c in use, `[M]`."""
-        return calibration(state) if calibrate else jnp.ones_like(state.along)
+        return calibration(state) if calibrate else jnp.ones_like(state.dot_sg)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
         """State of a surrogate that has learned nothing yet, with the scale of these predictions.
@@ -181,9 +201,7 @@ def correlated_gradients(
         """
         outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
         metrics = outputs[0] if outputs else 1
-        state = first_state(space, view, metrics, 1.0 if relative_scale is None else relative_scale, power)
-        if natural:
-            state = state._replace(spread=jnp.float32(natural**2))
+        state = first_state(space, view, metrics, relative_scale, power)
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(
@@ -195,9 +213,9 @@ def correlated_gradients(
         axis_name: str | None = None,
     ) -> Array:
         """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        values = family.values(
-            state.family, predictions, targets, scale_of(state, space), len(state.offset), where, state.power
-        )
+        power = (state.power,) if leads else ()
+        scale, metrics = scale_of(state, space), len(state.offset)
+        values = family.values(state.family, predictions, targets, scale, metrics, where, *power)
         values = factor(state)[None] * values + state.offset[None]
         if not output_shape(metric, predictions, targets):
             values = values[..., 0]
@@ -231,7 +249,7 @@ def correlated_gradients(
         """
         noise_key, centre_key = jax.random.split(key)
         slope = View(predictions, targets, where)
-        if not natural:
+        if not is_natural(space, relative_scale):
             state = settled(state, space, slope, decay, axis_name)
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":
@@ -272,13 +290,13 @@ def correlated_gradients(
 
         squared_error = squared_norm(goal.error)
         if objective == "predictions":
-            squared_error = total(squared_error, axis_name)
+            squared_error = psum(squared_error, axis_name)
         info = Info(
             value_error=jax.vmap(value_fit)(affine(by_value, before, (before - 1) * mean + state.offset)),
             gradient_correlation=jax.vmap(lambda sums: correlate(sums, correlation))(by_slope),
             ceiling=noise_ceiling(squared_error, by_slope.yy),
             metric=metric.sign * mean,
-            flat=zero,
+            zero_gradient_fraction=zero,
             scale=scale,
             calibration=before,
             skipped=jnp.zeros_like(before),

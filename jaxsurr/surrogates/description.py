@@ -218,7 +218,7 @@ def _still_known(settings: Mapping[str, Any], accepts: Mapping[str, Any]) -> dic
         if value != GONE[name] or type(value) is not type(GONE[name]):
             raise ValueError(
                 f"it was made with {name}={value!r}, an option that {settings['method']} has no more: it is always as "
-                f"{GONE[name]!r} was. Learn and save the surrogate anew, or use jaxsurr 0.1."
+                f"{GONE[name]!r} was. Learn and save the surrogate again, or use jaxsurr 0.1."
             )
     return dict(settings) | {"options": kept}
 

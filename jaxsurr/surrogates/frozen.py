@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
-from jaxsurr.core.reductions import count, masked_mean
+from jaxsurr.core.reductions import masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothing_scale
@@ -63,7 +63,7 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
             return state
         predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
         spread = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
-        known = (count(where, len(predictions), axis_name) > 0) & jnp.isfinite(spread)
+        known = (num_valid(where, len(predictions), axis_name) > 0) & jnp.isfinite(spread)
         return state._replace(spread=jnp.where(known, spread, state.spread))
 
     def loss(state, predictions, targets, where=None, *, axis_name=None) -> Array:

@@ -13,7 +13,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
-from jaxsurr.core.reductions import masked, safe_divide, total
+from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree
 
 
@@ -107,8 +107,8 @@ def value_and_gradient(
       `((scalar, aux), gradient)`.
     """
     local, pullback = jax.vjp(sums, params)
-    result, cotangent = jax.value_and_grad(combine, has_aux=True)(total(local, axis_name))
-    return result, total(pullback(cotangent)[0], axis_name)
+    result, cotangent = jax.value_and_grad(combine, has_aux=True)(psum(local, axis_name))
+    return result, psum(pullback(cotangent)[0], axis_name)
 
 
 def descended(
@@ -159,6 +159,17 @@ def check_weights(**weights: float) -> None:
             raise ValueError(f"{name} must be a number of at least 0, got {weight!r}.")
     if not any(weights.values()):
         raise ValueError(f"at least one of {', '.join(weights)} must be positive, or nothing is learned.")
+
+
+def check_power(power: float, leads: bool, metric: str) -> None:
+    """Refuses a power out of its range, and one that has no effect."""
+    if not 0 <= power <= 1:
+        raise ValueError(f"power must lie in [0, 1], from the likelihood to the metric, got {power!r}.")
+    if power < 1 and not leads:
+        raise ValueError(
+            f"power={power} has no effect on {metric}: it needs decisions that are right or wrong in each example, and "
+            "this metric belongs to a set, or has no bound, or its space or family knows of none. Leave power out."
+        )
 
 
 def check_kind(kind: str) -> None:

@@ -14,7 +14,7 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample
 
 _WORDS = {
-    int: "a whole number", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
+    int: "an integer", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
     tuple: "a tuple",
 }  # fmt: skip
 # Of methods, whatever else they ask of their options.

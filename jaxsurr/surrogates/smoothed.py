@@ -12,17 +12,21 @@ from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.goal import DEFAULT, Estimation, check_options, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
+from jaxsurr.surrogates.families import decides
+from jaxsurr.surrogates.families.decisions import box_cox
+from jaxsurr.surrogates.objectives import check_power
 from jaxsurr.surrogates.sound import of_sound_batches
-from jaxsurr.surrogates.state import first_spread, scale_of, settled
+from jaxsurr.surrogates.state import first_spread, is_natural, scale_of, settled
 
 
 class SmoothedState(NamedTuple):
-    """The key of the noise, and `spread`, `step` and `relative_scale` as in `SurrogateState`."""
+    """The key of the noise, and `spread`, `step`, `relative_scale` and `power` as in `SurrogateState`."""
 
     key: Array
     spread: Array
     step: Array
     relative_scale: Array
+    power: Array
 
 
 @described
@@ -31,7 +35,8 @@ def smoothed(
     *,
     space: Space | None = None,
     num_pairs: int = 16,
-    relative_scale: float = 0.15,
+    relative_scale: float | None = 0.15,
+    power: float = 1.0,
     estimation: Estimation = DEFAULT,
 ) -> Surrogate:
     """The smoothed metric itself as a loss, without a network: its gradient is the estimate from antithetic pairs.
@@ -39,8 +44,12 @@ def smoothed(
     The loss has the value of the smoothed metric (negative where higher is better) and, by a custom linear term, the
     estimated gradient. `update` draws the noise of the next loss and settles the scale; it learns nothing.
 
+    With `power` q < 1 the fraction a of an example's decisions that come out right, `1 - m_s` over their number, enters
+    as `(1 - a^q) / q`, with the gradient `a^(q - 1) g`. It is known to one of 2 `num_pairs` perturbations, and is kept
+    above that: where all come out wrong there is no gradient, for any q.
+
     Args:
-      metric, space, num_pairs, relative_scale, estimation: as for `correlated_gradients`.
+      metric, space, num_pairs, relative_scale, power, estimation: as for `correlated_gradients`.
 
     Returns:
       `Surrogate(init, loss, update)`.
@@ -48,10 +57,12 @@ def smoothed(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     check_options(num_pairs, relative_scale, estimation)
+    leads = decides("decisions", metric, space)
+    check_power(power, leads, metric.name)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
-        spread = first_spread(space, View(predictions, targets, where))
-        return SmoothedState(key, spread, jnp.int32(0), jnp.float32(relative_scale))
+        spread, relative = first_spread(space, View(predictions, targets, where), relative_scale)
+        return SmoothedState(key, spread, jnp.int32(0), relative, jnp.float32(power))
 
     def loss(
         state: SmoothedState,
@@ -75,7 +86,16 @@ def smoothed(
         )
         change = goal.gradient * (predictions - fixed)[None]
         change = jnp.sum(change.reshape(*change.shape[:2], -1), axis=-1).T  # [B, M], all 0
-        values = goal.values + change if metric.per_example else goal.values[0] + jnp.sum(change, axis=0)
+        if leads:
+            weights = space.features(fixed, targets, scale_of(state, space))[1]
+            decisions = jnp.sum(weights, axis=1, keepdims=True)  # of an example, the most that it can cost
+            missed = goal.values + (decisions if metric.higher_is_better else 0)
+            right = jnp.clip(1 - missed / jnp.maximum(decisions, 1e-6), 1 / (2 * num_pairs + 2), 1)  # [B, M]
+            values = decisions * box_cox(jnp.log(right), state.power) + right ** (state.power - 1) * change
+        elif metric.per_example:
+            values = goal.values + change
+        else:
+            values = goal.values[0] + jnp.sum(change, axis=0)
         return values if output_shape(metric, predictions, targets) else values[..., 0]
 
     def update(
@@ -88,7 +108,8 @@ def smoothed(
         axis_name: str | None = None,
         **more: Any,
     ):
-        state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
+        if not is_natural(space, relative_scale):
+            state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
         return state._replace(key=key, step=state.step + 1), Info.unknown()
 
     return of_sound_batches(functools.partial(prepared, space), init, loss, update)

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
-from jaxsurr.core.reductions import total
+from jaxsurr.core.reductions import psum
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.surrogates.compiled import compiled
 
@@ -71,7 +71,7 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
         after, info = update(state, key, *batch, where, axis_name=axis_name, **more)
         # Targets are not looked at: a metric of the user's own may know what a NaN in them means.
         bad = _spoilt(state, after, batch[0]).astype(jnp.float32)
-        skipped = total(bad + jnp.max(jnp.asarray(info.skipped, jnp.float32)), axis_name) > 0
+        skipped = psum(bad + jnp.max(jnp.asarray(info.skipped, jnp.float32)), axis_name) > 0
         flags = jnp.broadcast_to(skipped.astype(jnp.float32), jnp.shape(info.metric))
         info = jax.tree.map(lambda leaf: jnp.where(skipped, jnp.nan, leaf), info)
         return kept(skipped, state, after), info._replace(skipped=flags)

@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jaxsurr.core import renamed
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import count, masked_mean, safe_divide
+from jaxsurr.core.reductions import masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.smoothed_metric import smoothing_scale
 
@@ -13,26 +14,27 @@ SETTLED = 50
 """Updates after which the spread that the smoothing scale follows stays as it is."""
 
 
+@renamed.fields
 class SurrogateState(NamedTuple):
     """State of a surrogate.
 
     Attributes:
       family: parameters of the function family.
       spread: mean of the predictions' squared size, in units of the space, when learning began; `[]`.
-      along: running `<grad S, g>` of each metric; `[M]`.
-      length: running `<grad S, grad S>` of each metric; `[M]`.
+      dot_sg: running `<grad S, g>` of each metric; `[M]`.
+      dot_ss: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
       power: q of the loss, from 0 (likelihood) to 1 (metric): `jaxsurr.surrogates.families.decisions`; `[]`. It can
         be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
-        (`jaxsurr.matched_scale`), and nothing is compiled anew.
+        (`jaxsurr.matched_scale`), and nothing is compiled again.
     """
 
     family: PyTree
     spread: Array
-    along: Array
-    length: Array
+    dot_sg: Array
+    dot_ss: Array
     offset: Array
     step: Array
     relative_scale: Array
@@ -44,17 +46,27 @@ def scale_of(state: Any, space: Space) -> Array:
     return smoothing_scale(state.relative_scale, state.spread, space.least)
 
 
-def first_state(space: Space, view: View, metrics: int, relative_scale: float, power: float = 1.0) -> SurrogateState:
+def first_state(space: Space, view: View, metrics: int, relative_scale: float | None, power: float) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
-    along, length, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
-    spread = first_spread(space, view)
-    return SurrogateState(None, spread, along, length, offset, jnp.int32(0), jnp.float32(relative_scale), jnp.float32(power))
+    dot_sg, dot_ss, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
+    spread, relative = first_spread(space, view, relative_scale)
+    return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, jnp.float32(power))
 
 
-def first_spread(space: Space, view: View) -> Array:
-    """The mean squared size `[]` to begin with; 0, as if no row counted, where a size is not finite."""
+def is_natural(space: Space, relative_scale: float | None) -> bool:
+    """Whether the smoothing scale is the natural one of the space, whatever the spread of the predictions is."""
+    return relative_scale is None and space.natural is not None
+
+
+def first_spread(space: Space, view: View, relative_scale: float | None) -> tuple[Array, Array]:
+    """The mean squared size `[]` to begin with, and the smoothing scale relative to its root.
+
+    The size is 0, as if no row counted, where it is not finite. The natural scale of a space stands as both.
+    """
+    if is_natural(space, relative_scale):
+        return jnp.float32(space.natural**2), jnp.float32(1)
     mean = masked_mean(space.spread(view.predictions, view.targets), view.where)
-    return jnp.where(jnp.isfinite(mean), mean, 0)
+    return jnp.where(jnp.isfinite(mean), mean, 0), jnp.float32(1 if relative_scale is None else relative_scale)
 
 
 def running(old: Array, new: Array, step: Array, decay: float) -> Array:
@@ -66,7 +78,7 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
 def settled(state: Any, space: Space, view: View, decay: float, axis_name: str | None = None) -> Any:
     """The state whose `spread` follows that of the predictions during the first updates, and then stays."""
     size = masked_mean(space.spread(view.predictions, view.targets), view.where, axis_name=axis_name)
-    known = count(view.where, view.predictions.shape[0], axis_name) > 0
+    known = num_valid(view.where, view.predictions.shape[0], axis_name) > 0
     size = jnp.where(known, size, state.spread)  # where no row counts, nothing is known of the spread
     return state._replace(
         spread=jnp.where(state.step < SETTLED, running(state.spread, size, state.step, decay), state.spread)
@@ -75,14 +87,14 @@ def settled(state: Any, space: Space, view: View, decay: float, axis_name: str |
 
 def calibration(state: SurrogateState) -> Array:
     """`c = <grad S, g> / <grad S, grad S>` of each metric, never below 0; 1 where nothing is known yet. `[M]`."""
-    ratio = safe_divide(jnp.maximum(state.along, 0), state.length)
-    return jnp.where((state.length > 0) & (state.step > 0), ratio, 1)
+    ratio = safe_divide(jnp.maximum(state.dot_sg, 0), state.dot_ss)
+    return jnp.where((state.dot_ss > 0) & (state.step > 0), ratio, 1)
 
 
 def calibrated(state: SurrogateState, by_slope: Moments, decay: float) -> SurrogateState:
     """The state after an update, with the inner products of surrogate gradient and metric gradient averaged in."""
     return state._replace(
-        along=running(state.along, by_slope.xy, state.step, decay),
-        length=running(state.length, by_slope.xx, state.step, decay),
+        dot_sg=running(state.dot_sg, by_slope.xy, state.step, decay),
+        dot_ss=running(state.dot_ss, by_slope.xx, state.step, decay),
         step=state.step + 1,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsurr.core import keys
+from jaxsurr.core import keys, renamed
 from jaxsurr.core.types import PyTree
 from jaxsurr.training import manifest
 
@@ -148,7 +148,20 @@ class Checkpoints:
 
     def _read(self, epoch: int, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
         plain = _without_keys(template)
-        restored = self._manager.restore(
+        try:
+            arrays, progress = self._restored(epoch, plain)
+        except Exception as error:  # orbax and what it builds on have many of their own
+            try:
+                arrays, progress = self._renamed(epoch, plain)
+            except Exception:
+                raise error from None
+        shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (arrays, plain)]
+        if progress is None or shapes[0] != shapes[1]:
+            raise ValueError("it does not hold what this run saves")
+        return jax.tree.map(lambda like, data: keys.from_data(data, like), template, arrays), progress
+
+    def _restored(self, epoch: int, plain: PyTree) -> tuple[Any, Any]:
+        found = self._manager.restore(
             epoch,
             args=self._ocp.args.Composite(
                 arrays=self._ocp.args.PyTreeRestore(
@@ -158,11 +171,19 @@ class Checkpoints:
                 progress=self._ocp.args.JsonRestore(),
             ),
         )
-        arrays, progress = restored["arrays"], restored["progress"]
-        shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (arrays, plain)]
-        if progress is None or shapes[0] != shapes[1]:
-            raise ValueError("it does not hold what this run saves")
-        return jax.tree.map(lambda like, data: keys.from_data(data, like), template, arrays), progress
+        return found["arrays"], found["progress"]
+
+    def _renamed(self, epoch: int, plain: PyTree) -> tuple[Any, Any]:
+        """As `_restored`, where fields of the state have the names of an earlier version."""
+
+        def to_old(node):
+            return renamed.by_old_fields(node) if renamed.has_old_fields(node) else node
+
+        def from_old(like, found):
+            return type(like)(*(found[name] for name in to_old(like))) if renamed.has_old_fields(like) else found
+
+        arrays, progress = self._restored(epoch, jax.tree.map(to_old, plain, is_leaf=renamed.has_old_fields))
+        return jax.tree.map(from_old, plain, arrays, is_leaf=renamed.has_old_fields), progress
 
     def _warn(self, faults: dict[int, str | None], used: int) -> None:
         """Names the checkpoints that are passed over, and one that is used without checksums."""

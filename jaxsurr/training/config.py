@@ -29,13 +29,14 @@ PATHS = ("linear", "constant", "late", "steps")
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
-    "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.power": 0, "surrogate.spread": 0, "surrogate.value_weight": 0,
+    "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.power": 0, "surrogate.spread": 0,
+    "surrogate.value_weight": 0,
     "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
     "surrogate.outer_every": 1, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
 POSITIVE = ("learning_rate",)
-# The greatest value of whole numbers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
+# The greatest value of integers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
 # them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`feed`).
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
@@ -43,7 +44,7 @@ MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 
 # Fields of configs from before 0.2 that are no more, and what each is for good now.
 GONE = {"surrogate.penalty_weight": 0.0}
 
-_KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
+_KINDS = {int: "an integer", float: "a number", str: "a string", bool: "a bool", tuple: "a tuple"}
 
 
 def default_config() -> Config:
@@ -195,8 +196,8 @@ def check_values(config: Config) -> None:
     got, expected = flatten(config), flatten(default_config())
     for path, like in expected.items():
         if not is_a(got[path], like):
-            kind = "tuple of names" if path == "losses" else _KINDS[type(like)]
-            raise ValueError(f"{path} must be a {kind} such as {like!r}, got {got[path]!r}.")
+            kind = "a tuple of names" if path == "losses" else _KINDS[type(like)]
+            raise ValueError(f"{path} must be {kind} such as {like!r}, got {got[path]!r}.")
     checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
@@ -233,17 +234,17 @@ def check_values(config: Config) -> None:
             f"{config.surrogate.relative_scale!r}."
         )
     if config.surrogate.heldout >= 1:
-        raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
+        raise ValueError(f"surrogate.heldout must be a fraction in [0, 1), got {config.surrogate.heldout!r}.")
     if not all(is_a(width, 1) and 1 <= width <= _WHOLE for width in config.model.hidden):
         raise ValueError(
-            f"model.hidden must hold whole numbers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
+            f"model.hidden must hold integers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
         )
     if not all(is_a(weight, 1.0) and _finite(weight) for weight in config.metric_weights):
         raise ValueError(f"metric_weights must hold finite numbers, got {tuple(config.metric_weights)!r}.")
 
 
 def is_a(value: Any, like: Any) -> bool:
-    """Whether a value has the type of a default; a whole number is a number too, and a list is as good as a tuple."""
+    """Whether a value has the type of a default; an integer is a number too, and a list is as good as a tuple."""
     if isinstance(value, bool) or isinstance(like, bool):
         return isinstance(value, bool) and isinstance(like, bool)
     if isinstance(like, tuple):

@@ -107,7 +107,7 @@ def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> di
     entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
     entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
     if learned:
-        for name in ("gradient_correlation", "ceiling", "value_error", "flat", "scale"):
+        for name in ("gradient_correlation", "ceiling", "value_error", "zero_gradient_fraction", "scale"):
             rows = np.concatenate([np.ravel(getattr(info.surrogate, name)) for info in infos])
             known = rows[~np.isnan(rows)]  # steps that only train know none, and a single pair knows no ceiling
             if known.size:

@@ -174,7 +174,7 @@ class Run:
         flat = []
         for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):
             state, info = self.program.steps["burn_in"](state, *batch)
-            flat.append(info.surrogate.flat)
+            flat.append(info.surrogate.zero_gradient_fraction)
             self.check()  # what is saved is the state of before
         warn_if_flat(self.config, self.program, jax.device_get(flat))
         # The steps of the burn-in leave the model and its place in the schedule as they were.

@@ -14,6 +14,7 @@ from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
+from jaxsurr.surrogates.families import decides
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
@@ -64,13 +65,14 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
         return method.peer(metric)
     config, options = method.config, method.config.surrogate
     shared = dict(num_pairs=options.num_pairs)
+    if leads(config, metric):
+        shared |= dict(power=options.power)
     if options.relative_scale > 0:  # else it is matched later, or natural
         shared |= dict(relative_scale=options.relative_scale)
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
     shared |= dict(
         estimation=surrogates.Estimation(spread=options.spread),
-        power=options.power,
         correlation=options.correlation,
         calibrate=options.calibrate,
     )
@@ -93,9 +95,10 @@ def compares_parameters(config: Config) -> bool:
     return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
 
 
-def leads(config: Config) -> bool:
+def leads(config: Config, metric: Metric) -> bool:
     """Whether the loss of a config leads from a likelihood to the metric."""
-    return config.loss in ("correlated_gradients", "value_fit")
+    family = config.surrogate.family if config.loss == "correlated_gradients" else "decisions"
+    return config.loss in surrogates.LEADING and decides(family, metric, metric.space)
 
 
 def power_schedule(config: Config, steps: int) -> optax.Schedule:
@@ -240,14 +243,17 @@ def build(
 
     steps = {"conventional": step(warm)}
     if surrogate is not None:
-        power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config) else None
+        power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config, metric) else None
         outer = dict(
             outer_steps=config.surrogate.outer_steps,
             in_parameters=compares_parameters(config),
             part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
         )
         mixed = dict(
-            conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights, power=power
+            conventional=losses.LOSSES.get(config.conventional),
+            mixture=config.mixture,
+            metric_weights=weights,
+            power=power,
         )
         steps["burn_in"] = step(surrogate, read, train=False, metric_weights=weights, **outer)
         steps["surrogate"] = step(surrogate, read, **outer, **mixed)

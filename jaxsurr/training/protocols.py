@@ -12,8 +12,9 @@ Event = dict[str, Any]
 """Progress of runs, by its key "event".
 
 "epoch", after an epoch: `epochs`, `loss_name`, `seed`, and the entry of the history: `epoch`, `phase`, `loss`,
-`validation`, and of a learned loss `gradient_correlation`, `ceiling`, `value_error`, `flat`, `scale`. "run", before a
-run of a comparison: `key`, `setting`, and how many runs are `done`, `left` and `skipped`. "note": a `text`.
+`validation`, and of a learned loss `gradient_correlation`, `ceiling`, `value_error`, `zero_gradient_fraction`, `scale`.
+"run", before a run of a comparison: `key`, `setting`, and how many runs are `done`, `left` and `skipped`. "note": a
+`text`.
 """
 
 

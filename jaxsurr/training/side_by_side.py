@@ -164,7 +164,7 @@ class _Group:
             )
             state, infos = self.advance("burn_in", state, rows)
             for run in self.alive():
-                warn_if_flat(self.configs[run], self.program, infos.surrogate.flat[run])
+                warn_if_flat(self.configs[run], self.program, infos.surrogate.zero_gradient_fraction[run])
         return state._replace(step=self.program.executor.place(host.step))
 
     def batches(self, run: int, epoch: int, offset: int = 0) -> Any:

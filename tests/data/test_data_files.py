@@ -99,7 +99,7 @@ class TestNpz:
             ({"x": [1, 2], "y": ["a", "b"]}, {}, "'y' has dtype <U1, expected numbers"),
             ({"x": [1, 2], "y": [1, np.nan]}, {}, "'y' has 1 values that are NaN"),
             ({"x": [np.inf, np.nan], "y": [1, 2]}, {}, "'x' has 2 values that are NaN or infinite"),
-            ({"x": 1, "y": [1]}, {}, "'x' is not an array with one row an example"),
+            ({"x": 1, "y": [1]}, {}, "'x' is not an array with one row for each example"),
             ({"x": [1]}, {"points": "kp"}, "points need a scale"),
             ({"x": [1], "y": [1]}, {"scale": "s"}, "visible and scale belong to points"),
             ({"x": [1], "kp": np.ones((1, 2, 3)), "s": [1]}, {"points": "kp", "scale": "s"}, r"expected \(1, J, 2\)"),

@@ -214,7 +214,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         for read in (read_npz, lambda path: read_csv(path, "y"), read_idx):
             with pytest.raises((ValueError, FileNotFoundError), match=r"\w+ \w+ \w+"):
                 read(tmp_path / name)
-    with pytest.raises(ValueError, match="is no file, but a pipe or a device; name a csv file after 'csv:'"):
+    with pytest.raises(ValueError, match="is a pipe or a device; name a csv file after 'csv:'"):
         read_csv("/dev/zero", "y")
 
 
@@ -296,7 +296,7 @@ def test_a_message_names_some_of_many_columns(tmp_path):
     assert len(str(refused.value)) < 400
 
 
-# --- whole numbers beyond 2^53, seeds beyond 2^32 ---------------------------------------------------------------------
+# --- integers beyond 2^53, seeds beyond 2^32 --------------------------------------------------------------------------
 
 
 def test_labels_beyond_2_to_the_53_are_exact_or_refused(tmp_path):
@@ -336,7 +336,7 @@ def test_seeds_beyond_32_bits_are_refused():
 def test_inputs_whose_spread_cannot_be_taken_are_refused(size, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 2)) * [1, size]
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(60) % 2)
-    with pytest.raises(ValueError, match="too much or too little to take their spread; divide them"):
+    with pytest.raises(ValueError, match="standard deviation overflows or vanishes; divide them"):
         load(f"npz:{tmp_path / 'a.npz'}", seed=0)
 
 

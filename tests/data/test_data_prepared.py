@@ -259,7 +259,7 @@ def test_half_written_set_is_prepared_anew(tmp_path, faces, damage):
     with pytest.raises(ValueError, match=f"half-written: .*{HALVES[damage]}.*; name the files"):
         read_prepared("utkface", **options(tmp_path))
     with pytest.warns(
-        UserWarning, match=f"utkface is half-written; what is damaged is removed and prepared anew: .*{HALVES[damage]}"
+        UserWarning, match=f"utkface is half-written; what is damaged is removed and prepared again: .*{HALVES[damage]}"
     ):
         after = read_prepared("utkface", **options(tmp_path, manual_dir=faces))
     np.testing.assert_array_equal(after.inputs, before.inputs)
@@ -270,7 +270,7 @@ def test_empty_directory_is_not_a_set(tmp_path, faces):
     forget_all(shards(tmp_path)[0])
     with pytest.raises(FileNotFoundError, match="not prepared"):
         read_prepared("utkface", **options(tmp_path))
-    with pytest.warns(UserWarning, match="half-written; .* prepared anew: .* holds no set"):
+    with pytest.warns(UserWarning, match="half-written; .* prepared again: .* holds no set"):
         assert len(read_prepared("utkface", **options(tmp_path, manual_dir=faces)).inputs) == 12
 
 
@@ -289,7 +289,7 @@ def test_killed_while_preparing(tmp_path, faces):
     command = [sys.executable, "-c", program, options(tmp_path)["data_dir"], str(faces)]
     assert subprocess.run(command, capture_output=True).returncode == -9
     (left,) = (tmp_path / "prepared").rglob("incomplete.*_1.0.0")
-    with pytest.warns(UserWarning, match="half-written; .* prepared anew: .* a preparation that was cut off"):
+    with pytest.warns(UserWarning, match="half-written; .* prepared again: .* a preparation that was cut off"):
         assert len(read_prepared("utkface", **options(tmp_path, manual_dir=faces)).inputs) == 12
     assert not left.exists()
 
@@ -374,7 +374,7 @@ def test_prepared_stock_set(tmp_path, stock):
     [
         ({"y": "lable"}, "no feature 'lable'. Did you mean 'label'"),
         ({"x": "name"}, "'name' has dtype .*, expected numbers"),
-        ({"y": "image"}, r"'image' has shape \(6, 5, 1\), expected one number a row"),
+        ({"y": "image"}, r"'image' has shape \(6, 5, 1\), expected one number for each row"),
         ({"points": "image"}, "points need a scale"),
         ({"scale": "price"}, "scale belong to points"),
         ({"size": "32"}, "takes no key 'size'. There are: data_dir, manual_dir"),

@@ -94,7 +94,7 @@ def test_two_classes_are_divided_at_a_number(tmp_path):
         ("at_least=9", "all have the same value"),
         ("at_least=3&levels=3", "levels=3, but cut at the quantiles"),
         ("list=x", "no column 'x'"),
-        ("list=y", "'y' cannot be what is predicted and say"),
+        ("list=y", "'y' cannot be both the target and"),
         ("list=a", "has the column 'y' and 'a' only"),
         ("list_size=1", "at least 2 items to be ordered, got list_size=1"),
         ("list_size=2&list=a", "leave one of them out"),
@@ -268,7 +268,7 @@ def test_stick_figures():
         ("synthetic:stick_figure", {}, r"Did you mean 'stick_figures'\?"),
         ("synthetic:stick_figures?sise=32", {}, r"'sise' is not a known key.*Did you mean 'size'\?"),
         ("synthetic:stick_figures?n=", {}, "'n' is not a known key with a value"),
-        ("synthetic:stick_figures?n=many", {}, "n='many': expected a whole number"),
+        ("synthetic:stick_figures?n=many", {}, "n='many': expected an integer"),
         ("synthetic:stick_figures?n=30", {"levels": 3}, "leave it out for keypoints"),
         ("synthetic:stick_figures?n=30", {"kind": "levels"}, "kind='levels' does not fit.*expected 'keypoints'"),
         ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'keypoints'"),
@@ -278,9 +278,9 @@ def test_stick_figures():
         ("sklearn:digits", {"kind": "class"}, "kind='class' does not fit"),
         ("sklearn:digits", {"levels": 1}, "levels=1: expected at least 2"),
         ("sklearn:digits", {"kind": "levels", "label_noise": 0.1}, "the kind here is 'levels'"),
-        ("sklearn:digits", {"label_noise": 1.5}, r"a share in \[0, 1\], got 1.5"),
-        ("sklearn:digits", {"seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ("sklearn:digits", {"limit": 0}, "limit must be a whole number of at least 1"),
+        ("sklearn:digits", {"label_noise": 1.5}, r"a fraction in \[0, 1\], got 1.5"),
+        ("sklearn:digits", {"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        ("sklearn:digits", {"limit": 0}, "limit must be an integer of at least 1"),
         ("sklearn:digits", {"limit": 3}, "the validation split is empty: 1797 rows, limit=3"),
         ("sklearn:digits", {"validation_fraction": 0}, "validation_fraction must be above 0"),
         ("sklearn:digits", {"test_fraction": 1}, "test_fraction must be above 0 and below 1"),
@@ -295,7 +295,7 @@ def test_refuses(source, options, message):
 def test_refuses_tables_that_do_not_fit(table, tmp_path):
     with pytest.raises(ValueError, match=r"add '\?target=NAME'"):
         load(table, seed=0)
-    with pytest.raises(ValueError, match="not whole numbers; give levels=K"):
+    with pytest.raises(ValueError, match="not integers; give levels=K"):
         load(f"{table}?target=price", seed=0)
     with pytest.raises(ValueError, match="all have the same value"):
         load(f"{table}?target=b&levels=2", seed=0)
@@ -303,7 +303,7 @@ def test_refuses_tables_that_do_not_fit(table, tmp_path):
         load(f"{table}?target=grad", seed=0)
     with pytest.raises(FileNotFoundError, match="no csv file"):
         load(f"csv:{tmp_path / 'none.csv'}?target=a", seed=0)
-    with pytest.raises(ValueError, match="levels='two': expected a whole number"):
+    with pytest.raises(ValueError, match="levels='two': expected an integer"):
         load(f"{table}?target=grade&levels=two", seed=0)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxsurr.core import checks
 from jaxsurr.core.types import Space
+from jaxsurr.metrics.base import Metric
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.basis import basis_family
 from jaxsurr.surrogates.families.decisions import decision_family
@@ -14,16 +15,36 @@ from jaxsurr.surrogates.families.network import network_family
 
 FAMILIES = ("decisions", "network", "basis", "kernel")
 
-__all__ = ["FAMILIES", "Family", "Network", "basis_family", "decision_family", "family_of", "network_family", "set_network_family"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Network",
+    "basis_family",
+    "decides",
+    "decision_family",
+    "family_of",
+    "network_family",
+    "set_network_family",
+]
 
 
-def family_of(name: str, space: Space, *, of_sets: bool, network: Callable[[int], Network], **learned: Any) -> Family:
+def decides(family: str | Family, metric: Metric, space: Space) -> bool:
+    """Whether a surrogate of a metric knows decisions, so that its loss leads from their likelihood to the metric.
+
+    It does not where the metric belongs to a set of examples, where the cost of a wrong prediction has no bound (a
+    distance), or where the space has no decisions (`Space.decisions`): then the family "decisions" is "network".
+    """
+    known = metric.per_example and metric.bounded
+    return known and (family in ("basis", "kernel") or (family == "decisions" and space.decisions is not None))
+
+
+def family_of(name: str, metric: Metric, space: Space, *, network: Callable[[int], Network], **learned: Any) -> Family:
     """The function family of a name.
 
     Args:
-      name: "network" (for a metric of sets a deep set), "basis" or "kernel".
-      space: what it reads.
-      of_sets: whether the metric is one of sets.
+      name: "decisions", "network" (for a metric of sets a deep set), "basis" or "kernel".
+      metric: what is learned; where it has no decisions, "decisions" is "network" (`decides`).
+      space: supplies what the family reads.
       network: `number of metrics -> Network`, of the network family of examples.
       **learned: of a family that is learned by gradient steps, as for `trained_family`.
 
@@ -33,7 +54,7 @@ def family_of(name: str, space: Space, *, of_sets: bool, network: Callable[[int]
     checks.one_of(name, "family", FAMILIES)
     if name in ("basis", "kernel"):
         return basis_family(space, remembered=name == "kernel")
-    if of_sets:
+    if not metric.per_example:
         return set_network_family(space, **learned)
-    decides = name == "decisions" and space.decisions is not None
-    return (decision_family if decides else network_family)(space, network=network, **learned)
+    of_kind = decision_family if decides(name, metric, space) else network_family
+    return of_kind(space, network=network, **learned)

@@ -18,11 +18,11 @@ import numpy as np
 from jax.scipy.stats import norm
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import masked, safe_divide, total
+from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
+from jaxsurr.surrogates.families.decisions import box_cox
 
 
 class BasisState(NamedTuple):
@@ -97,12 +97,12 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         of their neighbours as width, and are as many.
       decay: of the running sums; 0.98 averages over about 50 updates.
     """
-    low, high = space.reach
+    low, high = space.margin_range
     grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
     ramps = len(grid)
 
     def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array, power: Any = None) -> Array:
-        values, weights = space.ramps(predictions, targets, scale)
+        values, weights = space.margins(predictions, targets, scale)
         below = (state.centres[None, None] - values[..., None]) / state.widths[None, None]  # [B, I, R, C]
         ramp = norm.cdf(below) if power is None else box_cox(norm.logcdf(-below), power)
         summed = jnp.einsum("bi,birc->brc", weights, ramp)
@@ -110,7 +110,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
-        values, weights = space.ramps(view.predictions, view.targets, scale)
+        values, weights = space.margins(view.predictions, view.targets, scale)
         weights = masked(weights, view.where)
         kinds = values.shape[-1]
         centres = jnp.tile(jnp.asarray(grid), (kinds, 1))
@@ -127,7 +127,12 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)
 
     def values(
-        state: BasisState, predictions: Array, targets: PyTree, scale: Array, metrics: int, where: Array | None = None,
+        state: BasisState,
+        predictions: Array,
+        targets: PyTree,
+        scale: Array,
+        metrics: int,
+        where: Array | None = None,
         power: Array | float = 1.0,
     ) -> Array:
         return atoms(state, predictions, targets, scale, power) @ state.coefficients
@@ -139,7 +144,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         )
         gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
         if problem.in_parameters:
-            rows, goal = total(to_parameters(slope.pullback, gradients), axis), problem.goal
+            rows, goal = psum(to_parameters(slope.pullback, gradients), axis), problem.goal
             there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
         else:
             goal = problem.goal.reshape(len(problem.goal), -1)
@@ -149,7 +154,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         )
         sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
         if not problem.in_parameters:
-            gram, cross, size, sums, goal_sums = total((gram, cross, size, sums, goal_sums), axis)
+            gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
         a = state.coefficients
         by_slope = Moments(
             n=jnp.full((a.shape[1],), float(rows.shape[1])),
@@ -159,7 +164,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
             yy=jnp.diagonal(size),
             xy=jnp.sum(a * cross, axis=0),
         )
-        by_value = total(value_moments(there @ a, problem), axis)
+        by_value = psum(value_moments(there @ a, problem), axis)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)

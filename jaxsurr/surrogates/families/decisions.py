@@ -23,7 +23,7 @@ from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.families.network import trained_family
 
 STEEPNESS = 1.2
-"""The slope of log odds over a margin in smoothing scales, to begin with: that of the difference of two noisy logits."""
+"""The first slope of log odds over margins in smoothing scales: that of the difference of two noisy logits."""
 GAIN = 0.3
 """The weight of the network's correction to begin with: the margins come first."""
 _LEAST_POWER = 1e-6
@@ -62,9 +62,9 @@ def decision_family(
     """The family `S_q = floor + sum_i w_i A_i B_q(sigmoid(u_i))` over the decisions i of an example.
 
     The log odds u_i rise in the margins of the decision without bound, and a bounded network on its features corrects
-    them: `u_i = offset + sum_r slope_r margin_ir + gain N(features_i)` with `slope_r > 0`. So the gradient of `S_0` does
-    not vanish however wrong a prediction is. The amplitude A_i > 0 says what a wrong decision costs; it may depend on
-    the target, in spaces whose networks read it (`Space.amplitudes`).
+    them: `u_i = offset + sum_r slope_r margin_ir + gain N(features_i)` with `slope_r > 0`. So the gradient of `S_0`
+    does not vanish however wrong a prediction is. The amplitude A_i > 0 is the cost of a wrong decision; it may depend
+    on the target, in spaces whose networks read it (`Space.amplitudes`).
 
     What is learned is S_1, which is to be the smoothed metric.
 

@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxsurr.core.reductions import count, masked
+from jaxsurr.core.reductions import masked, num_valid
 from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.network import trained_family
@@ -20,13 +20,13 @@ class _DeepSet(nn.Module):
     @nn.compact
     def __call__(self, read: Pooled, shares: Array) -> Array:
         """`shares` `[B, I]` are the parts that items have in the set; they sum to 1."""
-        features, marks = nn.tanh(read.features / 8) * 8, read.marks
+        features, label_features = nn.tanh(read.features / 8) * 8, read.label_features
         where = jnp.broadcast_to(read.positions, (*features.shape[:-1], read.positions.shape[-1]))
-        each = nn.sigmoid(nn.Dense(self.units)(jnp.concatenate([features, marks, where], axis=-1)))
+        each = nn.sigmoid(nn.Dense(self.units)(jnp.concatenate([features, label_features, where], axis=-1)))
         # Units are soft events, marks true ones: pooled they are soft counts, and their products joint counts.
-        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, marks)]
-        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, marks)
-        counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.share
+        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, label_features)]
+        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, label_features)
+        counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.fraction
         # Two classes have counts of at most 2. Beyond, counts grow slowly, or those of a hundred classes saturate h.
         slow = jnp.where(counts <= 2, counts, 2 + jnp.log(jnp.maximum(counts, 2) / 2))
         code = jnp.concatenate([slow, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy
@@ -67,7 +67,7 @@ def set_network_family(space: Space, *, units: int = 12, hidden: Sequence[int] =
             pooled = _without_groups(space, predictions, targets, scale)
         else:
             pooled = space.pooled(predictions, targets, scale, where)
-        return pooled, masked(pooled.weights, where) / jnp.maximum(count(where, len(predictions)), 1)
+        return pooled, masked(pooled.weights, where) / jnp.maximum(num_valid(where, len(predictions)), 1)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
         return _DeepSet(metrics, units, hidden).init(key, *read(view.predictions, view.targets, scale, view.where))

@@ -9,7 +9,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments
-from jaxsurr.core.reductions import count, masked, masked_mean
+from jaxsurr.core.reductions import masked, masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.metrics.base import as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared
@@ -120,7 +120,7 @@ def embedding(
         def sums(params):
             values, gradients = objectives.values_and_gradients(lambda z: distance(params, z, there), here)
             penalty = objectives.gradient_penalty(gradients, where=where)
-            return moments(values, goal, where), penalty, count(where, len(here))
+            return moments(values, goal, where), penalty, num_valid(where, len(here))
 
         def combine(total):
             fit, penalty, number = total

@@ -11,12 +11,12 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments, pearson
-from jaxsurr.core.reductions import count, masked, masked_mean
+from jaxsurr.core.reductions import masked, masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.smoothed_metric import prepared
-from jaxsurr.spaces import class_logits, cumulative_logits, level_logits, points_in_plane
+from jaxsurr.spaces import class_logits, cumulative_logits, keypoint_coordinates, level_logits
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
@@ -153,7 +153,7 @@ def spreading(metric: Metric) -> Callable[[Array, Array, PyTree, Array], PyTree]
         class_logits.name: _relabelled(decoding.argmax_level, 0),
         level_logits.name: _relabelled(decode, 0),
         cumulative_logits.name: _relabelled(decoding.threshold_count, 1),
-        points_in_plane.name: _moved,
+        keypoint_coordinates.name: _moved,
     }
     return known.get(metric.space.name, _exchanged)
 
@@ -267,7 +267,7 @@ def relational(
         def sums(params):
             values, gradients = objectives.values_and_gradients(lambda z: apply(params, z, y), z)
             penalty = objectives.gradient_penalty(gradients, where=counts)
-            return by_group(values), cost, penalty, count(counts, len(z))
+            return by_group(values), cost, penalty, num_valid(counts, len(z))
 
         def combine(total):
             surrogate, cost, penalty, number = total

@@ -8,7 +8,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import count, filled, masked, wide
+from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, wide
 from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
@@ -92,7 +92,7 @@ def residual_likelihood(
         checks.mask(where, predictions.shape[0])
         predictions = masked(predictions, where)
         predictions = predictions.astype(wide(predictions.dtype))
-        predictions, targets = cleared(predictions, filled(targets, where))
+        predictions, targets = cleared(predictions, fill_masked_rows(targets, where))
         predictions = of_examples(predictions, None, check_keypoint_targets(predictions, targets))
         checks.finite(predictions)
         return predictions, targets
@@ -130,7 +130,7 @@ def residual_likelihood(
 
         def sums(params):
             of_example = mean_over_visible(log_density(params, standard), targets)
-            return jnp.sum(masked(of_example, where)), count(where, len(standard))
+            return jnp.sum(masked(of_example, where)), num_valid(where, len(standard))
 
         def combine(total):
             return -total[0] / jnp.maximum(total[1], 1), ()

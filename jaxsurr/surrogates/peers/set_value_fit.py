@@ -10,7 +10,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments
-from jaxsurr.core.reductions import masked, masked_mean, total
+from jaxsurr.core.reductions import masked, masked_mean, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.smoothed_metric import prepared
@@ -125,9 +125,9 @@ def set_value_fit(
             return (fit.xx - 2 * fit.xy + fit.yy) / jnp.maximum(fit.n, 1), fit
 
         state, fit = objectives.learning_step(optimizer, state, sums, combine, axis_name)
-        devices = jnp.maximum(total(filled[0].astype(jnp.float32), axis_name), 1)
+        devices = jnp.maximum(psum(filled[0].astype(jnp.float32), axis_name), 1)
         info = Info.unknown(
-            value_error=objectives.value_fit(fit), metric=metric.sign * total(goal[0], axis_name) / devices
+            value_error=objectives.value_fit(fit), metric=metric.sign * psum(goal[0], axis_name) / devices
         )
         return state, info
 
