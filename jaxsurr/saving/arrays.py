@@ -75,6 +75,15 @@ def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np
     return arrays
 
 
+SINCE = {".power": 1.0}
+"""Arrays of states that older files do not hold, and the number that each stood for."""
+
+
+def _as_stored(value: float, leaf: Any) -> dict[str, Any]:
+    array = np.full(leaf.shape, value, leaf.dtype)
+    return {"dtype": array.dtype.name, "shape": array.shape, "data": array.tobytes()}
+
+
 def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str, Any]) -> list[Array]:
     """The arrays of a state in the order of a template's leaves.
 
@@ -86,8 +95,8 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
       ValueError: names, shapes, dtypes or lengths differ, or a number is not finite.
     """
     held = [(renamed.word("array", name, warn=False), array) for name, array in found]
-    kept = dict(held)
-    if kept.keys() != wanted.keys() or len(kept) != len(held):
+    kept = {name: _as_stored(SINCE[name], leaf) for name, leaf in wanted.items() if name in SINCE} | dict(held)
+    if kept.keys() != wanted.keys() or len(dict(held)) != len(held):
         differ = ", ".join(sorted(kept.keys() ^ wanted.keys())) or "old and new names"
         raise ValueError(f"the state does not have the arrays of such a surrogate: {differ[:200]} differ.")
     leaves = []

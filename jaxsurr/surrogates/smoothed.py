@@ -86,16 +86,15 @@ def smoothed(
         )
         change = goal.gradient * (predictions - fixed)[None]
         change = jnp.sum(change.reshape(*change.shape[:2], -1), axis=-1).T  # [B, M], all 0
+        values = goal.values + change if metric.per_example else goal.values[0] + jnp.sum(change, axis=0)
         if leads:
             weights = space.features(fixed, targets, scale_of(state, space))[1]
             decisions = jnp.sum(weights, axis=1, keepdims=True)  # of an example, the most that it can cost
-            missed = goal.values + (decisions if metric.higher_is_better else 0)
-            right = jnp.clip(1 - missed / jnp.maximum(decisions, 1e-6), 1 / (2 * num_pairs + 2), 1)  # [B, M]
-            values = decisions * box_cox(jnp.log(right), state.power) + right ** (state.power - 1) * change
-        elif metric.per_example:
-            values = goal.values + change
-        else:
-            values = goal.values[0] + jnp.sum(change, axis=0)
+            best = -decisions if metric.higher_is_better else jnp.zeros_like(decisions)
+            right = 1 - (goal.values - best) / jnp.maximum(decisions, 1e-6)
+            right = jnp.clip(right, 1 / (2 * num_pairs + 2), 1)  # [B, M]
+            led = best + decisions * box_cox(jnp.log(right), state.power) + right ** (state.power - 1) * change
+            values = jnp.where(state.power < 1, led, values)
         return values if output_shape(metric, predictions, targets) else values[..., 0]
 
     def update(

@@ -20,8 +20,8 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
     """
     if options.get("family", "network") not in ("decisions", "network"):
         raise ValueError(
-            f"value_fit needs family='decisions' or 'network', got {options['family']!r}: the closed form fits gradients, "
-            "not values."
+            f"value_fit needs family='decisions' or 'network', got {options['family']!r}: the closed form fits "
+            "gradients, not values."
         )
     surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
     return surrogate._replace(settings=Settings({**(surrogate.settings or {}), "method": "value_fit"}))

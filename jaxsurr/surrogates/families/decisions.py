@@ -91,8 +91,9 @@ def decision_family(
     def apply(params, predictions, targets, scale, metrics, where, power=1.0):
         features, weights = space.features(predictions, targets, scale)
         margins = read(predictions, targets, scale)
-        odds = params["offset"] + jnp.einsum("bir,rm->bim", margins, jax.nn.softplus(params["slope"]))
-        odds = odds + params["gain"] * network(metrics).apply(params["network"], features)
+        odds = jnp.einsum("bir,rm->bim", margins, jax.nn.softplus(params["slope"]))
+        corrected = params["gain"][None, None] * network(metrics).apply(params["network"], features)
+        odds = odds + corrected + params["offset"][None, None]
         cost = params["amplitude"][:1][None]
         known = _known(space, targets, predictions)
         if known is not None:
