@@ -528,7 +528,8 @@ def test_options_of_a_wrong_kind_or_size_are_refused_when_loaded(case, tmp_path)
             except ValueError as error:
                 assert str(path) in str(error)
                 continue
-            assert type(wrong) in KINDS[type(usual)], (way, wrong)
+            natural = way[-1] == "relative_scale" and wrong is None
+            assert natural or type(wrong) in KINDS[type(usual)], (way, wrong)
             if type(wrong) in (int, float):
                 assert abs(wrong) <= 2**24 and (wrong >= 0 or way[-1] in ("best", "gamma")), (way, wrong)
             assert json.loads(json.dumps(loaded.settings)) == other["settings"]
@@ -547,6 +548,7 @@ def test_no_method_takes_an_option_of_a_wrong_kind(name):
             continue
         for wrong in ("16", [1.0], {}, None, True, -1, float("nan"), float("inf")):
             allowed = (True,) if parameter.annotation is bool else (None, -1) if option == "best" else ()
+            allowed += (None,) if option == "relative_scale" else ()
             if any(wrong is one for one in allowed):
                 continue
             with pytest.raises((ValueError, TypeError)) as caught:
