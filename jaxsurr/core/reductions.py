@@ -108,7 +108,7 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
 
 
 def mean_weights(present: Array) -> Array:
-    """Weights of a mean over the entries of each row `[B, I]` that are 1 and not 0; all 0 where there is none."""
+    """Weights of the mean over the entries 1 of each row `[B, I]` of zeros and ones; all 0 where there is none."""
     return present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
 
 
