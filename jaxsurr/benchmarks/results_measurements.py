@@ -117,7 +117,7 @@ def generated_inputs(folder: Path) -> str:
     refused = sum("refused" in line for line in lines)
     return (
         f"{len(lines)} metrics, losses, and pairs of a surrogate with a metric, {inputs:,} generated inputs, with NaN "
-        f"in what does not count: {failures} gave a value or a gradient that is not finite, or not that of zeros. "
+        f"in masked entries: {failures} gave a value or a gradient that is not finite, or differs from that for zeros. "
         f"{refused} pairs are refused in a sentence."
     )
 
@@ -133,7 +133,7 @@ def instrument(folder: Path) -> str:
         [
             f"- Two losses that are the same function: {same['tie']} of {same['comparisons']} comparisons tie.",
             f"- Cross-entropy against itself with other seeds: {law['better'] + law['worse']} of {law['comparisons']} "
-            f"comparisons are won or lost; intervals of 95 % let one expect {0.05 * law['comparisons']:.0f}.",
+            f"comparisons are won or lost; {0.05 * law['comparisons']:.0f} are expected for intervals of 95 %.",
             f"- A loss that is known to be better: it wins {better['better']} of {better['comparisons']}.",
             f"- {sent} signals, SIGKILL and SIGTERM, to jobs of {len(kills)} kinds (runs, studies, comparisons, two "
             f"processes): {whole} of {jobs} jobs end with the figures and tables of undisturbed ones, {twice} runs "

@@ -107,6 +107,11 @@ def masked_mean(values: Array, where: Array | None = None, *, axis_name: str | N
     return psum(jnp.sum(masked(values, where), axis=0, dtype=dtype), axis_name) / jnp.maximum(number, 1).astype(dtype)
 
 
+def mean_weights(present: Array) -> Array:
+    """Weights of the mean over the entries 1 of each row `[B, I]` of zeros and ones; all 0 where there is none."""
+    return present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
+
+
 def differences(scores: Array) -> Array:
     """Differences of all pairs of scores, `s_i - s_j` at `[..., i, j]`; 0 for equal scores, also infinite ones."""
     one, other = scores[..., :, None], scores[..., None, :]

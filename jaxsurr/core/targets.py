@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked
+from jaxsurr.core.reductions import masked, mean_weights
 
 AnyArray = Array | Any
 """An array of JAX or NumPy. (`Any`: functions of JAX take both.)"""
@@ -144,8 +144,7 @@ def relative_distance(predictions: Array, targets: Keypoints) -> Array:
 
 def visible_weights(targets: Keypoints, dtype=jnp.float32) -> Array:
     """Weights of an example's points: one over the number of visible ones, 0 for the others; `[B, J]`."""
-    visible = (jnp.asarray(targets.visible) > 0).astype(dtype)
-    return visible / jnp.maximum(jnp.sum(visible, axis=1, keepdims=True), 1)
+    return mean_weights((jnp.asarray(targets.visible) > 0).astype(dtype))
 
 
 def mean_over_visible(values: Array, targets: Keypoints) -> Array:

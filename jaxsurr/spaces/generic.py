@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree, Space
-from jaxsurr.spaces.invariance import unit_one
+from jaxsurr.spaces.invariance import unit_one, unprojected
 
 __all__ = ["generic"]
 
@@ -80,7 +80,7 @@ generic = Space(
     name="generic",
     unit=unit_one,
     spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
-    project=lambda noise: noise,
+    project=unprojected,
     features=_generic_features,
     margins=_generic_margins,
     margin_range=(-16.0, 0.0),

@@ -31,6 +31,11 @@ def centred(array: Array) -> Array:
     return array - jnp.mean(array, axis=-1, keepdims=True)
 
 
+def unprojected(gradient: Array) -> Array:
+    """The gradient itself: the projection of a space without an invariance to a shift."""
+    return gradient
+
+
 def need_two(size: int) -> None:
     """Refuses a sample of predictions of fewer than two classes, levels or items."""
     if size < 2:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core.targets import check_keypoints, mean_over_visible, relative_distance, visible_weights
 from jaxsurr.core.types import Array, Keypoints, Space
-from jaxsurr.spaces.invariance import alone
+from jaxsurr.spaces.invariance import alone, unprojected
 
 __all__ = ["keypoint_coordinates"]
 
@@ -64,7 +64,7 @@ keypoint_coordinates = Space(
     name="keypoint_coordinates",
     unit=_point_unit,
     spread=_point_spread,
-    project=lambda noise: noise,
+    project=unprojected,
     features=_point_features,
     margins=_point_margins,
     margin_range=(-16.0, 0.0),

@@ -12,7 +12,7 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, alone, centred, need_two, unit_one
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, alone, centred, need_two, unit_one, unprojected
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
@@ -213,7 +213,7 @@ cumulative_logits = Space(
     spread=lambda predictions, targets: _least_beside(
         predictions**2, targets, _certain_thresholds(predictions, targets)
     ),
-    project=lambda noise: noise,
+    project=unprojected,
     features=_cumulative_features,
     margins=_cumulative_features,
     margin_range=(-4.0, 4.0),
@@ -272,7 +272,7 @@ level_scores = Space(
     unit=unit_one,
     # Never below one level: rounding happens at that distance however small the errors become.
     spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
-    project=lambda noise: noise,
+    project=unprojected,
     features=_score_features,
     margins=_score_margins,
     margin_range=(-16.0, 0.0),

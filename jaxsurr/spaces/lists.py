@@ -5,9 +5,10 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core.gains import gains as gains_of
+from jaxsurr.core.reductions import mean_weights
 from jaxsurr.core.targets import check_lists, cleared
 from jaxsurr.core.types import Array, RankedLists, Space
-from jaxsurr.spaces.invariance import LEAST, need_two
+from jaxsurr.spaces.invariance import LEAST, need_two, unprojected
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["ranked_lists"]
@@ -25,17 +26,13 @@ def _unit(predictions: Array, targets: RankedLists) -> Array:
     return jnp.where(_ruled_out(predictions, targets), 0, _present(targets, predictions.dtype))
 
 
-def _weights(present: Array) -> Array:
-    return present / jnp.maximum(jnp.sum(present, axis=1, keepdims=True), 1)
-
-
 def _centred(predictions: Array, targets: RankedLists) -> tuple[Array, Array]:
     """Scores minus the mean of their list, 0 where there is no item, and the weights of the items in the mean.
 
     Items that are ruled out keep their scores and do not count in the mean.
     """
     present = _present(targets, predictions.dtype)
-    weights = _weights(_unit(predictions, targets))
+    weights = mean_weights(_unit(predictions, targets))
     scores = jnp.where(present > 0, predictions, 0)
     mean = jnp.sum(jnp.where(weights > 0, weights * scores, 0), axis=1, keepdims=True)
     return present * (scores - mean), weights
@@ -59,7 +56,7 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
         [scores / scale, 1 / jnp.log2(2 + rank), jnp.log1p(rank), gains, gains / jnp.log2(2 + rank), jnp.log1p(better)],
         axis=-1,
     )
-    return features, _weights(present)
+    return features, mean_weights(present)
 
 
 def _margins(predictions: Array, targets: RankedLists, scale: Array) -> tuple[Array, Array]:
@@ -98,7 +95,7 @@ ranked_lists = Space(
     name="ranked_lists",
     unit=_unit,
     spread=_spread,
-    project=lambda noise: noise,
+    project=unprojected,
     features=_features,
     margins=_margins,
     margin_range=(-4.0, 4.0),

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.reductions import mean_weights
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit, read_decisions, read_items
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
@@ -13,8 +14,7 @@ __all__ = ["pixel_logits"]
 def _counted(targets: Array, dtype) -> tuple[Array, Array]:
     """Labels `[B, H, W, ...]` as `[B, I]`, 0 where ignored, and the pixels' weights in their image."""
     labels = targets.reshape(len(targets), -1)
-    weights = (labels >= 0).astype(dtype)
-    return jnp.maximum(labels, 0), weights / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1)
+    return jnp.maximum(labels, 0), mean_weights((labels >= 0).astype(dtype))
 
 
 def _pixel_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:

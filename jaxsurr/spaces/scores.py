@@ -7,7 +7,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, Pooled, Space
-from jaxsurr.spaces.invariance import LEAST, LOGISTIC, alone
+from jaxsurr.spaces.invariance import LEAST, LOGISTIC, alone, unprojected
 
 __all__ = ["binary_scores"]
 
@@ -82,7 +82,7 @@ binary_scores = Space(
     name="binary_scores",
     unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
     spread=lambda predictions, targets: predictions**2,
-    project=lambda noise: noise,
+    project=unprojected,
     features=_features,
     margins=_margins,
     margin_range=(-4.0, 4.0),
