@@ -10,7 +10,7 @@ import pytest
 
 from jaxsurr.benchmarks import results_page, results_rows, results_summaries
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "notebooks" / "results"
 TYPED = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")  # a figure, not a version
 

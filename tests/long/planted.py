@@ -1,6 +1,6 @@
 """A planted check of the comparison: losses that are alike must tie, and a loss that is better must win.
 
-  python -m jaxsurr.benchmarks.planted --comparisons=200 --output=planted.jsonl
+  python -m tests.long.planted --comparisons=200 --output=planted.jsonl
 
 Each comparison is of five seeds on 300 digits with a linear model, trained for 3 epochs, by the code that
 `jaxsurr.compare` runs (`prepare`, `side_by_side.train_together`, `statistics.rows`):

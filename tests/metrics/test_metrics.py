@@ -211,7 +211,7 @@ def test_nan_point_is_wrong(figures):
 # --- masks and means --------------------------------------------------------------------------------------------------
 
 
-# Metrics of sets, lists and sequences are in tests/test_set_metrics*.py.
+# Metrics of sets, lists and sequences are in test_sets.py and test_structured.py.
 OF_EXAMPLES = [
     name
     for name, metric in metrics.METRICS.items()

@@ -1,6 +1,6 @@
 """Flips bits of checkpoints, artefacts and results, one at a time, and counts what is read of them afterwards.
 
-  python -m jaxsurr.benchmarks.bit_flips --flips=2000 --output=bit_flips.jsonl
+  python -m tests.long.bit_flips --flips=2000 --output=bit_flips.jsonl
 
 A short run leaves its checkpoints, `result.json` and `config.json`; surrogates of all methods are saved as files; a
 comparison leaves its `results.jsonl`. A line of JSON is printed for each kind of file: of how many flips the content

@@ -118,7 +118,7 @@ def problem(name):
 
 
 def test_every_loss_is_tested_here():
-    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # test_losses_sets.py
+    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # tests/losses/test_sets.py
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 

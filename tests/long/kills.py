@@ -1,6 +1,6 @@
 """Kills runs, studies, comparisons and pairs of processes at random moments, and compares what they leave in the end.
 
-  python -m jaxsurr.benchmarks.kills --kills=50
+  python -m tests.long.kills --kills=50
 
 Each kind of job (`JOBS`) is made once undisturbed. Then it is started again and again in another directory, and sent
 SIGKILL or SIGTERM, by turns, after a random time of up to 0.6 of what the undisturbed one took, until it ends by

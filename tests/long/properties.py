@@ -1,8 +1,8 @@
 """Every metric, loss and surrogate on generated inputs: finite values and gradients, or an error in words.
 
-  python -m jaxsurr.benchmarks.properties --examples=10000 --output=properties.jsonl
+  python -m tests.long.properties --examples=10000 --output=properties.jsonl
 
-Inputs are those of `jaxsurr.benchmarks.inputs`, many at a time by `jax.vmap`. A metric or a loss is evaluated and
+Inputs are those of `tests.long.inputs`, many at a time by `jax.vmap`. A metric or a loss is evaluated and
 differentiated on them. A surrogate is initialised, learned by two updates, evaluated and differentiated, on a metric of
 each prediction space, which share its examples. Where what does not count holds garbage, all results are compared with
 those of zeros in its place. A line of JSON is printed for each case: how many inputs failed, the first of them, and for
@@ -22,12 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import losses, metrics, surrogates
-from jaxsurr.benchmarks.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, draw, make, shapes
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import cumulative_logits
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
+from tests.long.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, draw, make, shapes
 
 # Predictions of metrics may be anything that is finite. Losses and surrogates square what they read, and squares of
 # squares are summed; beyond this size a model has diverged.
@@ -186,7 +186,7 @@ def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:
         known = shapes(case.space)
     except KeyError:
         raise ValueError(
-            f"{case.name} reads the prediction space {case.space!r}, for which jaxsurr.benchmarks.inputs makes no "
+            f"{case.name} reads the prediction space {case.space!r}, for which tests.long.inputs makes no "
             "inputs: give it a sample, or add it to SHAPES and to MAKERS there."
         ) from None
     return TWO_CLASSES if {case.name.removeprefix("losses."), case.metric} & set(_ORDERING) else known
