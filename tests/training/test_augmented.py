@@ -1,6 +1,5 @@
 """A run on augmented batches: it goes on bit for bit, judges on images as they are, and refuses what does not fit."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -27,14 +26,6 @@ SMALL = {
 
 def small(**fields):
     return update(default_config(), **SMALL | fields)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 class Killed(Exception):

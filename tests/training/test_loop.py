@@ -31,14 +31,6 @@ def small(kind="conventional", **fields):
     return update(default_config(), **{**SMALL, **SCHEDULE, **KINDS[kind], **fields})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 class Whole:
     """An undisturbed run of a kind, with the data and the program that others of its kind can share."""
 

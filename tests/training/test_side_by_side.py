@@ -1,6 +1,5 @@
 """Runs side by side end as they would alone, each with its own data, rates, best epoch and fate."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,14 +15,6 @@ SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "d
 def small(**fields):
     mlp = {"model.name": "mlp", "model.hidden": (8,)}
     return update(default_config(), **{"epochs": 3, "warm_epochs": 1, "batch_size": 32, **SMALL, **mlp, **fields})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def together(configs, **options):

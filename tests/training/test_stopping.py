@@ -33,14 +33,6 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 class At:
     """Asks to stop at its calls of these numbers, from 1."""
 
@@ -179,7 +171,6 @@ def start(module, config, workdir):
     environment = os.environ | {
         "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
         "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     command = [sys.executable, "-m", module, f"--config={file}", f"--workdir={workdir}", "--nofigures", "--grace=60"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
