@@ -1,3 +1,5 @@
+"""A comparison: every loss has every seed on the same data, what is lost is made again, tables say what was found."""
+
 import csv
 import json
 import subprocess

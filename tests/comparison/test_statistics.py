@@ -1,3 +1,5 @@
+"""Intervals, p-values and verdicts against scipy.stats and plain arithmetic."""
+
 import numpy as np
 import pytest
 from scipy import stats

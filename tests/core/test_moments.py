@@ -1,3 +1,5 @@
+"""Running moments and correlations against NumPy and scipy.stats."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Text as `name?key=value`, parsed into a name and plain values, or refused."""
+
 import pytest
 
 from jaxsurr.core.spec import parse_spec, parse_value

@@ -1,3 +1,5 @@
+"""Versions name what the results depend on."""
+
 import jax
 import numpy
 

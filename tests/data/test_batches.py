@@ -1,3 +1,5 @@
+"""Batches: every row once an epoch, in an order of seed and epoch alone, shared among processes."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Files of csv, npz and idx are read as they are, or refused with the place that is wrong."""
+
 import gzip
 import pickle
 import struct

@@ -1,3 +1,5 @@
+"""Sources by text: what is loaded, how it is split, which text is refused and how."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Drawn stick figures: the same for a seed, with joints where they are drawn."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""A diagnosis says nothing of a sound surrogate, and names what is planted in a bad one."""
+
 import re
 
 import jax

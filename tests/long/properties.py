@@ -120,10 +120,13 @@ def surrogate_exercise(make_surrogate: Callable[[Metric], Surrogate], metric: Me
         key = jax.random.key(0)
         state = surrogate.init(key, predictions, targets, where)
         heldout = View(predictions, targets, where, pullback)
-        for number in range(2):
-            step_key = jax.random.fold_in(key, number)
+
+        def learn(number, state):  # in a loop, which is compiled once for both updates
             extra: dict[str, Any] = dict(pullback=pullback, heldout=heldout)  # read in parameter space only
-            state, _ = surrogate.update(state, step_key, predictions, targets, where, **extra)
+            step_key = jax.random.fold_in(key, number)
+            return surrogate.update(state, step_key, predictions, targets, where, **extra)[0]
+
+        state = jax.lax.fori_loop(0, 2, learn, state)
 
         def summed(z):
             values = surrogate.loss(state, z, targets, where)

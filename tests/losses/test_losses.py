@@ -1,3 +1,5 @@
+"""Losses against values written as arithmetic, finite gradients, masks, and refusals."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

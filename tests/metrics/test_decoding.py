@@ -1,3 +1,5 @@
+"""Decodings against plain loops, their ties, and what they refuse."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

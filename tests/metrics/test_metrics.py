@@ -1,3 +1,5 @@
+"""Metrics of single examples against plain loops and scikit-learn; masks, binding, names."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Bodies and heads: shapes, what heads are decoded to, batch statistics, the models that are refused."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp

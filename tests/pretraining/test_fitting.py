@@ -1,3 +1,5 @@
+"""Kept losses: fitted from stored predictions or from drawn ones, faithful on held-out rows, the same for a key."""
+
 import json
 
 import jax

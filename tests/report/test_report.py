@@ -1,3 +1,5 @@
+"""Figures and tables show what they say: values, slopes and cosines against those of the smoothed metric."""
+
 import functools
 import re
 import sys

@@ -1,3 +1,5 @@
+"""The smoothed metric against closed forms: value, gradient, its error, masks and devices."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Spaces: invariances of features, units of noise, finite gradients at extremes, checks of shapes."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Ready losses: files that are shipped, the scale that they follow, numbers of classes that they never saw."""
+
 import functools
 import importlib.resources
 

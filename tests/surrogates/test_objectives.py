@@ -1,3 +1,5 @@
+"""The objective against its formulas, and its second derivatives against finite differences."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -138,9 +138,10 @@ def one_wrong(targets):
 def test_targets_out_of_range_inside_jit_give_nan_and_teach_nothing(name):
     predictions, targets = CASES[name][1]()
     init, update, loss = functions(name)
-    state = init(KEY, predictions, targets, None)
+    where = None if name in ("network, points", "basis, levels", "relational") else np.ones(ROWS, bool)
+    state = init(KEY, predictions, targets, where)
     wrong = one_wrong(targets)
-    values, gradient = loss(state, predictions, wrong, None)
+    values, gradient = loss(state, predictions, wrong, where)
     per_example = np.ndim(values) and len(values) == ROWS
     assert np.isnan(values[0] if per_example else values).all()
     assert np.isnan(gradient[0]).any()
@@ -149,7 +150,7 @@ def test_targets_out_of_range_inside_jit_give_nan_and_teach_nothing(name):
         "set_value_fit",
     ):  # each example of theirs has the value of the set
         assert_finite((values[1:], gradient[1:]))
-    after, info = update(state, KEY, predictions, wrong, None)
+    after, info = update(state, KEY, predictions, wrong, where)
     assert_equal(after, state)
     assert np.all(info.skipped == 1) or name not in LEARNS
 

@@ -1,3 +1,5 @@
+"""Learned surrogates have the gradient, the value and the size of the smoothed metric; masks, several metrics, sets."""
+
 import functools
 
 import jax

@@ -1,3 +1,5 @@
+"""Configs: fields and their types, what is refused with which sentence, what a loss's own options change."""
+
 import json
 
 import pytest

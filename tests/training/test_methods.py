@@ -1,3 +1,5 @@
+"""A loss by its text: the method, its options, its own settings."""
+
 import jax.numpy as jnp
 import pytest
 

@@ -1,3 +1,5 @@
+"""Progress lines on a terminal and elsewhere."""
+
 import io
 
 from jaxsurr.training.progress import describe, progress

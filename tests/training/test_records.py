@@ -1,3 +1,5 @@
+"""Records of a run: written whole, read back, refused when they are of another config."""
+
 import json
 import os
 

@@ -1,3 +1,5 @@
+"""The basis and the kernel reach the least-squares solution that SciPy finds, with coefficients of no sign but one."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""The small network: shapes, bounded outputs, smooth in its inputs."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""The learned embedding: its distance follows the metric on held-out pairs; masks, devices, refusals."""
+
 import functools
 
 import jax

@@ -1,3 +1,5 @@
+"""Interpolation: equal to the metric where it is defined, gradients against finite differences."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

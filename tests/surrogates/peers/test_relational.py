@@ -1,3 +1,5 @@
+"""The relational loss ranks held-out batches as the metric does; ranks against SciPy."""
+
 import functools
 
 import jax

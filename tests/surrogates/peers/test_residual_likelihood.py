@@ -1,3 +1,5 @@
+"""Residual likelihood: a density that integrates to one, invertible, with masks and hidden points."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""The value fit of sets follows the metric of held-out sets; masks and refusals."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
