@@ -2,11 +2,11 @@
 
 `process_worker.py devices OUT`: everything on one and on eight devices of one process.
 `process_worker.py processes OUT ADDRESS NUMBER ID`: the same training as one of several processes.
-The results, NumPy arrays and messages, are pickled to OUT.
+The results, NumPy arrays and messages, are written to OUT, an npz file: `read` reads it.
 """
 
 import functools
-import pickle
+import json
 import sys
 import warnings
 
@@ -182,6 +182,41 @@ def on_devices():
     return results
 
 
+def write(out, found):
+    """Arrays of a tree of dicts, lists, tuples and plain values, each under its number; what holds them, as JSON."""
+    arrays = []
+
+    def described(node):
+        if isinstance(node, (np.ndarray, jax.Array)):
+            arrays.append(node)
+            return {"array": len(arrays) - 1}
+        if isinstance(node, dict):
+            return {"dict": {name: described(one) for name, one in node.items()}}
+        if isinstance(node, (list, tuple)):
+            return {type(node).__name__: [described(one) for one in node]}
+        return {"plain": node}
+
+    text = json.dumps(described(found))
+    with open(out, "wb") as file:
+        np.savez(file, text, *arrays)
+
+
+def read(out):
+    """What `write` wrote."""
+    with np.load(out, allow_pickle=False) as file:
+        text, *arrays = (file[f"arr_{number}"] for number in range(len(file.files)))
+
+    def made(node):
+        ((kind, content),) = node.items()
+        if kind == "array":
+            return arrays[content]
+        if kind == "dict":
+            return {name: made(one) for name, one in content.items()}
+        return content if kind == "plain" else {"list": list, "tuple": tuple}[kind](map(made, content))
+
+    return made(json.loads(str(text)))
+
+
 def own_keys(on):
     draw = on.compile(lambda key: parallel.device_key(key, on.axis_name))
     return np.asarray(jax.random.key_data(draw(on.place(jax.random.key(7)))))
@@ -208,5 +243,4 @@ Batch = jaxsurr.Batch
 if __name__ == "__main__":
     kind, out, *arguments = sys.argv[1:]
     found = on_devices() if kind == "devices" else on_processes(arguments[0], *map(int, arguments[1:]))
-    with open(out, "wb") as file:
-        pickle.dump(found, file)
+    write(out, found)

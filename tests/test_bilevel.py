@@ -1,3 +1,5 @@
+"""The bilevel step against one written by hand, in predictions and in parameters; masks and mixtures."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jaxsurr.benchmarks import bit_flips
+from tests.long import bit_flips
 
 FLIPS = {"checkpoints": 30, "artefacts": 120, "a run": 100, "a comparison": 100}
 

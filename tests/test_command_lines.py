@@ -22,16 +22,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def texts():
-    """README, and the docstrings of modules and configs, by the path of their file."""
+    """README, and the docstrings of modules, configs and long tests, by the path of their file."""
     yield "README.md", (ROOT / "README.md").read_text()
-    for path in sorted([*(ROOT / "jaxsurr").rglob("*.py"), *(ROOT / "configs").glob("*.py")]):
+    folders = ("jaxsurr", "configs", "tests/long")
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         yield str(path.relative_to(ROOT)), ast.get_docstring(ast.parse(path.read_text())) or ""
 
 
 def commands():
     """`(file, module, arguments)` of every command in them, without those that show a part of one."""
     for file, text in texts():
-        for found in re.finditer(r"python -m (jaxsurr[\w.]*)((?:[^`\n\\]|\\\n)*)", text):
+        for found in re.finditer(r"python -m ((?:jaxsurr|tests\.long)\b[\w.]*)((?:[^`\n\\]|\\\n)*)", text):
             arguments = shlex.split(found[2].replace("\\\n", " ").split(" # ")[0], comments=False)
             flags_only = list(itertools.takewhile(lambda word: word.startswith("--"), arguments))
             yield file, found[1], tuple(flags_only)
@@ -39,7 +40,7 @@ def commands():
 
 FOUND = list(dict.fromkeys(commands()))
 LAUNCHED = [case for case in FOUND if case[1] in ("jaxsurr", "jaxsurr.compare") and case[2] != ("--help",)]
-STUDIES = [case for case in FOUND if case[1].startswith("jaxsurr.benchmarks.")]
+STUDIES = [case for case in FOUND if case[1].startswith(("jaxsurr.benchmarks.", "tests.long."))]
 
 
 def test_all_commands_are_found():

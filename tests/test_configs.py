@@ -3,7 +3,6 @@
 import importlib.util
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -33,14 +32,6 @@ ENDS = dict.fromkeys(("f_beta", "average_precision", "roc_auc"), "&at_least=4") 
 CASES = [(path, setting) for path in FILES for setting in SETTINGS.get(path.stem, (None,))]
 SMALL = [(path, setting) for path, setting in CASES if setting != "full"]  # ResNet-20 compiles for too long
 NAMES = [path.stem + (f":{setting}" if setting else "") for path, setting in CASES]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def module_of(path):

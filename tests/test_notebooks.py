@@ -1,18 +1,15 @@
 """The notebooks run from a clean kernel, and are committed as they ran: with their figures, without warnings."""
 
-import os
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
 
 import jaxsurr
+from tests.long import notebooks
 
-FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NOTEBOOKS = notebooks.NOTEBOOKS
 NAMES = [path.stem for path in NOTEBOOKS]
-COMPUTES = ("when_does_it_help",)  # more than it compiles: it gains from the optimisation that other tests forgo
 
 
 def code_cells(notebook):
@@ -33,15 +30,9 @@ def test_they_are_all_there():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_runs_from_a_clean_kernel(path, tmp_path):
-    nbclient = pytest.importorskip("nbclient", reason="needs nbclient, of the test extra")
-    notebook = nbformat.read(path, as_version=4)
-    for cell in code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
-    environment = os.environ | {"PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
-    if path.stem in COMPUTES:
-        environment.pop("XLA_FLAGS", None)
-    resources = {"metadata": {"path": str(tmp_path)}}  # away from the repository: only what is installed can be read
-    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute(env=environment)
+    """With fewer seeds and steps where that takes minutes; `python -m tests.long.notebooks` runs them as they are."""
+    pytest.importorskip("nbclient", reason="needs nbclient, of the test extra")
+    notebook = notebooks.execute(path, tmp_path, notebooks.SMALLER.get(path.stem, {}))  # only what is installed is read
     first = code_cells(notebook)[0].outputs[0].text
     assert f"jaxsurr {jaxsurr.__version__}" in first
     assert "cpu" in first

@@ -1,5 +1,6 @@
+"""One device and eight train, predict and fetch the same; what cannot be shared among devices is refused in words."""
+
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import jaxsurr
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Split, batches
+from tests import process_worker
 
 WORKER = Path(__file__).with_name("process_worker.py")
 
@@ -177,7 +179,7 @@ def eight(tmp_path_factory):
     command = [sys.executable, str(WORKER), "devices", str(out)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return pickle.loads(out.read_bytes())
+    return process_worker.read(out)
 
 
 BASIS_COEFFICIENTS = "[0].surrogate.family.coefficients"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import processes as watched
+from tests import process_worker
 
 WORKER = Path(__file__).with_name("process_worker.py")
 TIMEOUT = 240
@@ -57,7 +57,7 @@ def runs(tmp_path_factory):
                 process.wait()
     logs = "\n".join(out.with_suffix(".log").read_text() for out in outs)
     assert codes == [0, 0, 0], logs
-    return [pickle.loads(out.read_bytes()) for out in outs]
+    return [process_worker.read(out) for out in outs]
 
 
 def assert_same(found, expected, tolerance):

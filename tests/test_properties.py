@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jaxsurr import spaces, surrogates
-from jaxsurr.benchmarks import inputs, properties
-from jaxsurr.benchmarks.inputs import Recipe
+from tests.long import inputs, properties
+from tests.long.inputs import Recipe
 
 EXAMPLES = int(os.environ.get("JAXSURR_EXAMPLES", "15"))
 few = settings(

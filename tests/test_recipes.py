@@ -88,7 +88,7 @@ PROGRAM = """
 import json, sys
 import jax, jax.numpy as jnp
 import jaxsurr
-from jaxsurr.benchmarks import properties
+from tests.long import properties
 from jaxsurr.training import default_config, run, update
 
 place = sys.argv[1]
@@ -123,7 +123,7 @@ def test_what_the_recipes_name_is_all_that_is_needed(tmp_path):
         file.write(LOSS)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(copy.parent)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(copy.parent), str(Path(__file__).resolve().parents[1])])},
         cwd=copy.parent,  # which comes first where modules are looked for
         capture_output=True,
         text=True,

@@ -101,7 +101,7 @@ WORDS = {
 
 GONE = {
     "jaxsurr.frozen": "jaxsurr.pretraining (shipped, PRETRAINED) and jaxsurr.surrogates.frozen",
-    "jaxsurr.studies": "jaxsurr.benchmarks, as in python -m jaxsurr.benchmarks.cost",
+    "jaxsurr.studies": "jaxsurr.benchmarks, as in python -m jaxsurr.benchmarks.cost, or tests.long, in a clone",
     "jaxsurr.surrogates.embedding": "jaxsurr.surrogates.peers.embedding",
     "jaxsurr.surrogates.interpolation": "jaxsurr.surrogates.peers.interpolation",
     "jaxsurr.surrogates.relational": "jaxsurr.surrogates.peers.relational",

@@ -1,0 +1,108 @@
+"""Intervals, p-values and verdicts against scipy.stats and plain arithmetic."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxsurr.comparison import statistics
+
+
+def test_interval_and_p_are_those_of_a_paired_t_test():
+    rng = np.random.default_rng(0)
+    mine, other = rng.normal(size=6), rng.normal(size=6)
+    found = statistics.paired(mine - other, higher_is_better=False)
+    expected = stats.ttest_rel(mine, other)
+    assert found["p"] == pytest.approx(expected.pvalue)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+@pytest.mark.parametrize(
+    ("difference", "higher", "verdict"),
+    [
+        ([-0.3, -0.2, -0.25], False, "better"),
+        ([-0.3, -0.2, -0.25], True, "worse"),
+        ([-0.3, 0.2, 0.05], False, "tie"),
+        ([0.0, 0.0, 0.0], False, "tie"),
+        ([0.1, 0.1, 0.1], True, "better"),
+        ([0.1], True, "one seed"),
+    ],
+)
+def test_verdicts(difference, higher, verdict):
+    assert statistics.paired(np.array(difference), higher)["verdict"] == verdict
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.03 times 3, 2, 1 = 0.03, 0.04, 0.03; a corrected p-value is no smaller than the one before
+    assert statistics.holm([0.03, 0.01, None, 0.02]) == pytest.approx([0.04, 0.03, None, 0.04])
+    # 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1 = 0.02, 0.03, 0.06, 0.04; nor is one more than 1
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.02, 0.6, 0.5]) == pytest.approx([1.0, 0.08, 1.0, 1.0])
+    assert statistics.holm([0.02, 0.02]) == pytest.approx([0.04, 0.04])
+    assert statistics.holm([None]) == [None] and statistics.holm([]) == []
+
+
+def table(test, **options):
+    validation = {loss: dict.fromkeys(values, 0.5) for loss, values in test.items()}
+    return statistics.rows(test, validation, **(dict(higher_is_better=False, reference="a") | options))
+
+
+def test_rows_are_ordered_and_pairs_are_paired_by_seed():
+    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {1: 0.6, 0: 0.4}, "c": {0: 0.6, 1: 0.8}})
+    assert [row["loss"] for row in rows] == ["b", "a", "c"]
+    assert rows[0]["difference"] == pytest.approx(-0.1)  # -0.1 for each seed; unpaired it would have been spread
+    assert [row["verdict"] for row in rows] == ["better", "reference", "worse"]
+    assert [(row["won"], row["tied"], row["lost"]) for row in rows] == [(2, 0, 0), (1, 0, 1), (0, 0, 2)]
+    assert rows[0]["std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))
+
+
+def test_diverged_losses_come_last_and_are_named():
+    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {0: 0.1, 1: float("nan")}, "c": {0: 0.6, 1: 0.65}})
+    assert rows[-1]["loss"] == "b" and rows[-1]["verdict"] == "diverged (1 of 2)" and rows[-1]["test"] is None
+    assert {row["loss"]: row["won"] for row in rows} == {"a": 1, "c": 1, "b": 0}
+    alone = table({"a": {0: float("nan"), 1: 0.7}, "b": {0: 0.1, 1: 0.2}})
+    assert [row["verdict"] for row in alone] == ["reference diverged", "diverged (1 of 2)"]
+
+
+def test_higher_is_better_turns_the_order():
+    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {0: 0.4, 1: 0.6}}, higher_is_better=True)
+    assert [row["loss"] for row in rows] == ["a", "b"] and rows[1]["verdict"] == "worse"
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="reference 'x' is not among the losses: a"):
+        table({"a": {0: 0.5}}, reference="x")
+    with pytest.raises(ValueError, match="no run of b"):
+        table({"a": {0: 0.5}, "b": {}})
+
+
+NAN = float("nan")
+VALIDATION = {"a": {0: 0.3, 1: 0.4, 2: NAN}, "b": {0: 0.2, 1: 0.5, 2: 0.9}, "new": {0: 0.2, 1: 0.1, 2: NAN}}
+TEST = {"a": {0: 0.31, 1: 0.41, 2: NAN}, "b": {0: 0.22, 1: 0.52, 2: 0.92}, "new": {0: 0.23, 1: 0.13, 2: NAN}}
+
+
+def test_a_loss_is_chosen_on_validation_for_each_seed():
+    among = ["a", "b", "new"]  # of equals the first; a run that diverged never
+    assert statistics.chosen(VALIDATION, higher_is_better=False, among=among) == {0: "b", 1: "new", 2: "b"}
+    assert statistics.chosen(VALIDATION, higher_is_better=True, among=among) == {0: "a", 1: "b", 2: "b"}
+    late = VALIDATION | {"late": {1: 0.0}}
+    assert statistics.chosen(late, higher_is_better=False, among=["a", "late"]) == {1: "late"}
+    assert statistics.chosen(VALIDATION, higher_is_better=False, among=[]) == {}
+
+
+def test_what_a_new_loss_adds_is_read_on_test_where_validation_chose():
+    found = statistics.selection(TEST, VALIDATION, higher_is_better=False, known=["a", "b"])
+    assert found["known"] == pytest.approx((0.22 + 0.41 + 0.92) / 3)
+    assert found["all"] == pytest.approx((0.22 + 0.13 + 0.92) / 3)
+    assert found["difference"] == pytest.approx(-0.28 / 3) and found["verdict"] == "tie"
+    assert found["picked"] == {"b": 2, "new": 1}
+    alone = statistics.selection(TEST, VALIDATION, higher_is_better=False, known=["a"])
+    assert alone["known"] == pytest.approx(0.36)  # the seed on which it diverged is left out of both
+    assert statistics.selection(TEST, VALIDATION, higher_is_better=False, known=[]) is None
+
+
+def test_false_wins_come_at_the_stated_rate():
+    """2,000 comparisons of two losses that are the same but for chance: 5 % of the intervals exclude zero."""
+    rng = np.random.default_rng(0)
+    verdicts = [statistics.paired(rng.normal(size=5), False)["verdict"] for _ in range(2000)]
+    wrong = sum(verdict != "tie" for verdict in verdicts)
+    assert stats.binomtest(wrong, 2000, 0.05).pvalue > 0.01

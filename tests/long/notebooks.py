@@ -1,0 +1,84 @@
+"""The notebooks, whole, as they are committed; the suite runs those of `SMALLER` with fewer seeds, steps and rows.
+
+  python -m tests.long.notebooks
+
+A line of JSON is printed for each: its name, and how many minutes of CPU it took. One that fails ends the command with
+the traceback of its cell.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# What is written otherwise in a run of the suite; each occurs in the notebook. Checks of their cells are as they are.
+SMALLER = {
+    "own_metric": {
+        "training, 200)": "training, 20)",
+        "training, 150)": "training, 15)",
+        "seed in range(3)": "seed in range(2)",
+        "in range(300)": "in range(30)",
+        "in range(90)": "in range(9)",
+        "number >= 50": "number >= 5",
+    },
+    "three_tasks": {
+        "epochs=30": "epochs=3",
+        "epochs=12": "epochs=3",
+        "warm_epochs=10": "warm_epochs=1",
+        "warm_epochs=15": "warm_epochs=1",
+        "warm_epochs=4": "warm_epochs=1",
+        '"surrogate.burn_in": 100': '"surrogate.burn_in": 5',
+        '"surrogate.burn_in": 50': '"surrogate.burn_in": 5',
+        "losses, 3,": "losses, 2,",
+        "n=1200": "n=200",
+    },
+    "when_does_it_help": {"= 16, 600, 25, 64": "= 2, 100, 25, 64"},
+}
+
+
+def execute(path: Path, folder: Path, otherwise: Mapping[str, str]) -> nbformat.NotebookNode:
+    """Runs a notebook from a clean kernel in a folder.
+
+    Args:
+      path: of the notebook.
+      folder: where it runs.
+      otherwise: what is written in place of what.
+    """
+    import nbclient
+
+    notebook, found = nbformat.read(path, as_version=4), set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            for old, new in otherwise.items():
+                if old in cell.source:
+                    found.add(old)
+                    cell.source = cell.source.replace(old, new)
+    if missing := otherwise.keys() - found:
+        raise ValueError(f"{path.name} no longer has {sorted(missing)}: say in SMALLER of {__file__} what it has.")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    client = nbclient.NotebookClient(
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute(env=environment)
+    return notebook
+
+
+def main() -> None:
+    """Prints a line for each notebook."""
+    for path in NOTEBOOKS:
+        before = os.times()
+        with tempfile.TemporaryDirectory() as folder:
+            execute(path, Path(folder), {})
+        spent = os.times()
+        seconds = spent.children_user + spent.children_system - before.children_user - before.children_system
+        print(json.dumps({"notebook": path.stem, "CPU minutes": round(seconds / 60, 2)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Every loss by its name, trained for an epoch on a tiny set of its kind; models of the user's own; refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsurr
+from jaxsurr import models
+from jaxsurr.comparison import study
+from jaxsurr.training import default_config, epochs, loop, prepare, run, update
+from jaxsurr.training.config import CONVENTIONAL
+from jaxsurr.training.kinds import LOSS_KINDS
+
+SETS = {
+    "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
+    "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
+    "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
+}
+BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
+TINY = {
+    "epochs": 1,
+    "warm_epochs": 1,
+    "batch_size": 16,
+    "devices": 1,
+    "data.limit": 40,
+    "data.label_noise": 0.0,
+    "surrogate.num_pairs": 2,
+    "surrogate.burn_in": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lists") / "lists.csv"
+    generator = np.random.default_rng(0)
+    rows = [f"{number},{place % 4},{generator.normal():.3f}" for number in range(60) for place in range(number % 3 + 2)]
+    path.write_text("\n".join(["list,grade,x", *rows]))
+    SETS["lists"] = {
+        "data.source": f"csv:{path}?target=grade&list=list",
+        "metric": "ndcg",
+        "conventional": "list_softmax",
+        "model.name": "mlp",
+    }
+    return {kind: loop.load_data(update(default_config(), **{**TINY, **fields})) for kind, fields in SETS.items()}
+
+
+def tiny(kind, **fields):
+    return update(default_config(), **{**TINY, **SETS[kind], **fields})
+
+
+def train(config, data, model=None):
+    data, program = prepare(config, data=data, model=model)
+    return loop.train(config, data, program), program
+
+
+def of_two_classes(data):
+    """The same rows, with even and odd labels."""
+    parts = (part._replace(targets=part.targets % 2) for part in data[:3])
+    return data._replace(**dict(zip(("train", "validation", "test"), parts, strict=True)), outputs=2, names=())
+
+
+@pytest.mark.parametrize("name", CONVENTIONAL)
+def test_every_loss_trains_by_name(name, data):
+    kind = LOSS_KINDS[name][0]
+    rows = of_two_classes(data[kind]) if name in BINARY else data[kind]
+    result, program = train(tiny(kind, loss=name), rows)
+    assert np.isfinite(result["history"][0]["loss"])
+    assert np.isfinite([result["validation"], result["test"]]).all()
+    assert program.metric.higher_is_better == (kind in ("keypoints", "lists"))
+
+
+@pytest.mark.parametrize(
+    "conventional", ["or_cnn", "coral", "corn", "squared_error", "heatmap_mse", "residual_likelihood"]
+)
+def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
+    kind = LOSS_KINDS[conventional][0]
+    config = tiny(kind, loss="correlated_gradients", conventional=conventional, epochs=2)
+    update(config, **{"surrogate.relative_scale": 1.0})
+    result, program = train(config, data[kind])
+    assert [entry["phase"] for entry in result["history"]] == ["conventional", "surrogate"]
+    assert -1 <= result["gradient_correlation"] <= 1
+    assert result["history"][1]["zero_gradient_fraction"] < 1
+    assert np.isfinite(result["test"])
+    if kind == "levels":
+        decoded = "decode=rounded, levels=4" if conventional == "squared_error" else "decode=thresholds"
+        assert program.metric.name == f"mean_absolute_error({decoded})"
+
+
+def test_the_loss_of_a_list_metric_is_learned_and_scores_each_item_alone(data):
+    result, program = train(tiny("lists", loss="correlated_gradients", epochs=2), data["lists"])
+    assert np.isfinite(result["history"][1]["gradient_correlation"])
+    inputs = jnp.asarray(data["lists"].test.inputs)
+    params = program.model.init(jax.random.key(0), inputs)
+    scores = program.model.apply(params, inputs)
+    np.testing.assert_allclose(scores[:, ::-1], program.model.apply(params, inputs[:, ::-1]), rtol=1e-6)
+    assert scores.shape == data["lists"].test.targets.relevance.shape
+
+
+def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
+    with pytest.raises(ValueError, match=r"it is for lists\. Use one of .*cross_entropy"):
+        prepare(tiny("classes", loss="list_softmax"), data=data["classes"])
+    with pytest.raises(ValueError, match="of two classes"):
+        prepare(tiny("classes", loss="pairwise_auc"), data=data["classes"])
+
+
+def test_residual_likelihood_learns_its_density_from_the_first_step(data):
+    config = tiny("keypoints", loss="residual_likelihood?layers=2&width=4")
+    _, program = prepare(config, data=data["keypoints"])
+    state = epochs.fresh_state(config, program, data["keypoints"].train, program.warm)
+    flow = jax.tree.map(np.array, state.surrogate.params)
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(data["keypoints"].train))
+    state, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
+    moved = jax.tree.map(lambda new, old: np.max(np.abs(new - old)), state.surrogate.params, flow)
+    assert max(jax.tree.leaves(moved)) > 1e-4
+
+
+REFUSED = {
+    "order of classes": (
+        "classes",
+        {"loss": "coral"},
+        "the loss coral does not fit the targets of .* set data.kind=levels",
+    ),
+    "points of levels": ("levels", {"loss": "wing"}, "the loss wing does not fit the targets .* it is for keypoints"),
+    "likelihood of classes": ("classes", {"loss": "residual_likelihood"}, "which are classes: it is for keypoints"),
+    "classes of points": (
+        "keypoints",
+        {"loss": "focal"},
+        "the loss focal does not fit .* Use one of euclidean, heatmap_mse",
+    ),
+    "warm start": (
+        "keypoints",
+        {"loss": "smoothed", "conventional": "cross_entropy"},
+        "conventional=cross_entropy, which smoothed starts on, does not fit the targets",
+    ),
+    "head": (
+        "levels",
+        {"loss": "corn", "model.head": "logits"},
+        "the loss corn trains a model with the head conditional, but the model's is 'logits'",
+    ),
+    "decoding": ("levels", {"loss": "squared_error?decode=median"}, "asks for decode=median.*use one of rounded"),
+    "metric": (
+        "levels",
+        {"loss": "or_cnn", "metric": "error_rate"},
+        "the metric error_rate reads logits, .* 'cumulative'",
+    ),
+    "mixture": (
+        "keypoints",
+        {"loss": "smoothed", "conventional": "heatmap_mse", "mixture": 0.5},
+        "heatmap_mse reads the heatmaps of the model .* cannot be mixed",
+    ),
+    "no model": ("levels", {"model.name": "own"}, "model.name is 'own', but there is no model: pass model="),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_serve_is_refused_in_words(case, data):
+    kind, fields, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message):
+        prepare(tiny(kind, **{"loss": "cross_entropy", **fields}), data=data[kind])
+
+
+# --- models of the user's own -----------------------------------------------------------------------------------------
+
+
+def own(outputs, head="logits", axis_name=None):
+    """A linear model without flax, which serves every head of levels that is as wide as it has outputs."""
+    width = {"logits": outputs, "cumulative": outputs - 1, "conditional": outputs - 1}[head]
+
+    def init(key, inputs):
+        return 0.01 * jax.random.normal(key, (inputs.reshape(len(inputs), -1).shape[1], width))
+
+    return models.Model(init, lambda weights, inputs: inputs.reshape(len(inputs), -1) @ weights)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "smoothed"])
+def test_a_model_of_ones_own(loss, data, tmp_path):
+    config = tiny("classes", loss=loss, epochs=2, **{"model.name": "own"})
+    result = run(config, tmp_path, model=own(10))
+    assert np.isfinite(result["test"])
+    assert result["config"]["model"]["name"] == "own"
+
+
+def test_a_function_that_makes_the_model_serves_losses_of_other_heads(data, tmp_path):
+    config = tiny("levels", losses=("cross_entropy", "or_cnn"), **{"model.name": "own"})
+    rows = study(config, tmp_path / "study", model=own)["rows"]
+    assert [row["loss"] for row in rows] == ["cross_entropy", "or_cnn"]
+    result, _ = train(tiny("levels", loss="corn", **{"model.name": "own"}), data["levels"], own)
+    assert np.isfinite(result["test"])
+    with pytest.raises(ValueError, match=r"or_cnn trains a model with the head cumulative or coral, .* is 'logits'"):
+        prepare(tiny("levels", loss="or_cnn", **{"model.name": "own"}), data=data["levels"], model=own(4))
+
+
+def test_a_model_of_ones_own_is_compared(tmp_path):
+    config = tiny("levels", **{"model.name": "own"})
+    found = jaxsurr.compare(config, ("or_cnn",), 2, workdir=tmp_path, figures=False, model=own)
+    assert {row["loss"] for row in found["rows"]} == {"or_cnn", "cross_entropy", "squared_emd", "smoothed"}
+
+
+def test_models_that_do_not_fit_the_config_are_refused(data):
+    with pytest.raises(ValueError, match=r"model.name is 'linear', which the results would say was trained"):
+        prepare(tiny("levels", loss="cross_entropy"), data=data["levels"], model=own(4))
+    with pytest.raises(TypeError, match=r"model must be a jaxsurr\.models\.Model or a function that returns one"):
+        prepare(tiny("levels", loss="cross_entropy", **{"model.name": "own"}), data=data["levels"], model=lambda **_: 1)

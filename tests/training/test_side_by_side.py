@@ -1,0 +1,97 @@
+"""Runs side by side end as they would alone, each with its own data, rates, best epoch and fate."""
+
+import numpy as np
+import pytest
+
+from jaxsurr.training import default_config, feed, prepare, side_by_side, update
+from jaxsurr.training.loop import train
+from jaxsurr.training.side_by_side import capacity, train_together
+
+IN_PARAMETERS = "family=basis&objective=parameters&heldout=0.3&burn_in=0"
+LOSSES = ("cross_entropy", "smoothed?relative_scale=0", f"correlated_gradients?{IN_PARAMETERS}")
+SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "devices": 1}
+
+
+def small(**fields):
+    mlp = {"model.name": "mlp", "model.hidden": (8,)}
+    return update(default_config(), **{"epochs": 3, "warm_epochs": 1, "batch_size": 32, **SMALL, **mlp, **fields})
+
+
+def together(configs, **options):
+    datas, program = [], None
+    for config in configs:
+        data, program = prepare(config, program)
+        datas.append(data)
+    return datas, program, train_together(configs, datas, program, **options)
+
+
+def assert_close(found, expected):
+    """Numbers to rounding, all else exactly."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value), name
+
+
+def assert_as_alone(found, expected):
+    assert_close({**found, "history": None}, {**expected, "history": None})
+    for entry, other in zip(found["history"], expected["history"], strict=True):
+        assert_close(entry, other)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_runs_end_as_they_would_alone_and_one_that_diverges_spoils_no_other(loss):
+    diverges = f"{loss}{'&' if '?' in loss else '?'}learning_rate=1e38"
+    configs = [small(loss=diverges), small(loss=loss), small(loss=loss, seed=1)]
+    events = []
+    datas, program, found = together(configs, report=events.append)
+    assert isinstance(found[0], FloatingPointError) and "diverged in epoch 1" in str(found[0])
+    for config, data, outcome in zip(configs[1:], datas[1:], found[1:], strict=True):
+        alone = []
+        assert_as_alone(outcome, train(config, data, program, report=alone.append))
+        mine = [event for event in events if (event["seed"], event["loss_name"]) == (config.seed, loss)]
+        assert [event.keys() for event in mine] == [event.keys() for event in alone]
+    assert found[1]["history"] != found[2]["history"]
+
+
+def test_runs_keep_their_own_rates():
+    losses = ("cross_entropy?learning_rate=0.01&weight_decay=0.1", "cross_entropy")
+    configs = [small(loss=loss, optimizer="sgd") for loss in losses]
+    datas, _, found = together(configs)
+    for config, data, outcome in zip(configs, datas, found, strict=True):
+        _, own = prepare(config, data=data)  # a program that was built with the rates of this run
+        assert_as_alone(outcome, train(config, data, own))
+    assert found[0]["history"] != found[1]["history"]
+
+
+def test_without_test_rows_none_are_read():
+    config = small(loss="cross_entropy", epochs=1)
+    data, program = prepare(config)
+    (outcome,) = train_together([config], [data._replace(test=None)], program)
+    assert outcome["test"] is None and np.isfinite(outcome["validation"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({}, side_by_side.MOST),
+        ({"model.name": "linear"}, side_by_side.MOST),
+        ({"loss": "smoothed", "surrogate.outer_every": 2}, 0),
+        (
+            {"model.name": "cnn", "data.source": "synthetic:stick_figures?n=64&size=16", "metric": "pck", "loss": "l1"},
+            0,
+        ),
+    ],
+)
+def test_what_can_be_trained_side_by_side(fields, most):
+    config = small(**{"data.label_noise": 0.0, "loss": "cross_entropy", "batch_size": 16, **fields})
+    data, program = prepare(config)
+    assert capacity(config, data, program) == most
+
+
+def test_sets_share_the_bytes_that_are_kept(monkeypatch):
+    config = small(loss="cross_entropy")
+    data, program = prepare(config)
+    size = feed.size_of((data.train, data.train))
+    for limit, most in ((3 * size, 3), (3 * size - 1, 2), (size - 1, 0)):
+        monkeypatch.setattr(side_by_side, "RESIDENT_BYTES", limit)
+        assert capacity(config, data, program) == most
