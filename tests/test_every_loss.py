@@ -115,7 +115,7 @@ def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
 def test_residual_likelihood_learns_its_density_from_the_first_step(data):
     config = tiny("keypoints", loss="residual_likelihood?layers=2&width=4")
     _, program = prepare(config, data=data["keypoints"])
-    state = epochs.fresh_state(config, program, data["keypoints"].train, program.warm)
+    state = epochs.fresh_state(config, data["keypoints"].train, program, program.warm)
     flow = jax.tree.map(np.array, state.surrogate.params)
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(data["keypoints"].train))
     state, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))

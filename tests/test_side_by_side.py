@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from jaxsurr.training import default_config, feed, prepare, side_by_side, update
-from jaxsurr.training.loop import train
-from jaxsurr.training.side_by_side import capacity, train_together
+from jaxsurr.training.loop import train, train_together
+from jaxsurr.training.methods import resolve
+from jaxsurr.training.side_by_side import capacity
 
 IN_PARAMETERS = "family=basis&objective=parameters&heldout=0.3&burn_in=0"
 LOSSES = ("cross_entropy", "smoothed?relative_scale=0", f"correlated_gradients?{IN_PARAMETERS}")
@@ -31,7 +32,7 @@ def together(configs, **options):
     for config in configs:
         data, program = prepare(config, program)
         datas.append(data)
-    return datas, program, train_together(configs, datas, program, **options)
+    return datas, program, train_together([resolve(config) for config in configs], datas, program, **options)
 
 
 def assert_close(found, expected):
@@ -75,7 +76,7 @@ def test_runs_keep_their_own_rates():
 def test_without_test_rows_none_are_read():
     config = small(loss="cross_entropy", epochs=1)
     data, program = prepare(config)
-    (outcome,) = train_together([config], [data._replace(test=None)], program)
+    (outcome,) = train_together([resolve(config)], [data._replace(test=None)], program)
     assert outcome["test"] is None and np.isfinite(outcome["validation"])
 
 
@@ -94,7 +95,7 @@ def test_without_test_rows_none_are_read():
 def test_what_can_be_trained_side_by_side(fields, most):
     config = small(**{"data.label_noise": 0.0, "loss": "cross_entropy", "batch_size": 16, **fields})
     data, program = prepare(config)
-    assert capacity(config, data, program) == most
+    assert capacity(resolve(config), data, program) == most
 
 
 def test_sets_share_the_bytes_that_are_kept(monkeypatch):
@@ -103,4 +104,4 @@ def test_sets_share_the_bytes_that_are_kept(monkeypatch):
     size = feed.size_of((data.train, data.train))
     for limit, most in ((3 * size, 3), (3 * size - 1, 2), (size - 1, 0)):
         monkeypatch.setattr(side_by_side, "RESIDENT_BYTES", limit)
-        assert capacity(config, data, program) == most
+        assert capacity(resolve(config), data, program) == most

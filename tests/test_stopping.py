@@ -67,7 +67,7 @@ def files(path):
 
 def arrays(config, data, program, path):
     saved = checkpoint.Checkpoints(path / "checkpoints")
-    template = epochs.state_after(config.epochs, config, program, loop.hold_out(config, data.train)[0])
+    template = epochs.state_after(config, loop.hold_out(config, data.train)[0], program, config.epochs)
     found, _ = saved.restore({"state": template, "best": template.params})
     saved.close()
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(checkpoint._without_keys(found))]

@@ -105,9 +105,10 @@ def last_state(config: Config, workdir: pathlib.Path, rows: int = 256) -> tuple:
       `(surrogate, state, metric, predictions, targets)`.
     """
     data, program = prepare(config)
+    config = resolve(config).config
     checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
     try:
-        template = state_after(config.epochs, resolve(config).config, program, hold_out(config, data.train)[0])
+        template = state_after(config, hold_out(config, data.train)[0], program, config.epochs)
         arrays, _ = checkpoints.restore({"state": template, "best": template.params})
     finally:
         checkpoints.close()

@@ -38,7 +38,8 @@ from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.locks import lock
-from jaxsurr.training.loop import load_data, prepare, train
+from jaxsurr.training.loop import load_data, prepare, train, train_together
+from jaxsurr.training.methods import resolve
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import Stopped, never
@@ -90,7 +91,7 @@ class _Runner:
 
     def capacity(self, job: Job) -> int:
         """How many runs like this one can be made side by side; 0 where it has to be made alone."""
-        return side_by_side.capacity(self.single(job), self.data(job.seed), self.program(job))
+        return side_by_side.capacity(resolve(self.single(job)), self.data(job.seed), self.program(job))
 
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         started = time.monotonic()
@@ -99,7 +100,8 @@ class _Runner:
             self.data(job.seed)._replace(test=None) if job.purpose == "tune" else self.data(job.seed) for job in jobs
         ]
         if self.capacity(jobs[0]):
-            outcomes = side_by_side.train_together(configs, datas, program, report=self.report, stop=self.stop)
+            methods = [resolve(config) for config in configs]
+            outcomes = train_together(methods, datas, program, report=self.report, stop=self.stop)
         else:
             outcomes = [self.alone(*run, program) for run in zip(configs, datas, strict=True)]
         seconds = round((time.monotonic() - started) / len(jobs), 1)

@@ -178,6 +178,11 @@ def warm_epochs(config: Config) -> int:
     return round(config.epochs / 3) if config.warm_epochs == -1 else config.warm_epochs
 
 
+def compares_parameters(config: Config) -> bool:
+    """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
+    return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
+
+
 def as_dict(config: Config) -> dict[str, Any]:
     """The config as plain JSON data; what follows from other fields is written out."""
     return json.loads(json.dumps(config.to_dict() | {"warm_epochs": warm_epochs(config)}, default=list))

@@ -79,10 +79,8 @@ class TensorBoard:
         except Exception:  # what it has buffered cannot be written either
             return
 
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def close(self) -> None:
+        """Writes what is left, and ends the file."""
         if self.writer is not None:
             try:
                 self.writer.close()

@@ -35,6 +35,7 @@ class Method(NamedTuple):
     """A loss as a config means it.
 
     Attributes:
+      given: the config that names it.
       name: of the loss.
       config: a copy of the config with the options of the loss in it; its `loss` is the plain name, and what follows
         from other fields is written out.
@@ -43,11 +44,17 @@ class Method(NamedTuple):
       decode: how levels are to be decoded, "" for the way that fits metric and model.
     """
 
+    given: Config
     name: str
     config: Config
     loss: Surrogate | None
     peer: Callable[[MetricFunction], Surrogate] | None
     decode: str
+
+    @property
+    def text(self) -> str:
+        """The loss with its options, as it is written."""
+        return self.given.loss
 
 
 def known_options(name: str) -> list[str]:
@@ -108,7 +115,7 @@ def resolve(config: Config) -> Method:
     out.warm_epochs = warm_epochs(out)
     loss = None if name in LEARNED else conventional(name, **own)
     peer = functools.partial(PEERS[name], **own) if name in PEERS else None
-    return Method(name, out, loss, peer, decode)
+    return Method(config, name, out, loss, peer, decode)
 
 
 def _checked(name: str, option: str, value: Any) -> Any:

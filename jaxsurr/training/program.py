@@ -14,10 +14,11 @@ from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
+from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
-from jaxsurr.training.methods import Method, conventional, resolve, spell
+from jaxsurr.training.methods import Method, conventional, spell
 from jaxsurr.training.protocols import Config
 
 RATES = ("learning_rate", "weight_decay")
@@ -85,11 +86,6 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     )
 
 
-def compares_parameters(config: Config) -> bool:
-    """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
-    return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
-
-
 def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     """The model's optimizer, its learning rate falling to zero along a cosine over `steps`.
 
@@ -155,17 +151,16 @@ def make_model(
 
 
 def build(
-    config: Config,
+    method: Method,
     data: Data,
     steps_per_epoch: int,
     given: models.Model | Callable[..., models.Model] | None = None,
 ) -> Program:
-    """Builds the program of a config for data of these shapes, and for a model that is handed in if there is one.
+    """Builds the program of a method for data of these shapes, and for a model that is handed in if there is one.
 
     Raises:
       ValueError: the parts of the config do not fit each other or the data.
     """
-    method = resolve(config)
     config = method.config
     fixed = KINDS[data.kind].head if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)

@@ -16,6 +16,12 @@ Event = dict[str, Any]
 run of a comparison: `key`, `setting`, and how many runs are `done`, `left` and `skipped`. "note": a `text`.
 """
 
+Entry = dict[str, Any]
+"""An epoch in the history of a run: `epoch`, `phase`, `loss`, `validation`, and of a learned loss what an event has."""
+
+Outcome = dict[str, Any]
+"""What a run found: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
+
 
 class Report(Protocol):
     """What is told of progress, as a display of it is."""
