@@ -160,7 +160,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
     from jaxsurr import parallel, processes
-    from jaxsurr.comparison.job import job
+    from jaxsurr.comparison.from_config import make
     from jaxsurr.training import stopping
     from jaxsurr.training.checking import validate
     from jaxsurr.training.progress import progress
@@ -177,7 +177,7 @@ def main(argv: list[str]) -> None:
         report, done = progress(config.epochs * max(1, len(config.losses) * config.seeds))
         say = functools.partial(print, flush=True)
         with stopping.on_signals(GRACE.value, together) as stop:
-            text = job(config, WORKDIR.value, report=report, say=say, figures=FIGURES.value, stop=stop)
+            text = make(config, WORKDIR.value, report=report, say=say, figures=FIGURES.value, stop=stop)
     except stopping.Stopped as error:
         code, text = stop.code, stop.sentence(error)
     except Exception as error:

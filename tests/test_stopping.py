@@ -140,7 +140,7 @@ def test_a_study_that_stops_again_and_again(tmp_path):
     assert found["rows"] == expected["rows"]
     names = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()]
     for name in names:
-        if name.name in ("metrics.jsonl", "table.md", "study.json"):
+        if name.name in ("metrics.jsonl", "table.md", "table.csv"):
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 

@@ -13,7 +13,7 @@ from jaxsurr.core.versions import versions
 from jaxsurr.data import Data, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import locks, notes, records, stopping
+from jaxsurr.training import locks, notes, records, side_by_side, stopping
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict
 from jaxsurr.training.entries import read_result, sealed
@@ -25,7 +25,6 @@ from jaxsurr.training.program import Program, build
 from jaxsurr.training.protocols import Config, Outcome, Report, Say, Stop
 from jaxsurr.training.run_files import RunFiles
 from jaxsurr.training.schedule import Run, follow
-from jaxsurr.training.side_by_side import SideBySide
 
 
 def load_data(config: Config) -> Data:
@@ -51,10 +50,13 @@ def prepare(
 
     `model` is as for `run`.
     """
-    return _prepare(validate(config), program, data, model)
+    return prepare_method(validate(config), program, data, model)
 
 
-def _prepare(method: Method, program: Program | None, data: Data | None, model: Any) -> tuple[Data, Program]:
+def prepare_method(
+    method: Method, program: Program | None = None, data: Data | None = None, model: Any = None
+) -> tuple[Data, Program]:
+    """As `prepare`, for a config that has been validated and whose loss has been read."""
     config = method.config
     data = load_data(config) if data is None else data
     augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
@@ -115,7 +117,7 @@ def run(
         notes.tell(say, result.get("data", ()))
         return result
     if data is None or program is None:
-        data, program = _prepare(method, program, data, model)
+        data, program = prepare_method(method, program, data, model)
     notes.tell(say, data.notes)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
@@ -198,6 +200,22 @@ def _train_alone(
 
 
 @own_errors()
+def train_runs(
+    methods: Sequence[Method], datas: Sequence[Data], program: Program, *, report: Report, stop: Stop
+) -> list[Outcome | FloatingPointError]:
+    """Trains runs that share a program, side by side where they can be; as `train_together`."""
+    if side_by_side.capacity(methods[0], datas[0], program):
+        return train_together(methods, datas, program, report=report, stop=stop)
+    outcomes: list[Outcome | FloatingPointError] = []
+    for method, data in zip(methods, datas, strict=True):
+        try:
+            outcomes.append(_train_alone(method, data, program, report, stop))
+        except FloatingPointError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+@own_errors()
 def train_together(
     methods: Sequence[Method],
     datas: Sequence[Data],
@@ -220,7 +238,8 @@ def train_together(
     """
 
     def go(these: Sequence[Method]) -> list[Outcome | FloatingPointError]:
-        return follow(SideBySide([_new(*run) for run in zip(these, datas, strict=True)], program, report, stop))
+        runs = [_new(*run) for run in zip(these, datas, strict=True)]
+        return follow(side_by_side.SideBySide(runs, program, report, stop))
 
     return decide(methods, program, go)
 

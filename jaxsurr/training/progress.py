@@ -20,6 +20,9 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
 
     def report(event: Event) -> None:
         nonlocal bar
+        if event["event"] == "note":
+            print(event["text"], file=out, flush=True)
+            return
         if bar is None and out.isatty():  # not before what has to be said first
             from tqdm import tqdm
 
