@@ -184,7 +184,7 @@ def test_an_interruption_ends_with_a_sentence(launch, monkeypatch):
 
     monkeypatch.setattr(from_config, "make", interrupted)
     code, _, err = launch("--workdir=run")
-    assert (code, err) == (130, "Interrupted; the same command goes on from the last checkpoint.\n")
+    assert (code, err) == (130, "Interrupted; the same command goes on where it stopped.\n")
 
 
 # --- devices and processes --------------------------------------------------------------------------------------------
