@@ -34,16 +34,15 @@ if TYPE_CHECKING:
 
 
 def join(config: "Config") -> "Processes | None":
-    """Finds the other processes, where the flags say that several train together."""
+    """Refuses a config that cannot run; finds the other processes, where the flags say that several train together."""
     from jaxsurr import parallel, processes
     from jaxsurr.training.checking import validate
 
-    address, number, index = (
-        flags.FLAGS[name].value for name in ("coordinator_address", "num_processes", "process_id")
-    )
+    validate(config)  # before processes wait for each other
+    address = flags.FLAGS.coordinator_address
     if not address:
         return None
-    validate(config)  # before one waits for the others
+    number, index = flags.FLAGS.num_processes, flags.FLAGS.process_id
     together = processes.Processes(address, number, index)
     parallel.initialise_distributed(address, number, index)
     together.watch()

@@ -30,7 +30,7 @@ def quick_compilation():
 def together(configs, **options):
     datas, program = [], None
     for config in configs:
-        data, program = prepare(config, program)
+        data, program = prepare(config, program=program)
         datas.append(data)
     return datas, program, train_together([resolve(config) for config in configs], datas, program, **options)
 

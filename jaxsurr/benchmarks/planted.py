@@ -49,7 +49,7 @@ def values(loss: str, seeds: range) -> dict[int, float]:
     for first in range(0, len(seeds), side_by_side.MOST):
         configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]
         datas = [load_data(config) for config in configs]
-        _, program = prepare(configs[0], program, data=datas[0])
+        _, program = prepare(configs[0], data=datas[0], program=program)
         for outcome in train_together([resolve(config) for config in configs], datas, program):
             if isinstance(outcome, FloatingPointError):
                 raise outcome

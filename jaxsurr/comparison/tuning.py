@@ -5,6 +5,7 @@ evenly however few trials there are; each draws the learning rate and the loss's
 """
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from jaxsurr.core.spec import parse_spec
@@ -34,9 +35,8 @@ OPTIONS: dict[str, dict[str, Range]] = {
 LEARNING_RATE = 5.0  # looked for from a fifth of the config's to five times that
 
 
-def search_space(loss: str, learning_rate: float) -> dict[str, Range]:
+def search_space(name: str, fixed: Collection[str], learning_rate: float) -> dict[str, Range]:
     """What is tuned of a loss: the learning rate and its own options, but for those that its text fixes."""
-    name, fixed = parse_spec(loss)
     space = {"learning_rate": Range(learning_rate / LEARNING_RATE, learning_rate * LEARNING_RATE)}
     return {option: bounds for option, bounds in (space | OPTIONS.get(name, {})).items() if option not in fixed}
 
@@ -55,7 +55,7 @@ def trials(loss: str, number: int, learning_rate: float) -> list[str]:
     4
     """
     name, fixed = parse_spec(loss)
-    space = search_space(loss, learning_rate)
+    space = search_space(name, fixed, learning_rate)
     if number == 1 or not space:
         return [loss] * number
     from scipy.stats import qmc

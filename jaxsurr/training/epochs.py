@@ -64,7 +64,7 @@ def learning_state(
     seen = read(jax.tree.map(lambda leaf: leaf[rows], train))
     few = jax.tree.map(lambda leaf: leaf[:_MATCHED], seen)
     value = mean(*read(validation)) + mean(*few) - mean(*seen)
-    found = program.match(*few, value, state.surrogate.spread, jax.random.key(config.seed))
+    found = program.match(jax.random.key(config.seed), *few, value, state.surrogate.spread)
     return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 

@@ -9,7 +9,6 @@ Each run has read the test split at its own best epoch; what the other one found
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics import Metric
 from jaxsurr.training.config import update
 from jaxsurr.training.epochs import better
@@ -25,10 +24,10 @@ def falls_back(method: Method, program: Program) -> bool:
 
 def staying(method: Method) -> Method:
     """The method of the run that stays on the conventional loss; the program is the same."""
-    name, options = parse_spec(method.text)
-    options = {option: value for option, value in options.items() if option not in ("fallback", "warm_epochs")}
+    own = ("fallback", "warm_epochs")
+    options = {option: value for option, value in method.options.items() if option not in own}
     config, epochs = method.given.copy_and_resolve_references(), method.config.epochs
-    return resolve(update(config, loss=spell(name, options), fallback=False, warm_epochs=epochs))
+    return resolve(update(config, loss=spell(method.name, options), fallback=False, warm_epochs=epochs))
 
 
 def choose(metric: Metric, learned: Any, stayed: Any) -> Any:

@@ -44,17 +44,17 @@ def load_data(config: Config) -> Data:
 
 
 def prepare(
-    config: Config, program: Program | None = None, data: Data | None = None, model: Any = None
+    config: Config, *, data: Data | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
     """Data and compiled program of a config; seeds of one comparison share a program, which depends on shapes only.
 
     `model` is as for `run`.
     """
-    return prepare_method(validate(config), program, data, model)
+    return prepare_method(validate(config), data=data, program=program, model=model)
 
 
 def prepare_method(
-    method: Method, program: Program | None = None, data: Data | None = None, model: Any = None
+    method: Method, *, data: Data | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
     """As `prepare`, for a config that has been validated and whose loss has been read."""
     config = method.config
@@ -117,7 +117,7 @@ def run(
         notes.tell(say, result.get("data", ()))
         return result
     if data is None or program is None:
-        data, program = prepare_method(method, program, data, model)
+        data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):

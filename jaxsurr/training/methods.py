@@ -7,7 +7,7 @@ this loss (`TRAINING`), or how levels are decoded (`cross_entropy?decode=argmax`
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxsurr import losses, models, surrogates
@@ -37,6 +37,7 @@ class Method(NamedTuple):
     Attributes:
       given: the config that names it.
       name: of the loss.
+      options: of the loss, as its text gives them.
       config: a copy of the config with the options of the loss in it; its `loss` is the plain name, and what follows
         from other fields is written out.
       loss: the conventional loss with its options as a `Surrogate`, or None where the loss is learned from the metric.
@@ -46,6 +47,7 @@ class Method(NamedTuple):
 
     given: Config
     name: str
+    options: Mapping[str, Any]
     config: Config
     loss: Surrogate | None
     peer: Callable[[MetricFunction], Surrogate] | None
@@ -115,7 +117,7 @@ def resolve(config: Config) -> Method:
     out.warm_epochs = warm_epochs(out)
     loss = None if name in LEARNED else conventional(name, **own)
     peer = functools.partial(PEERS[name], **own) if name in PEERS else None
-    return Method(config, name, out, loss, peer, decode)
+    return Method(config, name, options, out, loss, peer, decode)
 
 
 def _checked(name: str, option: str, value: Any) -> Any:

@@ -40,7 +40,7 @@ class Program(NamedTuple):
         state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
-      match: compiled `(predictions, targets, value, spread, key) -> relative scale`, where that is to be matched.
+      match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
     """
 
     model: models.Model
@@ -118,11 +118,11 @@ def without_rates(loss: str) -> str:
 
 
 def make_model(
-    given: models.Model | Callable[..., models.Model] | None,
     config: Config,
     data: Data,
     head: str,
     axis_name: str | None,
+    given: models.Model | Callable[..., models.Model] | None,
 ) -> models.Model:
     """The model of a config: the one that it names, or the one that was handed in.
 
@@ -171,58 +171,34 @@ def build(
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
             f"multiple of {executor.num_devices}, or fewer devices."
         )
-    model = make_model(given, config, data, head, executor.axis_name)
+    model = make_model(config, data, head, executor.axis_name, given)
     read = model.read or models.HEADS[head].read or _same
 
     def predict(params: Any, inputs: Any) -> Any:
         return read(model.apply(params, inputs))
 
-    def match(predictions: Any, targets: Any, value: Any, spread: Any, key: Any) -> Any:
+    def match(key: Any, predictions: Any, targets: Any, value: Any, spread: Any) -> Any:
         return matched_scale(metric, predictions, targets, value, key=key, spread=spread)
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
     warm = method.loss or conventional(config.conventional)
     (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
-    check_fit(
-        model,
-        data,
-        {
-            config.conventional if surrogate else config.loss: lambda outputs, targets: warm.loss(
-                warm.init(jax.random.key(0), outputs, targets), outputs, targets
-            )
-        },
-    )
+
+    def warm_loss(outputs: Any, targets: Any) -> Any:
+        return warm.loss(warm.init(jax.random.key(0), outputs, targets), outputs, targets)
+
+    check_fit(model, data, {config.conventional if surrogate else config.loss: warm_loss})
     weights = weigh(config, shown.shape[int(metric.per_example) :])
     if surrogate is not None and config.mixture and read is not _same:
         raise ValueError(
             f"mixture is {config.mixture}, but {config.conventional} reads the {head} of the model and a learned loss "
             "what is decoded from them, so they cannot be mixed: set mixture=0, or another conventional loss."
         )
-
-    def step(what: Surrogate, read: Callable = _same, **options: Any) -> Callable:
-        return bilevel.make_step(
-            lambda params, inputs: read(model.apply(params, inputs)),
-            optimizer,
-            what,
-            train_apply=model.train and _read_first(model.train, read),
-            axis_name=executor.axis_name,
-            **options,
-        )
-
-    steps = {"conventional": step(warm)}
+    steps = {"conventional": _step(model, optimizer, warm, _same, executor.axis_name)}
     if surrogate is not None:
-        outer = dict(
-            outer_steps=config.surrogate.outer_steps,
-            in_parameters=compares_parameters(config),
-            part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
-        )
-        mixed = dict(
-            conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights
-        )
-        steps["burn_in"] = step(surrogate, read, train=False, metric_weights=weights, **outer)
-        steps["surrogate"] = step(surrogate, read, **outer, **mixed)
-        steps["frozen"] = step(surrogate, read, learn=False, **mixed)
+        for phase, options in _learned_phases(config, weights).items():
+            steps[phase] = _step(model, optimizer, surrogate, read, executor.axis_name, **options)
     return Program(
         model=model._replace(apply=predict),
         metric=metric,
@@ -237,6 +213,40 @@ def build(
         outputs=model.apply,
         match=None if config.surrogate.relative_scale else jax.jit(match),
     )
+
+
+def _step(
+    model: models.Model,
+    optimizer: optax.GradientTransformation,
+    what: Surrogate,
+    read: Callable,
+    axis_name: str | None,
+    **options: Any,
+) -> Callable:
+    """A step of a phase, on a loss that reads what `read` makes of the model's outputs."""
+    return bilevel.make_step(
+        lambda params, inputs: read(model.apply(params, inputs)),
+        optimizer,
+        what,
+        train_apply=model.train and _read_first(model.train, read),
+        axis_name=axis_name,
+        **options,
+    )
+
+
+def _learned_phases(config: Config, weights: tuple[float, ...] | None) -> dict[str, dict[str, Any]]:
+    """Options of the step of each phase of a learned loss: it learns, it learns and trains, it trains."""
+    learn = dict(
+        outer_steps=config.surrogate.outer_steps,
+        in_parameters=compares_parameters(config),
+        part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
+    )
+    train = dict(conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights)
+    return {
+        "burn_in": dict(train=False, metric_weights=weights, **learn),
+        "surrogate": learn | train,
+        "frozen": dict(learn=False, **train),
+    }
 
 
 def _pass(step: Callable) -> Callable:
