@@ -36,7 +36,7 @@ def test_a_bad_loss_stays_with_the_conventional_run(prepared):
 
 def test_runs_side_by_side_decide_each_for_itself(prepared):
     config, data, program = prepared
-    (outcome,) = loop.train_together([resolve(config)], [data], program)
+    (outcome,) = loop.train_runs([resolve(config)], [data], program)
     alone = loop.train(config, data, program)
     assert outcome["stayed"]
     np.testing.assert_allclose(outcome["validation"], alone["validation"], rtol=1e-6)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsurr.training import default_config, feed, prepare, side_by_side, update
-from jaxsurr.training.loop import train, train_together
+from jaxsurr.training.loop import train, train_runs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.side_by_side import capacity
 
@@ -32,7 +32,7 @@ def together(configs, **options):
     for config in configs:
         data, program = prepare(config, program=program)
         datas.append(data)
-    return datas, program, train_together([resolve(config) for config in configs], datas, program, **options)
+    return datas, program, train_runs([resolve(config) for config in configs], datas, program, **options)
 
 
 def assert_close(found, expected):
@@ -76,7 +76,7 @@ def test_runs_keep_their_own_rates():
 def test_without_test_rows_none_are_read():
     config = small(loss="cross_entropy", epochs=1)
     data, program = prepare(config)
-    (outcome,) = train_together([resolve(config)], [data._replace(test=None)], program)
+    (outcome,) = train_runs([resolve(config)], [data._replace(test=None)], program)
     assert outcome["test"] is None and np.isfinite(outcome["validation"])
 
 

@@ -3,7 +3,7 @@
   python -m jaxsurr.benchmarks.planted --comparisons=200 --output=planted.jsonl
 
 Each comparison is of five seeds on 300 digits with a linear model, trained for 3 epochs, by the code that
-`jaxsurr.compare` runs (`prepare`, `train_together`, `statistics.rows`):
+`jaxsurr.compare` runs (`prepare`, `train_runs`, `statistics.rows`):
 
 - `same formula`: expected error against generalised cross-entropy with q = 1, which is the same function written
   otherwise, with paired seeds. Every comparison must tie.
@@ -24,7 +24,7 @@ from absl import app, flags, logging
 
 from jaxsurr.comparison import statistics
 from jaxsurr.training import default_config, side_by_side, update
-from jaxsurr.training.loop import load_data, prepare, train_together
+from jaxsurr.training.loop import load_data, prepare, train_runs
 from jaxsurr.training.methods import resolve
 
 COMPARISONS = flags.DEFINE_integer("comparisons", 200, "Comparisons of each check.", lower_bound=2)
@@ -50,7 +50,7 @@ def values(loss: str, seeds: range) -> dict[int, float]:
         configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]
         datas = [load_data(config) for config in configs]
         _, program = prepare(configs[0], data=datas[0], program=program)
-        for outcome in train_together([resolve(config) for config in configs], datas, program):
+        for outcome in train_runs([resolve(config) for config in configs], datas, program):
             if isinstance(outcome, FloatingPointError):
                 raise outcome
             found.append(outcome["test"])

@@ -14,7 +14,7 @@ from jaxsurr.training.config import update, warm_epochs
 from jaxsurr.training.epochs import state_after
 from jaxsurr.training.feed import hold_out
 from jaxsurr.training.loop import prepare_method
-from jaxsurr.training.methods import Method, resolve
+from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
 
 _SHOWN = ("correlated_gradients", "value_fit")  # losses with a value that can be drawn beside the metric
@@ -60,42 +60,25 @@ def draw(
         report.save(figure, path / "figures" / f"{name}.png")
 
 
-def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path) -> dict[str, Any]:
-    """The learned loss of a run beside the smoothed metric."""
-    config = config.copy_and_resolve_references()
-    method = resolve(update(config, loss=run["loss"], seed=run["seed"], losses=(), seeds=1))
+def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path, rows: int = 256) -> dict[str, Any]:
+    """The learned loss of a run at its end beside the smoothed metric, about predictions on some validation rows."""
+    method = resolve(
+        update(config.copy_and_resolve_references(), loss=run["loss"], seed=run["seed"], losses=(), seeds=1)
+    )
+    checkpoints = Checkpoints(place / "checkpoints", config.checkpoint.keep)
     try:
-        last = last_state(method, place)
+        data, program = prepare_method(method)
+        template = state_after(method.config, hold_out(method.config, data.train)[0], program, config.epochs)
+        state = checkpoints.restore({"state": template, "best": template.params})[0]["state"]
     except ValueError as error:  # results need no checkpoint
-        warnings.warn(f"the learned loss is not drawn: {error}", stacklevel=2)
+        warnings.warn(f"the learned loss is not drawn: {error}", stacklevel=3)
         return {}
-    options: dict[str, Any] = dict(key=jax.random.key(0), scale=run["history"][-1]["scale"])
-    return {
-        "value_slice": report.value_slice(*last, **options),
-        "gradient_fields": report.gradient_fields(*last, **options),
-    }
-
-
-def last_state(method: Method, workdir: pathlib.Path, rows: int = 256) -> tuple:
-    """The surrogate of a finished run, its state at the end, the metric, and predictions and targets to see them at.
-
-    Args:
-      method: of the run.
-      workdir: of the run.
-      rows: how many validation rows to predict, at most.
-
-    Returns:
-      `(surrogate, state, metric, predictions, targets)`.
-    """
-    config = method.config
-    data, program = prepare_method(method)
-    checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
-    try:
-        template = state_after(config, hold_out(config, data.train)[0], program, config.epochs)
-        arrays, _ = checkpoints.restore({"state": template, "best": template.params})
     finally:
         checkpoints.close()
-    state = arrays["state"]
-    sample = jax.tree.map(lambda leaf: leaf[:rows], data.validation)
-    predictions = program.model.apply(state.params, sample.inputs)
-    return program.surrogate, state.surrogate, program.metric, predictions, sample.targets
+    inputs, targets = jax.tree.map(lambda leaf: leaf[:rows], tuple(data.validation))
+    seen = (program.surrogate, state.surrogate, program.metric, program.model.apply(state.params, inputs), targets)
+    options: dict[str, Any] = dict(key=jax.random.key(0), scale=run["history"][-1]["scale"])
+    return {
+        "value_slice": report.value_slice(*seen, **options),
+        "gradient_fields": report.gradient_fields(*seen, **options),
+    }

@@ -201,22 +201,6 @@ def _train_alone(
 
 @own_errors()
 def train_runs(
-    methods: Sequence[Method], datas: Sequence[Data], program: Program, *, report: Report, stop: Stop
-) -> list[Outcome | FloatingPointError]:
-    """Trains runs that share a program, side by side where they can be; as `train_together`."""
-    if side_by_side.capacity(methods[0], datas[0], program):
-        return train_together(methods, datas, program, report=report, stop=stop)
-    outcomes: list[Outcome | FloatingPointError] = []
-    for method, data in zip(methods, datas, strict=True):
-        try:
-            outcomes.append(_train_alone(method, data, program, report, stop))
-        except FloatingPointError as error:
-            outcomes.append(error)
-    return outcomes
-
-
-@own_errors()
-def train_together(
     methods: Sequence[Method],
     datas: Sequence[Data],
     program: Program,
@@ -224,22 +208,26 @@ def train_together(
     report: Report = lambda event: None,
     stop: Stop = stopping.never,
 ) -> list[Outcome | FloatingPointError]:
-    """Trains runs that share a program side by side, at most `capacity` of them, without work directories.
+    """Trains runs that share a program, without work directories, side by side where they can be.
 
     Args:
-      methods: of the runs; they differ in their seed and their rates (`program.RATES`) only.
+      methods: of the runs, at most `side_by_side.capacity`; they differ in their seed and their rates only.
       datas: of each run, of the same shapes. Where `test` is None no test rows are read.
       program: from `prepare`, for any of them.
       report: called after every epoch of every run.
-      stop: called before every epoch; where it gives True `jaxsurr.training.stopping.Stopped` is raised.
+      stop: called after every step, or before every epoch of runs side by side; where it gives True
+        `jaxsurr.training.stopping.Stopped` is raised.
 
     Returns:
       For each run what `train` gives, or the error of a run that diverged.
     """
+    together = side_by_side.capacity(methods[0], datas[0], program)
 
     def go(these: Sequence[Method]) -> list[Outcome | FloatingPointError]:
         runs = [_new(*run) for run in zip(these, datas, strict=True)]
-        return follow(side_by_side.SideBySide(runs, program, report, stop))
+        if together:
+            return follow(side_by_side.SideBySide(runs, program, report, stop))
+        return [outcome for run in runs for outcome in follow(OneRun(run, program, None, report, stop))]
 
     return decide(methods, program, go)
 

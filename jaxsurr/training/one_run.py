@@ -1,6 +1,6 @@
 """The engine of a run by itself: a step after the other, on one device or on many, resumable within an epoch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import parallel
-from jaxsurr.core.types import Batch, PyTree
+from jaxsurr.core.types import Batch
 from jaxsurr.data import batches, num_batches
 from jaxsurr.training import stopping, thresholds
 from jaxsurr.training.config import compares_parameters
@@ -23,7 +23,7 @@ from jaxsurr.training.epochs import (
 )
 from jaxsurr.training.feed import feed
 from jaxsurr.training.program import Program
-from jaxsurr.training.protocols import Entry, Report, Stop
+from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
 from jaxsurr.training.schedule import Run
 
@@ -82,24 +82,21 @@ class OneRun:
             self.state, info = self.program.steps[phase](self.state, *batch)
             self.run.steps.append(info)
             self.check()
+        self.run.params = self.executor.fetch(self.state.params)
 
     def batches(self, epoch: int, offset: int = 0, skip: int = 0) -> Iterator[tuple[Batch, ...]]:
         """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
         paired = epoch > self.switch and compares_parameters(self.config)
         return self.feed(epoch, paired=paired, offset=offset, skip=skip)
 
-    def params(self) -> list[PyTree]:
-        return [self.executor.fetch(self.state.params)]
-
-    def score(
-        self, part: str, runs: Sequence[int], params: Sequence[PyTree], entries: Mapping[int, Entry]
-    ) -> list[float | list[float]]:
+    def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
+        (run,) = runs
         size = -(-512 // self.executor.num_devices) * self.executor.num_devices
         process = dict(process_index=jax.process_index(), process_count=jax.process_count())
-        parts = self.checked(batches(getattr(self.run.data, part), size, partial=True, **process))
-        predictions, targets = parallel.predict_all(self.executor, self.program.predict, params[0], parts)
+        parts = self.checked(batches(getattr(run.data, part), size, partial=True, **process))
+        predictions, targets = parallel.predict_all(self.executor, self.program.predict, run.params, parts)
         if self.config.tune_threshold:
-            predictions = thresholds.shifted(self.program.metric, predictions, targets, entries[0])
+            predictions = thresholds.shifted(self.program.metric, predictions, targets, run.entry)
         return [np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()]
 
     def checked(self, parts: Iterator[Batch]) -> Iterator[Batch]:
@@ -108,10 +105,10 @@ class OneRun:
             self.check()
 
     def record(self, run: Run) -> None:
-        epoch, entry = len(run.history), run.history[-1]
+        epoch = len(run.history)
         if self.files:
-            self.files.record(entry)
-        self.report(epoch_event(run.method, entry))
+            self.files.record(run.entry)
+        self.report(epoch_event(run.method, run.entry))
         if self.files and (epoch % self.files.every == 0 or epoch == self.config.epochs):
             self.files.save(run, self.executor.fetch(self.state), self.steps)
 

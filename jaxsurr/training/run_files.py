@@ -49,10 +49,10 @@ class RunFiles:
           template: what the checkpoint of an epoch holds, its structure, dtypes and shapes.
           steps: of an epoch.
         """
-        found = self._newest(template, steps)
+        found, state = self._newest(template, steps), None
         if found is not None:
             arrays, progress = found
-            run.history = progress["history"]
+            state, run.history = arrays["state"], progress["history"]
             run.best = (arrays["best"], progress["best"]) if progress["best"] else ()
             run.steps = stopping.from_plain(progress.get("steps", ()))
         self.kept = len(run.history) * steps + len(run.steps)
@@ -60,7 +60,7 @@ class RunFiles:
             # Lines of epochs that are made again go, and so does a line that was cut off.
             records.write_lines(self.path / "metrics.jsonl", run.history)
         self.log = TensorBoard(self.path / "tensorboard", len(run.history))
-        return None if found is None else arrays["state"]
+        return state
 
     def _newest(self, template: Callable[[int], PyTree], steps: int) -> tuple[Any, dict[str, Any]] | None:
         epoch, paused = self.checkpoints.epoch(), self._paused()

@@ -5,7 +5,7 @@ by side (`side_by_side`).
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import jax
@@ -21,7 +21,7 @@ from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Config, Entry, Outcome
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Run:
     """A run and what it has found so far.
 
@@ -32,7 +32,9 @@ class Run:
       history: entries of the epochs that are done.
       best: parameters and entry of the best of these; empty before the first.
       steps: what the steps of the epoch under way reported.
-      error: where it diverged.
+      params: of the model after these, on the host; what is scored.
+      entry: of the epoch that they are of.
+      error: where the run diverged.
     """
 
     method: Method
@@ -41,6 +43,8 @@ class Run:
     history: list[Entry] = dataclasses.field(default_factory=list)
     best: tuple[Any, ...] = ()
     steps: list[StepInfo] = dataclasses.field(default_factory=list)
+    params: PyTree = None
+    entry: Entry = dataclasses.field(default_factory=dict)
     error: FloatingPointError | None = None
 
     @property
@@ -48,15 +52,16 @@ class Run:
         """The config with the options of the loss in it."""
         return self.method.config
 
-    def add(self, metric: Metric, entry: Entry, params: PyTree) -> None:
-        """Ends the epoch under way."""
-        self.history.append(entry)
+    def end_epoch(self, metric: Metric, validation: float | list[float]) -> None:
+        """Adds the epoch under way to the history, and keeps its parameters where it is the best."""
+        self.entry["validation"] = validation
+        self.history.append(self.entry)
         self.steps = []
-        if not self.best or better(metric, entry, self.best[1]):
-            self.best = (params, entry)
+        if not self.best or better(metric, self.entry, self.best[1]):
+            self.best = (self.params, self.entry)
 
     def outcome(self, test: float | list[float] | None) -> Outcome:
-        """What it found in the end, given the test metric at its best epoch."""
+        """What the run found in the end, given the test metric at its best epoch."""
         final, (_, best) = self.history[-1], self.best
         return {
             "epochs": final["epoch"],
@@ -70,15 +75,17 @@ class Run:
 
 
 class Engine(Protocol):
-    """What trains runs of one program; all of them are in the same epoch.
+    """What trains runs of one program; all of them are in the same epoch."""
 
-    Attributes:
-      runs: that it trains.
-      program: that they share.
-    """
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The runs that it trains."""
+        ...
 
-    runs: Sequence[Run]
-    program: Program
+    @property
+    def program(self) -> Program:
+        """What they execute."""
+        ...
 
     def start(self) -> None:
         """Takes the state that was saved last, or the one before the first step."""
@@ -89,24 +96,11 @@ class Engine(Protocol):
         ...
 
     def train(self, epoch: int, learned: bool) -> None:
-        """Makes the steps of an epoch, or those that are left of it, and adds what they report to that of each run."""
+        """Makes the steps of an epoch, or those that are left of it; sets `steps` and `params` of each run."""
         ...
 
-    def params(self) -> Sequence[PyTree]:
-        """The parameters of each run, on the host."""
-        ...
-
-    def score(
-        self, part: str, runs: Sequence[int], params: Sequence[PyTree], entries: Mapping[int, Entry]
-    ) -> list[float | list[float]]:
-        """The metric of a split, exact in all its rows.
-
-        Args:
-          part: "validation" or "test".
-          runs: the places of the runs to score.
-          params: of each of them.
-          entries: by place, the epoch that the parameters are of; a run that has diverged has none.
-        """
+    def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
+        """The metric of a split of each run, "validation" or "test", exact in all its rows."""
         ...
 
     def record(self, run: Run) -> None:
@@ -122,41 +116,26 @@ def follow(engine: Engine) -> list[Outcome | FloatingPointError]:
     """
     engine.start()
     runs, program = engine.runs, engine.program
+    alive = list(runs)  # those that diverge are computed along, where they are side by side, and forgotten
     shared = runs[0].config  # runs of one program differ in their seed and their rates only
     switch = switch_of(shared, program)
     for epoch in range(len(runs[0].history) + 1, shared.epochs + 1):
         learned = epoch > switch
-        if epoch == switch + 1 and not any(runs[place].steps for place in _alive(runs)):  # it is not under way
+        if epoch == switch + 1 and not alive[0].steps:
             engine.take_over(epoch)
         engine.train(epoch, learned)
-        params, entries = engine.params(), {}
-        for place in _alive(runs):
-            entry = entry_of(epoch, learned, jax.device_get(runs[place].steps))
-            runs[place].error = divergence(runs[place].config, entry, params[place])
-            if runs[place].error is None:
-                entries[place] = entry
-        if not entries:
+        for run in alive:
+            run.entry = entry_of(epoch, learned, jax.device_get(run.steps))
+            run.error = divergence(run.config, run.entry, run.params)
+        alive = [run for run in alive if run.error is None]
+        if not alive:
             break
-        scores = engine.score("validation", range(len(runs)), params, entries)
-        for place, entry in entries.items():
-            entry["validation"] = scores[place]
-            runs[place].add(program.metric, entry, params[place])
-            engine.record(runs[place])
-    tests = _test(engine)
-    return [run.error or run.outcome(tests.get(place)) for place, run in enumerate(runs)]
-
-
-def _alive(runs: Sequence[Run]) -> list[int]:
-    """The runs that have not diverged; the others are computed along, where they are side by side, and forgotten."""
-    return [place for place, run in enumerate(runs) if run.error is None]
-
-
-def _test(engine: Engine) -> dict[int, float | list[float]]:
-    """The test metric of each run at its best epoch, where it has test rows."""
-    runs = engine.runs
-    best = {place: runs[place].best for place in _alive(runs) if runs[place].data.test is not None}
-    if not best:
-        return {}
-    params = [params for params, _ in best.values()]
-    scores = engine.score("test", list(best), params, {place: entry for place, (_, entry) in best.items()})
-    return dict(zip(best, scores, strict=True))
+        for run, value in zip(runs, engine.score("validation", runs), strict=True):
+            if run.error is None:
+                run.end_epoch(program.metric, value)
+                engine.record(run)
+    whole = [run for run in alive if run.data.test is not None]
+    for run in whole:
+        run.params, run.entry = run.best
+    tests = iter(engine.score("test", whole) if whole else ())
+    return [run.error or run.outcome(next(tests) if run in whole else None) for run in runs]

@@ -6,7 +6,8 @@ batch order, noise, rates and best epoch, and ends as it would alone, to roundin
 runs them many times slower inside a scan on a CPU.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_
 from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size_of
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
-from jaxsurr.training.protocols import Entry, Report, Stop
+from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.schedule import Run
 from jaxsurr.training.stopping import Stopped
 
@@ -71,34 +72,29 @@ class SideBySide:
     def take_over(self, epoch: int) -> None:
         self.check(epoch)
         host = self.executor.fetch(self.state)
-        alive = [place for place, run in enumerate(self.runs) if run.error is None]
-        begun = {place: self.learning(place, _of(host.params, place)) for place in alive}
-        any_of_them = begun[alive[0]]
-        begun = self.stacked([begun.get(place, any_of_them) for place in range(len(self.runs))])
-        kept = self.executor.place((host.optimizer, host.step))
-        self.state = begun._replace(optimizer=kept[0], step=kept[1])
+        begun = {
+            place: learning_state(run.config, run.parts[0], run.data.validation, self.program, _of(host.params, place))
+            for place, run in enumerate(self.runs)
+            if run.error is None
+        }
+        any_of_them = next(iter(begun.values()))
+        state = self.stacked([begun.get(place, any_of_them) for place in range(len(self.runs))])
+        optimizer, step = self.executor.place((host.optimizer, host.step))
+        self.state = state._replace(optimizer=optimizer, step=step)
         if number := self.shared.surrogate.burn_in:
-            infos = self.advance(
-                "burn_in",
-                [
-                    burn_in(lambda offset, place=place: self.batches(place, epoch, offset), number)
-                    for place in range(len(self.runs))
-                ],
-            )
-            for place in alive:
+            each = [functools.partial(self.batches, run, epoch) for run in range(len(self.runs))]
+            infos = self.advance("burn_in", [burn_in(batches, number) for batches in each])
+            for place in begun:
                 warn_if_flat(self.runs[place].config, self.program, infos.surrogate.flat[place])
         self.state = self.state._replace(step=self.executor.place(host.step))
-
-    def learning(self, place: int, params: PyTree) -> Any:
-        run = self.runs[place]
-        return learning_state(run.config, run.parts[0], run.data.validation, self.program, params)
 
     def train(self, epoch: int, learned: bool) -> None:
         self.check(epoch)
         every = [self.batches(place, epoch) for place in range(len(self.runs))]
         infos = self.advance("surrogate" if learned else "conventional", every)
+        params = self.executor.fetch(self.state.params)
         for place, run in enumerate(self.runs):
-            run.steps = [_of(infos, place)]
+            run.steps, run.params = [_of(infos, place)], _of(params, place)
 
     def check(self, epoch: int) -> None:
         """Gives the runs up before an epoch where that is asked for.
@@ -122,16 +118,10 @@ class SideBySide:
         self.state, infos = self.program.passes[phase](self.state, self.resident[: len(rows)], rows)
         return jax.device_get(infos)
 
-    def params(self) -> list[PyTree]:
-        host = self.executor.fetch(self.state.params)
-        return [_of(host, place) for place in range(len(self.runs))]
-
-    def score(
-        self, part: str, runs: Sequence[int], params: Sequence[PyTree], entries: Mapping[int, Entry]
-    ) -> list[float | list[float]]:
-        splits = [getattr(self.runs[place].data, part) for place in runs]
+    def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
+        splits = [getattr(run.data, part) for run in runs]
         inputs = self.validation if part == "validation" else _inputs(splits)
-        stacked = jax.tree.map(_stack, *params)
+        stacked = jax.tree.map(_stack, *(run.params for run in runs))
         predicted = [jax.device_get(self.program.predict_each(stacked, some)) for some in inputs]
         predictions = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *predicted)
         mean = self.program.metric.mean
@@ -141,7 +131,7 @@ class SideBySide:
         ]
 
     def record(self, run: Run) -> None:
-        self.report(epoch_event(run.method, run.history[-1]))
+        self.report(epoch_event(run.method, run.entry))
 
 
 def _of(tree: PyTree, run: int) -> PyTree:
