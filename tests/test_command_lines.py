@@ -191,7 +191,7 @@ SENTENCES = {
     "--config.learning_rate=1e300": "learning_rate must be a finite number",
     "--config.data.test_fraction=nan": "data.test_fraction must be a finite number, got nan",
     "--config.metric_weights=nan": "metric_weights must hold finite numbers",
-    "--config.model.hidden=1000000000000000000": "model.hidden must hold whole numbers",
+    "--config.model.hidden=1000000000000000000": "model.hidden must hold integers",
     "--config.surrogate.correlation=abc": "surrogate.correlation is 'abc', which is unknown; ",
     "--config.metric=mean_absolute_error?decode=mediam": "did you mean 'median'",
     "--config.metric=top_k_error?k=1&k=2": "names the option 'k' twice",

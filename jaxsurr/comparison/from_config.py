@@ -1,4 +1,4 @@
-"""What a config says, as it stands: a run, or a small comparison whose runs are kept in directories of their own.
+"""What a config says, as it stands: a run, or a small comparison whose runs are kept in their own directories.
 
 This is what `python -m jaxsurr` makes. Losses are not tuned, no baselines join, and every run can go on within an
 epoch. Runs are made one after the other, so that several processes can train each of them together.
@@ -40,7 +40,7 @@ def study(
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
-    """Compares the losses of a config with its seeds, each run in a work directory of its own, `LOSS-seedSEED`.
+    """Compares the losses of a config with its seeds, each run in its own work directory, `LOSS-seedSEED`.
 
     Args:
       config: with `losses` and `seeds`, one at least; `trials` is not used.

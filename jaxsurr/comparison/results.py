@@ -97,8 +97,8 @@ def chosen_text(found: dict[str, Any]) -> str:
     interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
     picked = ", ".join(f"{loss} {number}" for loss, number in found["picked"].items())
     return (
-        "Where validation chooses the loss anew for each seed, the test metric is on average "
-        f"{found['known']:.4f} with the conventional losses to choose from and {found['all']:.4f} with all "
+        "Choosing the loss on validation, per seed, gives a mean test metric of "
+        f"{found['known']:.4f} with the conventional losses and {found['all']:.4f} with all "
         f"(picked: {picked}); difference {found['difference']:+.4f}{interval}, {found['verdict']}."
     )
 

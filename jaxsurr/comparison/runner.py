@@ -76,7 +76,7 @@ class Runner:
         return found
 
     def line_kept_in(self, workdir: str | os.PathLike, job: Job) -> dict[str, Any]:
-        """Makes a run in a work directory of its own, or goes on with it there; the line of its result."""
+        """Makes a run in its own work directory, or goes on with it there; the line of its result."""
         started = time.monotonic()
         method, data, program = self.method(job), self.data(job.seed), self.program(job)
         try:

@@ -5,7 +5,7 @@ metric; tuning runs are handed no test rows at all. Then the chosen setting of e
 reads its test rows once.
 
 Where all seeds share one test split (an official one, or `data.split_seed`), tuning is done on the first seed. Where
-each seed has a test split of its own, a loss is tuned for each seed on that seed's training and validation rows, since
+each seed has its own test split, a loss is tuned for each seed on that seed's training and validation rows, since
 another seed's test rows may be among them.
 
 All that is known is in `results.jsonl`, a line a run, appended under a lock and never changed; tables and figures are

@@ -39,7 +39,7 @@ def validate(config: Config) -> Method:
         raise ValueError(f"losses must name each loss once, got {tuple(config.losses)!r}.")
     if config.seeds > 1 and not config.losses:
         raise ValueError(
-            f"seeds is {config.seeds}, but one run has one seed: name the losses of a study, as in "
+            f"seeds is {config.seeds}, but one run has one seed: name the losses of a comparison, as in "
             f"losses=({config.loss!r},), or leave seeds at 1 and choose seed."
         )
     return method

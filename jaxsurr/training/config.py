@@ -12,14 +12,14 @@ from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
 from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.protocols import Config
 
-# By name, with options of their own.
+# By name, with their own options.
 PEERS = {
     "embedding": surrogates.embedding,
     "interpolation": surrogates.interpolation,
     "relational": surrogates.relational,
     "set_value_fit": surrogates.set_value_fit,
 }
-# Losses of their own that learn something beside the model, and no metric.
+# Losses that learn something beside the model, but no metric.
 LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
@@ -34,7 +34,7 @@ LEAST = {
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
 POSITIVE = ("learning_rate",)
-# The greatest value of whole numbers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
+# The greatest value of integers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
 # them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`feed`).
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
@@ -42,7 +42,7 @@ MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 
 # Fields of configs from before 0.2 that are no more, and what each is for good now.
 GONE = {"surrogate.penalty_weight": 0.0}
 
-_KINDS = {int: "whole number", float: "number", str: "text", bool: "truth value", tuple: "tuple"}
+_KINDS = {int: "an integer", float: "a number", str: "a string", bool: "a bool", tuple: "a tuple"}
 
 
 def default_config() -> Config:
@@ -54,9 +54,9 @@ def default_config() -> Config:
     Fields:
       seed: of the split, the initial weights, the batch order and the noise.
       loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`
-        and "residual_likelihood"), with options of its own if need be, as in "focal?gamma=1"
+        and "residual_likelihood"), with options if need be, as in "focal?gamma=1"
         (`jaxsurr.training.methods`).
-      losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
+      losses, seeds: where `losses` is not empty, a comparison: each of them with seeds `seed .. seed + seeds - 1`.
       trials: settings that `jaxsurr.compare` tries for each loss, chosen on validation; 1 takes the defaults.
       reference: the loss that `jaxsurr.compare` takes differences to; the first where empty.
       metric: `name?option=value`, see `jaxsurr.metrics.get`.
@@ -64,25 +64,24 @@ def default_config() -> Config:
         made on the first metric.
       conventional: the loss of the warm start and of the mixture.
       epochs: in all, whatever the loss.
-      warm_epochs: of these, on the conventional loss before a learned one takes over; -1 is a third of them.
+      warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
       mixture: weight of the conventional loss after that, in [0, 1].
       fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
-      tune_threshold: add to the logits of each class what makes the metric of the validation split best, anew for each
-        epoch, and the same to those of the test split; for metrics of class logits.
+      tune_threshold: add to the logits of each class what makes the metric of the validation split best, chosen in
+        each epoch, and the same to those of the test split; for metrics of class logits.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
       data: see `jaxsurr.data.load`, whose `notes` say what was changed or left out; with `split_seed` of -1 each seed
-        has a test split of its own. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
+        has its own test split. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
-        for a model that is handed to `run`, `study` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`); a `relative_scale` of 0 is
-        matched when the learned loss takes
-        over: the smoothed metric of training rows is then the metric of validation rows (`jaxsurr.matched_scale`);
-        `outer_steps` updates before each model step, every `outer_every`
-        steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
-        and `heldout` (the share of training rows that are held out; 0: another training batch is used).
+        for a model that is handed to `run` or `compare`.
+      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`). A `relative_scale` of 0 is
+        matched at the switch: the smoothed metric of training rows is then the metric of validation rows
+        (`jaxsurr.matched_scale`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
+        before every `outer_every`-th model step. For objective "parameters": `part` ("head" or "all") of the model, and
+        `heldout`, the fraction of training rows that are held out (0: another training batch is used).
       devices: how many to use, 0 for all.
       checkpoint: `every` so many epochs, the `keep` newest.
     """
@@ -197,8 +196,8 @@ def check_values(config: Config) -> None:
     got, expected = flatten(config), flatten(default_config())
     for path, like in expected.items():
         if not is_a(got[path], like):
-            kind = "tuple of names" if path == "losses" else _KINDS[type(like)]
-            raise ValueError(f"{path} must be a {kind} such as {like!r}, got {got[path]!r}.")
+            kind = "a tuple of names" if path == "losses" else _KINDS[type(like)]
+            raise ValueError(f"{path} must be {kind} such as {like!r}, got {got[path]!r}.")
     checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
@@ -230,14 +229,14 @@ def check_values(config: Config) -> None:
         raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
     if not all(is_a(width, 1) and 1 <= width <= _WHOLE for width in config.model.hidden):
         raise ValueError(
-            f"model.hidden must hold whole numbers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
+            f"model.hidden must hold integers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
         )
     if not all(is_a(weight, 1.0) and _finite(weight) for weight in config.metric_weights):
         raise ValueError(f"metric_weights must hold finite numbers, got {tuple(config.metric_weights)!r}.")
 
 
 def is_a(value: Any, like: Any) -> bool:
-    """Whether a value has the type of a default; a whole number is a number too, and a list is as good as a tuple."""
+    """Whether a value has the type of a default; an integer is a number too, and a list is as good as a tuple."""
     if isinstance(value, bool) or isinstance(like, bool):
         return isinstance(value, bool) and isinstance(like, bool)
     if isinstance(like, tuple):

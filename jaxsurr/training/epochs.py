@@ -1,4 +1,4 @@
-"""The epochs of a run: what state a phase begins on, where the learned loss takes over, what is kept, which is best.
+"""The epochs of a run: what state a phase begins on, when it switches to the learned loss, what is kept, which is best.
 
 Configs are those of a `Method`, with the options of the loss in them.
 """
@@ -43,13 +43,13 @@ def fresh_state(
 def learning_state(
     config: Config, train: Split, validation: Split, program: Program, params: Any
 ) -> bilevel.TrainState:
-    """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split.
+    """The state at the switch to the learned loss; a `relative_scale` of 0 is matched to the validation split.
 
     The gap is that between validation and up to `_READ` training rows, and the smoothed metric is estimated on
     `_MATCHED` of these: what the metric of so few is off by is added to the value.
     """
     if program.surrogate is None:
-        raise ValueError(f"the loss {config.loss} is a conventional one: there is none that could take over.")
+        raise ValueError(f"the loss {config.loss} is a conventional one: there is none to switch to.")
     state = fresh_state(config, train, program, program.surrogate, params)
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
@@ -76,7 +76,7 @@ def state_after(config: Config, train: Split, program: Program, epoch: int) -> b
     return fresh_state(config, train, program, program.surrogate, warm.params)
 
 
-def switch_of(config: Config, program: Program) -> int:
+def warm_epochs_of(config: Config, program: Program) -> int:
     """The last epoch of the conventional loss."""
     return config.epochs if program.surrogate is None else warm_epochs(config)
 

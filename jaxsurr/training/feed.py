@@ -91,7 +91,7 @@ def draw(
       parts: what to draw from, or the numbers of their rows.
       epoch: from 1.
       names: of the points, for augmentation that mirrors them.
-      paired: whether each batch comes with a held-out one, which start anew when they are used up.
+      paired: whether each batch comes with a held-out one, which begin again when they are used up.
       offset: of another order of the same epoch.
       skip: how many of the first ones are left out.
     """

@@ -44,7 +44,7 @@ def lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def alone(path: pathlib.Path) -> Iterator[None]:
-    """Keeps a work directory to one run or study; of several processes that train together the first holds it for all.
+    """Keeps a work directory to one run or comparison; of processes that train together the first holds it for all.
 
     Args:
       path: of the directory, which must exist.

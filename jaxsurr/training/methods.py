@@ -1,7 +1,7 @@
 """What a loss in a config is: a name, and options that belong to this loss alone.
 
-`focal?gamma=1&learning_rate=0.003` is the focal loss with its gamma, trained with a learning rate of its own; an option
-is one of the loss function, of the learned surrogate (`correlated_gradients?relative_scale=0.3`), of the training of
+`focal?gamma=1&learning_rate=0.003` is the focal loss with its gamma, trained with its own learning rate; an option is
+one of the loss function, of the learned surrogate (`correlated_gradients?relative_scale=0.3`), of the training of
 this loss (`TRAINING`), or how levels are decoded (`cross_entropy?decode=argmax`).
 """
 

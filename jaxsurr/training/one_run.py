@@ -18,7 +18,7 @@ from jaxsurr.training.epochs import (
     fresh_state,
     learning_state,
     state_after,
-    switch_of,
+    warm_epochs_of,
     warn_if_flat,
 )
 from jaxsurr.training.feed import feed
@@ -45,7 +45,7 @@ class OneRun:
         self.config, self.executor = run.config, program.executor
         self.feed = feed(self.config, run.parts, self.executor, run.data.names)
         self.steps = num_batches(run.parts[0], self.config.batch_size)
-        self.switch = switch_of(self.config, program)
+        self.warm_epochs = warm_epochs_of(self.config, program)
         if self.config.tune_threshold:
             thresholds.check(program.metric)
 
@@ -60,7 +60,7 @@ class OneRun:
         state = state_after(self.config, self.run.parts[0], self.program, epoch)
         return {"state": state, "best": state.params}
 
-    def take_over(self, epoch: int) -> None:
+    def switch(self, epoch: int) -> None:
         host = self.executor.fetch(self.state)
         begun = learning_state(self.config, self.run.parts[0], self.run.data.validation, self.program, host.params)
         state = self.executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
@@ -86,7 +86,7 @@ class OneRun:
 
     def batches(self, epoch: int, offset: int = 0, skip: int = 0) -> Iterator[tuple[Batch, ...]]:
         """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
-        paired = epoch > self.switch and compares_parameters(self.config)
+        paired = epoch > self.warm_epochs and compares_parameters(self.config)
         return self.feed(epoch, paired=paired, offset=offset, skip=skip)
 
     def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:

@@ -36,8 +36,8 @@ class Program(NamedTuple):
       executor: of one device or many.
       steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains).
       predict: compiled `(params, inputs) -> predictions`.
-      passes: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device: the
-        state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
+      scanned_epochs: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device:
+        state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
       match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
@@ -51,7 +51,7 @@ class Program(NamedTuple):
     executor: Any
     steps: dict[str, Callable]
     predict: Callable
-    passes: dict[str, Callable]
+    scanned_epochs: dict[str, Callable]
     predict_each: Callable
     outputs: Callable
     match: Callable | None
@@ -132,7 +132,7 @@ def make_model(
     """
     if (given is None) == (config.model.name == "own"):
         raise ValueError(
-            "model.name is 'own', but there is no model: pass model=jaxsurr.models.Model(init, apply) to run, study or "
+            "model.name is 'own', but there is no model: pass model=jaxsurr.models.Model(init, apply) to run or "
             f"compare, or name one of {', '.join(models.BODIES)}."
             if given is None
             else f"a model was passed, but model.name is {config.model.name!r}, which the results would say was "
@@ -208,7 +208,7 @@ def build(
         executor=executor,
         steps={phase: executor.compile(made) for phase, made in steps.items()},
         predict=executor.compile_predict(predict),
-        passes={phase: jax.jit(jax.vmap(_pass(made)), donate_argnums=0) for phase, made in steps.items()},
+        scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
         match=None if config.surrogate.relative_scale else jax.jit(match),
@@ -249,7 +249,7 @@ def _learned_phases(config: Config, weights: tuple[float, ...] | None) -> dict[s
     }
 
 
-def _pass(step: Callable) -> Callable:
+def _scanned(step: Callable) -> Callable:
     """A step along the rows of many batches, gathered from splits on the device."""
 
     def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:

@@ -100,7 +100,7 @@ class CheckpointConfig(Protocol):
 
 
 class Config(Protocol):
-    """A config of a run, a study or a comparison: the `ml_collections.ConfigDict` of `default_config`."""
+    """A config of a run or a comparison: the `ml_collections.ConfigDict` of `default_config`."""
 
     seed: int
     loss: str

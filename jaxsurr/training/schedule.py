@@ -14,7 +14,7 @@ from jaxsurr.bilevel import StepInfo
 from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.training.epochs import better, divergence, entry_of, switch_of
+from jaxsurr.training.epochs import better, divergence, entry_of, warm_epochs_of
 from jaxsurr.training.feed import Parts
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
@@ -91,7 +91,7 @@ class Engine(Protocol):
         """Takes the state that was saved last, or the one before the first step."""
         ...
 
-    def take_over(self, epoch: int) -> None:
+    def switch(self, epoch: int) -> None:
         """Switches to the learned loss: initialises it on current predictions, and trains it alone for a while."""
         ...
 
@@ -118,11 +118,11 @@ def follow(engine: Engine) -> list[Outcome | FloatingPointError]:
     runs, program = engine.runs, engine.program
     alive = list(runs)  # those that diverge are computed along, where they are side by side, and forgotten
     shared = runs[0].config  # runs of one program differ in their seed and their rates only
-    switch = switch_of(shared, program)
+    warm = warm_epochs_of(shared, program)
     for epoch in range(len(runs[0].history) + 1, shared.epochs + 1):
-        learned = epoch > switch
-        if epoch == switch + 1 and not alive[0].steps:
-            engine.take_over(epoch)
+        learned = epoch > warm
+        if epoch == warm + 1 and not alive[0].steps:
+            engine.switch(epoch)
         engine.train(epoch, learned)
         for run in alive:
             run.entry = entry_of(epoch, learned, jax.device_get(run.steps))

@@ -18,7 +18,7 @@ from jaxsurr.core import keys
 from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data, Split
 from jaxsurr.training.config import compares_parameters
-from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_state, switch_of, warn_if_flat
+from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_state, warm_epochs_of, warn_if_flat
 from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size_of
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
@@ -60,7 +60,7 @@ class SideBySide:
         alone = runs[0].parts[0] is runs[0].parts[1]
         self.resident = (trained, trained if alone else _on_device([run.parts[1] for run in runs]))
         self.validation = _inputs([run.data.validation for run in runs])
-        self.switch = switch_of(self.shared, program)
+        self.warm_epochs = warm_epochs_of(self.shared, program)
 
     def start(self) -> None:
         program = self.program
@@ -69,7 +69,7 @@ class SideBySide:
     def stacked(self, states: Sequence[Any]) -> Any:
         return self.executor.place(jax.tree.map(_stack, *states))
 
-    def take_over(self, epoch: int) -> None:
+    def switch(self, epoch: int) -> None:
         self.check(epoch)
         host = self.executor.fetch(self.state)
         begun = {
@@ -108,14 +108,14 @@ class SideBySide:
 
     def batches(self, place: int, epoch: int, offset: int = 0) -> Any:
         """The numbers of the rows of each batch of a run."""
-        paired = epoch > self.switch and compares_parameters(self.shared)
+        paired = epoch > self.warm_epochs and compares_parameters(self.shared)
         return draw(self.runs[place].config, self.numbers[place], epoch, paired=paired, offset=offset)
 
     def advance(self, phase: str, batches_of_each: Sequence[Any]) -> Any:
         """All runs, along their batches; what the steps report, on the host."""
         drawn = [[tuple(batch.inputs for batch in pair) for pair in batches] for batches in batches_of_each]
         rows = tuple(np.moveaxis(np.asarray(drawn), 2, 0))  # of each split that is drawn from, [R, T, B]
-        self.state, infos = self.program.passes[phase](self.state, self.resident[: len(rows)], rows)
+        self.state, infos = self.program.scanned_epochs[phase](self.state, self.resident[: len(rows)], rows)
         return jax.device_get(infos)
 
     def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
