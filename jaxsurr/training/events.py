@@ -79,8 +79,10 @@ class TensorBoard:
         except Exception:  # what it has buffered cannot be written either
             return
 
-    def close(self) -> None:
-        """Writes what is left, and ends the file."""
+    def __enter__(self) -> "TensorBoard":
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.writer is not None:
             try:
                 self.writer.close()

@@ -1,5 +1,6 @@
 """The files of a run that goes on: a line an epoch, TensorBoard events, and checkpoints to go on from."""
 
+import contextlib
 import pathlib
 import shutil
 import warnings
@@ -30,16 +31,15 @@ class RunFiles:
     def __init__(self, path: pathlib.Path, config: CheckpointConfig):
         self.path, self.every = path, config.every
         self.checkpoints = Checkpoints(path / "checkpoints", config.keep)
-        self.log: TensorBoard | None = None
+        self.held = contextlib.ExitStack()
+        self.held.callback(self.checkpoints.close)
         self.kept = 0  # steps of the run that are in a checkpoint
 
     def __enter__(self) -> "RunFiles":
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.checkpoints.close()
-        if self.log is not None:
-            self.log.close()
+        self.held.close()
 
     def restore(self, run: Run, template: Callable[[int], PyTree], steps: int) -> PyTree | None:
         """The state that was saved last, within an epoch or after one, with all that the run had found; or None.
@@ -59,7 +59,7 @@ class RunFiles:
         if jax.process_index() == 0:
             # Lines of epochs that are made again go, and so does a line that was cut off.
             records.write_lines(self.path / "metrics.jsonl", run.history)
-        self.log = TensorBoard(self.path / "tensorboard", len(run.history))
+        self.log = self.held.enter_context(TensorBoard(self.path / "tensorboard", len(run.history)))
         return state
 
     def _newest(self, template: Callable[[int], PyTree], steps: int) -> tuple[Any, dict[str, Any]] | None:
@@ -79,7 +79,7 @@ class RunFiles:
 
     def record(self, entry: Entry) -> None:
         """Adds the line and the events of an epoch."""
-        if jax.process_index() == 0 and self.log is not None:
+        if jax.process_index() == 0:
             records.append_line(self.path / "metrics.jsonl", entry)
             self.log.write(entry)
 
