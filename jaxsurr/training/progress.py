@@ -20,7 +20,7 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
 
     def report(event: Event) -> None:
         nonlocal bar
-        if event["event"] == "note":
+        if event.get("event") == "note":
             print(event["text"], file=out, flush=True)
             return
         if bar is None and out.isatty():  # not before what has to be said first
@@ -68,7 +68,7 @@ def lines(stream: TextIO | None = None) -> Report:
 
     def report(event: Event) -> None:
         nonlocal first
-        if event["event"] == "note":
+        if event.get("event") == "note":
             print(event["text"], file=stream, flush=True)
         elif event["event"] == "run":
             first = event["done"] if first is None else first
