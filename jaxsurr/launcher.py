@@ -1,4 +1,4 @@
-"""What the two commands share: flags and their checks, the config that the flags name, and how a command ends."""
+"""The launcher of both commands: flags and their checks, the config that they name, and how a command ends."""
 
 import os
 import re
@@ -119,7 +119,7 @@ def read_config() -> Config:
 
 
 def sentence(error: Exception) -> str:
-    """What a person is told of an error, without a traceback.
+    """The sentence for an error, without a traceback.
 
     Raises:
       Exception: the error itself, where the environment asks for a traceback.

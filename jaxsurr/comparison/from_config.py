@@ -1,4 +1,4 @@
-"""What a config says, as it stands: a run, or a small comparison whose runs are kept in their own directories.
+"""The run of a config as it stands, or a small comparison whose runs are kept in their own directories.
 
 This is what `python -m jaxsurr` makes. Losses are not tuned, no baselines join, and every run can go on within an
 epoch. Runs are made one after the other, so that several processes can train each of them together.

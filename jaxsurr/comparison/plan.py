@@ -1,4 +1,4 @@
-"""What a comparison has to run: every trial and every run, what of it is done, and what is next."""
+"""The plan of a comparison: every trial and every run, what of it is done, and what is next."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -74,7 +74,7 @@ class Plan:
         return best["setting"]
 
     def groups(self, done: dict[str, Any]) -> Iterator[list[Job]]:
-        """What can be run now, tuning first; the runs of a group can share a program.
+        """Runs that can be made now, tuning first; those of a group can share a program.
 
         What is in a group follows from what is done alone, so that a group that was killed is made again as it was.
         """
@@ -100,7 +100,7 @@ class Plan:
                 yield from missing(runs, lambda job: without_rates(job.setting))
 
     def left(self, done: dict[str, Any]) -> int:
-        """How many runs are missing; results of other losses and seeds, from earlier calls, do not count."""
+        """The number of runs that are missing; results of other losses and seeds, from earlier calls, do not count."""
         keys = {job.key for job in self.runs()}
         for loss in self.losses if self.tuned() else ():
             keys.update(*(self.tuning_keys(loss, seed) for seed in self.tuning_seeds()))

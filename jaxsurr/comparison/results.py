@@ -93,7 +93,7 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
 
 
 def chosen_text(found: dict[str, Any]) -> str:
-    """What losses that are learned from the metric add to a choice on validation, in a sentence."""
+    """The gain of a choice on validation by losses that are learned from the metric, in a sentence."""
     interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
     picked = ", ".join(f"{loss} {number}" for loss, number in found["picked"].items())
     return (
@@ -104,7 +104,7 @@ def chosen_text(found: dict[str, Any]) -> str:
 
 
 def heading(plan: Plan, runs: list[dict[str, Any]]) -> str:
-    """What was compared, and how, in a few sentences."""
+    """Heading of a table: what was compared, and how."""
     config, better = plan.config, "higher" if runs[0]["higher_is_better"] else "lower"
     tuned = (
         f"{config.trials} tuning trials for each loss, chosen on validation"

@@ -55,7 +55,7 @@ class Runner:
         return self.programs[name]
 
     def capacity(self, job: Job) -> int:
-        """How many runs like this one can be made side by side; 0 where it has to be made alone."""
+        """The number of runs like this one that can be made side by side; 0 where it has to be made alone."""
         return side_by_side.capacity(self.method(job), self.data(job.seed), self.program(job))
 
     def lines(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Settings that a loss is tuned over: as many trials for every loss, whatever it has to tune.
+"""Tuning trials: as many for every loss, whatever it has to tune.
 
 Trial 0 is the default. The others are points of a scrambled Halton sequence (scipy), which covers a few dimensions
 evenly however few trials there are; each draws the learning rate and the loss's own settings together.
@@ -13,7 +13,7 @@ from jaxsurr.training.methods import spell
 
 
 class Range(NamedTuple):
-    """Where an option is looked for: from `low` to `high`, evenly in its logarithm."""
+    """The range of an option, from `low` to `high`, evenly in its logarithm."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ LEARNING_RATE = 5.0  # looked for from a fifth of the config's to five times tha
 
 
 def search_space(name: str, fixed: Collection[str], learning_rate: float) -> dict[str, Range]:
-    """What is tuned of a loss: the learning rate and its own options, but for those that its text fixes."""
+    """The ranges of a loss: the learning rate and its own options, but for those that its text fixes."""
     space = {"learning_rate": Range(learning_rate / LEARNING_RATE, learning_rate * LEARNING_RATE)}
     return {option: bounds for option, bounds in (space | OPTIONS.get(name, {})).items() if option not in fixed}
 

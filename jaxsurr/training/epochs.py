@@ -137,6 +137,6 @@ def better(metric: Metric, entry: Entry, than: Entry) -> bool:
 
 
 def epoch_event(method: Method, entry: Entry) -> Event:
-    """What is reported after an epoch."""
+    """The event that is reported after an epoch."""
     config = method.config
     return {"event": "epoch", "epochs": config.epochs, "loss_name": method.text, "seed": config.seed, **entry}

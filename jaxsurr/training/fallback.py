@@ -1,4 +1,4 @@
-"""A learned loss that falls back on the loss that it starts from, where validation says so.
+"""Fall-back of a learned loss on the conventional one that it starts from, chosen on validation.
 
 No loss learned from a metric is better everywhere: where a conventional loss is the efficient estimator and the model
 can fit, there is nothing to gain, and something to lose. With `fallback` the conventional run is trained to its end
@@ -47,7 +47,7 @@ def decide(
     program: Program,
     train: Callable[[Sequence[Method]], list[Outcome | FloatingPointError]],
 ) -> list[Outcome | FloatingPointError]:
-    """What `train` gives for methods that share a program, of each the better of its two runs where it falls back."""
+    """Outcomes of methods that share a program; of one that falls back, the better of its two runs."""
     outcomes = train(methods)
     if not falls_back(methods[0], program):
         return outcomes

@@ -144,7 +144,7 @@ def feed(
 
 
 def ahead(items: Iterator[Any], number: int) -> Iterator[Any]:
-    """The same items, each taken from the iterator `number` items before it is given out.
+    """Items of an iterator, each taken `number` items before it is given out.
 
     >>> list(ahead(iter("abc"), 2))
     ['a', 'b', 'c']

@@ -56,7 +56,7 @@ def prepare(
 def prepare_method(
     method: Method, *, data: Data | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
-    """As `prepare`, for a config that has been validated and whose loss has been read."""
+    """Data and compiled program of a method; see `prepare`."""
     config = method.config
     data = load_data(config) if data is None else data
     augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
@@ -132,7 +132,7 @@ def run(
 
 
 def result_of(method: Method, data: Data, program: Program, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """What is kept of a run: what it found, whose that is, and under what circumstances."""
+    """The result of a run as it is kept: its outcome, whose it is, and how it was made."""
     return {
         **outcome,
         "loss": method.text,

@@ -1,4 +1,4 @@
-"""What a loss in a config is: a name, and options that belong to this loss alone.
+"""Losses of a config: a name, and options that belong to this loss alone.
 
 `focal?gamma=1&learning_rate=0.003` is the focal loss with its gamma, trained with its own learning rate; an option is
 one of the loss function, of the learned surrogate (`correlated_gradients?relative_scale=0.3`), of the training of

@@ -56,7 +56,7 @@ class OneRun:
         self.state = self.executor.place(state)
 
     def template(self, epoch: int) -> dict[str, Any]:
-        """What the checkpoint of an epoch holds: its structure, dtypes and shapes."""
+        """The structure, dtypes and shapes of the checkpoint of an epoch."""
         state = state_after(self.config, self.run.parts[0], self.program, epoch)
         return {"state": state, "best": state.params}
 

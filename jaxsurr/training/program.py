@@ -25,7 +25,7 @@ RATES = ("learning_rate", "weight_decay")
 
 
 class Program(NamedTuple):
-    """What a run executes; it depends on the config but for its seed and its rates, and on the shapes of the data.
+    """The functions of a run; they depend on the config but for its seed and rates, and on the shapes of the data.
 
     Attributes:
       model: `init`, and `apply` to predictions.

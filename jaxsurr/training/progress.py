@@ -1,4 +1,4 @@
-"""What a person sees while runs go on: a bar where there is a terminal, plain lines where there is none."""
+"""Progress of runs: a bar where there is a terminal, plain lines where there is none."""
 
 import sys
 import time

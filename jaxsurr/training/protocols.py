@@ -20,11 +20,11 @@ Entry = dict[str, Any]
 """An epoch in the history of a run: `epoch`, `phase`, `loss`, `validation`, and of a learned loss what an event has."""
 
 Outcome = dict[str, Any]
-"""What a run found: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
+"""The outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
 
 
 class Report(Protocol):
-    """What is told of progress, as a display of it is."""
+    """A callback for progress, such as a display."""
 
     def __call__(self, event: Event, /) -> object:
         """Called with an `Event`; the result is not used."""
@@ -32,7 +32,7 @@ class Report(Protocol):
 
 
 class Say(Protocol):
-    """What is told of sentences, as `print` is."""
+    """A callback for sentences, such as `print`."""
 
     def __call__(self, text: str, /) -> object:
         """Called with a line; the result is not used."""

@@ -61,7 +61,7 @@ class Run:
             self.best = (self.params, self.entry)
 
     def outcome(self, test: float | list[float] | None) -> Outcome:
-        """What the run found in the end, given the test metric at its best epoch."""
+        """The outcome of the run, given the test metric at its best epoch."""
         final, (_, best) = self.history[-1], self.best
         return {
             "epochs": final["epoch"],
@@ -75,7 +75,7 @@ class Run:
 
 
 class Engine(Protocol):
-    """What trains runs of one program; all of them are in the same epoch."""
+    """Trains runs of one program; all of them are in the same epoch."""
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -84,7 +84,7 @@ class Engine(Protocol):
 
     @property
     def program(self) -> Program:
-        """What they execute."""
+        """The program that they share."""
         ...
 
     def start(self) -> None:

@@ -32,7 +32,7 @@ _ROWS = 4096  # that are predicted at once, of each run
 
 
 def capacity(method: Method, data: Data, program: Program) -> int:
-    """How many runs like this one can be trained side by side; 0 where it has to be trained alone."""
+    """The number of runs like this one that can be trained side by side; 0 where it has to be trained alone."""
     config = method.config
     alone = config.data.augment or config.tune_threshold or config.surrogate.outer_every > 1
     suited = config.model.name in DENSE and not alone
