@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 """An epoch in the history of a run: `epoch`, `phase`, `loss`, `validation`, and of a learned loss what an event has."""
 
 Outcome = dict[str, Any]
-"""The outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
+"""Outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
 
 
 class Report(Protocol):
