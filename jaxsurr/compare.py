@@ -15,10 +15,13 @@ again beside itself, in the same --workdir, it shares the work. From Python:
 """
 
 import functools
-import os
+import pathlib
 import sys
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxsurr.training.protocols import Config, Stop
 
 
 class _Comparison(types.ModuleType):
@@ -33,55 +36,37 @@ class _Comparison(types.ModuleType):
 sys.modules[__name__].__class__ = _Comparison
 
 
-def main(argv: list[str]) -> None:
-    """Runs what the flags say, and prints the table."""
-    from absl import app, flags, logging
+def work(config: "Config", stop: "Stop") -> str:
+    """Compares the losses that config and flags name; gives the table."""
+    from absl import flags
 
-    from jaxsurr.__main__ import WORKDIR, read_config, sentence, split_losses
+    from jaxsurr import launcher
     from jaxsurr.comparison.runs import compare
-    from jaxsurr.training import stopping
     from jaxsurr.training.progress import lines
 
-    if len(argv) > 1:
-        raise app.UsageError(f"there are only flags, written --name=value; got {' '.join(argv[1:])!r}.")
-    logging.set_verbosity(logging.WARNING)
-    chosen, code, stop = flags.FLAGS, 0, stopping.Asked()
-    try:
-        config = read_config()
-        losses = split_losses(chosen.losses) if chosen.losses else None
-        with stopping.on_signals(2.0) as stop:
-            compare(
-                config,
-                losses,
-                chosen.seeds,
-                workdir=WORKDIR.value,
-                trials=chosen.trials,
-                figures=chosen.figures,
-                report=lines(),
-                say=functools.partial(print, flush=True),
-                stop=stop,
-            )
-        with open(os.path.join(WORKDIR.value, "table.md")) as file:
-            print(file.read())
-        print(f"Results: {WORKDIR.value}")
-    except stopping.Stopped as error:
-        code = stop.code
-        print(stop.sentence(error), file=sys.stderr)
-    except Exception as error:
-        code = 1
-        print(sentence(error), file=sys.stderr)
-    except KeyboardInterrupt:
-        code = 130
-        print("Interrupted; the same command goes on where it stopped.", file=sys.stderr)
-    sys.exit(code)
+    chosen = flags.FLAGS
+    compare(
+        config,
+        launcher.split_losses(chosen.losses) if chosen.losses else None,
+        chosen.seeds,
+        workdir=chosen.workdir,
+        trials=chosen.trials,
+        figures=chosen.figures,
+        report=lines(),
+        say=functools.partial(print, flush=True),
+        stop=stop,
+    )
+    table = pathlib.Path(chosen.workdir, "table.md").read_text()
+    return f"{table}\nResults: {chosen.workdir}"
 
 
 if __name__ == "__main__":
     from absl import app, flags
 
-    from jaxsurr.__main__ import parse
+    from jaxsurr import launcher
 
+    launcher.define(grace=2.0)  # a run under way is given up, so that there is nothing to save
     flags.DEFINE_string("losses", None, "Losses to compare, with commas between them; by default those of the config.")
     flags.DEFINE_integer("seeds", None, "Paired seeds, by default those of the config.", lower_bound=1)
     flags.DEFINE_integer("trials", None, "Tuning trials for each loss, by default those of the config.", lower_bound=1)
-    app.run(main, flags_parser=parse)
+    app.run(functools.partial(launcher.command, work=work), flags_parser=launcher.parse)

@@ -99,7 +99,7 @@ IDS = [f"{file}-{number}" for number, (file, *_) in enumerate(LAUNCHED)]
 @pytest.mark.parametrize("case", LAUNCHED, ids=IDS)
 def test_a_documented_command_begins(case, launch, tiny, monkeypatch):
     """Flags, config, data and model fit; what is trained is stopped before it starts."""
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
     from jaxsurr.comparison import runs as comparison
 
     begun = []
@@ -108,7 +108,7 @@ def test_a_documented_command_begins(case, launch, tiny, monkeypatch):
         given = {"losses": losses and tuple(losses), "seeds": seeds, "trials": trials}
         begun.append(update(config, **{name: value for name, value in given.items() if value is not None}))
 
-    monkeypatch.setattr(job, "job", lambda config, *args, **options: begun.append(config) or "begun")
+    monkeypatch.setattr(from_config, "make", lambda config, *args, **options: begun.append(config) or "begun")
     monkeypatch.setattr(comparison, "compare", compared)
     _, module, arguments = case
     _, out, err = launch(*on_tiny_data(arguments, tiny), "--workdir=run", module=module)
@@ -222,7 +222,7 @@ SENTENCES = {
 @pytest.fixture
 def begin(launch, monkeypatch):
     """`begin(*arguments)`: a command line that ends where training would begin, with `begun` on standard output."""
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     def begun(config, *args, **options):
         losses = config.losses or (config.loss,)
@@ -230,7 +230,7 @@ def begin(launch, monkeypatch):
             prepare(update(config, loss=loss, losses=(), seeds=1))
         return "begun"
 
-    monkeypatch.setattr(job, "job", begun)
+    monkeypatch.setattr(from_config, "make", begun)
     return launch
 
 
@@ -279,7 +279,7 @@ def test_no_command_line_ends_in_a_traceback(begin):
 
 
 def test_memory_that_cannot_be_had_is_said(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     for error in (
         MemoryError("Unable to allocate 7 EiB"),
@@ -289,19 +289,19 @@ def test_memory_that_cannot_be_had_is_said(launch, monkeypatch):
         def out_of_memory(*args, error=error, **options):
             raise error
 
-        monkeypatch.setattr(job, "job", out_of_memory)
+        monkeypatch.setattr(from_config, "make", out_of_memory)
         code, out, err = launch("--workdir=run")
         assert code == 1 and err.startswith("There is not enough memory for this: ")
         assert str(error) in err and "Traceback" not in out + err
 
 
 def test_what_nobody_foresaw_is_said_with_the_way_to_its_origin(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     def broken(*args, **options):
         raise LookupError("lost")
 
-    monkeypatch.setattr(job, "job", broken)
+    monkeypatch.setattr(from_config, "make", broken)
     code, out, err = launch("--workdir=run")
     assert code == 1 and err.startswith("LookupError: lost\n") and "JAXSURR_TRACEBACK=1" in err
     assert "Traceback" not in out + err

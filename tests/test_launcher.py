@@ -125,38 +125,38 @@ LISTS = {
 
 
 def test_losses_with_options_on_the_command_line(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     seen = []
-    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
+    monkeypatch.setattr(from_config, "make", lambda config, *_, **options: seen.append(tuple(config.losses)) or "done")
     assert launch("--config.losses=focal?gamma=1,embedding?hidden=32,16")[:2] == (0, "done\n")
     assert seen == [("focal?gamma=1", "embedding?hidden=32,16")]
 
 
 @pytest.mark.parametrize("case", LISTS)
 def test_losses_on_the_command_line(case, launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     seen = []
-    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.losses)) or "done")
+    monkeypatch.setattr(from_config, "make", lambda config, *_, **options: seen.append(tuple(config.losses)) or "done")
     assert launch(*LISTS[case])[:2] == (0, "done\n")
     assert seen == [("cross_entropy", "generalised_cross_entropy")]
 
 
 def test_one_width_is_a_tuple(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     seen = []
-    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append(tuple(config.model.hidden)))
+    monkeypatch.setattr(from_config, "make", lambda config, *args, **options: seen.append(tuple(config.model.hidden)))
     assert launch("--config.model.hidden=64")[0] == 0
     assert seen == [(64,)]
 
 
 def test_a_config_file_with_a_setting_and_an_override(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     seen = []
-    monkeypatch.setattr(job, "job", lambda config, *args, **options: seen.append((config.seed, config.epochs)))
+    monkeypatch.setattr(from_config, "make", lambda config, *args, **options: seen.append((config.seed, config.epochs)))
     text = START.replace("()", "(seed)") + "return update(default_config(), seed=int(seed))\n"
     assert launch(config_file(text) + ":5", "--config.epochs=30")[0] == 0
     assert seen == [(5, 30)]
@@ -177,14 +177,14 @@ def test_another_config_in_the_directory_ends_with_a_sentence(launch):
 
 
 def test_an_interruption_ends_with_a_sentence(launch, monkeypatch):
-    from jaxsurr.comparison import job
+    from jaxsurr.comparison import from_config
 
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "job", interrupted)
+    monkeypatch.setattr(from_config, "make", interrupted)
     code, _, err = launch("--workdir=run")
-    assert (code, err) == (130, "Interrupted; the same command goes on from the last checkpoint.\n")
+    assert (code, err) == (130, "Interrupted; the same command goes on where it stopped.\n")
 
 
 # --- devices and processes --------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ LAYERS = [  # lowest first
     {"pretraining"},
     {"training"},
     {"comparison"},
-    {"benchmarks", "__main__"},
-    {"compare"},
+    {"benchmarks", "launcher"},
+    {"__main__", "compare"},
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 ONLY = {"data": {"core"}}

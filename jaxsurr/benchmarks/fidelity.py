@@ -54,7 +54,7 @@ def trained_predictions(config: Config) -> tuple[Split, Split]:
     """Predictions (as `inputs`) and targets of train and test rows, of a model trained on a config's fixed loss."""
     config = update(config, loss=config.conventional)
     data, program = prepare(config)
-    state = program.executor.place(fresh_state(config, program, data.train, program.warm))
+    state = program.executor.place(fresh_state(config, data.train, program, program.warm))
     for epoch in range(1, config.epochs + 1):
         for batch in batches(data.train, config.batch_size, seed=config.seed, epoch=epoch):
             state, _ = program.steps["conventional"](state, program.executor.shard(batch))

@@ -13,7 +13,7 @@ OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
 
 
 class Expected(NamedTuple):
-    """What the lines of a comparison agree in.
+    """The facts that all lines of a comparison share.
 
     Attributes:
       config: the fields that all its runs share, as plain data.

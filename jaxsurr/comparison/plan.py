@@ -1,4 +1,4 @@
-"""What a comparison has to run: every trial and every run, what of it is done, and what is next."""
+"""The plan of a comparison: every trial and every run, what of it is done, and what is next."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +24,12 @@ class Job(NamedTuple):
         return self.key.split(" ")[0]
 
 
+def job_of(purpose: str, loss: str, seed: int, setting: str = "") -> Job:
+    """A run of a loss, with its default setting or another one."""
+    setting = setting or loss
+    return Job(key_of(purpose, setting if purpose == "tune" else loss, seed), loss, setting, seed)
+
+
 class Plan:
     """All runs of a comparison. What is `done` are entries of its results by their key.
 
@@ -38,6 +44,10 @@ class Plan:
         self.reference = config.reference or losses[0]
         self.seeds = range(config.seed, config.seed + config.seeds)
         self.trials = {loss: tuning.trials(loss, config.trials, config.learning_rate) for loss in losses}
+
+    def runs(self) -> list[Job]:
+        """The runs that the table is made from, with the default settings, loss by loss."""
+        return [job_of("run", loss, seed) for loss in self.losses for seed in self.seeds]
 
     def tuned(self) -> int:
         """Trials that have to be run; with one there is nothing to choose."""
@@ -64,7 +74,7 @@ class Plan:
         return best["setting"]
 
     def groups(self, done: dict[str, Any]) -> Iterator[list[Job]]:
-        """What can be run now, tuning first; the runs of a group can share a program.
+        """Runs that can be made now, tuning first; those of a group can share a program.
 
         What is in a group follows from what is done alone, so that a group that was killed is made again as it was.
         """
@@ -79,24 +89,22 @@ class Plan:
         for loss in self.losses:
             if self.tuned():
                 trials = (
-                    Job(key, loss, setting, seed)
-                    for seed in self.tuning_seeds()
-                    for key, setting in zip(self.tuning_keys(loss, seed), self.trials[loss], strict=True)
+                    job_of("tune", loss, seed, setting) for seed in self.tuning_seeds() for setting in self.trials[loss]
                 )
                 # Several seeds are tuned in the groups that they will run in, one trial after another.
                 yield from missing(trials, lambda job: job.setting if self.nested else without_rates(job.setting))
             chosen = {seed: self.chosen(loss, seed, done) for seed in self.seeds}
             settings = {seed: setting for seed, setting in chosen.items() if setting is not None}
             if len(settings) == len(chosen):
-                runs = (Job(key_of("run", loss, seed), loss, setting, seed) for seed, setting in settings.items())
+                runs = (job_of("run", loss, seed, setting) for seed, setting in settings.items())
                 yield from missing(runs, lambda job: without_rates(job.setting))
 
     def left(self, done: dict[str, Any]) -> int:
-        """How many runs are missing; results of other losses and seeds, from earlier calls, do not count."""
-        keys = {key_of("run", loss, seed) for loss in self.losses for seed in self.seeds}
+        """The number of runs that are missing; results of other losses and seeds, from earlier calls, do not count."""
+        keys = {job.key for job in self.runs()}
         for loss in self.losses if self.tuned() else ():
             keys.update(*(self.tuning_keys(loss, seed) for seed in self.tuning_seeds()))
         return len(keys - set(done))
 
     def finished(self, done: dict[str, Any]) -> bool:
-        return all(key_of("run", loss, seed) in done for loss in self.losses for seed in self.seeds)
+        return all(job.key in done for job in self.runs())

@@ -7,14 +7,17 @@ import csv
 import io
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxsurr import report as figures_of
+import numpy as np
+
 from jaxsurr.comparison import statistics
-from jaxsurr.comparison.plan import Plan, key_of
+from jaxsurr.comparison.figures import draw
+from jaxsurr.comparison.plan import Plan
 from jaxsurr.core import files
 from jaxsurr.core.spec import parse_spec
+from jaxsurr.report import summary_table
 from jaxsurr.training import notes, records
 from jaxsurr.training.config import CONVENTIONAL
 from jaxsurr.training.entries import sealed
@@ -31,44 +34,77 @@ def append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
         files.append(path, lines)
 
 
-def summarise(path: pathlib.Path, plan: Plan, done: dict[str, Any], *, figures: bool) -> dict[str, Any]:
-    """Writes `table.md`, `table.csv` and the figures of a comparison from its results."""
-    runs = [done[key_of("run", loss, seed)] for loss in plan.losses for seed in plan.seeds]
+def table(runs: Sequence[Mapping[str, Any]], reference: str = "") -> list[dict[str, Any]]:
+    """The table of runs: `statistics.rows`, and how well the gradient of each loss follows that of the metric.
 
-    def by_seed(field: str) -> dict[str, dict[int, float]]:
-        out: dict[str, dict[int, float]] = {loss: {} for loss in plan.losses}
-        for entry in runs:
-            value = entry[field]
-            out[entry["loss"]][entry["seed"]] = float("nan") if value is None else first_metric(value)
-        return out
+    Args:
+      runs: entries of results, of each loss with the same seeds. Of several metrics the first counts.
+      reference: the loss that differences are taken to; the first where empty.
 
-    higher = runs[0]["higher_is_better"]
-    tests, validations = by_seed("test"), by_seed("validation")
-    rows = statistics.rows(tests, validations, higher_is_better=higher, reference=plan.reference)
+    Returns:
+      Rows, best mean first, with `gradient correlation` and `ceiling` of the last epoch, means over the seeds of those
+      that know them.
+    """
+    rows = statistics.rows(
+        by_seed(runs, "test"),
+        by_seed(runs, "validation"),
+        higher_is_better=runs[0]["higher_is_better"],
+        reference=reference or runs[0]["loss"],
+    )
+    for row in rows:
+        for column, field in (("gradient correlation", "gradient_correlation"), ("ceiling", "ceiling")):
+            values = [run.get(field) for run in runs if run["loss"] == row["loss"]]
+            known = [value for value in values if value is not None]
+            row[column] = float(np.mean(known)) if known else None
+    return rows
+
+
+def by_seed(runs: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[int, float]]:
+    """A metric of each loss by seed, "test" or "validation"; NaN for a run that diverged."""
+    out: dict[str, dict[int, float]] = {}
+    for run in runs:
+        value = float("nan") if run[field] is None else first_metric(run[field])
+        out.setdefault(run["loss"], {})[run["seed"]] = value
+    return out
+
+
+def tabulate(plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Rows of the table of a comparison, the runs that it is made from, and what a choice on validation gains."""
+    runs = [done[job.key] for job in plan.runs()]
     known = [loss for loss in plan.losses if parse_spec(loss)[0] in CONVENTIONAL]
-    learned = len(known) < len(plan.losses)
-    found = statistics.selection(tests, validations, higher_is_better=higher, known=known) if learned else None
-    parts = [heading(plan, runs), notes.said_of(runs), figures_of.summary_table(rows), found and chosen_text(found)]
+    found = None
+    if len(known) < len(plan.losses):
+        higher = runs[0]["higher_is_better"]
+        tests, validations = by_seed(runs, "test"), by_seed(runs, "validation")
+        found = statistics.selection(tests, validations, higher_is_better=higher, known=known)
+    return {"rows": table(runs, plan.reference), "runs": runs, "selection": found}
+
+
+def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]], *, figures: bool) -> dict[str, Any]:
+    """Writes `table.md`, `table.csv` and the figures of a comparison from its results, and gives `tabulate`."""
+    outcome = tabulate(plan, done)
+    rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
+    parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
     if figures:
-        draw(path, plan, runs, rows)
-    return {"rows": rows, "runs": runs, "selection": found}
+        draw(path, plan.config, runs, rows, plan.reference)
+    return outcome
 
 
 def chosen_text(found: dict[str, Any]) -> str:
-    """What losses that are learned from the metric add to a choice on validation, in a sentence."""
+    """The gain of a choice on validation by losses that are learned from the metric, in a sentence."""
     interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
     picked = ", ".join(f"{loss} {number}" for loss, number in found["picked"].items())
     return (
-        "Where validation chooses the loss anew for each seed, the test metric is on average "
-        f"{found['known']:.4f} with the conventional losses to choose from and {found['all']:.4f} with all "
+        "Choosing the loss on validation, per seed, gives a mean test metric of "
+        f"{found['known']:.4f} with the conventional losses and {found['all']:.4f} with all "
         f"(picked: {picked}); difference {found['difference']:+.4f}{interval}, {found['verdict']}."
     )
 
 
 def heading(plan: Plan, runs: list[dict[str, Any]]) -> str:
-    """What was compared, and how, in a few sentences."""
+    """Heading of a table: what was compared, and how."""
     config, better = plan.config, "higher" if runs[0]["higher_is_better"] else "lower"
     tuned = (
         f"{config.trials} tuning trials for each loss, chosen on validation"
@@ -91,20 +127,3 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def draw(path: pathlib.Path, plan: Plan, runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    """Draws forest plot, learning curves and gradient correlations into `path / "figures"`."""
-    whole = [entry for entry in runs if entry["history"]]
-    metric, higher = runs[0]["metric"], runs[0]["higher_is_better"]
-    figures = {}
-    if whole:
-        figures["learning_curves"] = figures_of.learning_curves(whole, metric=metric, higher_is_better=higher)
-    if any(row["low"] is not None for row in rows):
-        figures["differences"] = figures_of.forest_plot(
-            rows, metric=metric, higher_is_better=higher, reference=plan.reference
-        )
-    if any(entry.get("gradient_correlation") is not None for entry in whole):
-        figures["gradient_correlation"] = figures_of.gradient_correlation_curve(whole)
-    for name, figure in figures.items():
-        figures_of.save(figure, path / "figures" / f"{name}.png")

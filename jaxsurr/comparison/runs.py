@@ -5,7 +5,7 @@ metric; tuning runs are handed no test rows at all. Then the chosen setting of e
 reads its test rows once.
 
 Where all seeds share one test split (an official one, or `data.split_seed`), tuning is done on the first seed. Where
-each seed has a test split of its own, a loss is tuned for each seed on that seed's training and validation rows, since
+each seed has its own test split, a loss is tuned for each seed on that seed's training and validation rows, since
 another seed's test rows may be among them.
 
 All that is known is in `results.jsonl`, a line a run, appended under a lock and never changed; tables and figures are
@@ -24,26 +24,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
-from jaxsurr.comparison.plan import Job, Plan
+from jaxsurr.comparison.plan import Job, Plan, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
+from jaxsurr.comparison.runner import Runner
 from jaxsurr.core import checks, renamed
 from jaxsurr.core.spec import parse_spec
-from jaxsurr.core.versions import versions
-from jaxsurr.data import Data
-from jaxsurr.training import notes, records, side_by_side
+from jaxsurr.training import notes, records
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.locks import lock
-from jaxsurr.training.loop import load_data, prepare, train
-from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import Stopped, never
-
-_PROGRAMS = 8  # compiled ones that are kept
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -56,95 +49,6 @@ def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, 
     plain = parse_spec(metric)[1].get("decode", "median") == "median"
     baselines = [loss.removesuffix("?decode=median") if plain else loss for loss in KINDS[kind].baselines]
     return tuple(dict.fromkeys([*losses, *baselines]))
-
-
-def _single(config: Config, loss: str, seed: int) -> Config:
-    """The config of one run of a comparison."""
-    alone = dict(losses=(), seeds=1, trials=1)
-    return update(config.copy_and_resolve_references(), loss=loss, seed=seed, **alone)
-
-
-class _Runner:
-    """Makes runs, side by side where they can be; data and compiled programs are kept while others can use them."""
-
-    def __init__(self, config: Config, report: Report, model: Any, stop: Stop):
-        self.config, self.report, self.model, self.stop = config, report, model, stop
-        self.programs: dict[str, Program] = {}
-        self.datas: dict[int, Data] = {}
-
-    def single(self, job: Job) -> Config:
-        return _single(self.config, job.setting, job.seed)
-
-    def data(self, seed: int) -> Data:
-        if seed not in self.datas:
-            found = load_data(update(self.config.copy_and_resolve_references(), seed=seed))
-            self.datas = {**_newest(self.datas, side_by_side.MOST - 1), seed: found}
-        return self.datas[seed]
-
-    def program(self, job: Job) -> Program:
-        name = without_rates(job.setting)
-        if name not in self.programs:
-            _, made = prepare(self.single(job), data=self.data(job.seed), model=self.model)
-            self.programs = {**_newest(self.programs, _PROGRAMS - 1), name: made}
-        return self.programs[name]
-
-    def capacity(self, job: Job) -> int:
-        """How many runs like this one can be made side by side; 0 where it has to be made alone."""
-        return side_by_side.capacity(self.single(job), self.data(job.seed), self.program(job))
-
-    def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-        started = time.monotonic()
-        configs, program = [self.single(job) for job in jobs], self.program(jobs[0])
-        datas = [
-            self.data(job.seed)._replace(test=None) if job.purpose == "tune" else self.data(job.seed) for job in jobs
-        ]
-        if self.capacity(jobs[0]):
-            outcomes = side_by_side.train_together(configs, datas, program, report=self.report, stop=self.stop)
-        else:
-            outcomes = [self.alone(*run, program) for run in zip(configs, datas, strict=True)]
-        seconds = round((time.monotonic() - started) / len(jobs), 1)
-        entries = [self.entry(*run, program, seconds) for run in zip(jobs, configs, outcomes, strict=True)]
-        together = {"group": [job.key for job in jobs]} if len(jobs) > 1 else {}
-        return [entry | together for entry in entries]
-
-    def alone(self, config: Config, data: Data, program: Program) -> dict[str, Any] | FloatingPointError:
-        try:
-            return train(config, data, program, report=self.report, stop=self.stop)
-        except FloatingPointError as error:
-            return error
-
-    def entry(
-        self,
-        job: Job,
-        config: Config,
-        outcome: dict[str, Any] | FloatingPointError,
-        program: Program,
-        seconds: float,
-    ) -> dict[str, Any]:
-        """The line of a run."""
-        if isinstance(outcome, FloatingPointError):
-            outcome = {"validation": None, "test": None, "history": [], "reason": str(outcome)}
-        return {
-            "key": job.key,
-            "purpose": job.purpose,
-            "loss": job.loss,
-            "setting": job.setting,
-            "seed": job.seed,
-            "metric": program.metric.name,
-            "higher_is_better": program.metric.higher_is_better,
-            "diverged": outcome["validation"] is None,
-            "data": list(self.data(job.seed).notes),
-            **outcome,
-            "seconds": seconds,
-            "platform": jax.devices()[0].platform,
-            "versions": versions(),
-            "config": as_dict(config),
-        }
-
-
-def _newest(kept: dict[Any, Any], number: int) -> dict[Any, Any]:
-    """The entries of a dictionary that joined it last."""
-    return dict(list(kept.items())[-number:])
 
 
 def compare(
@@ -190,42 +94,78 @@ def compare(
     config = config.copy_and_resolve_references()
     given = {"losses": losses and tuple(losses), "seeds": seeds, "trials": trials}
     update(config, **{name: value for name, value in given.items() if value is not None})
-    if not config.losses:
-        raise ValueError("a comparison needs losses: losses=('cross_entropy', 'correlated_gradients'), say.")
-    validate(config)
-    if config.seeds < 2:
-        raise ValueError(f"a comparison needs at least 2 seeds for its intervals, got seeds={config.seeds}; use 5.")
-    path = records.check_workdir(workdir, identity(config))
-    tell = report or (lambda event: None)
-    first = load_data(config)
-    notes.tell(say, first.notes)
-    everything = with_baselines(config.losses, first.kind, config.metric)
-    if config.reference:
-        checks.one_of(config.reference, "reference", everything)
-    measured = {}
-    for loss in everything:  # all that cannot work is said before anything runs
-        metric = prepare(_single(config, loss, config.seed), data=first, model=model)[1].metric
-        measured[loss] = metric.name, metric.higher_is_better
-    plan = Plan(config, everything, nested=not (first.official_test or config.data.split_seed >= 0))
-    records.open_workdir(path, identity(config))
+    path, runner = pathlib.Path(workdir), Runner(config, report or (lambda event: None), model, stop)
+    plan, expected = begin(path, runner, say, least_seeds=2)
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
-    runner, expected = _Runner(config, tell, model, stop), Expected(identity(config), measured)
-    warn = functools.cache(lambda text: tell({"event": "note", "text": text}))  # of each once
+    warn = functools.cache(lambda text: runner.report({"event": "note", "text": text}))  # of each once
     while True:
         done = read_results(path / RESULTS, warn, expected)
         if plan.finished(done):
             break
         if stop():
             raise Stopped("no run was under way here")
-        if not _run_some(path, plan, expected, done, runner, tell):
+        if not _run_some(path, plan, expected, done, runner):
             time.sleep(0.5)  # all that can be run now is being run by other processes
     return summarise(path, plan, done, figures=figures)
 
 
-def _run_some(
-    path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: _Runner, tell: Report
-) -> bool:
+def begin(
+    path: pathlib.Path, runner: Runner, say: Say | None, *, least_seeds: int = 1, baselines: bool = True
+) -> tuple[Plan, Expected]:
+    """The plan of a comparison and what its results agree in, once all that cannot work has been refused.
+
+    Args:
+      path: of the work directory, which is made or opened.
+      runner: of the comparison, with its config.
+      say: gets what was changed or left out of the data.
+      least_seeds: that it needs.
+      baselines: whether the strong cheap losses of the kind of targets join.
+
+    Raises:
+      ValueError: as for `compare`.
+    """
+    config = runner.config
+    if not config.losses:
+        raise ValueError("a comparison needs losses: losses=('cross_entropy', 'correlated_gradients'), say.")
+    validate(config)
+    if config.seeds < least_seeds:
+        raise ValueError(
+            f"a comparison needs at least {least_seeds} seeds for its intervals, got seeds={config.seeds}; use 5."
+        )
+    _refuse_earlier(path)
+    records.check_workdir(path, identity(config))
+    first = runner.data(config.seed)
+    notes.tell(say, first.notes)
+    losses = with_baselines(config.losses, first.kind, config.metric) if baselines else tuple(config.losses)
+    if config.reference:
+        checks.one_of(config.reference, "reference", losses)
+    measured = {}
+    for loss in losses:
+        metric = runner.program(job_of("run", loss, config.seed)).metric
+        measured[loss] = metric.name, metric.higher_is_better
+    records.open_workdir(path, identity(config))
+    plan = Plan(config, losses, nested=not (first.official_test or config.data.split_seed >= 0))
+    return plan, Expected(identity(config), measured)
+
+
+def _refuse_earlier(path: pathlib.Path) -> None:
+    """Refuses what `python -m jaxsurr` left before its results were those of a comparison.
+
+    Raises:
+      ValueError: the directory holds such results.
+    """
+    marker = path / "config.json"
+    kept = records.read_json(marker) if marker.exists() else None
+    if isinstance(kept, dict) and kept.get("losses"):
+        raise ValueError(
+            f"{path} holds losses that an earlier version compared, in another format. Choose another --workdir; or "
+            "delete config.json, results.jsonl, table.md and study.json there, and the same command takes over the "
+            "runs that are complete and goes on with the others. Nothing was changed."
+        )
+
+
+def _run_some(path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: Runner) -> bool:
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0
     for group in plan.groups(done):
@@ -237,15 +177,13 @@ def _run_some(
                 if not (mine := list(mine)):
                     skipped += len(jobs)
                     continue
-                now = read_results(
-                    path / RESULTS, expected=expected
-                )  # others may have ended some between our reading and our claims
+                now = read_results(path / RESULTS, expected=expected)  # others may have ended some before our claims
                 mine = [job for job in mine if job.key not in now]
                 for job in mine:
                     counts = {"done": len(done), "left": plan.left(done), "skipped": skipped}
-                    tell({"event": "run", "key": job.key, "setting": job.setting, **counts})
+                    runner.report({"event": "run", "key": job.key, "setting": job.setting, **counts})
                 if mine:
-                    append(path / RESULTS, runner(mine))
+                    append(path / RESULTS, runner.lines(mine))
                 return True
     return False
 

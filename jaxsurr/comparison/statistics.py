@@ -155,7 +155,7 @@ def selection(
     higher_is_better: bool,
     known: Collection[str],
 ) -> dict[str, Any] | None:
-    """What other losses add for somebody who tries all and keeps, for each seed, the one that is best on validation.
+    """The gain by further losses where the loss is chosen on validation, per seed.
 
     Args:
       test, validation, higher_is_better: as for `rows`.

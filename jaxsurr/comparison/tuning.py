@@ -1,10 +1,11 @@
-"""Settings that a loss is tuned over: as many trials for every loss, whatever it has to tune.
+"""Tuning trials: as many for every loss, whatever it has to tune.
 
 Trial 0 is the default. The others are points of a scrambled Halton sequence (scipy), which covers a few dimensions
 evenly however few trials there are; each draws the learning rate and the loss's own settings together.
 """
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from jaxsurr.core.spec import parse_spec
@@ -12,7 +13,7 @@ from jaxsurr.training.methods import spell
 
 
 class Range(NamedTuple):
-    """Where an option is looked for: from `low` to `high`, evenly in its logarithm."""
+    """The range of an option, from `low` to `high`, evenly in its logarithm."""
 
     low: float
     high: float
@@ -34,9 +35,8 @@ OPTIONS: dict[str, dict[str, Range]] = {
 LEARNING_RATE = 5.0  # looked for from a fifth of the config's to five times that
 
 
-def search_space(loss: str, learning_rate: float) -> dict[str, Range]:
-    """What is tuned of a loss: the learning rate and its own options, but for those that its text fixes."""
-    name, fixed = parse_spec(loss)
+def search_space(name: str, fixed: Collection[str], learning_rate: float) -> dict[str, Range]:
+    """The ranges of a loss: the learning rate and its own options, but for those that its text fixes."""
     space = {"learning_rate": Range(learning_rate / LEARNING_RATE, learning_rate * LEARNING_RATE)}
     return {option: bounds for option, bounds in (space | OPTIONS.get(name, {})).items() if option not in fixed}
 
@@ -55,7 +55,7 @@ def trials(loss: str, number: int, learning_rate: float) -> list[str]:
     4
     """
     name, fixed = parse_spec(loss)
-    space = search_space(loss, learning_rate)
+    space = search_space(name, fixed, learning_rate)
     if number == 1 or not space:
         return [loss] * number
     from scipy.stats import qmc

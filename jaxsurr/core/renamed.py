@@ -49,7 +49,7 @@ MODULES = {
     "jaxsurr.surrogates.network": "jaxsurr.surrogates.families.network",
     "jaxsurr.surrogates.set_network": "jaxsurr.surrogates.families.deep_set",
     "jaxsurr.training.comparison": "jaxsurr.comparison.runs",
-    "jaxsurr.training.job": "jaxsurr.comparison.job",
+    "jaxsurr.training.job": "jaxsurr.comparison.from_config",
     "jaxsurr.training.plan": "jaxsurr.comparison.plan",
     "jaxsurr.training.results": "jaxsurr.comparison.results",
     "jaxsurr.training.statistics": "jaxsurr.comparison.statistics",
@@ -107,7 +107,7 @@ GONE = {
     "jaxsurr.surrogates.relational": "jaxsurr.surrogates.peers.relational",
     "jaxsurr.surrogates.residual_likelihood": "jaxsurr.surrogates.peers.residual_likelihood",
     "jaxsurr.surrogates.set_value_fit": "jaxsurr.surrogates.peers.set_value_fit",
-    "jaxsurr.training.study": "jaxsurr.comparison.study",
+    "jaxsurr.training.study": "jaxsurr.comparison.from_config",
 }
 """Modules that cannot be imported by their old name, since a function has it now, and where to look."""
 

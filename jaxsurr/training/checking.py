@@ -6,12 +6,12 @@ from jaxsurr.core.spec import parse_spec
 from jaxsurr.data.augment import parse_augment
 from jaxsurr.metrics.decoding import DECODERS
 from jaxsurr.training.config import check_values, default_config, flatten, update
-from jaxsurr.training.methods import resolve
+from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.protocols import Config
 
 
-def validate(config: Config) -> None:
-    """Refuses a config that cannot run, naming the field.
+def validate(config: Config) -> Method:
+    """The method of a config, which is refused where it cannot run; the error names the field.
 
     Raises:
       ValueError: an unknown or missing field, an unknown name, a number out of range, an option that a loss or the
@@ -32,12 +32,14 @@ def validate(config: Config) -> None:
     parse_augment(config.data.augment)
     if not all(isinstance(loss, str) for loss in config.losses):
         raise ValueError(f"losses must be a tuple of names, got {tuple(config.losses)!r}.")
-    for loss in (config.loss, *config.losses):
+    method = resolve(config)
+    for loss in config.losses:
         resolve(update(config.copy_and_resolve_references(), loss=loss))
     if len(set(config.losses)) < len(config.losses):
         raise ValueError(f"losses must name each loss once, got {tuple(config.losses)!r}.")
     if config.seeds > 1 and not config.losses:
         raise ValueError(
-            f"seeds is {config.seeds}, but one run has one seed: name the losses of a study, as in "
+            f"seeds is {config.seeds}, but one run has one seed: name the losses of a comparison, as in "
             f"losses=({config.loss!r},), or leave seeds at 1 and choose seed."
         )
+    return method

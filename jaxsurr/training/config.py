@@ -12,14 +12,14 @@ from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
 from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.protocols import Config
 
-# By name, with options of their own.
+# By name, with their own options.
 PEERS = {
     "embedding": surrogates.embedding,
     "interpolation": surrogates.interpolation,
     "relational": surrogates.relational,
     "set_value_fit": surrogates.set_value_fit,
 }
-# Losses of their own that learn something beside the model, and no metric.
+# Losses that learn something beside the model, but no metric.
 LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
@@ -56,9 +56,9 @@ def default_config() -> Config:
     Fields:
       seed: of the split, the initial weights, the batch order and the noise.
       loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`
-        and "residual_likelihood"), with options of its own if need be, as in "focal?gamma=1"
+        and "residual_likelihood"), with options if need be, as in "focal?gamma=1"
         (`jaxsurr.training.methods`).
-      losses, seeds: where `losses` is not empty, a study: each of these losses with seeds `seed .. seed + seeds - 1`.
+      losses, seeds: where `losses` is not empty, a comparison: each of them with seeds `seed .. seed + seeds - 1`.
       trials: settings that `jaxsurr.compare` tries for each loss, chosen on validation; 1 takes the defaults.
       reference: the loss that `jaxsurr.compare` takes differences to; the first where empty.
       metric: `name?option=value`, see `jaxsurr.metrics.get`.
@@ -66,25 +66,24 @@ def default_config() -> Config:
         made on the first metric.
       conventional: the loss of the warm start and of the mixture.
       epochs: in all, whatever the loss.
-      warm_epochs: of these, on the conventional loss before a learned one takes over; -1 is a third of them.
+      warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
       mixture: weight of the conventional loss after that, in [0, 1].
       fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
-      tune_threshold: add to the logits of each class what makes the metric of the validation split best, anew for each
-        epoch, and the same to those of the test split; for metrics of class logits.
+      tune_threshold: add to the logits of each class what makes the metric of the validation split best, chosen in
+        each epoch, and the same to those of the test split; for metrics of class logits.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
       data: see `jaxsurr.data.load`, whose `notes` say what was changed or left out; with `split_seed` of -1 each seed
-        has a test split of its own. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
+        has its own test split. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
-        for a model that is handed to `run`, `study` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`); a `relative_scale` of 0 is
-        matched when the learned loss takes
-        over: the smoothed metric of training rows is then the metric of validation rows (`jaxsurr.matched_scale`);
-        `outer_steps` updates before each model step, every `outer_every`
-        steps; `burn_in` updates when it takes over; for objective "parameters" `part` ("head" or "all") of the model,
-        and `heldout` (the share of training rows that are held out; 0: another training batch is used).
+        for a model that is handed to `run` or `compare`.
+      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`). A `relative_scale` of 0 is
+        matched at the switch: the smoothed metric of training rows is then the metric of validation rows
+        (`jaxsurr.matched_scale`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
+        before every `outer_every`-th model step. For objective "parameters": `part` ("head" or "all") of the model, and
+        `heldout`, the fraction of training rows that are held out (0: another training batch is used).
       devices: how many to use, 0 for all.
       checkpoint: `every` so many epochs, the `keep` newest.
     """
@@ -180,6 +179,11 @@ def warm_epochs(config: Config) -> int:
     (20, 2)
     """
     return round(config.epochs / 3) if config.warm_epochs == -1 else config.warm_epochs
+
+
+def compares_parameters(config: Config) -> bool:
+    """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
+    return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
 
 
 def as_dict(config: Config) -> dict[str, Any]:

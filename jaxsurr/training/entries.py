@@ -1,4 +1,4 @@
-"""What is kept of a finished run: which fields it has, whose it is, and whether it has changed since.
+"""Entries of results: the fields of a finished run, their checks, and a checksum.
 
 `result.json` of a run and each line of `results.jsonl` of a comparison are such entries. They carry a checksum of all
 else that they say; those of earlier versions have none, and are taken as they are.
@@ -18,7 +18,7 @@ LINE = {"key": str, "purpose": str, "setting": str, "diverged": bool}
 
 
 def key_of(purpose: str, loss: str, seed: int) -> str:
-    """What a run is known by: "tune" or "run", the loss and the seed."""
+    """The key of a run: "tune" or "run", the loss and the seed."""
     return f"{purpose} | {loss} | seed {seed}"
 
 
@@ -42,7 +42,7 @@ def _is_value(value: Any) -> bool:
 
 
 def fault_of(entry: Any) -> str | None:
-    """What is wrong with the form of an entry, in words, or None."""
+    """The fault in the form of an entry, in words, or None."""
     if not isinstance(entry, dict):
         return "it is no JSON object with the fields of a run"
     for name, kind in FIELDS.items():

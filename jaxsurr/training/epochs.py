@@ -1,6 +1,6 @@
-"""The epochs of a run, alone or side by side with others.
+"""The epochs of a run: what state a phase begins on, when it switches to the learned loss, what is kept, which is best.
 
-What state a phase begins on, where the learned loss takes over, what is kept of an epoch, and which is best.
+Configs are those of a `Method`, with the options of the loss in them.
 """
 
 import itertools
@@ -18,15 +18,15 @@ from jaxsurr.core.types import Batch, Surrogate
 from jaxsurr.data import Split
 from jaxsurr.metrics import Metric
 from jaxsurr.training.config import warm_epochs
-from jaxsurr.training.methods import resolve
+from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program, set_rates
-from jaxsurr.training.protocols import Config, Event
+from jaxsurr.training.protocols import Config, Entry, Event
 
 _READ, _MATCHED, _PREDICTED = 16384, 2048, 512  # training rows to read, to match a scale on, and rows at once
 
 
 def fresh_state(
-    config: Config, program: Program, train: Split, surrogate: Surrogate, params: Any = None
+    config: Config, train: Split, program: Program, surrogate: Surrogate, params: Any = None
 ) -> bilevel.TrainState:
     """A state before the first step on `surrogate`, on the host; its scale is taken from up to 1,024 training rows."""
     weights_key, step_key = jax.random.split(jax.random.key(config.seed))
@@ -37,20 +37,20 @@ def fresh_state(
     batch = Batch(sample.inputs, sample.targets)
     apply = program.outputs if surrogate is program.warm else program.model.apply
     state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(apply), batch)
-    return state._replace(optimizer=set_rates(state.optimizer, resolve(config).config))
+    return state._replace(optimizer=set_rates(state.optimizer, config))
 
 
 def learning_state(
-    config: Config, program: Program, train: Split, validation: Split, params: Any
+    config: Config, train: Split, validation: Split, program: Program, params: Any
 ) -> bilevel.TrainState:
-    """The state on which the learned loss takes over; a `relative_scale` of 0 is matched to the validation split.
+    """The state at the switch to the learned loss; a `relative_scale` of 0 is matched to the validation split.
 
     The gap is that between validation and up to `_READ` training rows, and the smoothed metric is estimated on
     `_MATCHED` of these: what the metric of so few is off by is added to the value.
     """
     if program.surrogate is None:
-        raise ValueError(f"the loss {config.loss} is a conventional one: there is none that could take over.")
-    state = fresh_state(config, program, train, program.surrogate, params)
+        raise ValueError(f"the loss {config.loss} is a conventional one: there is none to switch to.")
+    state = fresh_state(config, train, program, program.surrogate, params)
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
     rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_READ]
@@ -64,19 +64,19 @@ def learning_state(
     seen = read(jax.tree.map(lambda leaf: leaf[rows], train))
     few = jax.tree.map(lambda leaf: leaf[:_MATCHED], seen)
     value = mean(*read(validation)) + mean(*few) - mean(*seen)
-    found = program.match(*few, value, state.surrogate.spread, jax.random.key(config.seed))
+    found = program.match(jax.random.key(config.seed), *few, value, state.surrogate.spread)
     return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 
-def state_after(epoch: int, config: Config, program: Program, train: Split) -> bilevel.TrainState:
+def state_after(config: Config, train: Split, program: Program, epoch: int) -> bilevel.TrainState:
     """A host state of the shapes that the one after an epoch has, to restore a checkpoint into."""
-    warm = fresh_state(config, program, train, program.warm)
+    warm = fresh_state(config, train, program, program.warm)
     if program.surrogate is None or epoch <= warm_epochs(config):
         return warm
-    return fresh_state(config, program, train, program.surrogate, warm.params)
+    return fresh_state(config, train, program, program.surrogate, warm.params)
 
 
-def switch_of(config: Config, program: Program) -> int:
+def warm_epochs_of(config: Config, program: Program) -> int:
     """The last epoch of the conventional loss."""
     return config.epochs if program.surrogate is None else warm_epochs(config)
 
@@ -102,9 +102,9 @@ def warn_if_flat(config: Config, program: Program, flat: Any) -> None:
         )
 
 
-def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> dict[str, Any]:
+def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> Entry:
     """The entry of the history of an epoch: means over its steps."""
-    entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
+    entry: Entry = {"epoch": epoch, "phase": "surrogate" if learned else "conventional"}
     entry["loss"] = float(np.mean([np.mean(info.loss) for info in infos]))
     if learned:
         for name in ("gradient_correlation", "ceiling", "value_error", "zero_gradient_fraction", "scale"):
@@ -115,11 +115,11 @@ def entry_of(epoch: int, learned: bool, infos: Sequence[bilevel.StepInfo]) -> di
     return entry
 
 
-def refuse_divergence(config: Config, entry: dict[str, Any], params: Any) -> None:
-    """Raises in words where the loss of an epoch, or a parameter after its last step, is not finite."""
+def divergence(config: Config, entry: Entry, params: Any) -> FloatingPointError | None:
+    """The error, in words, where the loss of an epoch, or a parameter after its last step, is not finite."""
     if math.isfinite(entry["loss"]) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-        return
-    raise FloatingPointError(
+        return None
+    return FloatingPointError(
         f"the model diverged in epoch {entry['epoch']}: its mean training loss is {entry['loss']:g}, and not "
         f"all of its parameters are finite numbers. Lower learning_rate ({config.learning_rate:g}), or "
         f"lengthen warm_epochs ({config.warm_epochs})."
@@ -131,25 +131,12 @@ def first_metric(value: float | list[float]) -> float:
     return value[0] if isinstance(value, list) else value
 
 
-def better(metric: Metric, entry: dict[str, Any], than: dict[str, Any]) -> bool:
+def better(metric: Metric, entry: Entry, than: Entry) -> bool:
     """Whether an epoch is better on validation; the first one of equals stays."""
     return metric.sign * first_metric(entry["validation"]) < metric.sign * first_metric(than["validation"])
 
 
-def epoch_event(config: Config, loss: str, entry: dict[str, Any]) -> Event:
-    """What is reported after an epoch."""
-    return {"event": "epoch", "epochs": config.epochs, "loss_name": loss, "seed": config.seed, **entry}
-
-
-def outcome(history: list[dict[str, Any]], best: dict[str, Any], test: float | list[float] | None) -> dict[str, Any]:
-    """What a run found: its history, the entry of its best epoch, and the test metric there."""
-    final = history[-1]
-    return {
-        "epochs": final["epoch"],
-        "best_epoch": best["epoch"],
-        "validation": best["validation"],
-        "test": test,
-        "gradient_correlation": final.get("gradient_correlation"),
-        "ceiling": final.get("ceiling"),
-        "history": history,
-    }
+def epoch_event(method: Method, entry: Entry) -> Event:
+    """The event that is reported after an epoch."""
+    config = method.config
+    return {"event": "epoch", "epochs": config.epochs, "loss_name": method.text, "seed": config.seed, **entry}

@@ -1,4 +1,4 @@
-"""A learned loss that falls back on the loss that it starts from, where validation says so.
+"""Fall-back of a learned loss on the conventional one that it starts from, chosen on validation.
 
 No loss learned from a metric is better everywhere: where a conventional loss is the efficient estimator and the model
 can fit, there is nothing to gain, and something to lose. With `fallback` the conventional run is trained to its end
@@ -6,30 +6,28 @@ too, from the same weights and on the same batches, and the better of the two on
 Each run has read the test split at its own best epoch; what the other one found there is dropped unseen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics import Metric
 from jaxsurr.training.config import update
 from jaxsurr.training.epochs import better
-from jaxsurr.training.methods import resolve, spell
+from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.training.program import Program
-from jaxsurr.training.protocols import Config
+from jaxsurr.training.protocols import Outcome
 
 
-def falls_back(config: Config, program: Program) -> bool:
+def falls_back(method: Method, program: Program) -> bool:
     """Whether a run is one of two."""
-    return program.surrogate is not None and resolve(config).config.fallback
+    return program.surrogate is not None and method.config.fallback
 
 
-def staying(config: Config) -> Config:
-    """The config of the run that stays on the conventional loss; the program is the same."""
-    name, options = parse_spec(config.loss)
-    options = {option: value for option, value in options.items() if option not in ("fallback", "warm_epochs")}
-    return update(
-        config.copy_and_resolve_references(), loss=spell(name, options), fallback=False, warm_epochs=config.epochs
-    )
+def staying(method: Method) -> Method:
+    """The method of the run that stays on the conventional loss; the program is the same."""
+    own = ("fallback", "warm_epochs")
+    options = {option: value for option, value in method.options.items() if option not in own}
+    config, epochs = method.given.copy_and_resolve_references(), method.config.epochs
+    return resolve(update(config, loss=spell(method.name, options), fallback=False, warm_epochs=epochs))
 
 
 def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
@@ -44,22 +42,14 @@ def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
     return learned | {"stayed": False}
 
 
-def decide(config: Config, program: Program, train: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
-    """What `train` gives for a config, or for the better of its two runs.
-
-    Raises:
-      FloatingPointError: the run, or both, diverged.
-    """
-    if not falls_back(config, program):
-        return train(config)
-
-    def attempt(config: Config) -> Any:
-        try:
-            return train(config)
-        except FloatingPointError as error:
-            return error
-
-    outcome = choose(program.metric, attempt(config), attempt(staying(config)))
-    if isinstance(outcome, FloatingPointError):
-        raise outcome
-    return outcome
+def decide(
+    methods: Sequence[Method],
+    program: Program,
+    train: Callable[[Sequence[Method]], list[Outcome | FloatingPointError]],
+) -> list[Outcome | FloatingPointError]:
+    """Outcomes of methods that share a program; of one that falls back, the better of its two runs."""
+    outcomes = train(methods)
+    if not falls_back(methods[0], program):
+        return outcomes
+    stayed = train([staying(method) for method in methods])
+    return [choose(program.metric, *pair) for pair in zip(outcomes, stayed, strict=True)]

@@ -13,16 +13,35 @@ import numpy as np
 from jaxsurr.core.types import Array, Batch
 from jaxsurr.data import Split, batches, stream
 from jaxsurr.parallel import Executor
+from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.protocols import Config
 
 RESIDENT_BYTES = 2**30
 """Sets up to this size are kept on every device; larger ones are streamed."""
 AHEAD = 2
 """Batches that a stream has put on the devices before the step that reads them."""
+_HELDOUT = 1_000_000_003  # random stream, beside those of the data
 _STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
 
 Parts = tuple[Split, Split]
 """Rows that are trained on and rows that a surrogate is judged on; the same object where they are the same rows."""
+
+
+def hold_out(config: Config, train: Split) -> Parts:
+    """The rows that are trained on and the rows that the surrogate is judged on.
+
+    They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
+    """
+    if not (compares_parameters(config) and config.surrogate.heldout):
+        return train, train
+    rows = np.random.default_rng([config.seed, _HELDOUT]).permutation(len(train.inputs))
+    number = round(config.surrogate.heldout * len(rows))
+    if not 0 < number < len(rows):
+        raise ValueError(
+            f"surrogate.heldout = {config.surrogate.heldout} of {len(rows)} training rows leaves one part empty."
+        )
+    trained, judged = rows[number:], rows[:number]
+    return jax.tree.map(lambda leaf: leaf[trained], train), jax.tree.map(lambda leaf: leaf[judged], train)
 
 
 def size_of(parts: Parts) -> int:
@@ -72,7 +91,7 @@ def draw(
       parts: what to draw from, or the numbers of their rows.
       epoch: from 1.
       names: of the points, for augmentation that mirrors them.
-      paired: whether each batch comes with a held-out one, which start anew when they are used up.
+      paired: whether each batch comes with a held-out one, which begin again when they are used up.
       offset: of another order of the same epoch.
       skip: how many of the first ones are left out.
     """
@@ -125,7 +144,7 @@ def feed(
 
 
 def ahead(items: Iterator[Any], number: int) -> Iterator[Any]:
-    """The same items, each taken from the iterator `number` items before it is given out.
+    """Items of an iterator, each taken `number` items before it is given out.
 
     >>> list(ahead(iter("abc"), 2))
     ['a', 'b', 'c']

@@ -44,7 +44,7 @@ def lock(path: pathlib.Path, wait: bool = True) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def alone(path: pathlib.Path) -> Iterator[None]:
-    """Keeps a work directory to one run or study; of several processes that train together the first holds it for all.
+    """Keeps a work directory to one run or comparison; of processes that train together the first holds it for all.
 
     Args:
       path: of the directory, which must exist.
@@ -75,7 +75,7 @@ def alone(path: pathlib.Path) -> Iterator[None]:
 
 
 def agreed(value: bool) -> bool:
-    """What the first of the processes that train together says; all of them must ask."""
+    """The answer of the first of the processes that train together; all of them must ask."""
     if jax.process_count() == 1:
         return value
     from jax.experimental import multihost_utils
@@ -89,7 +89,7 @@ def _say_who(path: pathlib.Path) -> None:
 
 
 def _who(path: pathlib.Path) -> str:
-    """Who holds a directory, as far as is known: it may have taken it just now."""
+    """The holder of a directory, as far as is known: it may have taken it just now."""
     try:
         who = json.loads(path.read_text())
         return f"process {who['process']} on {who['host']} (since {who['since']})"

@@ -1,29 +1,30 @@
-"""One run: train a model on a loss, choose its best epoch on validation, read the test split once."""
+"""Runs: train a model on a loss, choose its best epoch on validation, read the test split once."""
 
+import contextlib
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxsurr.core.versions import versions
-from jaxsurr.data import Data, Split, load, num_batches
+from jaxsurr.data import Data, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
-from jaxsurr.training import locks, notes, records, stopping
+from jaxsurr.training import locks, notes, records, side_by_side, stopping
 from jaxsurr.training.checking import validate
-from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import as_dict
 from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.fallback import decide
-from jaxsurr.training.methods import resolve
-from jaxsurr.training.one_run import Run
-from jaxsurr.training.program import Program, build, compares_parameters
-from jaxsurr.training.protocols import Config, Report, Say, Stop
-
-_HELDOUT = 1_000_000_003  # random stream, beside those of the data
+from jaxsurr.training.feed import hold_out
+from jaxsurr.training.methods import Method, resolve
+from jaxsurr.training.one_run import OneRun
+from jaxsurr.training.program import Program, build
+from jaxsurr.training.protocols import Config, Outcome, Report, Say, Stop
+from jaxsurr.training.run_files import RunFiles
+from jaxsurr.training.schedule import Run, follow
 
 
 def load_data(config: Config) -> Data:
@@ -42,32 +43,21 @@ def load_data(config: Config) -> Data:
     )
 
 
-def hold_out(config: Config, train: Split) -> tuple[Split, Split]:
-    """The rows that are trained on and the rows that the surrogate is judged on.
-
-    They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
-    """
-    config = resolve(config).config
-    if not (compares_parameters(config) and config.surrogate.heldout):
-        return train, train
-    rows = np.random.default_rng([config.seed, _HELDOUT]).permutation(len(train.inputs))
-    number = round(config.surrogate.heldout * len(rows))
-    if not 0 < number < len(rows):
-        raise ValueError(
-            f"surrogate.heldout = {config.surrogate.heldout} of {len(rows)} training rows leaves one part empty."
-        )
-    trained, judged = rows[number:], rows[:number]
-    return jax.tree.map(lambda leaf: leaf[trained], train), jax.tree.map(lambda leaf: leaf[judged], train)
-
-
 def prepare(
-    config: Config, program: Program | None = None, data: Data | None = None, model: Any = None
+    config: Config, *, data: Data | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
-    """Data and compiled program of a config; seeds of one study share a program, which depends on shapes only.
+    """Data and compiled program of a config; seeds of one comparison share a program, which depends on shapes only.
 
     `model` is as for `run`.
     """
-    validate(config)
+    return prepare_method(validate(config), data=data, program=program, model=model)
+
+
+def prepare_method(
+    method: Method, *, data: Data | None = None, program: Program | None = None, model: Any = None
+) -> tuple[Data, Program]:
+    """Data and compiled program of a method; see `prepare`."""
+    config = method.config
     data = load_data(config) if data is None else data
     augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
     parts = hold_out(config, data.train)
@@ -77,7 +67,7 @@ def prepare(
                 f"batch_size is {config.batch_size}, but there are only {len(part.inputs)} {name} rows; "
                 f"set batch_size to {len(part.inputs)} or less."
             )
-    return data, program or build(config, data, num_batches(parts[0], config.batch_size), model)
+    return data, program or build(method, data, num_batches(parts[0], config.batch_size), model)
 
 
 @own_errors()
@@ -119,60 +109,43 @@ def run(
       FloatingPointError: the model diverged.
       OSError: the directory cannot be written, or another run is at work in it (`BlockingIOError`).
     """
-    validate(config)
+    method, kept = validate(config), as_dict(config)
     say = say if jax.process_index() == 0 else None
-    result_file = records.check_workdir(workdir, as_dict(config)) / "result.json"
+    result_file = records.check_workdir(workdir, kept) / "result.json"
     if result_file.exists():
-        result = read_result(result_file, as_dict(config))
+        result = read_result(result_file, kept)
         notes.tell(say, result.get("data", ()))
         return result
     if data is None or program is None:
-        data, program = prepare(config, model=model)
+        data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
-    path = records.open_workdir(workdir, as_dict(config))  # now that the config is known to fit its data
+    path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
-            return read_result(result_file, as_dict(config))
-        return _run_alone(config, path, data, program, report or (lambda event: None), stop)
+            return read_result(result_file, kept)
+        started = time.monotonic()
+        outcome = _train_alone(method, data, program, report or (lambda event: None), stop, path)
+        result = result_of(method, data, program, outcome, time.monotonic() - started)
+        if jax.process_index() == 0:
+            records.write_json(result_file, sealed(result))
+        return result
 
 
-def _run_alone(
-    config: Config,
-    path: pathlib.Path,
-    data: Data,
-    program: Program,
-    report: Report,
-    stop: Stop,
-) -> dict[str, Any]:
-    """The run of a work directory that nobody else is at work in."""
-    started = time.monotonic()
-
-    def go(this: Config) -> dict[str, Any]:
-        place = path if this is config else records.open_workdir(path / "stayed", as_dict(this))
-        checkpoints = Checkpoints(place / "checkpoints", this.checkpoint.keep)
-        try:
-            parts = hold_out(this, data.train)
-            return Run(this, data, parts, program, place, checkpoints, report, stop).go()
-        finally:
-            checkpoints.close()
-
-    outcome = decide(config, program, go)
-    result = {
+def result_of(method: Method, data: Data, program: Program, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """The result of a run as it is kept: its outcome, whose it is, and how it was made."""
+    return {
         **outcome,
-        "loss": config.loss,
-        "seed": config.seed,
+        "loss": method.text,
+        "seed": method.config.seed,
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
         "data": list(data.notes),
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(seconds, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,
         "versions": versions(),
-        "config": as_dict(config),
+        "config": as_dict(method.given),
     }
-    if jax.process_index() == 0:
-        records.write_json(path / "result.json", sealed(result))
-    return result
 
 
 @own_errors()
@@ -183,7 +156,7 @@ def train(
     *,
     report: Report = lambda event: None,
     stop: Stop = stopping.never,
-) -> dict[str, Any]:
+) -> Outcome:
     """One run without a work directory: nothing is written, and nothing can be resumed.
 
     Args:
@@ -199,8 +172,65 @@ def train(
     Raises:
       FloatingPointError: the model diverged.
     """
+    return _train_alone(resolve(config), data, program, report, stop)
 
-    def go(this: Config) -> dict[str, Any]:
-        return Run(this, data, hold_out(this, data.train), program, None, None, report, stop).go()
 
-    return decide(config, program, go)
+def _train_alone(
+    method: Method, data: Data, program: Program, report: Report, stop: Stop, path: pathlib.Path | None = None
+) -> Outcome:
+    """A run by itself, in a work directory where it has one that nobody else is at work in.
+
+    Raises:
+      FloatingPointError: the model diverged.
+    """
+
+    def go(methods: Sequence[Method]) -> list[Outcome | FloatingPointError]:
+        (this,) = methods
+        with contextlib.ExitStack() as stack:
+            files = None
+            if path is not None:
+                place = path if this is method else records.open_workdir(path / "stayed", as_dict(this.given))
+                files = stack.enter_context(RunFiles(place, this.config.checkpoint))
+            return follow(OneRun(_new(this, data), program, files, report, stop))
+
+    (outcome,) = decide([method], program, go)
+    if isinstance(outcome, FloatingPointError):
+        raise outcome
+    return outcome
+
+
+@own_errors()
+def train_runs(
+    methods: Sequence[Method],
+    datas: Sequence[Data],
+    program: Program,
+    *,
+    report: Report = lambda event: None,
+    stop: Stop = stopping.never,
+) -> list[Outcome | FloatingPointError]:
+    """Trains runs that share a program, without work directories, side by side where they can be.
+
+    Args:
+      methods: of the runs, at most `side_by_side.capacity`; they differ in their seed and their rates only.
+      datas: of each run, of the same shapes. Where `test` is None no test rows are read.
+      program: from `prepare`, for any of them.
+      report: called after every epoch of every run.
+      stop: called after every step, or before every epoch of runs side by side; where it gives True
+        `jaxsurr.training.stopping.Stopped` is raised.
+
+    Returns:
+      For each run what `train` gives, or the error of a run that diverged.
+    """
+    together = side_by_side.capacity(methods[0], datas[0], program)
+
+    def go(these: Sequence[Method]) -> list[Outcome | FloatingPointError]:
+        runs = [_new(*run) for run in zip(these, datas, strict=True)]
+        if together:
+            return follow(side_by_side.SideBySide(runs, program, report, stop))
+        return [outcome for run in runs for outcome in follow(OneRun(run, program, None, report, stop))]
+
+    return decide(methods, program, go)
+
+
+def _new(method: Method, data: Data) -> Run:
+    return Run(method, data, hold_out(method.config, data.train))

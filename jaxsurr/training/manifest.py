@@ -30,7 +30,7 @@ def write(folder: pathlib.Path) -> None:
 
 
 def fault(folder: pathlib.Path) -> str | None:
-    """What is wrong with a folder, in words: `MISSING`, a file that is missing or has changed, or None."""
+    """The fault in a folder, in words: `MISSING`, a file that is missing or has changed, or None."""
     try:
         kept = records.parse_json((folder / NAME).read_bytes())
     except FileNotFoundError:

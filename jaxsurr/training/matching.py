@@ -1,4 +1,4 @@
-"""Which head, metric and weights go with a loss, a model and the targets of the data; refused in words if none do."""
+"""Head, metric and weights that fit a loss, a model and the targets of the data; refused in words if none do."""
 
 from collections.abc import Callable
 from typing import Any

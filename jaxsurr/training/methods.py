@@ -1,13 +1,13 @@
-"""What a loss in a config is: a name, and options that belong to this loss alone.
+"""Losses of a config: a name, and options that belong to this loss alone.
 
-`focal?gamma=1&learning_rate=0.003` is the focal loss with its gamma, trained with a learning rate of its own; an option
-is one of the loss function, of the learned surrogate (`correlated_gradients?relative_scale=0.3`), of the training of
+`focal?gamma=1&learning_rate=0.003` is the focal loss with its gamma, trained with its own learning rate; an option is
+one of the loss function, of the learned surrogate (`correlated_gradients?relative_scale=0.3`), of the training of
 this loss (`TRAINING`), or how levels are decoded (`cross_entropy?decode=argmax`).
 """
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxsurr import losses, models, surrogates
@@ -35,7 +35,9 @@ class Method(NamedTuple):
     """A loss as a config means it.
 
     Attributes:
+      given: the config that names it.
       name: of the loss.
+      options: of the loss, as its text gives them.
       config: a copy of the config with the options of the loss in it; its `loss` is the plain name, and what follows
         from other fields is written out.
       loss: the conventional loss with its options as a `Surrogate`, or None where the loss is learned from the metric.
@@ -43,11 +45,18 @@ class Method(NamedTuple):
       decode: how levels are to be decoded, "" for the way that fits metric and model.
     """
 
+    given: Config
     name: str
+    options: Mapping[str, Any]
     config: Config
     loss: Surrogate | None
     peer: Callable[[MetricFunction], Surrogate] | None
     decode: str
+
+    @property
+    def text(self) -> str:
+        """The loss with its options, as it is written."""
+        return self.given.loss
 
 
 def known_options(name: str) -> list[str]:
@@ -108,7 +117,7 @@ def resolve(config: Config) -> Method:
     out.warm_epochs = warm_epochs(out)
     loss = None if name in LEARNED else conventional(name, **own)
     peer = functools.partial(PEERS[name], **own) if name in PEERS else None
-    return Method(name, out, loss, peer, decode)
+    return Method(config, name, options, out, loss, peer, decode)
 
 
 def _checked(name: str, option: str, value: Any) -> Any:

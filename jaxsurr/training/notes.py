@@ -1,4 +1,4 @@
-"""What was changed or left out of the data, said wherever results are: as they begin, in lines and in tables."""
+"""Notes on what was changed or left out of the data, said as runs begin, in lines of results and in tables."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -14,18 +14,18 @@ from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
-from jaxsurr.surrogates.families import decides
+from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
-from jaxsurr.training.methods import Method, conventional, resolve, spell
+from jaxsurr.training.methods import Method, conventional, spell
 from jaxsurr.training.protocols import Config
 
 RATES = ("learning_rate", "weight_decay")
 
 
 class Program(NamedTuple):
-    """What a run executes; it depends on the config but for its seed and its rates, and on the shapes of the data.
+    """The functions of a run; they depend on the config but for its seed and rates, and on the shapes of the data.
 
     Attributes:
       model: `init`, and `apply` to predictions.
@@ -36,11 +36,11 @@ class Program(NamedTuple):
       executor: of one device or many.
       steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains).
       predict: compiled `(params, inputs) -> predictions`.
-      passes: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device: the
-        state, the splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
+      scanned_epochs: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device:
+        state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
-      match: compiled `(predictions, targets, value, spread, key) -> relative scale`, where that is to be matched.
+      match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
     """
 
     model: models.Model
@@ -51,7 +51,7 @@ class Program(NamedTuple):
     executor: Any
     steps: dict[str, Callable]
     predict: Callable
-    passes: dict[str, Callable]
+    scanned_epochs: dict[str, Callable]
     predict_each: Callable
     outputs: Callable
     match: Callable | None
@@ -90,32 +90,6 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     )
 
 
-def compares_parameters(config: Config) -> bool:
-    """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
-    return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
-
-
-def leads(config: Config, metric: Metric) -> bool:
-    """Whether the loss of a config leads from a likelihood to the metric."""
-    family = config.surrogate.family if config.loss == "correlated_gradients" else "decisions"
-    return config.loss in surrogates.LEADING and decides(family, metric, metric.space)
-
-
-def power_schedule(config: Config, steps: int) -> optax.Schedule:
-    """The power q of a learned loss over the steps of a run, up to `surrogate.power`.
-
-    Its path is "linear" (from 0 at the first step to the end), "late" (0 for the first half, then linear), "steps" (in
-    four equal steps), or "constant".
-    """
-    end = config.surrogate.power
-    if config.surrogate.path == "constant":
-        return optax.constant_schedule(end)
-    if config.surrogate.path == "steps":
-        return lambda step: end * jnp.floor(4 * jnp.minimum(step / steps, 0.999)) / 3
-    begin = steps // 2 if config.surrogate.path == "late" else 0
-    return optax.linear_schedule(0.0, end, max(steps - begin, 1), transition_begin=begin)
-
-
 def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     """The model's optimizer, its learning rate falling to zero along a cosine over `steps`.
 
@@ -148,11 +122,11 @@ def without_rates(loss: str) -> str:
 
 
 def make_model(
-    given: models.Model | Callable[..., models.Model] | None,
     config: Config,
     data: Data,
     head: str,
     axis_name: str | None,
+    given: models.Model | Callable[..., models.Model] | None,
 ) -> models.Model:
     """The model of a config: the one that it names, or the one that was handed in.
 
@@ -162,7 +136,7 @@ def make_model(
     """
     if (given is None) == (config.model.name == "own"):
         raise ValueError(
-            "model.name is 'own', but there is no model: pass model=jaxsurr.models.Model(init, apply) to run, study or "
+            "model.name is 'own', but there is no model: pass model=jaxsurr.models.Model(init, apply) to run or "
             f"compare, or name one of {', '.join(models.BODIES)}."
             if given is None
             else f"a model was passed, but model.name is {config.model.name!r}, which the results would say was "
@@ -181,17 +155,16 @@ def make_model(
 
 
 def build(
-    config: Config,
+    method: Method,
     data: Data,
     steps_per_epoch: int,
     given: models.Model | Callable[..., models.Model] | None = None,
 ) -> Program:
-    """Builds the program of a config for data of these shapes, and for a model that is handed in if there is one.
+    """Builds the program of a method for data of these shapes, and for a model that is handed in if there is one.
 
     Raises:
       ValueError: the parts of the config do not fit each other or the data.
     """
-    method = resolve(config)
     config = method.config
     fixed = KINDS[data.kind].head if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)
@@ -202,62 +175,34 @@ def build(
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
             f"multiple of {executor.num_devices}, or fewer devices."
         )
-    model = make_model(given, config, data, head, executor.axis_name)
+    model = make_model(config, data, head, executor.axis_name, given)
     read = model.read or models.HEADS[head].read or _same
 
     def predict(params: Any, inputs: Any) -> Any:
         return read(model.apply(params, inputs))
 
-    def match(predictions: Any, targets: Any, value: Any, spread: Any, key: Any) -> Any:
+    def match(key: Any, predictions: Any, targets: Any, value: Any, spread: Any) -> Any:
         return matched_scale(metric, predictions, targets, value, key=key, spread=spread)
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
     warm = method.loss or conventional(config.conventional)
     (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
-    check_fit(
-        model,
-        data,
-        {
-            config.conventional if surrogate else config.loss: lambda outputs, targets: warm.loss(
-                warm.init(jax.random.key(0), outputs, targets), outputs, targets
-            )
-        },
-    )
+
+    def warm_loss(outputs: Any, targets: Any) -> Any:
+        return warm.loss(warm.init(jax.random.key(0), outputs, targets), outputs, targets)
+
+    check_fit(model, data, {config.conventional if surrogate else config.loss: warm_loss})
     weights = weigh(config, shown.shape[int(metric.per_example) :])
     if surrogate is not None and config.mixture and read is not _same:
         raise ValueError(
             f"mixture is {config.mixture}, but {config.conventional} reads the {head} of the model and a learned loss "
             "what is decoded from them, so they cannot be mixed: set mixture=0, or another conventional loss."
         )
-
-    def step(what: Surrogate, read: Callable = _same, **options: Any) -> Callable:
-        return bilevel.make_step(
-            lambda params, inputs: read(model.apply(params, inputs)),
-            optimizer,
-            what,
-            train_apply=model.train and _read_first(model.train, read),
-            axis_name=executor.axis_name,
-            **options,
-        )
-
-    steps = {"conventional": step(warm)}
+    steps = {"conventional": _step(model, optimizer, warm, _same, executor.axis_name)}
     if surrogate is not None:
-        power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config, metric) else None
-        outer = dict(
-            outer_steps=config.surrogate.outer_steps,
-            in_parameters=compares_parameters(config),
-            part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
-        )
-        mixed = dict(
-            conventional=losses.LOSSES.get(config.conventional),
-            mixture=config.mixture,
-            metric_weights=weights,
-            power=power,
-        )
-        steps["burn_in"] = step(surrogate, read, train=False, metric_weights=weights, **outer)
-        steps["surrogate"] = step(surrogate, read, **outer, **mixed)
-        steps["frozen"] = step(surrogate, read, learn=False, **mixed)
+        for phase, options in _learned_phases(config, weights).items():
+            steps[phase] = _step(model, optimizer, surrogate, read, executor.axis_name, **options)
     return Program(
         model=model._replace(apply=predict),
         metric=metric,
@@ -267,14 +212,48 @@ def build(
         executor=executor,
         steps={phase: executor.compile(made) for phase, made in steps.items()},
         predict=executor.compile_predict(predict),
-        passes={phase: jax.jit(jax.vmap(_pass(made)), donate_argnums=0) for phase, made in steps.items()},
+        scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
         match=None if config.surrogate.relative_scale else jax.jit(match),
     )
 
 
-def _pass(step: Callable) -> Callable:
+def _step(
+    model: models.Model,
+    optimizer: optax.GradientTransformation,
+    what: Surrogate,
+    read: Callable,
+    axis_name: str | None,
+    **options: Any,
+) -> Callable:
+    """A step of a phase, on a loss that reads what `read` makes of the model's outputs."""
+    return bilevel.make_step(
+        lambda params, inputs: read(model.apply(params, inputs)),
+        optimizer,
+        what,
+        train_apply=model.train and _read_first(model.train, read),
+        axis_name=axis_name,
+        **options,
+    )
+
+
+def _learned_phases(config: Config, weights: tuple[float, ...] | None) -> dict[str, dict[str, Any]]:
+    """Options of the step of each phase of a learned loss: it learns, it learns and trains, it trains."""
+    learn = dict(
+        outer_steps=config.surrogate.outer_steps,
+        in_parameters=compares_parameters(config),
+        part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
+    )
+    train = dict(conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights)
+    return {
+        "burn_in": dict(train=False, metric_weights=weights, **learn),
+        "surrogate": learn | train,
+        "frozen": dict(learn=False, **train),
+    }
+
+
+def _scanned(step: Callable) -> Callable:
     """A step along the rows of many batches, gathered from splits on the device."""
 
     def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:

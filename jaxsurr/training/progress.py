@@ -1,4 +1,4 @@
-"""What a person sees while runs go on: a bar where there is a terminal, plain lines where there is none."""
+"""Progress of runs: a bar where there is a terminal, plain lines where there is none."""
 
 import sys
 import time
@@ -20,6 +20,9 @@ def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple
 
     def report(event: Event) -> None:
         nonlocal bar
+        if event.get("event") == "note":
+            print(event["text"], file=out, flush=True)
+            return
         if bar is None and out.isatty():  # not before what has to be said first
             from tqdm import tqdm
 
@@ -65,7 +68,7 @@ def lines(stream: TextIO | None = None) -> Report:
 
     def report(event: Event) -> None:
         nonlocal first
-        if event["event"] == "note":
+        if event.get("event") == "note":
             print(event["text"], file=stream, flush=True)
         elif event["event"] == "run":
             first = event["done"] if first is None else first

@@ -17,9 +17,15 @@ Event = dict[str, Any]
 `text`.
 """
 
+Entry = dict[str, Any]
+"""An epoch in the history of a run: `epoch`, `phase`, `loss`, `validation`, and of a learned loss what an event has."""
+
+Outcome = dict[str, Any]
+"""Outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
+
 
 class Report(Protocol):
-    """What is told of progress, as a display of it is."""
+    """A callback for progress, such as a display."""
 
     def __call__(self, event: Event, /) -> object:
         """Called with an `Event`; the result is not used."""
@@ -27,7 +33,7 @@ class Report(Protocol):
 
 
 class Say(Protocol):
-    """What is told of sentences, as `print` is."""
+    """A callback for sentences, such as `print`."""
 
     def __call__(self, text: str, /) -> object:
         """Called with a line; the result is not used."""
@@ -97,7 +103,7 @@ class CheckpointConfig(Protocol):
 
 
 class Config(Protocol):
-    """A config of a run, a study or a comparison: the `ml_collections.ConfigDict` of `default_config`."""
+    """A config of a run or a comparison: the `ml_collections.ConfigDict` of `default_config`."""
 
     seed: int
     loss: str

@@ -111,7 +111,7 @@ writing = functools.partial(
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON text holds.
+    """The value of JSON text.
 
     Raises:
       ValueError: it is not JSON, not even text, or nested deeper than anything that is written here.
@@ -130,7 +130,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: pathlib.Path, advice: str = "Put back a whole copy, or choose another --workdir.") -> Any:
-    """What a JSON file holds.
+    """The value of a JSON file.
 
     Args:
       path: of the file.

@@ -59,7 +59,7 @@ class Asked:
         return 128 + (self.signal or 0)
 
     def sentence(self, what: object) -> str:
-        """What is printed last."""
+        """The last line that is printed."""
         name = "no signal" if self.signal is None else signal.Signals(self.signal).name
         return f"Ended by {name}: {what}. The same command goes on from there."
 
@@ -133,7 +133,7 @@ def _end(asked: Asked, what: str) -> None:
 
 
 def plain(infos: Sequence[StepInfo]) -> list[dict[str, Any]]:
-    """What steps reported, as JSON holds it exactly: type and values of each array.
+    """Reports of steps as JSON holds them exactly: type and values of each array.
 
     >>> plain([StepInfo(np.float32(0.5), Info(*(np.float32(i) for i in range(len(Info._fields)))))])[0]["loss"]
     ['float32', 0.5]

@@ -25,7 +25,7 @@ def check(metric: Metric) -> None:
 
 @functools.partial(jax.jit, static_argnums=0)
 def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
-    """What to add to the logits of each class so that the metric of a set is best, found class by class.
+    """The shift of the logits of each class with which the metric of a set is best, found class by class.
 
     For each class in turn, but the first, those shifts are tried at which one more hundredth of the set is predicted to
     be of the class. With two classes that is the choice of a threshold. No shift is a candidate too, and stays where

@@ -3,7 +3,7 @@
   python -m tests.long.planted --comparisons=200 --output=planted.jsonl
 
 Each comparison is of five seeds on 300 digits with a linear model, trained for 3 epochs, by the code that
-`jaxsurr.compare` runs (`prepare`, `side_by_side.train_together`, `statistics.rows`):
+`jaxsurr.compare` runs (`prepare`, `train_runs`, `statistics.rows`):
 
 - `same formula`: expected error against generalised cross-entropy with q = 1, which is the same function, with paired
   seeds. Every comparison must tie.
@@ -24,7 +24,8 @@ from absl import app, flags, logging
 
 from jaxsurr.comparison import statistics
 from jaxsurr.training import default_config, side_by_side, update
-from jaxsurr.training.loop import load_data, prepare
+from jaxsurr.training.loop import load_data, prepare, train_runs
+from jaxsurr.training.methods import resolve
 
 COMPARISONS = flags.DEFINE_integer("comparisons", 200, "Comparisons of each check.", lower_bound=2)
 OUTPUT = flags.DEFINE_string("output", None, "A JSON-lines file to write as well.")
@@ -48,8 +49,8 @@ def values(loss: str, seeds: range) -> dict[int, float]:
     for first in range(0, len(seeds), side_by_side.MOST):
         configs = [config_of(loss, seed) for seed in seeds[first : first + side_by_side.MOST]]
         datas = [load_data(config) for config in configs]
-        _, program = prepare(configs[0], program, data=datas[0])
-        for outcome in side_by_side.train_together(configs, datas, program):
+        _, program = prepare(configs[0], data=datas[0], program=program)
+        for outcome in train_runs([resolve(config) for config in configs], datas, program):
             if isinstance(outcome, FloatingPointError):
                 raise outcome
             found.append(outcome["test"])

@@ -27,6 +27,7 @@ from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import cumulative_logits
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
+from tests.long.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
 
 # Predictions of metrics may be anything that is finite. Losses and surrogates square what they read, and squares of
 # squares are summed; beyond this size a model has diverged.

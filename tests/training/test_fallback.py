@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxsurr import metrics
-from jaxsurr.training import default_config, fallback, loop, run, side_by_side, update
+from jaxsurr.training import default_config, fallback, loop, run, update
+from jaxsurr.training.methods import resolve
 
 SMALL = {"data.limit": 400, "epochs": 6, "warm_epochs": 2, "batch_size": 64, "surrogate.burn_in": 5}
 BAD = "correlated_gradients?relative_scale=300&fallback=True"  # noise that hides every decision
@@ -35,7 +36,7 @@ def test_a_bad_loss_stays_with_the_conventional_run(prepared):
 
 def test_runs_side_by_side_decide_each_for_itself(prepared):
     config, data, program = prepared
-    (outcome,) = side_by_side.train_together([config], [data], program)
+    (outcome,) = loop.train_runs([resolve(config)], [data], program)
     alone = loop.train(config, data, program)
     assert outcome["stayed"]
     np.testing.assert_allclose(outcome["validation"], alone["validation"], rtol=1e-6)

@@ -47,7 +47,7 @@ class Whole:
 def final_arrays(whole, path):
     checkpoints = checkpoint.Checkpoints(path / "checkpoints")
     train, _ = loop.hold_out(whole.config, whole.data.train)
-    template = epochs.state_after(whole.config.epochs, whole.config, whole.program, train)
+    template = epochs.state_after(whole.config, train, whole.program, whole.config.epochs)
     arrays, _ = checkpoints.restore({"state": template, "best": template.params})
     checkpoints.close()
     return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoint._without_keys(arrays))]
@@ -132,7 +132,7 @@ def test_the_newest_checkpoints_are_kept(whole):
 def test_the_test_figure_is_that_of_the_best_parameters(whole):
     made = whole("network")
     checkpoints = checkpoint.Checkpoints(made.path / "checkpoints")
-    template = epochs.state_after(5, made.config, made.program, made.data.train)
+    template = epochs.state_after(made.config, made.data.train, made.program, 5)
     arrays, progress = checkpoints.restore({"state": template, "best": template.params})
     checkpoints.close()
     logits = made.program.model.apply(arrays["best"], made.data.test.inputs)
@@ -500,7 +500,7 @@ def test_a_relative_scale_of_0_is_matched_to_validation(loss):
     value = program.metric.mean(program.model.apply(params, validation.inputs), validation.targets)
     for share in (0.0, 0.2):  # the gap between training and validation closes
         train = with_wrong(data.train, share)
-        state = epochs.learning_state(config, program, train, validation, params).surrogate
+        state = epochs.learning_state(config, train, validation, program, params).surrogate
         scale = jaxsurr.smoothing.smoothing_scale(state.relative_scale, state.spread)
         z, many = program.model.apply(params, train.inputs), dict(key=jax.random.key(1), num_pairs=64)
         found = np.mean(jaxsurr.smoothed_metric(program.metric, z, train.targets, scale=scale, **many).value)
@@ -514,5 +514,5 @@ def test_a_relative_scale_that_is_given_is_kept():
     config = small(loss="smoothed?relative_scale=0.4")
     data, program = prepare(config)
     params = program.model.init(jax.random.key(0), data.train.inputs[:1])
-    state = epochs.learning_state(config, program, data.train, data.validation, params)
+    state = epochs.learning_state(config, data.train, data.validation, program, params)
     assert float(state.surrogate.relative_scale) == pytest.approx(0.4)

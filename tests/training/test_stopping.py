@@ -59,7 +59,7 @@ def files(path):
 
 def arrays(config, data, program, path):
     saved = checkpoint.Checkpoints(path / "checkpoints")
-    template = epochs.state_after(config.epochs, config, program, loop.hold_out(config, data.train)[0])
+    template = epochs.state_after(config, loop.hold_out(config, data.train)[0], program, config.epochs)
     found, _ = saved.restore({"state": template, "best": template.params})
     saved.close()
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(checkpoint._without_keys(found))]
@@ -132,7 +132,7 @@ def test_a_study_that_stops_again_and_again(tmp_path):
     assert found["rows"] == expected["rows"]
     names = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()]
     for name in names:
-        if name.name in ("metrics.jsonl", "table.md", "study.json"):
+        if name.name in ("metrics.jsonl", "table.md", "table.csv"):
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 

@@ -1,0 +1,36 @@
+"""The power q of a learned loss over the steps of a run: from the likelihood (0) towards the metric (1)."""
+
+import jax.numpy as jnp
+import optax
+
+from jaxsurr import surrogates
+from jaxsurr.metrics import Metric
+from jaxsurr.surrogates.families import decides
+from jaxsurr.training.protocols import Config
+
+STEPS = 4
+
+
+def leads(config: Config, metric: Metric) -> bool:
+    """Whether the loss of a config leads from a likelihood to the metric."""
+    family = config.surrogate.family if config.loss == "correlated_gradients" else "decisions"
+    return config.loss in surrogates.LEADING and decides(family, metric, metric.space)
+
+
+def power_schedule(config: Config, steps: int) -> optax.Schedule:
+    """The power at each step of a run, up to `surrogate.power`.
+
+    Its path is "linear" (from 0 at the first step to the end), "late" (0 for the first half, then linear), "steps" (in
+    four equal steps) or "constant".
+
+    Args:
+      config: of the run.
+      steps: of all its epochs.
+    """
+    end = config.surrogate.power
+    if config.surrogate.path == "constant":
+        return optax.constant_schedule(end)
+    if config.surrogate.path == "steps":
+        return lambda step: end * jnp.minimum(step * STEPS // steps, STEPS - 1) / (STEPS - 1)
+    begin = steps // 2 if config.surrogate.path == "late" else 0
+    return optax.linear_schedule(0.0, end, max(steps - begin, 1), transition_begin=begin)
