@@ -81,7 +81,9 @@ def default_config() -> Config:
         for a model that is handed to `run` or `compare`.
       surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`). A `relative_scale` of 0 is
         matched at the switch: the smoothed metric of training rows is then the metric of validation rows
-        (`jaxsurr.matched_scale`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
+        (`jaxsurr.matched_scale`); for a metric of sets it is 0.15. One of -1 is natural (`Space.natural`). `power` is q
+        of the loss at the end of the run, and `path` how it gets there: "linear", "late", "steps" or "constant"
+        (`jaxsurr.training.power`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
         before every `outer_every`-th model step. For objective "parameters": `part` ("head" or "all") of the model, and
         `heldout`, the fraction of training rows that are held out (0: another training batch is used).
       devices: how many to use, 0 for all.
@@ -125,7 +127,7 @@ def default_config() -> Config:
                 family="decisions",
                 objective="predictions",
                 num_pairs=16,
-                relative_scale=0.15,
+                relative_scale=0.0,
                 power=0.7,
                 path="linear",
                 spread=1.0,

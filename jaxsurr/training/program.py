@@ -19,6 +19,7 @@ from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, spell
+from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
 RATES = ("learning_rate", "weight_decay")
@@ -67,8 +68,8 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
     shared = dict(num_pairs=options.num_pairs)
     if leads(config, metric):
         shared |= dict(power=options.power)
-    if options.relative_scale > 0:  # else it is matched later, or natural
-        shared |= dict(relative_scale=options.relative_scale)
+    if options.relative_scale:  # else it is matched later
+        shared |= dict(relative_scale=options.relative_scale if options.relative_scale > 0 else None)
     if config.loss == "smoothed":
         return surrogates.smoothed(metric, **shared)
     shared |= dict(
@@ -76,8 +77,6 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
         correlation=options.correlation,
         calibrate=options.calibrate,
     )
-    if options.relative_scale < 0:
-        shared |= dict(relative_scale=None)
     if config.loss == "value_fit":
         return surrogates.value_fit(metric, **shared)
     return surrogates.correlated_gradients(
@@ -201,7 +200,8 @@ def build(
         )
     steps = {"conventional": _step(model, optimizer, warm, _same, executor.axis_name)}
     if surrogate is not None:
-        for phase, options in _learned_phases(config, weights).items():
+        power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config, metric) else None
+        for phase, options in _learned_phases(config, weights, power).items():
             steps[phase] = _step(model, optimizer, surrogate, read, executor.axis_name, **options)
     return Program(
         model=model._replace(apply=predict),
@@ -215,7 +215,7 @@ def build(
         scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
-        match=None if config.surrogate.relative_scale else jax.jit(match),
+        match=None if config.surrogate.relative_scale or not metric.per_example else jax.jit(match),
     )
 
 
@@ -238,14 +238,21 @@ def _step(
     )
 
 
-def _learned_phases(config: Config, weights: tuple[float, ...] | None) -> dict[str, dict[str, Any]]:
+def _learned_phases(
+    config: Config, weights: tuple[float, ...] | None, power: optax.Schedule | None
+) -> dict[str, dict[str, Any]]:
     """Options of the step of each phase of a learned loss: it learns, it learns and trains, it trains."""
     learn = dict(
         outer_steps=config.surrogate.outer_steps,
         in_parameters=compares_parameters(config),
         part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
     )
-    train = dict(conventional=losses.LOSSES.get(config.conventional), mixture=config.mixture, metric_weights=weights)
+    train = dict(
+        conventional=losses.LOSSES.get(config.conventional),
+        mixture=config.mixture,
+        metric_weights=weights,
+        power=power,
+    )
     return {
         "burn_in": dict(train=False, metric_weights=weights, **learn),
         "surrogate": learn | train,
