@@ -4,6 +4,7 @@ Trial 0 is the default. The others are points of a scrambled Halton sequence (sc
 evenly however few trials there are; each draws the learning rate and the loss's own settings together.
 """
 
+import itertools
 import math
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -18,12 +19,29 @@ class Range(NamedTuple):
     low: float
     high: float
 
+    def at(self, share: float) -> float:
+        """The value at a share of the range, in [0, 1)."""
+        exact = math.exp(math.log(self.low) + share * math.log(self.high / self.low))
+        return float(f"{exact:.3g}")
 
-_SCALE = {"relative_scale": Range(0.05, 1.0)}
-OPTIONS: dict[str, dict[str, Range]] = {
-    "correlated_gradients": _SCALE,
-    "value_fit": _SCALE,
-    "smoothed": _SCALE,
+
+class Choice(NamedTuple):
+    """The values of an option that has a few, all equally likely."""
+
+    values: tuple[float | str, ...]
+
+    def at(self, share: float) -> float | str:
+        """The value at a share of them, in [0, 1)."""
+        return self.values[int(share * len(self.values))]
+
+
+Space = dict[str, Range | Choice]
+
+_LEADING = {"power": Choice((0.0, 0.3, 0.7, 1.0)), "path": Choice(("linear", "constant"))}
+OPTIONS: dict[str, Space] = {
+    "correlated_gradients": _LEADING,
+    "value_fit": _LEADING,
+    "smoothed": _LEADING,
     "generalised_cross_entropy": {"q": Range(0.2, 1.0)},
     "label_smoothing": {"smoothing": Range(0.02, 0.4)},
     "focal": {"gamma": Range(0.5, 5.0)},
@@ -32,13 +50,15 @@ OPTIONS: dict[str, dict[str, Range]] = {
     "wing": {"width": Range(0.2, 1.5)},
     "heatmap_mse": {"sigma": Range(0.015, 0.1)},
 }
+_POINTS = 16  # looked at for each trial, as two of few values may be one setting
 LEARNING_RATE = 5.0  # looked for from a fifth of the config's to five times that
 
 
-def search_space(name: str, fixed: Collection[str], learning_rate: float) -> dict[str, Range]:
-    """The ranges of a loss: the learning rate and its own options, but for those that its text fixes."""
-    space = {"learning_rate": Range(learning_rate / LEARNING_RATE, learning_rate * LEARNING_RATE)}
-    return {option: bounds for option, bounds in (space | OPTIONS.get(name, {})).items() if option not in fixed}
+def search_space(name: str, fixed: Collection[str], learning_rate: float) -> Space:
+    """What is tuned of a loss: the learning rate and its own options, but for those that its text fixes."""
+    rate = Range(learning_rate / LEARNING_RATE, learning_rate * LEARNING_RATE)
+    space: Space = {"learning_rate": rate, **OPTIONS.get(name, {})}
+    return {option: values for option, values in space.items() if option not in fixed}
 
 
 def trials(loss: str, number: int, learning_rate: float) -> list[str]:
@@ -46,7 +66,7 @@ def trials(loss: str, number: int, learning_rate: float) -> list[str]:
 
     Args:
       loss: its text, `name?option=value`.
-      number: of trials, at least 1.
+      number: of trials, at least 1. No text comes twice, unless there are fewer settings than that.
       learning_rate: of the config.
 
     >>> trials("cross_entropy", 3, 1e-3)[0]
@@ -60,13 +80,11 @@ def trials(loss: str, number: int, learning_rate: float) -> list[str]:
         return [loss] * number
     from scipy.stats import qmc
 
-    points = qmc.Halton(len(space), scramble=True, rng=0).random(number - 1)
-    return [loss, *(spell(name, fixed | _at(point, space)) for point in points)]
+    points = qmc.Halton(len(space), scramble=True, rng=0).random(_POINTS * number)
+    texts = (spell(name, fixed | _at(point, space)) for point in points)
+    found = list(itertools.islice(dict.fromkeys(itertools.chain([loss], texts)), number))
+    return list(itertools.islice(itertools.cycle(found), number))
 
 
-def _at(point: Any, space: dict[str, Range]) -> dict[str, float]:
-    def value(share: float, bounds: Range) -> float:
-        exact = math.exp(math.log(bounds.low) + share * math.log(bounds.high / bounds.low))
-        return float(f"{exact:.3g}")
-
-    return {option: value(share, bounds) for share, (option, bounds) in zip(point, space.items(), strict=True)}
+def _at(point: Any, space: Space) -> dict[str, float | str]:
+    return {option: values.at(share) for share, (option, values) in zip(point, space.items(), strict=True)}
