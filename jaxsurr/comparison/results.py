@@ -25,6 +25,8 @@ from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.locks import lock
 
 RESULTS = "results.jsonl"
+OURS = "correlated_gradients"
+"""The learned loss, whose gain over the best fixed loss is reported, with any options; others are its baselines."""
 
 
 def append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:
@@ -69,15 +71,29 @@ def by_seed(runs: Sequence[Mapping[str, Any]], field: str) -> dict[str, dict[int
 
 
 def tabulate(plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Rows of the table of a comparison, the runs that it is made from, and what a choice on validation gains."""
+    """Rows of the table of a comparison, the runs that it is made from, and what a choice on validation gains.
+
+    With `practice`, for each setting of the learned loss, `statistics.practice`; there is none without a fixed loss.
+    """
     runs = [done[job.key] for job in plan.runs()]
-    known = [loss for loss in plan.losses if parse_spec(loss)[0] in CONVENTIONAL]
+    names = {loss: parse_spec(loss)[0] for loss in plan.losses}
+    known = [loss for loss, name in names.items() if name in CONVENTIONAL]
+    higher = runs[0]["higher_is_better"]
+    tests, validations = by_seed(runs, "test"), by_seed(runs, "validation")
     found = None
     if len(known) < len(plan.losses):
-        higher = runs[0]["higher_is_better"]
-        tests, validations = by_seed(runs, "test"), by_seed(runs, "validation")
         found = statistics.selection(tests, validations, higher_is_better=higher, known=known)
-    return {"rows": table(runs, plan.reference), "runs": runs, "selection": found}
+    gains = [
+        statistics.practice(tests, validations, higher_is_better=higher, fixed=known, learned=loss)
+        for loss, name in names.items()
+        if name == OURS
+    ]
+    return {
+        "rows": table(runs, plan.reference),
+        "runs": runs,
+        "selection": found,
+        "practice": [gain for gain in gains if gain is not None],
+    }
 
 
 def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]], *, figures: bool) -> dict[str, Any]:
@@ -85,6 +101,7 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
     parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
+    parts += map(practice_text, outcome["practice"])
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
     if figures:
@@ -94,13 +111,33 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
 
 def chosen_text(found: dict[str, Any]) -> str:
     """The gain of a choice on validation by losses that are learned from the metric, in a sentence."""
-    interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
-    picked = ", ".join(f"{loss} {number}" for loss, number in found["picked"].items())
+    picked = _counts(found["picked"])
     return (
         "Choosing the loss on validation, per seed, gives a mean test metric of "
         f"{found['known']:.4f} with the conventional losses and {found['all']:.4f} with all "
-        f"(picked: {picked}); difference {found['difference']:+.4f}{interval}, {found['verdict']}."
+        f"(picked: {picked}); {_difference(found)}."
     )
+
+
+def practice_text(gain: Mapping[str, Any]) -> str:
+    """`statistics.practice` in a sentence or two."""
+    learned, better = gain["learned"], gain["better"]
+    alone = learned["verdict"] if learned["test"] is None else f"{learned['test']:.4f}, {_difference(learned)}"
+    return (
+        f"The best fixed loss by validation, per seed ({_counts(gain['picked'])}): {gain['fixed']:.4f} on test. "
+        f"{gain['loss']}: {alone}. The better of the two by validation ({gain['loss']} for {better['taken']} of "
+        f"{better['seeds']} seeds): {better['test']:.4f}, {_difference(better)}."
+    )
+
+
+def _counts(picked: Mapping[str, int]) -> str:
+    return ", ".join(f"{loss} {number}" for loss, number in picked.items())
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    """A paired difference with its interval and what it says."""
+    interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
+    return f"difference {found['difference']:+.4f}{interval}, {found['verdict']}"
 
 
 def heading(plan: Plan, runs: list[dict[str, Any]]) -> str:

@@ -83,9 +83,11 @@ def compare(
         are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
 
     Returns:
-      `{"rows": [...], "runs": [...], "selection": {...}}`: rows of the table, best first, all runs that they were made
-      from, and what losses learned from the metric add to a choice among the conventional ones on validation
-      (`jaxsurr.comparison.statistics.selection`; None where only one kind ran).
+      `{"rows": [...], "runs": [...], "selection": {...}, "practice": [...]}`: rows of the table, best first, all runs
+      that they were made from, what losses learned from the metric add to a choice among the conventional ones on
+      validation (`jaxsurr.comparison.statistics.selection`; None where only one kind ran), and for each setting of the
+      learned loss how it, and the better of the two on validation, compare with the fixed loss that is best on
+      validation (`jaxsurr.comparison.statistics.practice`; empty where there is none of either).
 
     Raises:
       ValueError: a loss, a metric and the targets do not fit; fewer than two seeds; the directory belongs to another

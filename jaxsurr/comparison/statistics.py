@@ -182,3 +182,57 @@ def selection(
         "picked": dict(collections.Counter(picked[seed] for seed in seeds).most_common()),
         **paired(after - before, higher_is_better),
     }
+
+
+def practice(
+    test: Mapping[str, Mapping[int, float]],
+    validation: Mapping[str, Mapping[int, float]],
+    *,
+    higher_is_better: bool,
+    fixed: Collection[str],
+    learned: str,
+) -> dict[str, Any] | None:
+    """What a practitioner gains by the learned loss, who else would take the fixed loss that is best on validation.
+
+    Args:
+      test, validation, higher_is_better: as for `rows`.
+      fixed: the losses that are not learned from the metric.
+      learned: the loss that is.
+
+    Returns:
+      `loss`: the learned one.
+      `fixed`: the mean test metric of the fixed loss that is best on validation, seed by seed; `picked`: how many times
+        each of them is.
+      `learned`: of the learned loss `test`, the mean, and `paired` of it minus that fixed loss. Where it diverged for a
+        seed there are no figures, and the verdict says so.
+      `better`: the same of the better of the two on validation; of how many `seeds` the learned loss is `taken`.
+      None where there is nothing to choose from.
+
+    >>> test = {"a": {0: 0.3, 1: 0.4}, "b": {0: 0.2, 1: 0.5}, "new": {0: 0.1, 1: 0.5}}
+    >>> found = practice(test, test, higher_is_better=False, fixed=["a", "b"], learned="new")
+    >>> round(found["fixed"], 2), round(found["learned"]["test"], 2), round(found["better"]["test"], 2)
+    (0.3, 0.3, 0.25)
+    """
+    among = [*fixed, learned]
+    tests, validations = ({loss: of[loss] for loss in among} for of in (test, validation))
+    gained = selection(tests, validations, higher_is_better=higher_is_better, known=fixed)
+    if gained is None:
+        return None
+    best = chosen(validations, higher_is_better=higher_is_better, among=fixed)
+    seeds = [seed for seed in best if seed in test[learned]]
+    differences = np.array([test[learned][seed] - test[best[seed]][seed] for seed in seeds])
+    failed = int(np.sum(~np.isfinite(differences)))
+    if failed:
+        alone: dict[str, Any] = dict.fromkeys(("test", "difference", "low", "high", "p"))
+        alone |= {"verdict": f"diverged ({failed} of {len(seeds)})"}
+    else:
+        alone = {"test": float(np.mean([test[learned][seed] for seed in seeds]))}
+        alone |= paired(differences, higher_is_better)
+    taken = gained["picked"].get(learned, 0)
+    return {
+        "loss": learned,
+        "fixed": gained.pop("known"),
+        "picked": dict(collections.Counter(best[seed] for seed in seeds).most_common()),
+        "learned": alone,
+        "better": {"test": gained.pop("all"), "taken": taken, "seeds": sum(gained.pop("picked").values()), **gained},
+    }

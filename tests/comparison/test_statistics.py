@@ -100,6 +100,31 @@ def test_what_a_new_loss_adds_is_read_on_test_where_validation_chose():
     assert statistics.selection(TEST, VALIDATION, higher_is_better=False, known=[]) is None
 
 
+def test_the_learned_loss_and_the_better_of_two_are_compared_with_the_best_fixed_loss_by_validation():
+    validation = {"a": {0: 0.3, 1: 0.4, 2: 0.1}, "b": {0: 0.2, 1: 0.5, 2: 0.9}, "new": {0: 0.1, 1: 0.3, 2: 0.5}}
+    test = {"a": {0: 0.31, 1: 0.41, 2: 0.11}, "b": {0: 0.22, 1: 0.52, 2: 0.92}, "new": {0: 0.12, 1: 0.43, 2: 0.5}}
+    peer = {"peer": {0: 0.0, 1: 0.0, 2: 0.0}}  # neither fixed nor the learned loss: it is not in the question
+    facts = dict(higher_is_better=False, fixed=["a", "b"], learned="new")
+    found = statistics.practice(test | peer, validation | peer, **facts)
+    assert found["loss"] == "new" and found["picked"] == {"a": 2, "b": 1}
+    assert found["fixed"] == pytest.approx((0.22 + 0.41 + 0.11) / 3)
+    differences = np.array([0.12 - 0.22, 0.43 - 0.41, 0.5 - 0.11])
+    expected = statistics.paired(differences, False)
+    assert {name: found["learned"][name] for name in expected} == pytest.approx(expected)
+    assert found["learned"]["test"] == pytest.approx(1.05 / 3)
+    expected = statistics.paired(differences * [1, 1, 0], False)  # for the last seed validation prefers the fixed loss
+    assert {name: found["better"][name] for name in expected} == pytest.approx(expected)
+    assert found["better"]["test"] == pytest.approx((0.12 + 0.43 + 0.11) / 3)
+    assert (found["better"]["taken"], found["better"]["seeds"]) == (2, 3)
+    assert statistics.practice(test, validation, **facts | {"fixed": []}) is None
+
+
+def test_a_learned_loss_that_diverged_has_no_figures_of_its_own_and_is_not_taken():
+    found = statistics.practice(TEST, VALIDATION, higher_is_better=False, fixed=["a", "b"], learned="new")
+    assert found["learned"]["test"] is None and found["learned"]["verdict"] == "diverged (1 of 3)"
+    assert found["better"]["taken"] == 1 and found["better"]["test"] == pytest.approx((0.22 + 0.13 + 0.92) / 3)
+
+
 def test_false_wins_come_at_the_stated_rate():
     """2,000 comparisons of two losses that are the same but for chance: 5 % of the intervals exclude zero."""
     rng = np.random.default_rng(0)
