@@ -29,11 +29,10 @@ from jaxsurr.comparison.plan import Job, Plan, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.core import checks, renamed
-from jaxsurr.core.spec import parse_spec
 from jaxsurr.training import notes, records
 from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
-from jaxsurr.training.kinds import KINDS
+from jaxsurr.training.kinds import KINDS, decoded
 from jaxsurr.training.locks import lock
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import Stopped, never
@@ -46,9 +45,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 def with_baselines(losses: Sequence[str], kind: str, metric: str) -> tuple[str, ...]:
     """The losses asked for, and the strong cheap baselines of this kind of targets that are not among them."""
-    plain = parse_spec(metric)[1].get("decode", "median") == "median"
-    baselines = [loss.removesuffix("?decode=median") if plain else loss for loss in KINDS[kind].baselines]
-    return tuple(dict.fromkeys([*losses, *baselines]))
+    return tuple(dict.fromkeys([*losses, *decoded(KINDS[kind].baselines, metric)]))
 
 
 def compare(

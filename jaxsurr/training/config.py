@@ -25,6 +25,7 @@ CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
 PATHS = ("linear", "constant", "late", "steps")
+STARTS = ("conventional", "auto")
 # The least value of each number that has one; learning_rate must be above it.
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
@@ -64,6 +65,9 @@ def default_config() -> Config:
       metric: `name?option=value`, see `jaxsurr.metrics.get`.
       metric_weights: of several metrics at once (`pck?threshold=0.2,0.5`); equal where empty. Choices of an epoch are
         made on the first metric.
+      start: of a learned loss: "conventional", the loss of that field; or "auto", the best on validation of the fixed
+        losses and heads that fit the targets and the metric, each of which is trained to its end; the better of that
+        run and of the learned loss that starts from it then counts (`jaxsurr.training.starts`).
       conventional: the loss of the warm start and of the mixture.
       epochs: in all, whatever the loss.
       warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
@@ -101,6 +105,7 @@ def default_config() -> Config:
             reference="",
             metric="error_rate",
             metric_weights=(),
+            start="conventional",
             conventional="cross_entropy",
             epochs=60,
             warm_epochs=-1,
@@ -204,6 +209,7 @@ def check_values(config: Config) -> None:
         if not is_a(got[path], like):
             kind = "a tuple of names" if path == "losses" else _KINDS[type(like)]
             raise ValueError(f"{path} must be {kind} such as {like!r}, got {got[path]!r}.")
+    checks.one_of(config.start, "start", STARTS)
     checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))

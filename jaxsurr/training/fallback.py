@@ -6,15 +6,14 @@ too, from the same weights and on the same batches, and the better of the two on
 Each run has read the test split at its own best epoch; what the other one found there is dropped unseen.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from jaxsurr.metrics import Metric
+from jaxsurr.data import Data
 from jaxsurr.training.config import update
-from jaxsurr.training.epochs import better
 from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Outcome
+from jaxsurr.training.starts import Train, choose, train_from_best
 
 
 def falls_back(method: Method, program: Program) -> bool:
@@ -30,26 +29,14 @@ def staying(method: Method) -> Method:
     return resolve(update(config, loss=spell(method.name, options), fallback=False, warm_epochs=epochs))
 
 
-def choose(metric: Metric, learned: Any, stayed: Any) -> Any:
-    """The better outcome on validation, and whether it is the one that stayed; of equals that one.
-
-    A run that diverged is an error and loses to any other.
-    """
-    if isinstance(stayed, FloatingPointError):
-        return learned if isinstance(learned, FloatingPointError) else learned | {"stayed": False}
-    if isinstance(learned, FloatingPointError) or not better(metric, learned, stayed):
-        return stayed | {"stayed": True}
-    return learned | {"stayed": False}
-
-
 def decide(
-    methods: Sequence[Method],
-    program: Program,
-    train: Callable[[Sequence[Method]], list[Outcome | FloatingPointError]],
+    methods: Sequence[Method], datas: Sequence[Data], program: Program, train: Train
 ) -> list[Outcome | FloatingPointError]:
-    """Outcomes of methods that share a program; of one that falls back, the better of its two runs."""
-    outcomes = train(methods)
+    """Outcomes of methods that share a program; of one that is several runs, that of the one that counts."""
+    if program.starts:
+        return train_from_best(methods, datas, program, train)
+    outcomes = train(methods, datas, program, "")
     if not falls_back(methods[0], program):
         return outcomes
-    stayed = train([staying(method) for method in methods])
+    stayed = train([staying(method) for method in methods], datas, program, "stayed")
     return [choose(program.metric, *pair) for pair in zip(outcomes, stayed, strict=True)]

@@ -3,9 +3,11 @@
 A new kind is a line of `KINDS`, heads that name it (`jaxsurr.models.heads`), and a file of losses of its name.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxsurr import losses, models
+from jaxsurr.core.spec import parse_spec
 
 
 class Kind(NamedTuple):
@@ -15,12 +17,14 @@ class Kind(NamedTuple):
       head: of a model, the usual one.
       losses: files of `jaxsurr.losses` whose losses train it.
       baselines: strong and cheap losses, without which no table of targets of this kind is worth reading.
+      starts: fixed losses, with the heads that they need, among which the start of a learned loss is chosen.
       of_images: whether predictions are places in an image, so that inputs must be images with channels last.
     """
 
     head: str
     losses: tuple[str, ...]
     baselines: tuple[str, ...]
+    starts: tuple[str, ...]
     of_images: bool = False
 
 
@@ -29,22 +33,26 @@ KINDS = {
         head="logits",
         losses=("classes", "scores"),
         baselines=("cross_entropy", "generalised_cross_entropy", "smoothed"),
+        starts=("cross_entropy", "label_smoothing"),
     ),
     "levels": Kind(
         head="logits",
         losses=("classes", "levels"),
         baselines=("cross_entropy?decode=median", "squared_emd?decode=median", "smoothed?decode=median"),
+        starts=("cross_entropy?decode=median", "squared_emd?decode=median", "or_cnn", "coral", "corn"),
     ),
     "keypoints": Kind(
         head="points",
         losses=("keypoints",),
         baselines=("l1", "wing", "smoothed"),
+        starts=("l1", "smooth_l1", "wing", "euclidean"),
         of_images=True,
     ),
     "lists": Kind(
         head="items",
         losses=("lists",),
         baselines=("list_softmax", "list_logistic", "smoothed"),
+        starts=("list_softmax", "list_logistic"),
     ),
 }
 """By name, as `Data.kind` and `data.kind` say it."""
@@ -65,3 +73,13 @@ LOSS_HEADS: dict[str, tuple[str, ...]] = {
 """The model's heads that a loss can train, the usual one first: those that name it, or else that of its kind."""
 
 BASELINES = {name: kind.baselines for name, kind in KINDS.items()}
+
+
+def decoded(names: Sequence[str], metric: str) -> list[str]:
+    """Losses of a kind, without the decoding of levels where the metric is decoded so anyway.
+
+    >>> decoded(["coral", "squared_emd?decode=median"], "mean_absolute_error")
+    ['coral', 'squared_emd']
+    """
+    plain = parse_spec(metric)[1].get("decode", "median") == "median"
+    return [name.removesuffix("?decode=median") if plain else name for name in names]

@@ -25,6 +25,7 @@ from jaxsurr.training.program import Program, build
 from jaxsurr.training.protocols import Config, Outcome, Report, Say, Stop
 from jaxsurr.training.run_files import RunFiles
 from jaxsurr.training.schedule import Run, follow
+from jaxsurr.training.starts import build_starts, chooses, sentences
 
 
 def load_data(config: Config) -> Data:
@@ -67,7 +68,8 @@ def prepare_method(
                 f"batch_size is {config.batch_size}, but there are only {len(part.inputs)} {name} rows; "
                 f"set batch_size to {len(part.inputs)} or less."
             )
-    return data, program or build(method, data, num_batches(parts[0], config.batch_size), model)
+    make = build_starts if chooses(method) else build
+    return data, program or make(method, data, num_batches(parts[0], config.batch_size), model)
 
 
 @own_errors()
@@ -92,7 +94,8 @@ def run(
       workdir: gets `config.json`, `metrics.jsonl` (a line an epoch), `result.json`, `checkpoints/` and TensorBoard
         events. One directory belongs to one config.
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
-      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
+      say: called with lines that say which rows or labels were changed or left out, and which starts are tried, before
+        anything is trained.
       data, program: from `prepare`, where several runs share them.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
         `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
@@ -102,7 +105,8 @@ def run(
 
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
-      config, versions; with `fallback` whether the run that `stayed` on the conventional loss is the one that counts.
+      config, versions; with `fallback` or a start that is chosen whether the run that `stayed` on the fixed loss is the
+      one that counts, and with the latter the `start` that was chosen and the validation metric of all `starts`.
 
     Raises:
       ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
@@ -119,6 +123,8 @@ def run(
     if data is None or program is None:
         data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
+    for line in sentences(method, program) if say is not None else ():
+        say(line)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
@@ -133,6 +139,7 @@ def run(
 
 def result_of(method: Method, data: Data, program: Program, outcome: Outcome, seconds: float) -> dict[str, Any]:
     """The result of a run as it is kept: its outcome, whose it is, and how it was made."""
+    program = program.starts.get(outcome.get("start", ""), program)
     return {
         **outcome,
         "loss": method.text,
@@ -167,7 +174,7 @@ def train(
 
     Returns:
       `epochs`, `best_epoch`, `validation` and `test` at the best epoch, `gradient_correlation`, `ceiling`, `history`;
-      with `fallback` whether it `stayed`.
+      with `fallback` or a start that is chosen whether it `stayed`; with the latter `start` and `starts`.
 
     Raises:
       FloatingPointError: the model diverged.
@@ -184,16 +191,18 @@ def _train_alone(
       FloatingPointError: the model diverged.
     """
 
-    def go(methods: Sequence[Method]) -> list[Outcome | FloatingPointError]:
+    def go(
+        methods: Sequence[Method], datas: Sequence[Data], program: Program, folder: str
+    ) -> list[Outcome | FloatingPointError]:
         (this,) = methods
         with contextlib.ExitStack() as stack:
             files = None
             if path is not None:
-                place = path if this is method else records.open_workdir(path / "stayed", as_dict(this.given))
+                place = records.open_workdir(path / folder, as_dict(this.given)) if folder else path
                 files = stack.enter_context(RunFiles(place, this.config.checkpoint))
             return follow(OneRun(_new(this, data), program, files, report, stop))
 
-    (outcome,) = decide([method], program, go)
+    (outcome,) = decide([method], [data], program, go)
     if isinstance(outcome, FloatingPointError):
         raise outcome
     return outcome
@@ -223,13 +232,15 @@ def train_runs(
     """
     together = side_by_side.capacity(methods[0], datas[0], program)
 
-    def go(these: Sequence[Method]) -> list[Outcome | FloatingPointError]:
-        runs = [_new(*run) for run in zip(these, datas, strict=True)]
+    def go(
+        methods: Sequence[Method], datas: Sequence[Data], program: Program, folder: str
+    ) -> list[Outcome | FloatingPointError]:
+        runs = [_new(*run) for run in zip(methods, datas, strict=True)]
         if together:
             return follow(side_by_side.SideBySide(runs, program, report, stop))
         return [outcome for run in runs for outcome in follow(OneRun(run, program, None, report, stop))]
 
-    return decide(methods, program, go)
+    return decide(methods, datas, program, go)
 
 
 def _new(method: Method, data: Data) -> Run:

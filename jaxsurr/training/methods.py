@@ -28,7 +28,9 @@ from jaxsurr.training.config import (
 )
 from jaxsurr.training.protocols import Config
 
-TRAINING = ("conventional", "fallback", "learning_rate", "mixture", "tune_threshold", "warm_epochs", "weight_decay")
+TRAINING = (
+    "conventional", "fallback", "learning_rate", "mixture", "start", "tune_threshold", "warm_epochs", "weight_decay",
+)  # fmt: skip
 
 
 class Method(NamedTuple):
@@ -98,6 +100,10 @@ def resolve(config: Config) -> Method:
     checks.one_of(name, "loss", (*LEARNED, *CONVENTIONAL))
     out, own, decode = config.copy_and_resolve_references(), {}, ""
     out.loss = name
+    if "conventional" in options:
+        if "start" in options:
+            raise ValueError(f"{config.loss}: start chooses the conventional loss; leave one of the two options out.")
+        out.start = "conventional"  # whatever the config says
     for option, value in options.items():
         if option not in known_options(name):
             raise ValueError(f"the loss {name} has no option {option!r}; {checks.nearest(option, known_options(name))}")

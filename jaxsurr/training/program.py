@@ -1,6 +1,7 @@
 """From a config to compiled functions: model, optimizer, surrogate and the steps of the schedule."""
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -42,6 +43,9 @@ class Program(NamedTuple):
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
       match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
+      starts: where the start of the learned loss is chosen, the program of each, by the text of its fixed loss, which
+        trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
+      left_out: why other starts cannot be used, by the same text.
     """
 
     model: models.Model
@@ -56,6 +60,8 @@ class Program(NamedTuple):
     predict_each: Callable
     outputs: Callable
     match: Callable | None
+    starts: Mapping[str, "Program"] = types.MappingProxyType({})
+    left_out: Mapping[str, str] = types.MappingProxyType({})
 
 
 def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:

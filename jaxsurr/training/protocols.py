@@ -21,7 +21,12 @@ Entry = dict[str, Any]
 """An epoch in the history of a run: `epoch`, `phase`, `loss`, `validation`, and of a learned loss what an event has."""
 
 Outcome = dict[str, Any]
-"""Outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`."""
+"""Outcome of a run: `epochs`, `best_epoch`, `validation`, `test`, `gradient_correlation`, `ceiling` and `history`.
+
+With `fallback` or a start that is chosen: whether the fixed run `stayed`, that is, is the one that counts. With the
+latter also the `start`, the fixed loss that was chosen, and the validation metric of all `starts`, None of one that
+diverged.
+"""
 
 
 class Report(Protocol):
@@ -113,6 +118,7 @@ class Config(Protocol):
     reference: str
     metric: str
     metric_weights: Sequence[float]
+    start: str
     conventional: str
     epochs: int
     warm_epochs: int

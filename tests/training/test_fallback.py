@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsurr import metrics
-from jaxsurr.training import default_config, fallback, loop, run, update
+from jaxsurr.training import default_config, loop, run, starts, update
 from jaxsurr.training.methods import resolve
 
 SMALL = {"data.limit": 400, "epochs": 6, "warm_epochs": 2, "batch_size": 64, "surrogate.burn_in": 5}
@@ -55,17 +55,17 @@ def test_a_run_with_a_work_directory_is_resumed_whole(prepared, tmp_path):
 def test_the_better_on_validation_counts_in_the_direction_of_the_metric():
     low, high = {"validation": 0.1, "test": 1}, {"validation": [0.2, 0.0], "test": 2}
     error, share = metrics.get("error_rate"), metrics.get("pck")
-    assert fallback.choose(error, low, high) == low | {"stayed": False}
-    assert fallback.choose(share, low, high) == high | {"stayed": True}
-    assert fallback.choose(error, low, dict(low, test=3)) == {"validation": 0.1, "test": 3, "stayed": True}
+    assert starts.choose(error, low, high) == low | {"stayed": False}
+    assert starts.choose(share, low, high) == high | {"stayed": True}
+    assert starts.choose(error, low, dict(low, test=3)) == {"validation": 0.1, "test": 3, "stayed": True}
 
 
 def test_a_run_that_diverges_loses():
     fine, diverged = {"validation": 0.1}, FloatingPointError("diverged")
     error = metrics.get("error_rate")
-    assert fallback.choose(error, diverged, fine) == fine | {"stayed": True}
-    assert fallback.choose(error, fine, diverged) == fine | {"stayed": False}
-    assert fallback.choose(error, diverged, diverged) is diverged
+    assert starts.choose(error, diverged, fine) == fine | {"stayed": True}
+    assert starts.choose(error, fine, diverged) == fine | {"stayed": False}
+    assert starts.choose(error, diverged, diverged) is diverged
 
 
 def test_a_conventional_loss_has_nothing_to_fall_back_on():
