@@ -16,6 +16,7 @@ from jaxsurr.training.feed import hold_out
 from jaxsurr.training.loop import prepare_method
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
+from jaxsurr.training.starts import learned_method, starts_of
 
 _SHOWN = ("correlated_gradients", "value_fit")  # losses with a value that can be drawn beside the metric
 
@@ -68,6 +69,9 @@ def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path, rows: i
     checkpoints = Checkpoints(place / "checkpoints", config.checkpoint.keep)
     try:
         data, program = prepare_method(method)
+        if program.starts:
+            method = learned_method(method, starts_of(method, data.kind)[run["start"]])
+            program = program.starts[run["start"]]
         template = state_after(method.config, hold_out(method.config, data.train)[0], program, config.epochs)
         state = checkpoints.restore({"state": template, "best": template.params})[0]["state"]
     except ValueError as error:  # results need no checkpoint

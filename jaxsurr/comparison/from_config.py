@@ -106,7 +106,7 @@ def make(
             draw(path, config, runs, rows, config.loss)
     if jax.process_index() != 0:
         return ""
-    order = list(config.losses or (config.loss,))
+    order = list(dict.fromkeys(run["loss"] for run in runs))
     rows = sorted(rows, key=lambda row: order.index(row["loss"]))
     shown = [{column: row[column] for column in PRINTED} for row in rows]
     better = "higher" if runs[0]["higher_is_better"] else "lower"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxsurr.comparison import statistics
+from jaxsurr.comparison.everything import OURS
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.plan import Plan
 from jaxsurr.core import files
@@ -25,8 +26,6 @@ from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.locks import lock
 
 RESULTS = "results.jsonl"
-OURS = "correlated_gradients"
-"""The learned loss, whose gain over the best fixed loss is reported, with any options; others are its baselines."""
 
 
 def append(path: pathlib.Path, entries: Sequence[dict[str, Any]]) -> None:

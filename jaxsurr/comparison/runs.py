@@ -21,11 +21,12 @@ import itertools
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxsurr.comparison.everything import expanded
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
-from jaxsurr.comparison.plan import Job, Plan, job_of
+from jaxsurr.comparison.plan import Job, Plan, decided, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.core import checks, renamed
@@ -35,6 +36,7 @@ from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS, decoded
 from jaxsurr.training.locks import lock
 from jaxsurr.training.protocols import Config, Report, Say, Stop
+from jaxsurr.training.starts import chooses, sentences, starts_of
 from jaxsurr.training.stopping import Stopped, never
 
 
@@ -66,7 +68,8 @@ def compare(
     Args:
       config: see `jaxsurr.training.default_config`.
       losses: as `config.losses`: texts such as "cross_entropy", "focal?gamma=1"; the baselines of the kind of targets
-        join them (`jaxsurr.training.kinds`).
+        join them (`jaxsurr.training.kinds`), and the fixed losses among which a learned one chooses its start
+        ("correlated_gradients?start=auto"). "auto" is everything that fits the data and the metric.
       seeds: as `config.seeds`, at least 2.
       workdir: gets `results.jsonl` (a line a run), `table.md`, `table.csv` and `figures/`. The same call goes on where
         it stopped; several processes on one machine can share the work by making it at the same time; more losses or
@@ -74,7 +77,8 @@ def compare(
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
-      say: called with a line that says which rows or labels were changed or left out, before anything is trained.
+      say: called with lines that say which rows or labels were changed or left out, and, where starts are chosen, among
+        which, and how many runs that makes, before anything is trained.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
       stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
         are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
@@ -98,8 +102,17 @@ def compare(
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
     warn = functools.cache(lambda text: runner.report({"event": "note", "text": text}))  # of each once
+    started, before = time.monotonic(), None
     while True:
         done = read_results(path / RESULTS, warn, expected)
+        if plan.starts and say is not None and not plan.finished(done):
+            if before is None:
+                say(_number(plan, done))
+            elif before < len(done):
+                ahead = (time.monotonic() - started) / (len(done) - before) * plan.left(done) / 60
+                runner.report({"event": "note", "text": f"The {plan.left(done)} runs left take about {ahead:.1f} min."})
+                say = None
+        before = len(done) if before is None else before
         if plan.finished(done):
             break
         if stop():
@@ -134,18 +147,39 @@ def begin(
         )
     _refuse_earlier(path)
     records.check_workdir(path, identity(config))
-    first = runner.data(config.seed)
+    first, said = runner.data(config.seed), []
     notes.tell(say, first.notes)
-    losses = with_baselines(config.losses, first.kind, config.metric) if baselines else tuple(config.losses)
+    losses = expanded(runner)
+    if baselines:
+        losses = with_baselines(losses, first.kind, config.metric)
+    starts: dict[str, dict[str, str]] = {}
+    for job in (job_of("run", loss, config.seed) for loss in losses):
+        method = runner.method(job)
+        if baselines and chooses(method):
+            program = runner.program(job)
+            texts = starts_of(method, first.kind)
+            starts[job.loss] = {fixed: texts[fixed] for fixed in program.starts}
+            said += sentences(method, program)
+    losses = tuple(dict.fromkeys([*losses, *(fixed for texts in starts.values() for fixed in texts)]))
     if config.reference:
         checks.one_of(config.reference, "reference", losses)
     measured = {}
-    for loss in losses:
-        metric = runner.program(job_of("run", loss, config.seed)).metric
-        measured[loss] = metric.name, metric.higher_is_better
+    for job in (job_of("run", loss, config.seed) for loss in losses):
+        program = runner.program(job)
+        if not program.starts:  # else the metric is decoded as the start that is chosen asks for
+            measured[job.loss] = program.metric.name, program.metric.higher_is_better
+    for line in said if say is not None else ():
+        say(line)
     records.open_workdir(path, identity(config))
-    plan = Plan(config, losses, nested=not (first.official_test or config.data.split_seed >= 0))
-    return plan, Expected(identity(config), measured)
+    nested = not (first.official_test or config.data.split_seed >= 0)
+    return Plan(config, losses, nested, starts), Expected(identity(config), measured)
+
+
+def _number(plan: Plan, done: Mapping[str, Any]) -> str:
+    """How many runs a comparison is going to make."""
+    trials = f" and {plan.config.trials} tuning trials" if plan.tuned() else ""
+    least = "" if plan.nested else "up to "  # a learned loss is tuned once for each start that some seed chooses
+    return f"{len(plan.losses)} losses with {plan.config.seeds} seeds{trials}: {least}{plan.left(done)} runs to make."
 
 
 def _refuse_earlier(path: pathlib.Path) -> None:
@@ -168,6 +202,9 @@ def _run_some(path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0
     for group in plan.groups(done):
+        if group[0].of is not None:
+            append(path / RESULTS, [decided(job, plan.starts[job.loss], done) for job in group])
+            return True
         size = max(runner.capacity(group[0]), 1)
         for jobs in (group[start : start + size] for start in range(0, len(group), size)):
             with contextlib.ExitStack() as claims:

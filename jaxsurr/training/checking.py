@@ -9,6 +9,9 @@ from jaxsurr.training.config import check_values, default_config, flatten, updat
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.protocols import Config
 
+AUTO = "auto"
+"""Among the losses of a comparison: all that fit (`jaxsurr.comparison.everything`)."""
+
 
 def validate(config: Config) -> Method:
     """The method of a config, which is refused where it cannot run; the error names the field.
@@ -33,7 +36,7 @@ def validate(config: Config) -> Method:
     if not all(isinstance(loss, str) for loss in config.losses):
         raise ValueError(f"losses must be a tuple of names, got {tuple(config.losses)!r}.")
     method = resolve(config)
-    for loss in config.losses:
+    for loss in (loss for loss in config.losses if loss != AUTO):
         resolve(update(config.copy_and_resolve_references(), loss=loss))
     if len(set(config.losses)) < len(config.losses):
         raise ValueError(f"losses must name each loss once, got {tuple(config.losses)!r}.")

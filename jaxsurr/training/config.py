@@ -59,7 +59,8 @@ def default_config() -> Config:
       loss: a learned loss ("correlated_gradients", "value_fit", "smoothed") or a conventional one (`jaxsurr.losses`
         and "residual_likelihood"), with options if need be, as in "focal?gamma=1"
         (`jaxsurr.training.methods`).
-      losses, seeds: where `losses` is not empty, a comparison: each of them with seeds `seed .. seed + seeds - 1`.
+      losses, seeds: where `losses` is not empty, a comparison: each of them with seeds `seed .. seed + seeds - 1`. The
+        loss "auto" stands for all that fit the data and the metric (`jaxsurr.comparison.everything`).
       trials: settings that `jaxsurr.compare` tries for each loss, chosen on validation; 1 takes the defaults.
       reference: the loss that `jaxsurr.compare` takes differences to; the first where empty.
       metric: `name?option=value`, see `jaxsurr.metrics.get`.

@@ -123,8 +123,9 @@ def run(
     if data is None or program is None:
         data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
-    for line in sentences(method, program) if say is not None else ():
-        say(line)
+    if say is not None and program.starts:
+        for line in (*sentences(method, program), f"These and the learned loss are {len(program.starts) + 1} runs."):
+            say(line)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile

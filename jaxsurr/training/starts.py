@@ -76,8 +76,7 @@ def sentences(method: Method, program: Program) -> list[str]:
     """The starts among which a run chooses, and why others are left out, a line each; none where nothing is chosen."""
     if not program.starts:
         return []
-    number = len(program.starts)
-    said = [f"{method.text} chooses its start among {', '.join(program.starts)}: {number + 1} runs."]
+    said = [f"{method.text} chooses its start on validation among {', '.join(program.starts)}."]
     return said + [f"Left out of its starts is {fixed}: {reason}" for fixed, reason in program.left_out.items()]
 
 

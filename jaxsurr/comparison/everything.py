@@ -1,0 +1,79 @@
+"""The losses of `--losses=auto`: everything that fits the data, the model and the metric."""
+
+from typing import Any
+
+import jax
+
+from jaxsurr.comparison.plan import job_of
+from jaxsurr.comparison.runner import Runner
+from jaxsurr.data import Data
+from jaxsurr.training.checking import AUTO
+from jaxsurr.training.config import LEARNED
+from jaxsurr.training.kinds import KINDS, LOSS_KINDS, decoded
+from jaxsurr.training.methods import spell
+from jaxsurr.training.program import Program
+from jaxsurr.training.protocols import Config
+
+OURS = "correlated_gradients"
+"""The learned loss, with whatever options; other losses that are learned from a metric are its baselines."""
+FROM_BEST = f"{OURS}?start=auto"
+
+
+def expanded(runner: Runner) -> tuple[str, ...]:
+    """The losses of a config, with everything that fits in the place of "auto".
+
+    That is: the fixed losses that fit the targets, the usual ones first; the learned baselines that accept the metric;
+    and the learned loss from the start that is best on validation.
+
+    Raises:
+      ValueError: nothing fits; why is said of the usual loss.
+    """
+    config = runner.config
+    if AUTO not in config.losses:
+        return tuple(config.losses)
+    data = runner.data(config.seed)
+    usual = decoded(KINDS[data.kind].starts, config.metric)
+    fixed = [*usual, *(loss for loss, kinds in LOSS_KINDS.items() if data.kind in kinds)]
+    fixed = [loss for loss in dict.fromkeys(fixed) if _fits(runner, loss)]
+    if not fixed:
+        runner.program(job_of("run", usual[0], config.seed))  # says why
+    learned = [_starting(config, name, data.kind) for name in LEARNED if name != OURS]
+    learned = [loss for loss in learned if _fits(runner, loss)]
+    found = [*fixed, *learned, FROM_BEST]
+    return tuple(dict.fromkeys(loss for given in config.losses for loss in (found if given == AUTO else [given])))
+
+
+def _starting(config: Config, name: str, kind: str) -> str:
+    """A learned baseline, on the config's conventional loss where that fits the targets, else on the usual one."""
+    if kind in LOSS_KINDS[config.conventional]:
+        return name
+    return spell(name, {"conventional": KINDS[kind].starts[0]})
+
+
+def _fits(runner: Runner, loss: str) -> bool:
+    """Whether a loss can train the model on the data, and learn the metric where it does that."""
+    job = job_of("run", loss, runner.config.seed)
+    try:
+        program = runner.program(job)
+        if program.surrogate is not None:
+            _learn(program, runner.method(job).config, runner.data(job.seed))
+    except ValueError:
+        return False
+    return True
+
+
+def _learn(program: Program, config: Config, data: Data) -> None:
+    """Traces what a learned loss does with a batch.
+
+    Raises:
+      ValueError: it does not accept the metric.
+    """
+    rows = jax.tree.map(lambda leaf: leaf[: config.batch_size], tuple(data.train))
+
+    def learn(key: Any, inputs: Any, targets: Any) -> Any:
+        predictions = program.model.apply(program.model.init(key, inputs), inputs)
+        state = program.surrogate.init(key, predictions, targets)
+        state, _ = program.surrogate.update(state, key, predictions, targets)
+        return program.surrogate.loss(state, predictions, targets)
+
+    jax.eval_shape(learn, jax.random.key(0), *rows)
