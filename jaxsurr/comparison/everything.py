@@ -6,6 +6,7 @@ import jax
 
 from jaxsurr.comparison.plan import job_of
 from jaxsurr.comparison.runner import Runner
+from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.training.checking import AUTO
 from jaxsurr.training.config import LEARNED
@@ -32,14 +33,15 @@ def expanded(runner: Runner) -> tuple[str, ...]:
     if AUTO not in config.losses:
         return tuple(config.losses)
     data = runner.data(config.seed)
-    usual = decoded(KINDS[data.kind].starts, config.metric)
-    fixed = [*usual, *(loss for loss, kinds in LOSS_KINDS.items() if data.kind in kinds)]
-    fixed = [loss for loss in dict.fromkeys(fixed) if _fits(runner, loss)]
-    if not fixed:
-        runner.program(job_of("run", usual[0], config.seed))  # says why
+    kind = KINDS[data.kind]
+    usual, baselines = decoded(kind.starts, config.metric), decoded(kind.baselines, config.metric)
+    fixed = [loss for loss, kinds in LOSS_KINDS.items() if data.kind in kinds]
     learned = [_starting(config, name, data.kind) for name in LEARNED if name != OURS]
-    learned = [loss for loss in learned if _fits(runner, loss)]
-    found = [*fixed, *learned, FROM_BEST]
+    every = sorted(dict.fromkeys([*usual, *baselines, *fixed, *learned]), key=_is_learned)
+    found = [loss for loss in every if _fits(runner, loss)]
+    if not found:
+        runner.program(job_of("run", usual[0], config.seed))  # says why
+    found.append(FROM_BEST)
     return tuple(dict.fromkeys(loss for given in config.losses for loss in (found if given == AUTO else [given])))
 
 
@@ -50,6 +52,10 @@ def _starting(config: Config, name: str, kind: str) -> str:
     return spell(name, {"conventional": KINDS[kind].starts[0]})
 
 
+def _is_learned(loss: str) -> bool:
+    return parse_spec(loss)[0] in LEARNED
+
+
 def _fits(runner: Runner, loss: str) -> bool:
     """Whether a loss can train the model on the data, and learn the metric where it does that."""
     job = job_of("run", loss, runner.config.seed)
@@ -57,7 +63,7 @@ def _fits(runner: Runner, loss: str) -> bool:
         program = runner.program(job)
         if program.surrogate is not None:
             _learn(program, runner.method(job).config, runner.data(job.seed))
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
 

@@ -31,7 +31,7 @@ from jaxsurr.comparison.results import RESULTS, append, summarise
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.core import checks, renamed
 from jaxsurr.training import notes, records
-from jaxsurr.training.checking import validate
+from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS, decoded
 from jaxsurr.training.locks import lock
@@ -150,7 +150,7 @@ def begin(
     first, said = runner.data(config.seed), []
     notes.tell(say, first.notes)
     losses = expanded(runner)
-    if baselines:
+    if baselines and AUTO not in config.losses:
         losses = with_baselines(losses, first.kind, config.metric)
     starts: dict[str, dict[str, str]] = {}
     for job in (job_of("run", loss, config.seed) for loss in losses):
