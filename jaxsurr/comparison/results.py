@@ -3,6 +3,7 @@
 A table and figures are made from them, and can be made again.
 """
 
+import collections
 import csv
 import io
 import json
@@ -100,7 +101,7 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
     parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
-    parts += map(practice_text, outcome["practice"])
+    parts += [*map(practice_text, outcome["practice"]), *starts_texts(runs)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
     if figures:
@@ -127,6 +128,19 @@ def practice_text(gain: Mapping[str, Any]) -> str:
         f"{gain['loss']}: {alone}. The better of the two by validation ({gain['loss']} for {better['taken']} of "
         f"{better['seeds']} seeds): {better['test']:.4f}, {_difference(better)}."
     )
+
+
+def starts_texts(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which starts were chosen, a sentence for each loss that chooses."""
+    chosen: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if "start" in run:
+            chosen.setdefault(run["loss"], []).append(run)
+    return [
+        f"{loss} chose its start on validation: {_counts(collections.Counter(run['start'] for run in those))}; the "
+        f"fixed run is the one that counts for {sum(run['stayed'] for run in those)} of {len(those)} seeds."
+        for loss, those in chosen.items()
+    ]
 
 
 def _counts(picked: Mapping[str, int]) -> str:

@@ -44,6 +44,12 @@ JOBS: dict[str, tuple[str, dict[str, Any], Sequence[str], int]] = {
     "run": ("jaxsurr", _RUN, (), 1),
     "study": ("jaxsurr", {"losses": "cross_entropy,smoothed", "seeds": 2, "epochs": 20}, (), 1),
     "comparison, side by side": ("jaxsurr.compare", {}, _COMPARED, 1),
+    "comparison, chosen start": (
+        "jaxsurr.compare",
+        {},
+        ["--losses=cross_entropy,correlated_gradients?start=auto", "--seeds=3", "--trials=2"],
+        1,
+    ),
     "comparison, one by one": ("jaxsurr.compare", {"surrogate.outer_every": 2}, _COMPARED, 1),
     "two processes": ("jaxsurr", _RUN, (), 2),
 }

@@ -29,6 +29,7 @@ KINDS = {
         "surrogate.heldout": 0.3,
     },
     "falls back": {"loss": "correlated_gradients?fallback=True", "surrogate.family": "basis"},
+    "chooses its start": {"loss": "correlated_gradients?start=auto", "surrogate.family": "basis"},
     "learned from the start": {"loss": "smoothed", "warm_epochs": 0, "checkpoint.every": 1},
 }  # fmt: skip
 
