@@ -43,7 +43,7 @@ class Program(NamedTuple):
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
       match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
-      starts: where the start of the learned loss is chosen, the program of each, by the text of its fixed loss, which
+      starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
       left_out: why other starts cannot be used, by the same text.
     """
@@ -60,7 +60,7 @@ class Program(NamedTuple):
     predict_each: Callable
     outputs: Callable
     match: Callable | None
-    starts: Mapping[str, "Program"] = types.MappingProxyType({})
+    starts: Mapping[str, Any] = types.MappingProxyType({})
     left_out: Mapping[str, str] = types.MappingProxyType({})
 
 
