@@ -6,6 +6,8 @@ One update, with predictions z, targets y, the surrogate `L = c S + b` and the s
     S       : value_weight E (S - m_s)^2 / Var(m_s) + correlation_weight (1 - corr(grad_z S, g))     Family.learn
     c       = <grad S, g> / <grad S, grad S>, a running average, at least 0        calibrated, calibration
     b       = E m_s - c E S, a running average                                     update
+
+The loss of decisions is `c S_q + b`, S_q being S with `(1 - a^q) / q` in place of each `1 - a`     families.decisions
 """
 
 import functools
