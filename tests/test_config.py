@@ -62,7 +62,7 @@ WRONG = {
     "model.hidden": ((4, 0), r"model.hidden must hold integers of at least 1, got \(4, 0\)"),
     "warm_epochs": (61, "warm_epochs must lie between 0 and epochs = 60, got 61"),
     "mixture": (1.5, r"mixture must be a weight in \[0, 1\], got 1.5"),
-    "surrogate.heldout": (1.0, r"surrogate.heldout must be a share in \[0, 1\), got 1.0"),
+    "surrogate.heldout": (1.0, r"surrogate.heldout must be a fraction in \[0, 1\), got 1.0"),
     "seeds": (2, "seeds is 2, but one run has one seed"),
     "surrogate.relative_scale": (-0.1, "surrogate.relative_scale must be at least 0, got -0.1"),
 }

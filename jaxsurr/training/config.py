@@ -226,7 +226,7 @@ def check_values(config: Config) -> None:
     if config.mixture > 1:
         raise ValueError(f"mixture must be a weight in [0, 1], got {config.mixture!r}.")
     if config.surrogate.heldout >= 1:
-        raise ValueError(f"surrogate.heldout must be a share in [0, 1), got {config.surrogate.heldout!r}.")
+        raise ValueError(f"surrogate.heldout must be a fraction in [0, 1), got {config.surrogate.heldout!r}.")
     if not all(is_a(width, 1) and 1 <= width <= _WHOLE for width in config.model.hidden):
         raise ValueError(
             f"model.hidden must hold integers of at least 1, got {tuple(config.model.hidden)!r}; at most {_WHOLE}."
