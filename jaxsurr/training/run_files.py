@@ -54,7 +54,7 @@ class RunFiles:
             arrays, progress = found
             state, run.history = arrays["state"], progress["history"]
             run.best = (arrays["best"], progress["best"]) if progress["best"] else ()
-            run.steps = stopping.from_plain(progress.get("steps", ()))
+            run.steps = progress["steps"]
         self.kept = len(run.history) * steps + len(run.steps)
         if jax.process_index() == 0:
             # Lines of epochs that are made again go, and so does a line that was cut off.
@@ -67,12 +67,16 @@ class RunFiles:
         made = paused.epoch() or 0
         try:
             if made > (epoch or 0) * steps:
-                return paused.restore(template(-(-made // steps)))
+                arrays, progress = paused.restore(template(-(-made // steps)))
+                return arrays, progress | {"steps": stopping.from_plain(progress["steps"])}
         except ValueError as error:
             warnings.warn(f"{error} This run goes on from an older checkpoint.", stacklevel=2)
         finally:
             paused.close()
-        return None if epoch is None else self.checkpoints.restore(template)
+        if epoch is None:
+            return None
+        arrays, progress = self.checkpoints.restore(template)
+        return arrays, progress | {"steps": []}
 
     def _paused(self) -> Checkpoints:
         return Checkpoints(self.path / "paused", 1)
