@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from jaxsurr.comparison import statistics
-from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.plan import Plan
 from jaxsurr.core import files
 from jaxsurr.core.spec import parse_spec
@@ -80,15 +79,13 @@ def tabulate(plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {"rows": table(runs, plan.reference), "runs": runs, "selection": found}
 
 
-def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]], *, figures: bool) -> dict[str, Any]:
-    """Writes `table.md`, `table.csv` and the figures of a comparison from its results, and gives `tabulate`."""
+def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Writes `table.md` and `table.csv` of a comparison from its results, and gives `tabulate`."""
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
     parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
-    if figures:
-        draw(path, plan.config, runs, rows, plan.reference)
     return outcome
 
 

@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
 from jaxsurr.comparison.plan import Job, Plan, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
@@ -107,7 +108,15 @@ def compare(
             raise Stopped("no run was under way here")
         if not _run_some(path, plan, expected, done, runner):
             time.sleep(0.5)  # all that can be run now is being run by other processes
-    return summarise(path, plan, done, figures=figures)
+    return finish(path, plan, done, figures)
+
+
+def finish(path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool) -> dict[str, Any]:
+    """Writes the tables of a comparison, and draws its figures if they are asked for."""
+    outcome = summarise(path, plan, done)
+    if figures:
+        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference)
+    return outcome
 
 
 def begin(
