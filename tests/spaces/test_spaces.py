@@ -1,5 +1,7 @@
 """Spaces: invariances of features, units of noise, finite gradients at extremes, checks of shapes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,14 +61,18 @@ def test_shapes(name):
     space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
     space.check(predictions, targets)
     batch = len(predictions)
-    assert jnp.broadcast_shapes(space.unit(predictions, targets).shape, predictions.shape) == predictions.shape
-    assert space.spread(predictions, targets).shape == (batch,)
-    for values, weights in reads(space, predictions, targets):
+    unit, spread, read, fixed = jax.eval_shape(
+        lambda z, y: (space.unit(z, y), space.spread(z, y), reads(space, z, y), space.losses(z, y, SCALE)),
+        *(predictions, targets),
+    )
+    assert jnp.broadcast_shapes(unit.shape, predictions.shape) == predictions.shape
+    assert spread.shape == (batch,)
+    for values, weights in read:
         assert values.shape[:2] == weights.shape
         assert values.ndim == 3
-    assert space.losses(predictions, targets, SCALE).shape[0] == batch
+    assert fixed.shape[0] == batch
     if space.pooled is not None:
-        read = space.pooled(predictions, targets, SCALE, None)
+        read = jax.jit(lambda z, y: space.pooled(z, y, SCALE, None))(predictions, targets)
         assert read.features.shape[:3] == read.marks.shape[:3] == (*read.weights.shape, len(read.positions))
         assert bool(jnp.all((read.marks >= 0) & (read.marks <= 1)))
 
@@ -80,11 +86,10 @@ def test_projection_is_idempotent(name):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 
-@pytest.mark.parametrize("extreme", [1e4, -1e4, 0.0, "mixed"])
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
-    space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
-    predictions = 1e4 * jnp.sign(predictions) if extreme == "mixed" else jnp.full_like(predictions, extreme)
+@functools.cache
+def total_and_gradient(name):
+    """The sum of everything that is read, and its gradient; compiled once for a space."""
+    space, (_, targets) = spaces.SPACES[name], PROBLEMS[name]
 
     def total(predictions):
         everything = reads(space, predictions, targets), space.losses(predictions, targets, SCALE)
@@ -93,7 +98,15 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
             everything = everything, space.pooled(predictions, targets, SCALE, None)
         return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(everything))
 
-    value, gradient = jax.jit(jax.value_and_grad(total))(predictions)
+    return jax.jit(jax.value_and_grad(total))
+
+
+@pytest.mark.parametrize("extreme", [1e4, -1e4, 0.0, "mixed"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
+    predictions, _ = PROBLEMS[name]
+    predictions = 1e4 * jnp.sign(predictions) if extreme == "mixed" else jnp.full_like(predictions, extreme)
+    value, gradient = total_and_gradient(name)(predictions)
     assert bool(jnp.isfinite(value))
     assert bool(jnp.all(jnp.isfinite(gradient)))
 
