@@ -49,6 +49,14 @@ def pytest_unconfigure(config):
         shutil.rmtree(place, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file is one worker's: what its tests share is made and compiled once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def rank_promotion_is_an_error():
     """An axis that broadcasts must be written out: silent rank promotion hides transposed batches."""
