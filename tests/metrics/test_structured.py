@@ -50,7 +50,7 @@ def test_lists_against_loops_and_scikit_learn(k):
 
 @pytest.mark.parametrize("name", ["ndcg", "recall_at_k"])
 def test_lists_masked_without_relevant_items_nan_and_half_precision(name):
-    metric, (scores, targets) = metrics.get(name), lists()
+    metric, (scores, targets) = jax.jit(metrics.get(name)), lists()
     where = jnp.arange(6) < 3
     assert metric(scores, targets, where=where).tolist() == [*metric(scores, targets)[:3].tolist(), 0, 0, 0]
     assert metric(scores, targets._replace(relevance=0 * targets.relevance)).tolist() == [0] * 6
