@@ -46,7 +46,7 @@ from jaxsurr.surrogates.state import (
     calibrated,
     calibration,
     first_state,
-    is_natural,
+    natural_scale,
     running,
     scale_of,
     settled,
@@ -251,7 +251,7 @@ def correlated_gradients(
         """
         noise_key, centre_key = jax.random.split(key)
         slope = View(predictions, targets, where)
-        if not is_natural(space, relative_scale):
+        if natural_scale(space, relative_scale) is None:
             state = settled(state, space, slope, decay, axis_name)
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":
