@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import ctypes
+import functools
 import gc
 import importlib.metadata
 import os
@@ -28,9 +29,14 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 from absl import app, flags
+from jax._src.interpreters import mlir
 
 # Tracing makes so many objects that the search for cycles takes a tenth of the time; fewer searches find the same.
 gc.set_threshold(200_000, 20, 50)
+
+# A quarter of what a small program costs is a context with all dialects of MLIR; those of a module share one.
+if importlib.metadata.version("jax").startswith("0.10."):
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A worker once waited for ever for a place in the queue of computations; run at once, they need no queue.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
@@ -41,6 +47,14 @@ def pytest_unconfigure(config):
     place = os.environ["JAX_COMPILATION_CACHE_DIR"]
     if not hasattr(config, "workerinput") and os.path.basename(place).startswith("jaxsurr-tests-"):
         shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file is one worker's: what its tests share is made and compiled once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,6 +69,8 @@ def compiled_programs_go():
     """Programs of a module are forgotten after it and their memory goes back; else a worker ends with gigabytes."""
     yield
     jax.clear_caches()
+    if hasattr(mlir.make_ir_context, "cache_clear"):
+        mlir.make_ir_context.cache_clear()
     gc.collect()
     if sys.platform == "linux":  # which keeps what was freed in pieces
         ctypes.CDLL(None).malloc_trim(0)

@@ -259,3 +259,51 @@ def test_training_on_the_learned_error_rate_lowers_the_error(family):
     ]
     assert errors[0] > 0.4
     assert errors[1] < 0.1
+
+
+# --- the power of a surrogate -----------------------------------------------------------------------------------------
+
+
+def test_a_schedule_sets_the_power_of_each_step_and_the_state_keeps_it():
+    surrogate, batch, optimizer = surrogates.correlated_gradients(metrics.error_rate), make_batch(), optax.sgd(RATE)
+    step = jax.jit(bilevel.make_step(apply, optimizer, surrogate, power=optax.linear_schedule(0.0, 0.6, 3)))
+    state = start(surrogate, batch)
+    for wanted in (0.0, 0.2, 0.4, 0.6, 0.6):
+        before = state
+        state, info = step(state, batch)
+        assert float(state.surrogate.power) == pytest.approx(wanted, abs=1e-6)
+        value, gradient = by_hand(batch, lambda z, y, now=state: surrogate.loss(now.surrogate, z, y), before.params)
+        assert float(info.loss) == pytest.approx(float(value), rel=1e-4)
+        assert_trees_close(state.params, descend(before.params, gradient), 1e-4)
+
+
+def test_without_a_schedule_the_power_of_the_state_stays():
+    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate, power=0.3), make_batch()
+    state, _ = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate))(start(surrogate, batch), batch)
+    assert float(state.surrogate.power) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    "power", [-0.1, 1.5, float("nan"), lambda step: step / 100.0, lambda step: jnp.nan * step, lambda step: jnp.ones(2)]
+)
+def test_a_power_that_is_no_number_between_0_and_1_is_refused(power):
+    with pytest.raises(ValueError, match="power must be a number"):
+        bilevel.make_step(apply, optax.sgd(RATE), surrogates.correlated_gradients(metrics.error_rate), power=power)
+
+
+def test_a_schedule_that_leaves_its_range_later_ends_the_training():
+    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    wrong = bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=lambda step: jnp.where(step == 2, 2.0, 0.5))
+    state, infos = start(surrogate, batch), []
+    for _ in range(3):
+        state, info = jax.jit(wrong)(state, batch)
+        infos.append(float(info.loss))
+    assert np.isfinite(infos[:2]).all()
+    assert np.isnan(infos[2])
+
+
+def test_a_power_for_a_surrogate_that_has_none_is_refused():
+    surrogate, batch = surrogates.conventional(losses.cross_entropy), make_batch()
+    step = bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=0.5)
+    with pytest.raises(ValueError, match="the state of this surrogate has none"):
+        step(start(surrogate, batch), batch)

@@ -195,24 +195,28 @@ LEARNED = [
 ]  # fmt: skip
 
 
-def start(workdir, devices, *arguments):
+def start(workdir, devices, *arguments, fields=LEARNED):
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
         "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
     }
-    command = [sys.executable, "-m", "jaxsurr", f"--workdir={workdir}", *LEARNED, *arguments]
+    command = [sys.executable, "-m", "jaxsurr", f"--workdir={workdir}", *fields, *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def of_two():
+    """Flags of two processes that train together."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return [f"--coordinator_address=localhost:{probe.getsockname()[1]}", "--num_processes=2"]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """The same job on one device, on two devices of one process, and on two processes of one device each."""
     folder = tmp_path_factory.mktemp("launched")
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        address = f"localhost:{probe.getsockname()[1]}"
-    together = [f"--coordinator_address={address}", "--num_processes=2"]
+    together = of_two()
     processes = {
         "one": start(folder / "one", 1),
         "two devices": start(folder / "two devices", 2),
@@ -257,3 +261,16 @@ def test_only_the_first_process_writes_and_prints(results):
     assert len(list((folder / "two processes" / "tensorboard").iterdir())) == 1
     found = {path.name for path in (folder / "two processes").iterdir()}
     assert found == {"config.json", "metrics.jsonl", "result.json", "run.lock", "checkpoints", "tensorboard"}
+
+
+def test_two_processes_make_a_comparison_and_the_first_writes_it(tmp_path):
+    losses = "--config.losses=cross_entropy,cross_entropy?learning_rate=1e38"
+    fields = [losses, "--config.seeds=1", "--config.epochs=3", "--config.optimizer=sgd", *LEARNED[3:5]]
+    together = of_two()
+    processes = [start(tmp_path / "run", 1, *together, f"--process_id={index}", fields=fields) for index in range(2)]
+    (out, err), (other, _) = (process.communicate(timeout=240) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], err
+    assert "| diverged (1 of 1)" in out, out
+    assert "cross_entropy" not in other
+    lines = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
+    assert [(line["diverged"], line["devices"]) for line in lines] == [(False, 2), (True, 2)]

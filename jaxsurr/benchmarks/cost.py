@@ -43,11 +43,15 @@ def steps(name: str) -> dict[str, tuple]:
         state = bilevel.init_state(key, params, optimizer, surrogate, model.apply, batch)
         return jax.jit(step), state, (batch, *more)
 
-    network = surrogates.correlated_gradients(error)
+    decisions = surrogates.correlated_gradients(error)
+    network = surrogates.correlated_gradients(error, family="network")
+    path = optax.linear_schedule(0.0, 0.7, 1000)
     basis = surrogates.correlated_gradients(error, family="basis")
     held = surrogates.correlated_gradients(error, family="basis", objective="parameters")
     return {
         "cross-entropy": entry(surrogates.conventional(losses.cross_entropy), learn=False),
+        "decisions, frozen": entry(decisions, learn=False, power=path),
+        "decisions, bilevel": entry(decisions, power=path),
         "network, frozen": entry(network, learn=False),
         "network, bilevel": entry(network),
         "basis, frozen": entry(basis, learn=False),

@@ -44,7 +44,8 @@ TASKS = {
 }
 METHODS = {
     "value fit": lambda metric: surrogates.value_fit(metric),
-    "correlated gradients, network": lambda metric: surrogates.correlated_gradients(metric),
+    "correlated gradients, decisions": lambda metric: surrogates.correlated_gradients(metric),
+    "correlated gradients, network": lambda metric: surrogates.correlated_gradients(metric, family="network"),
     "correlated gradients, basis": lambda metric: surrogates.correlated_gradients(metric, family="basis"),
     "correlated gradients, kernel": lambda metric: surrogates.correlated_gradients(metric, family="kernel"),
 }

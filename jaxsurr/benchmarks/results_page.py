@@ -16,11 +16,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxsurr.benchmarks import results_ablation, results_comparisons, results_measurements, results_summaries
+from jaxsurr.benchmarks import (
+    results_ablation,
+    results_comparisons,
+    results_measurements,
+    results_power,
+    results_summaries,
+)
 from jaxsurr.benchmarks.results_rows import results_folder
 
 BLOCKS: dict[str, Callable[[Path], str]] = (
-    results_comparisons.BLOCKS | results_ablation.BLOCKS | results_measurements.BLOCKS | results_summaries.BLOCKS
+    results_comparisons.BLOCKS
+    | results_ablation.BLOCKS
+    | results_measurements.BLOCKS
+    | results_power.BLOCKS
+    | results_summaries.BLOCKS
 )
 PAGES = ("README.md", "configs/README.md", "notebooks/results/README.md")
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

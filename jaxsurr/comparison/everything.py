@@ -9,14 +9,12 @@ from jaxsurr.comparison.runner import Runner
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.training.checking import AUTO
-from jaxsurr.training.config import LEARNED
+from jaxsurr.training.config import LEARNED, OURS
 from jaxsurr.training.kinds import KINDS, LOSS_KINDS, decoded
 from jaxsurr.training.methods import spell
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Config
 
-OURS = "correlated_gradients"
-"""The learned loss, with whatever options; other losses that are learned from a metric are its baselines."""
 FROM_BEST = f"{OURS}?start=auto"
 
 

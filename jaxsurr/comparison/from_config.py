@@ -12,9 +12,9 @@ import jax
 
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import read_results
-from jaxsurr.comparison.results import RESULTS, append, summarise, table, tabulate
+from jaxsurr.comparison.results import RESULTS, append, table, tabulate
 from jaxsurr.comparison.runner import Runner
-from jaxsurr.comparison.runs import begin
+from jaxsurr.comparison.runs import begin, finish
 from jaxsurr.report import summary_table
 from jaxsurr.training import locks
 from jaxsurr.training.config import update
@@ -70,7 +70,7 @@ def study(
                 done[job.key] = sealed(runner.line_kept_in(path / f"{job.loss}-seed{job.seed}", job))
                 if writes:
                     append(path / RESULTS, [done[job.key]])
-        return summarise(path, plan, done, figures=figures) if writes else tabulate(plan, done)
+        return finish(path, plan, done, figures) if writes else tabulate(plan, done)
 
 
 def make(

@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from jaxsurr.comparison import statistics
-from jaxsurr.comparison.everything import OURS
-from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.plan import Plan
 from jaxsurr.core import files
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.report import summary_table
 from jaxsurr.training import notes, records
-from jaxsurr.training.config import CONVENTIONAL
+from jaxsurr.training.config import CONVENTIONAL, OURS
 from jaxsurr.training.entries import sealed
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.locks import lock
@@ -96,16 +94,14 @@ def tabulate(plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]], *, figures: bool) -> dict[str, Any]:
-    """Writes `table.md`, `table.csv` and the figures of a comparison from its results, and gives `tabulate`."""
+def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Writes `table.md` and `table.csv` of a comparison from its results, and gives `tabulate`."""
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
     parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
     parts += [*map(practice_text, outcome["practice"]), *starts_texts(runs)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
-    if figures:
-        draw(path, plan.config, runs, rows, plan.reference)
     return outcome
 
 

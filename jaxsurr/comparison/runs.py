@@ -21,10 +21,11 @@ import itertools
 import os
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxsurr.comparison.everything import expanded
+from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
 from jaxsurr.comparison.plan import Job, Plan, decided, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
@@ -102,24 +103,25 @@ def compare(
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
     warn = functools.cache(lambda text: runner.report({"event": "note", "text": text}))  # of each once
-    started, before = time.monotonic(), None
+    announce = _announcing(plan, say, runner.report) if plan.starts and say else lambda done: None
     while True:
         done = read_results(path / RESULTS, warn, expected)
-        if plan.starts and say is not None and not plan.finished(done):
-            if before is None:
-                say(_number(plan, done))
-            elif before < len(done):
-                ahead = (time.monotonic() - started) / (len(done) - before) * plan.left(done) / 60
-                runner.report({"event": "note", "text": f"The {plan.left(done)} runs left take about {ahead:.1f} min."})
-                say = None
-        before = len(done) if before is None else before
+        announce(done)
         if plan.finished(done):
             break
         if stop():
             raise Stopped("no run was under way here")
         if not _run_some(path, plan, expected, done, runner):
             time.sleep(0.5)  # all that can be run now is being run by other processes
-    return summarise(path, plan, done, figures=figures)
+    return finish(path, plan, done, figures)
+
+
+def finish(path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool) -> dict[str, Any]:
+    """Writes the tables of a comparison, and draws its figures if they are asked for."""
+    outcome = summarise(path, plan, done)
+    if figures:
+        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference)
+    return outcome
 
 
 def begin(
@@ -175,11 +177,23 @@ def begin(
     return Plan(config, losses, nested, starts), Expected(identity(config), measured)
 
 
-def _number(plan: Plan, done: Mapping[str, Any]) -> str:
-    """How many runs a comparison is going to make."""
+def _announcing(plan: Plan, say: Say, report: Report) -> Callable[[Mapping[str, Any]], None]:
+    """Says how many runs a comparison is going to make, and after the first ones about how long the others take."""
+    started, counts = time.monotonic(), []
     trials = f" and {plan.config.trials} tuning trials" if plan.tuned() else ""
-    least = "" if plan.nested else "up to "  # a learned loss is tuned once for each start that some seed chooses
-    return f"{len(plan.losses)} losses with {plan.config.seeds} seeds{trials}: {least}{plan.left(done)} runs to make."
+    most = "" if plan.nested else "up to "  # a learned loss is tuned once for each start that some seed chooses
+
+    def announce(done: Mapping[str, Any]) -> None:
+        left = plan.left(done)
+        if not counts and left:
+            say(f"{len(plan.losses)} losses with {plan.config.seeds} seeds{trials}: {most}{left} runs to make.")
+        elif len(counts) == 1 and left and len(done) > counts[0]:
+            ahead = (time.monotonic() - started) / (len(done) - counts[0]) * left / 60
+            report({"event": "note", "text": f"The {left} runs left take about {ahead:.1f} min."})
+        if not counts or len(done) > counts[-1]:
+            counts.append(len(done))
+
+    return announce
 
 
 def _refuse_earlier(path: pathlib.Path) -> None:

@@ -181,8 +181,8 @@ def metric(
             called = name or getattr(function, "__name__", function)
             raise TypeError(f"{called} is a metric of sets and must take where= to leave examples out.")
         function = _with_where(function)
-    name = name or getattr(function, "__name__", "metric")
-    return Metric(function, name, higher_is_better, space, per_example, bounded=bounded)
+    called = name or getattr(function, "__name__", "metric")
+    return Metric(function, called, higher_is_better, space, per_example, bounded=bounded)
 
 
 def _with_where(function: MetricFunction) -> MetricFunction:

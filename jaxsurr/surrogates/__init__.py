@@ -20,13 +20,22 @@ a surrogate `S(z, y; phi)`:
 5. **Features.** The prediction space (`jaxsurr.spaces`) says what S reads of a prediction, in units of s: for classes
    the margins to soft maxima of the other classes, permutation-invariant in the classes; for levels one item for each
    threshold between levels; for keypoints distances; or the numbers themselves (`generic`).
-6. **Families.** A small network trained by Adam, or a deep set for a metric of sets; a *basis*, `S = sum_j a_j s_j`
-   with `a_j >= 0`, of bounded monotone functions of the margins and fixed losses, solved in closed form as non-negative
-   least squares from running Gram matrices; a *kernel*, the same with functions centred at remembered predictions.
+6. **Families.** The log odds u_i of the decisions that a metric counts (a class, a threshold, a keypoint): a part that
+   rises in the margins and a small network, trained by Adam, with `S = sum_i w_i A_i (1 - a_i)`, `a_i = sigmoid(u_i)`;
+   where there are no decisions, a network for the value, or a deep set for a metric of sets; a *basis*, `S = sum_j a_j
+   s_j` with `a_j >= 0`, of bounded monotone functions of the margins and fixed losses, solved in closed form as
+   non-negative least squares from running Gram matrices; a *kernel*, the same with functions centred at remembered
+   predictions.
 7. **Where gradients are compared.** In prediction space; or in parameter space (`objective="parameters"`): the model's
    gradient of S on training examples against the metric's gradient on held-out examples, through the parameters of the
    last layer or of all layers.
-8. **Bilevel step** (`jaxsurr.bilevel`). An update of S, then a step of the model on S, in one pure function. On many
+8. **From likelihood to metric.** The slope of the smoothed metric vanishes for examples that are far wrong, and so the
+   training metric itself ends higher than a likelihood leaves it. The loss of decisions has `(1 - a_i^q) / q` in place
+   of `1 - a_i`: the likelihood `-log a_i` at q = 0, the metric at q = 1. q is the `power` of the state; a schedule
+   moves it while the model trains. At the natural scale and q = 0 the loss of the error rate is cross-entropy, at a
+   fixed q the generalised cross-entropy, and that of the mean absolute error by thresholds OR-CNN's.
+   (`jaxsurr.surrogates.families.decisions`.)
+9. **Bilevel step** (`jaxsurr.bilevel`). An update of S, then a step of the model on S, in one pure function. On many
    devices the result is that of one device, because the noise of an example is a function of its index.
 
 The idea, a surrogate that approximates the metric and whose gradients correlate with the metric's, is from the abstract

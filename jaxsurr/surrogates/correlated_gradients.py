@@ -6,6 +6,8 @@ One update, with predictions z, targets y, the surrogate `L = c S + b` and the s
     S       : value_weight E (S - m_s)^2 / Var(m_s) + correlation_weight (1 - corr(grad_z S, g))     Family.learn
     c       = <grad S, g> / <grad S, grad S>, a running average, at least 0        calibrated, calibration
     b       = E m_s - c E S, a running average                                     update
+
+The loss of decisions is `c S_q + b`, S_q being S with `(1 - a^q) / q` in place of each `1 - a`     families.decisions
 """
 
 import functools
@@ -44,7 +46,7 @@ from jaxsurr.surrogates.state import (
     calibrated,
     calibration,
     first_state,
-    is_natural,
+    natural_scale,
     running,
     scale_of,
     settled,
@@ -249,7 +251,7 @@ def correlated_gradients(
         """
         noise_key, centre_key = jax.random.split(key)
         slope = View(predictions, targets, where)
-        if not is_natural(space, relative_scale):
+        if natural_scale(space, relative_scale) is None:
             state = settled(state, space, slope, decay, axis_name)
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":

@@ -16,7 +16,7 @@ from jaxsurr.surrogates.families import decides
 from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.objectives import check_power
 from jaxsurr.surrogates.sound import of_sound_batches
-from jaxsurr.surrogates.state import first_spread, is_natural, scale_of, settled
+from jaxsurr.surrogates.state import first_spread, natural_scale, scale_of, settled
 
 
 class SmoothedState(NamedTuple):
@@ -107,7 +107,7 @@ def smoothed(
         axis_name: str | None = None,
         **more: Any,
     ):
-        if not is_natural(space, relative_scale):
+        if natural_scale(space, relative_scale) is None:
             state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
         return state._replace(key=key, step=state.step + 1), Info.unknown()
 

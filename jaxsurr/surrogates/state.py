@@ -53,18 +53,19 @@ def first_state(space: Space, view: View, metrics: int, relative_scale: float | 
     return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, jnp.float32(power))
 
 
-def is_natural(space: Space, relative_scale: float | None) -> bool:
-    """Whether the smoothing scale is the natural one of the space, whatever the spread of the predictions is."""
-    return relative_scale is None and space.natural is not None
+def natural_scale(space: Space, relative_scale: float | None) -> float | None:
+    """The natural smoothing scale of the space where it is asked for, which does not follow the predictions."""
+    return space.natural if relative_scale is None else None
 
 
 def first_spread(space: Space, view: View, relative_scale: float | None) -> tuple[Array, Array]:
     """The mean squared size `[]` to begin with, and the smoothing scale relative to its root.
 
-    The size is 0, as if no row counted, where it is not finite. The natural scale of a space stands as both.
+    The size is 0, as if no row counted, where it is not finite. A natural scale stands as both.
     """
-    if is_natural(space, relative_scale):
-        return jnp.float32(space.natural**2), jnp.float32(1)
+    natural = natural_scale(space, relative_scale)
+    if natural is not None:
+        return jnp.float32(natural**2), jnp.float32(1)
     mean = masked_mean(space.spread(view.predictions, view.targets), view.where)
     return jnp.where(jnp.isfinite(mean), mean, 0), jnp.float32(1 if relative_scale is None else relative_scale)
 

@@ -22,7 +22,8 @@ PEERS = {
 # Losses that learn something beside the model, but no metric.
 LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
-LEARNED = ("correlated_gradients", "value_fit", "smoothed", *PEERS)
+OURS = "correlated_gradients"  # the learned loss; others that are learned from a metric are its baselines
+LEARNED = (OURS, "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
 PATHS = ("linear", "constant", "late", "steps")
 STARTS = ("conventional", "auto")

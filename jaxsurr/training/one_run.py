@@ -1,7 +1,7 @@
 """The engine of a run by itself: a step after the other, on one device or on many, resumable within an epoch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,9 @@ from jaxsurr.training.feed import feed
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
-from jaxsurr.training.schedule import Run
+
+if TYPE_CHECKING:
+    from jaxsurr.training.schedule import Run
 
 
 class OneRun:
@@ -39,7 +41,7 @@ class OneRun:
       stop: called after every step and within scoring; where it gives True the run is saved there and ends.
     """
 
-    def __init__(self, run: Run, program: Program, files: RunFiles | None, report: Report, stop: Stop):
+    def __init__(self, run: "Run", program: Program, files: RunFiles | None, report: Report, stop: Stop):
         self.run, self.runs, self.program = run, [run], program
         self.files, self.report, self.stop = files, report, stop
         self.config, self.executor = run.config, program.executor
@@ -89,7 +91,7 @@ class OneRun:
         paired = epoch > self.warm_epochs and compares_parameters(self.config)
         return self.feed(epoch, paired=paired, offset=offset, skip=skip)
 
-    def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
+    def score(self, part: str, runs: Sequence["Run"]) -> list[float | list[float]]:
         (run,) = runs
         size = -(-512 // self.executor.num_devices) * self.executor.num_devices
         process = dict(process_index=jax.process_index(), process_count=jax.process_count())
@@ -104,7 +106,7 @@ class OneRun:
             yield part
             self.check()
 
-    def record(self, run: Run) -> None:
+    def record(self, run: "Run") -> None:
         epoch = len(run.history)
         if self.files:
             self.files.record(run.entry)

@@ -31,6 +31,6 @@ def power_schedule(config: Config, steps: int) -> optax.Schedule:
     if config.surrogate.path == "constant":
         return optax.constant_schedule(end)
     if config.surrogate.path == "steps":
-        return lambda step: end * jnp.minimum(step * STEPS // steps, STEPS - 1) / (STEPS - 1)
+        return lambda step: end * jnp.minimum(jnp.asarray(step) * STEPS // steps, STEPS - 1) / (STEPS - 1)
     begin = steps // 2 if config.surrogate.path == "late" else 0
     return optax.linear_schedule(0.0, end, max(steps - begin, 1), transition_begin=begin)

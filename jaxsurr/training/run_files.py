@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -14,7 +14,9 @@ from jaxsurr.training import records, stopping
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.events import TensorBoard
 from jaxsurr.training.protocols import CheckpointConfig, Entry
-from jaxsurr.training.schedule import Run
+
+if TYPE_CHECKING:
+    from jaxsurr.training.schedule import Run
 
 
 class RunFiles:
@@ -41,7 +43,7 @@ class RunFiles:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.held.close()
 
-    def restore(self, run: Run, template: Callable[[int], PyTree], steps: int) -> PyTree | None:
+    def restore(self, run: "Run", template: Callable[[int], PyTree], steps: int) -> PyTree | None:
         """The state that was saved last, within an epoch or after one, with all that the run had found; or None.
 
         Args:
@@ -54,7 +56,7 @@ class RunFiles:
             arrays, progress = found
             state, run.history = arrays["state"], progress["history"]
             run.best = (arrays["best"], progress["best"]) if progress["best"] else ()
-            run.steps = stopping.from_plain(progress.get("steps", ()))
+            run.steps = progress["steps"]
         self.kept = len(run.history) * steps + len(run.steps)
         if jax.process_index() == 0:
             # Lines of epochs that are made again go, and so does a line that was cut off.
@@ -67,12 +69,16 @@ class RunFiles:
         made = paused.epoch() or 0
         try:
             if made > (epoch or 0) * steps:
-                return paused.restore(template(-(-made // steps)))
+                arrays, progress = paused.restore(template(-(-made // steps)))
+                return arrays, progress | {"steps": stopping.from_plain(progress["steps"])}
         except ValueError as error:
             warnings.warn(f"{error} This run goes on from an older checkpoint.", stacklevel=2)
         finally:
             paused.close()
-        return None if epoch is None else self.checkpoints.restore(template)
+        if epoch is None:
+            return None
+        arrays, progress = self.checkpoints.restore(template)
+        return arrays, progress | {"steps": []}
 
     def _paused(self) -> Checkpoints:
         return Checkpoints(self.path / "paused", 1)
@@ -83,7 +89,7 @@ class RunFiles:
             records.append_line(self.path / "metrics.jsonl", entry)
             self.log.write(entry)
 
-    def save(self, run: Run, state: PyTree, steps: int) -> None:
+    def save(self, run: "Run", state: PyTree, steps: int) -> None:
         """Writes a checkpoint after an epoch, of `steps`."""
         params, best = run.best
         self.checkpoints.save(
@@ -93,7 +99,7 @@ class RunFiles:
         if jax.process_index() == 0:
             shutil.rmtree(self.path / "paused", ignore_errors=True)  # were it left, it would be older and not be read
 
-    def pause(self, run: Run, state: PyTree, made: int) -> None:
+    def pause(self, run: "Run", state: PyTree, made: int) -> None:
         """Writes a checkpoint within an epoch, after so many steps of the run."""
         params, best = run.best or (state.params, None)
         told = stopping.plain(jax.device_get(run.steps))

@@ -8,7 +8,7 @@ runs them many times slower inside a scan on a CPU.
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,10 @@ from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Report, Stop
-from jaxsurr.training.schedule import Run
 from jaxsurr.training.stopping import Stopped
+
+if TYPE_CHECKING:
+    from jaxsurr.training.schedule import Run
 
 DENSE = ("linear", "mlp")
 MOST = 8  # runs of a group: more of them gain little, and all are lost where their process is killed
@@ -51,7 +53,7 @@ class SideBySide:
       stop: called before every epoch; where it gives True the runs are given up.
     """
 
-    def __init__(self, runs: Sequence[Run], program: Program, report: Report, stop: Stop):
+    def __init__(self, runs: Sequence["Run"], program: Program, report: Report, stop: Stop):
         self.runs, self.program, self.executor = runs, program, program.executor
         self.report, self.stop = report, stop
         self.shared = runs[0].config  # where the runs do not differ
@@ -118,7 +120,7 @@ class SideBySide:
         self.state, infos = self.program.scanned_epochs[phase](self.state, self.resident[: len(rows)], rows)
         return jax.device_get(infos)
 
-    def score(self, part: str, runs: Sequence[Run]) -> list[float | list[float]]:
+    def score(self, part: str, runs: Sequence["Run"]) -> list[float | list[float]]:
         splits = [getattr(run.data, part) for run in runs]
         inputs = self.validation if part == "validation" else _inputs(splits)
         stacked = jax.tree.map(_stack, *(run.params for run in runs))
@@ -130,7 +132,7 @@ class SideBySide:
             for number, split in enumerate(splits)
         ]
 
-    def record(self, run: Run) -> None:
+    def record(self, run: "Run") -> None:
         self.report(epoch_event(run.method, run.entry))
 
 

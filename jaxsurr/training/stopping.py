@@ -150,11 +150,19 @@ def plain(infos: Sequence[StepInfo]) -> list[dict[str, Any]]:
 
 
 def from_plain(steps: Sequence[dict[str, Any]]) -> list[StepInfo]:
-    """The inverse of `plain`."""
+    """The inverse of `plain`.
+
+    Raises:
+      ValueError: they have the fields of another version.
+    """
 
     def array(name: str, values: Any) -> np.ndarray:
         return np.asarray(values, jnp.dtype(name))
 
-    return [
-        StepInfo(array(*step["loss"]), Info(**{name: array(*step[name]) for name in Info._fields})) for step in steps
-    ]
+    def info(step: dict[str, Any]) -> Info:
+        return Info(**{name: array(*kept) for name, kept in step.items() if name != "loss"})
+
+    try:
+        return [StepInfo(array(*step["loss"]), info(step)) for step in steps]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"what its steps reported is of another version ({error}).") from error

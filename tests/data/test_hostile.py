@@ -140,7 +140,7 @@ def test_what_unpacks_to_gigabytes_takes_no_gigabytes(tmp_path):
     """In a process of its own, whose memory is bounded."""
     script = """
         import pathlib, resource, sys
-        from test_data_hostile import bombs
+        from tests.data.test_hostile import bombs
         held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + 3 * 2**27, held + 3 * 2**27))
         for use in bombs(pathlib.Path(sys.argv[1])):
@@ -150,7 +150,7 @@ def test_what_unpacks_to_gigabytes_takes_no_gigabytes(tmp_path):
                 print(str(error)[:200])
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()

@@ -126,7 +126,7 @@ def test_every_loss_is_tested_here():
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_value_against_numpy(name):
-    values = losses.get(name)(*problem(name))
+    values = jax.jit(losses.get(name))(*problem(name))
     assert values.shape == (9,)
     np.testing.assert_allclose(values, EXPECTED[name], rtol=2e-5, atol=1e-6)
 
@@ -136,7 +136,7 @@ def test_masked_rows_are_zero_whatever_they_hold(name):
     predictions, targets = problem(name)
     where = jnp.arange(9) < 6
     spoilt = jnp.where(where.reshape((9,) + (1,) * (predictions.ndim - 1)), predictions, jnp.nan)
-    values = losses.get(name)(spoilt, targets, where=where)
+    values = jax.jit(losses.get(name))(spoilt, targets, where=where)
     expected = np.array(EXPECTED[name])
     if name == "quadratic_weighted_kappa":  # a loss of the batch, which masked rows are no part of
         expected[:6] = kappa_of(SHARES[:6], np.asarray(LABELS[:6]))
@@ -147,8 +147,9 @@ def test_masked_rows_are_zero_whatever_they_hold(name):
 def test_gradient_at_equal_logits_or_on_the_target_is_finite(name):
     predictions, targets = problem(name)
     there = targets.points if LOSS_HEADS[name] == ("points",) else jnp.zeros_like(predictions)
+    slope = jax.jit(jax.grad(lambda z: jnp.sum(losses.get(name)(z, targets))))
     for z in (there, 1e4 * jnp.sign(predictions)):
-        gradient = jax.grad(lambda z: jnp.sum(losses.get(name)(z, targets)))(z)
+        gradient = slope(z)
         assert bool(jnp.all(jnp.isfinite(gradient)))
 
 

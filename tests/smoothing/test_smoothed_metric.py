@@ -260,8 +260,9 @@ def test_half_precision_predictions(scale):
     logits, labels = classes()
     scale = jnp.asarray(scale) if isinstance(scale, np.floating) else scale
     options = dict(key=KEY, scale=scale, num_pairs=40, directions=TABLE)
-    half = smoothed_metric(metrics.error_rate, logits.astype(jnp.bfloat16), labels, **options)
-    whole = smoothed_metric(metrics.error_rate, logits.astype(jnp.bfloat16).astype(jnp.float32), labels, **options)
+    of = jax.jit(lambda z: smoothed_metric(metrics.error_rate, z, labels, **options))
+    half = of(logits.astype(jnp.bfloat16))
+    whole = of(logits.astype(jnp.bfloat16).astype(jnp.float32))
     # 40 pairs are added in 8 bits at worst; a decision or two may fall the other way.
     np.testing.assert_allclose(half.gradient.astype(jnp.float32), whole.gradient, atol=0.2)
     assert float(jnp.max(jnp.abs(whole.gradient))) > 0.3

@@ -1,5 +1,7 @@
 """Spaces: invariances of features, units of noise, finite gradients at extremes, checks of shapes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,7 @@ PROBLEMS = {
 }
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def reads(space, predictions, targets, scale=SCALE):
     """All that a surrogate reads."""
     return space.features(predictions, targets, scale), space.margins(predictions, targets, scale)
@@ -59,14 +62,18 @@ def test_shapes(name):
     space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
     space.check(predictions, targets)
     batch = len(predictions)
-    assert jnp.broadcast_shapes(space.unit(predictions, targets).shape, predictions.shape) == predictions.shape
-    assert space.spread(predictions, targets).shape == (batch,)
-    for values, weights in reads(space, predictions, targets):
+    unit, spread, read, fixed = jax.eval_shape(
+        lambda z, y: (space.unit(z, y), space.spread(z, y), reads(space, z, y), space.losses(z, y, SCALE)),
+        *(predictions, targets),
+    )
+    assert jnp.broadcast_shapes(unit.shape, predictions.shape) == predictions.shape
+    assert spread.shape == (batch,)
+    for values, weights in read:
         assert values.shape[:2] == weights.shape
         assert values.ndim == 3
-    assert space.losses(predictions, targets, SCALE).shape[0] == batch
+    assert fixed.shape[0] == batch
     if space.pooled is not None:
-        read = space.pooled(predictions, targets, SCALE, None)
+        read = jax.jit(lambda z, y: space.pooled(z, y, SCALE, None))(predictions, targets)
         assert read.features.shape[:3] == read.label_features.shape[:3] == (*read.weights.shape, len(read.positions))
         assert bool(jnp.all((read.label_features >= 0) & (read.label_features <= 1)))
 
@@ -80,11 +87,10 @@ def test_projection_is_idempotent(name):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 
-@pytest.mark.parametrize("extreme", [1e4, -1e4, 0.0, "mixed"])
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
-    space, (predictions, targets) = spaces.SPACES[name], PROBLEMS[name]
-    predictions = 1e4 * jnp.sign(predictions) if extreme == "mixed" else jnp.full_like(predictions, extreme)
+@functools.cache
+def total_and_gradient(name):
+    """The sum of everything that is read, and its gradient; compiled once for a space."""
+    space, (_, targets) = spaces.SPACES[name], PROBLEMS[name]
 
     def total(predictions):
         everything = reads(space, predictions, targets), space.losses(predictions, targets, SCALE)
@@ -93,7 +99,15 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
             everything = everything, space.pooled(predictions, targets, SCALE, None)
         return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(everything))
 
-    value, gradient = jax.jit(jax.value_and_grad(total))(predictions)
+    return jax.jit(jax.value_and_grad(total))
+
+
+@pytest.mark.parametrize("extreme", [1e4, -1e4, 0.0, "mixed"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
+    predictions, _ = PROBLEMS[name]
+    predictions = 1e4 * jnp.sign(predictions) if extreme == "mixed" else jnp.full_like(predictions, extreme)
+    value, gradient = total_and_gradient(name)(predictions)
     assert bool(jnp.isfinite(value))
     assert bool(jnp.all(jnp.isfinite(gradient)))
 
@@ -113,7 +127,8 @@ def test_prediction_on_its_target_has_finite_gradients():
         (generic, (LOGITS, LOGITS)),
     ):
         for read in (space.features, space.margins):
-            gradient = jax.grad(lambda z, read=read, targets=targets: jnp.sum(read(z, targets, SCALE)[0]))(predictions)
+            slope = jax.jit(jax.grad(lambda z, read=read, targets=targets: jnp.sum(read(z, targets, SCALE)[0])))
+            gradient = slope(predictions)
             assert bool(jnp.all(jnp.isfinite(gradient)))
 
 
@@ -193,7 +208,7 @@ def test_levels_spread_is_the_way_of_a_threshold_of_the_true_level_to_its_other_
     first = np.log(0.9 / 0.1) ** 2 / (1 + (0.2**2 + 0.3**2 + 0.4**2) / 0.9**2)
     third = np.log(0.7 / 0.3) ** 2 / ((0.4**2 + 0.3**2) / 0.7**2 + (0.2**2 + 0.1**2) / 0.3**2)
     last = np.log(0.6 / 0.4) ** 2 / (1 + (0.1**2 + 0.2**2 + 0.3**2) / 0.6**2)
-    spread = jnp.stack([level_logits.spread(logits, jnp.array([level]))[0] for level in (0, 1, 2, 3)])
+    spread = jax.jit(level_logits.spread)(jnp.repeat(logits, 4, axis=0), jnp.arange(4))
     np.testing.assert_allclose(spread, [first, min(first, third), min(third, last), last], rtol=1e-4)
 
 

@@ -221,9 +221,12 @@ def after_two_updates(surrogate):
 
     @jax.jit
     def run(predictions, targets, where=None):
+        def update(state, key):  # in a loop, which is compiled once for both updates
+            return surrogate.update(state, key, predictions, targets, where)
+
         state = surrogate.init(KEY, predictions, targets, where)
-        for i in range(2):
-            state, info = surrogate.update(state, jax.random.key(i), predictions, targets, where)
+        state, infos = jax.lax.scan(update, state, jax.vmap(jax.random.key)(jnp.arange(2)))
+        info = jax.tree.map(lambda leaf: leaf[-1], infos)
         losses, pullback = jax.vjp(lambda z: surrogate.loss(state, z, targets, where), predictions)
         return state, info, losses, pullback(jnp.ones_like(losses))[0]
 

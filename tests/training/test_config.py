@@ -66,7 +66,7 @@ WRONG = {
     "mixture": (1.5, r"mixture must be a weight in \[0, 1\], got 1.5"),
     "surrogate.heldout": (1.0, r"surrogate.heldout must be a fraction in \[0, 1\), got 1.0"),
     "seeds": (2, "seeds is 2, but one run has one seed"),
-    "surrogate.relative_scale": (-0.1, "surrogate.relative_scale must be at least 0, got -0.1"),
+    "surrogate.relative_scale": (-0.1, r"surrogate.relative_scale must be positive, 0 .* got -0.1"),
 }
 
 

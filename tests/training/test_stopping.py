@@ -111,6 +111,11 @@ def test_what_the_steps_told_is_kept_exactly():
     found = stopping.from_plain(stopping.plain(told))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(told), strict=True):
         assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+    for name in ("loss", jaxsurr.core.types.Info._fields[-1]):
+        (kept,) = stopping.plain(told[:1])
+        kept["of_another_version"] = kept.pop(name)
+        with pytest.raises(ValueError, match="what its steps reported is of another version"):
+            stopping.from_plain([kept])
 
 
 # --- studies and comparisons ------------------------------------------------------------------------------------------

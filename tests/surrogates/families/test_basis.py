@@ -76,8 +76,8 @@ def test_kernel_centres_are_quantiles_of_remembered_margins():
     logits, labels = class_data()
     scale = jnp.float32(0.5)
     family = basis_family(spaces.class_logits, remembered=True, width=2.0)
-    state = family.init(KEY, View(logits, labels), scale, 1)
-    margins = np.asarray(spaces.class_logits.margins(logits, labels, scale)[0][:, 0], np.float64)
+    state = jax.jit(family.init, static_argnums=3)(KEY, View(logits, labels), scale, 1)
+    margins = np.asarray(jax.jit(spaces.class_logits.margins)(logits, labels, scale)[0][:, 0], np.float64)
     assert (np.abs(margins) > 4).any()  # out of reach: they must not count
     shares = [0.1, 0.3, 0.5, 0.7, 0.9]  # (i + 1/2) / 5: a grid of width 2 from -4 to 4 would have 5 centres
     expected = [np.quantile(column[np.abs(column) <= 4], shares) for column in margins.T]
@@ -87,8 +87,9 @@ def test_kernel_centres_are_quantiles_of_remembered_margins():
 
 def test_kernel_without_margins_within_reach_stands_on_the_grid():
     logits, labels = 100 * jax.nn.one_hot(jnp.arange(8) % 4, 4), jnp.arange(8) % 4
-    options = dict(view=View(logits, labels), scale=jnp.float32(1), metrics=1)
-    states = [basis_family(spaces.class_logits, remembered=flag).init(KEY, **options) for flag in (False, True)]
+    families = [basis_family(spaces.class_logits, remembered=flag) for flag in (False, True)]
+    view, scale = View(logits, labels), jnp.float32(1)
+    states = [jax.jit(family.init, static_argnums=3)(KEY, view, scale, 1) for family in families]
     np.testing.assert_array_equal(states[0].centres, states[1].centres)
 
 

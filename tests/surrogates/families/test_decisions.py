@@ -1,0 +1,236 @@
+"""Losses between likelihood and metric: their ends, tails, amplitudes, and losses that they coincide with."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsurr
+from jaxsurr import Keypoints, losses, metrics, spaces, surrogates
+from jaxsurr.surrogates.families import decides
+from jaxsurr.surrogates.families.decisions import box_cox
+
+KEY = jax.random.key(0)
+FAR = 60.0
+
+
+@pytest.mark.parametrize("q", [0.0, 0.3, 0.7, 1.0])
+def test_box_cox_is_the_formula_and_its_slope_in_the_log_probability_is_bounded(q):
+    a = jnp.array([1e-3, 0.2, 0.9, 1.0])
+    expected = -np.log(a) if q == 0 else (1 - np.asarray(a) ** q) / q
+    np.testing.assert_allclose(box_cox(jnp.log(a), q), expected, rtol=1e-4, atol=1e-6)
+    slope = jax.vmap(jax.grad(functools.partial(box_cox, power=q)))
+    np.testing.assert_allclose(slope(jnp.log(a)), -(a**q), rtol=1e-4)
+    assert np.isfinite(slope(jnp.array([-1e30, -200.0]))).all()
+    assert np.isfinite(box_cox(jnp.array([-1e30, -200.0]), q)).all()
+
+
+def _wrong_classes(t):
+    return t * jax.nn.one_hot(jnp.array([1, 2, 3]), 4), jnp.array([0, 1, 2])
+
+
+def _wrong_levels(t):
+    return t * jax.nn.one_hot(jnp.array([3, 0, 0]), 4), jnp.array([0, 3, 2])
+
+
+def _wrong_thresholds(t):
+    y = jnp.array([0, 3, 1])
+    return t * jnp.where(y[:, None] > jnp.arange(3)[None], -1.0, 1.0), y
+
+
+def _wrong_points(t):
+    points = jnp.zeros((3, 2, 2))
+    return points + t * jnp.array([[[0.6, 0.8]]]), Keypoints(points, jnp.ones((3, 2)), jnp.ones(3))
+
+
+def _own(z, y):
+    return (jnp.abs(z - y) > 0.5).astype(z.dtype)[:, 0]
+
+
+WRONG = {
+    "classes": (metrics.error_rate, _wrong_classes),
+    "levels": (metrics.mean_absolute_error, _wrong_levels),
+    "thresholds": (
+        metrics.mean_absolute_error.bind(decode="thresholds", space=spaces.cumulative_logits),
+        _wrong_thresholds,
+    ),
+    "one score": (
+        metrics.mean_absolute_error.bind(decode="rounded", levels=4, space=spaces.level_scores),
+        lambda t: (jnp.array([[0.0], [1.0], [3.0]]) + t, jnp.array([0, 1, 3])),
+    ),
+    "scores": (
+        jaxsurr.metric(
+            lambda z, y: ((z > 0) != (y == 1)).astype(z.dtype), higher_is_better=False, space=spaces.binary_scores
+        ),
+        lambda t: (t * jnp.array([1.0, -1.0, 1.0]), jnp.array([0, 1, 0])),
+    ),
+    "keypoints": (metrics.pck, _wrong_points),
+    "generic": (jaxsurr.metric(_own, higher_is_better=False), lambda t: (jnp.full((3, 1), t), jnp.zeros((3, 1)))),
+}
+
+
+@functools.cache
+def _learned(kind):
+    """A surrogate that was learned near the boundary, and its state."""
+    metric, wrong = WRONG[kind]
+    surrogate = surrogates.correlated_gradients(metric)
+    z, y = wrong(1.0)
+    state = surrogate.init(KEY, z, y)
+
+    def update(state, key):
+        t = 2 * jax.random.normal(key, ())
+        return surrogate.update(state, key, wrong(t)[0] + 0.3 * jax.random.normal(key, z.shape), y)[0], None
+
+    return surrogate, jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 100))[0])(state)
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_far_on_the_wrong_side_the_likelihood_keeps_its_slope_and_the_metric_loses_it(kind):
+    surrogate, state = _learned(kind)
+    z, y = WRONG[kind][1](FAR)
+
+    @jax.jit
+    def slopes(q, z):
+        gradient = jax.grad(lambda z: jnp.sum(surrogate.loss(state._replace(power=q), z, y)))(z)
+        return jnp.linalg.norm(gradient.reshape(3, -1), axis=-1)
+
+    near = slopes(jnp.float32(0), WRONG[kind][1](1.0)[0])
+    likelihood, metric = slopes(jnp.float32(0), z), slopes(jnp.float32(1), z)
+    assert (likelihood > 0.1 * near).all(), (likelihood, near)
+    assert (metric < 0.01 * likelihood).all(), (metric, likelihood)
+    for q in (0.0, 0.5, 1.0):
+        assert np.isfinite(slopes(jnp.float32(q), 1e6 * z)).all()
+
+
+def _cosine(a, b):
+    return float(jnp.vdot(a, b) / jnp.linalg.norm(a) / jnp.linalg.norm(b))
+
+
+@pytest.mark.parametrize(
+    ("metric", "size", "pairs"),
+    [
+        (
+            metrics.error_rate,
+            10,
+            {
+                0.0: losses.cross_entropy,
+                0.7: functools.partial(losses.generalised_cross_entropy, q=0.7),
+                1.0: losses.expected_error,
+            },
+        ),
+        (WRONG["thresholds"][0], 8, {0.0: losses.or_cnn}),
+    ],
+    ids=["classes", "thresholds"],
+)
+def test_at_the_natural_scale_the_loss_has_the_gradient_of_the_likelihood_that_is_known(metric, size, pairs):
+    surrogate = surrogates.correlated_gradients(metric, relative_scale=None)
+    draw = functools.partial(jaxsurr.sample, metric.space, rows=128, size=size)
+
+    def update(state, key):
+        return surrogate.update(state, key, *draw(key))[0], None
+
+    state = jax.jit(surrogate.init)(KEY, *draw(KEY))
+    state = jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 300))[0])(state)
+    z, y = draw(jax.random.key(7))
+    for q, known in pairs.items():
+        at = state._replace(power=jnp.float32(q))
+        gradient, wanted = (
+            jax.jit(jax.grad(lambda z, loss=loss: jnp.sum(loss(z))))(z)
+            for loss in (lambda z, at=at: surrogate.loss(at, z, y), lambda z, known=known: known(z, y))
+        )
+        assert _cosine(gradient, wanted) > 0.97, q
+
+
+def test_amplitudes_are_what_wrong_decisions_cost():
+    costs = jnp.array([4.0, 1.0, 2.0])
+
+    @functools.partial(jaxsurr.metric, higher_is_better=False, space=spaces.named_class_logits)
+    def cost(z, y):
+        return costs[y] * (jnp.argmax(z, axis=-1) != y)
+
+    surrogate = surrogates.correlated_gradients(cost)
+
+    def data(key):
+        keys = jax.random.split(key)
+        y = jax.random.randint(keys[0], (128,), 0, 3)
+        return jax.nn.one_hot(y, 3) + jax.random.normal(keys[1], (128, 3)), y
+
+    def update(state, key):
+        return surrogate.update(state, key, *data(key))[0], None
+
+    state = jax.jit(surrogate.init)(KEY, *data(KEY))
+    state = jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 600))[0])(state)
+    amplitudes = jnp.exp(state.family.params["amplitude"][1:, 0])
+    np.testing.assert_allclose(amplitudes / amplitudes[1], costs, rtol=0.25)
+
+
+@pytest.mark.parametrize("family", ["basis", "kernel"])
+def test_the_ramps_of_the_closed_form_are_misses_whose_likelihood_has_a_slope(family):
+    """At q = 1 the loss is the mixture that was solved for; at q = 0 what is far wrong is not given up."""
+    z, y = jaxsurr.sample(spaces.class_logits, KEY, 64, 5)
+    surrogate = surrogates.correlated_gradients(metrics.error_rate, family=family)
+    state = surrogate.init(KEY, z, y)
+    for i in range(3):
+        state, _ = surrogate.update(state, jax.random.key(i), z, y)
+    only_ramps = state.family.coefficients.at[-3:].set(0)
+    state = state._replace(family=state.family._replace(coefficients=only_ramps))
+    far, label = _wrong_classes(FAR)
+    slopes = [
+        float(jnp.linalg.norm(jax.grad(lambda z, q=q: jnp.sum(surrogate.loss(state._replace(power=q), z, label)))(far)))
+        for q in (jnp.float32(0), jnp.float32(1))
+    ]
+    assert slopes[0] > 0.1
+    assert slopes[1] < 1e-3 * slopes[0]
+
+
+def test_the_smoothed_metric_has_the_slope_of_the_likelihood_of_right_decisions():
+    z, y = jaxsurr.sample(spaces.class_logits, KEY, 64, 4)
+    surrogate = surrogates.smoothed(metrics.error_rate, num_pairs=64)
+    state = surrogate.init(KEY, z, y)
+    at = {q: state._replace(power=jnp.float32(q)) for q in (0.0, 0.5, 1.0)}
+    values = {q: surrogate.loss(one, z, y) for q, one in at.items()}
+    slopes = {q: jax.grad(lambda z, one=one: jnp.sum(surrogate.loss(one, z, y)))(z) for q, one in at.items()}
+    right = 1 - values[1.0]
+    sure = right > 0.1
+    for q in (0.0, 0.5):
+        np.testing.assert_allclose(
+            slopes[q][sure], (right[sure] ** (q - 1))[:, None] * slopes[1.0][sure], rtol=1e-3, atol=1e-5
+        )
+    np.testing.assert_allclose(values[0.0][sure], -np.log(right[sure]), rtol=1e-3, atol=1e-5)
+    assert np.isfinite(slopes[0.0]).all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "family"),
+    [
+        (metrics.average_precision, "decisions"),
+        (metrics.normalised_mean_error, "decisions"),
+        (metrics.ndcg, "decisions"),
+        (metrics.error_rate, "network"),
+    ],
+)
+def test_a_power_without_decisions_is_refused_and_full_power_is_the_network(metric, family):
+    assert not decides(family, metric, metric.space)
+    surrogates.correlated_gradients(metric, family=family)
+    with pytest.raises(ValueError, match="has no effect"):
+        surrogates.correlated_gradients(metric, family=family, power=0.5)
+
+
+@pytest.mark.parametrize("power", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("method", [surrogates.correlated_gradients, surrogates.smoothed, surrogates.value_fit])
+def test_a_power_out_of_its_range_is_refused(method, power):
+    with pytest.raises(ValueError, match="power"):
+        method(metrics.error_rate, power=power)
+
+
+def test_a_power_is_kept_in_a_file_and_a_file_without_one_has_the_metric(tmp_path):
+    z, y = jaxsurr.sample(spaces.class_logits, KEY, 16, 3)
+    surrogate = surrogates.correlated_gradients(metrics.error_rate, power=0.3)
+    state = surrogate.init(KEY, z, y)._replace(power=jnp.float32(0.625))
+    loaded, again = jaxsurr.load(jaxsurr.save(tmp_path / "it", surrogate, state))
+    assert float(again.power) == 0.625
+    np.testing.assert_array_equal(loaded.loss(again, z, y), surrogate.loss(state, z, y))
+    _, old, _ = jaxsurr.pretraining.shipped("error_rate")
+    assert float(old.power) == 1
