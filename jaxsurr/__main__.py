@@ -11,7 +11,8 @@ A field keeps its type: --config.epochs=10, --config.learning_rate=1e-3, --confi
 --config.model.hidden=64), --config.losses=cross_entropy,smoothed. Quote what the shell would read, as ? and ().
 
 Where the config names several `losses` the runs are compared in a table; else (--config.losses="()") one run of `loss`
-is made. Where rows or labels of the data are changed or left out (noise, a limit, ...) the first line says so.
+is made. The loss "correlated_gradients?start=auto" trains the fixed losses that fit first, and starts from the best.
+Where rows or labels of the data are changed or left out (noise, a limit, ...) the first line says so.
 A run leaves metrics.jsonl, result.json, checkpoints, TensorBoard events and figures in --workdir; a comparison has a
 directory of these for each run, and results.jsonl, table.md and table.csv. The same command again goes on where it was
 interrupted. After an error, JAXSURR_TRACEBACK=1 shows where it came from.

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxsurr.comparison.everything import FROM_BEST
 from jaxsurr.training import default_config, update
-from jaxsurr.training.checking import validate
+from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import flatten
 from jaxsurr.training.loop import prepare
 
@@ -117,6 +118,7 @@ def test_a_documented_command_begins(case, launch, tiny, monkeypatch):
     validate(config)
     if config.model.name != "resnet20":  # which takes long to trace, and is that of another setting
         loss = config.losses[0] if config.losses else config.loss
+        loss = FROM_BEST if loss == AUTO else loss
         prepare(update(config, loss=loss, losses=(), seeds=1, batch_size=8, devices=1, **{"data.limit": 100}))
 
 

@@ -36,7 +36,11 @@ NAMES = {
     "squared_emd": "squared EMD",
     "value_fit": "value fit",
 }
-_OPTIONS = {"fallback=True": "with fall-back", "tune_threshold=True": "threshold tuned"}
+_OPTIONS = {
+    "fallback=True": "with fall-back",
+    "start=auto": "from the best start",
+    "tune_threshold=True": "threshold tuned",
+}
 
 
 def label(loss: str) -> str:
