@@ -7,12 +7,13 @@ import jax
 from jaxsurr.comparison.plan import job_of
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.core.spec import parse_spec
+from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
+from jaxsurr.models import Model
 from jaxsurr.training.checking import AUTO
 from jaxsurr.training.config import LEARNED, OURS
 from jaxsurr.training.kinds import KINDS, LOSS_KINDS, decoded
 from jaxsurr.training.methods import spell
-from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Config
 
 FROM_BEST = f"{OURS}?start=auto"
@@ -60,13 +61,13 @@ def _fits(runner: Runner, loss: str) -> bool:
     try:
         program = runner.program(job)
         if program.surrogate is not None:
-            _learn(program, runner.method(job).config, runner.data(job.seed))
+            _learn(program.surrogate, program.model, runner.method(job).config, runner.data(job.seed))
     except (TypeError, ValueError):
         return False
     return True
 
 
-def _learn(program: Program, config: Config, data: Data) -> None:
+def _learn(surrogate: Surrogate, model: Model, config: Config, data: Data) -> None:
     """Traces what a learned loss does with a batch.
 
     Raises:
@@ -75,9 +76,9 @@ def _learn(program: Program, config: Config, data: Data) -> None:
     rows = jax.tree.map(lambda leaf: leaf[: config.batch_size], tuple(data.train))
 
     def learn(key: Any, inputs: Any, targets: Any) -> Any:
-        predictions = program.model.apply(program.model.init(key, inputs), inputs)
-        state = program.surrogate.init(key, predictions, targets)
-        state, _ = program.surrogate.update(state, key, predictions, targets)
-        return program.surrogate.loss(state, predictions, targets)
+        predictions = model.apply(model.init(key, inputs), inputs)
+        state = surrogate.init(key, predictions, targets)
+        state, _ = surrogate.update(state, key, predictions, targets)
+        return surrogate.loss(state, predictions, targets)
 
     jax.eval_shape(learn, jax.random.key(0), *rows)

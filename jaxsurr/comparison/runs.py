@@ -170,8 +170,9 @@ def begin(
         program = runner.program(job)
         if not program.starts:  # else the metric is decoded as the start that is chosen asks for
             measured[job.loss] = program.metric.name, program.metric.higher_is_better
-    for line in said if say is not None else ():
-        say(line)
+    if say is not None:
+        for line in said:
+            say(line)
     records.open_workdir(path, identity(config))
     nested = not (first.official_test or config.data.split_seed >= 0)
     return Plan(config, losses, nested, starts), Expected(identity(config), measured)

@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 Space = dict[str, Range | Choice]
 
-_LEADING = {"power": Choice((0.0, 0.3, 0.7, 1.0)), "path": Choice(("linear", "constant"))}
+_LEADING: Space = {"power": Choice((0.0, 0.3, 0.7, 1.0)), "path": Choice(("linear", "constant"))}
 OPTIONS: dict[str, Space] = {
     "correlated_gradients": _LEADING,
     "value_fit": _LEADING,
