@@ -12,7 +12,7 @@ import jax
 
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import read_results
-from jaxsurr.comparison.results import RESULTS, append, table, tabulate
+from jaxsurr.comparison.results import RESULTS, append, starts_texts, table, tabulate
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.comparison.runs import begin, finish
 from jaxsurr.report import summary_table
@@ -111,4 +111,6 @@ def make(
     shown = [{column: row[column] for column in PRINTED} for row in rows]
     better = "higher" if runs[0]["higher_is_better"] else "lower"
     heading = f"{runs[0]['metric']} on {config.data.source} ({better} is better)"
-    return "\n".join([heading, "", summary_table(shown), "", f"Results: {path}"])
+    return "\n".join(
+        [heading, "", summary_table(shown), "", *(f"{text}\n" for text in starts_texts(runs)), f"Results: {path}"]
+    )
