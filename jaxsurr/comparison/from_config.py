@@ -111,6 +111,5 @@ def make(
     shown = [{column: row[column] for column in PRINTED} for row in rows]
     better = "higher" if runs[0]["higher_is_better"] else "lower"
     heading = f"{runs[0]['metric']} on {config.data.source} ({better} is better)"
-    return "\n".join(
-        [heading, "", summary_table(shown), "", *(f"{text}\n" for text in starts_texts(runs)), f"Results: {path}"]
-    )
+    chosen = [f"{text}\n" for text in starts_texts(runs)]
+    return "\n".join([heading, "", summary_table(shown), "", *chosen, f"Results: {path}"])

@@ -44,7 +44,7 @@ JOBS: dict[str, tuple[str, dict[str, Any], Sequence[str], int]] = {
     "run": ("jaxsurr", _RUN, (), 1),
     "study": ("jaxsurr", {"losses": "cross_entropy,smoothed", "seeds": 2, "epochs": 20}, (), 1),
     "comparison, side by side": ("jaxsurr.compare", {}, _COMPARED, 1),
-    "comparison, chosen start": (
+    "chosen start": (
         "jaxsurr.compare",
         {},
         ["--losses=cross_entropy,correlated_gradients?start=auto", "--seeds=3", "--trials=2"],
