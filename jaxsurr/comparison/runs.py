@@ -217,10 +217,8 @@ def _run_some(path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str
     """Makes the first runs that nobody else is making; False where there are none."""
     skipped = 0
     for group in plan.groups(done):
-        if group[0].of is not None:
-            append(path / RESULTS, [decided(job, plan.starts[job.loss], done) for job in group])
-            return True
-        size = max(runner.capacity(group[0]), 1)
+        trained = group[0].of is None
+        size = max(runner.capacity(group[0]), 1) if trained else len(group)
         for jobs in (group[start : start + size] for start in range(0, len(group), size)):
             with contextlib.ExitStack() as claims:
                 # The first run stands for its group: two processes that are after the same one do not split it.
@@ -230,11 +228,12 @@ def _run_some(path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str
                     continue
                 now = read_results(path / RESULTS, expected=expected)  # others may have ended some before our claims
                 mine = [job for job in mine if job.key not in now]
-                for job in mine:
+                for job in mine if trained else ():
                     counts = {"done": len(done), "left": plan.left(done), "skipped": skipped}
                     runner.report({"event": "run", "key": job.key, "setting": job.setting, **counts})
                 if mine:
-                    append(path / RESULTS, runner.lines(mine))
+                    made = runner.lines(mine) if trained else [decided(job, plan.starts[job.loss], now) for job in mine]
+                    append(path / RESULTS, made)
                 return True
     return False
 

@@ -3,13 +3,14 @@
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxsurr
 from jaxsurr.comparison import everything, lines
 from jaxsurr.comparison.runner import Runner
-from jaxsurr.comparison.runs import RESULTS
+from jaxsurr.comparison.runs import RESULTS, begin
 from jaxsurr.training import default_config, update
 from jaxsurr.training.config import LEARNED
 from jaxsurr.training.kinds import KINDS, LOSS_KINDS
@@ -134,6 +135,20 @@ def test_the_table_says_what_the_learned_loss_gains_over_the_best_fixed_one(fini
     text = (path / "table.md").read_text()
     assert f"{gain['fixed']:.4f} on test. {everything.FROM_BEST}: {gain['learned']['test']:.4f}, difference" in text
     assert "chose its start on validation: " in text
+
+
+def test_first_lines_name_the_starts_that_a_model_of_ones_own_cannot_take(tmp_path):
+    def init(key, inputs):
+        return jnp.zeros((inputs.shape[-1], 4))
+
+    model = jaxsurr.models.Model(init, lambda params, inputs: inputs @ params)
+    config, said = config_of((everything.FROM_BEST,), **LEVELS, **{"model.name": "own"}), []
+    plan, _ = begin(tmp_path / "run", Runner(config, print, model, lambda: False), said.append)
+    assert plan.losses == (everything.FROM_BEST, "cross_entropy", "squared_emd", "smoothed")
+    assert list(plan.starts[everything.FROM_BEST]) == ["cross_entropy", "squared_emd"]
+    assert said[-4].endswith("chooses its start on validation among cross_entropy, squared_emd.")
+    for line, name in zip(said[-3:], ("or_cnn", "coral", "corn"), strict=True):
+        assert line.startswith(f"Left out of its starts is {name}: ") and "the model's is 'logits'" in line
 
 
 @pytest.mark.parametrize("kept", [7, 11])  # the last lines are those that were decided
