@@ -25,7 +25,7 @@ from jaxsurr.training.program import Program, build
 from jaxsurr.training.protocols import Config, Outcome, Report, Say, Stop
 from jaxsurr.training.run_files import RunFiles
 from jaxsurr.training.schedule import Run, follow
-from jaxsurr.training.starts import build_starts, chooses, sentences
+from jaxsurr.training.starts import announcing, build_starts, chooses, sentences
 
 
 def load_data(config: Config) -> Data:
@@ -123,15 +123,18 @@ def run(
     if data is None or program is None:
         data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
-    if say is not None and program.starts:
+    report = report or (lambda event: None)
+    if program.starts:
+        report = announcing(report, program)
         for line in (*sentences(method, program), f"These and the learned loss are {len(program.starts) + 1} runs."):
-            say(line)
+            if say is not None:
+                say(line)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
             return read_result(result_file, kept)
         started = time.monotonic()
-        outcome = _train_alone(method, data, program, report or (lambda event: None), stop, path)
+        outcome = _train_alone(method, data, program, report, stop, path)
         result = result_of(method, data, program, outcome, time.monotonic() - started)
         if jax.process_index() == 0:
             records.write_json(result_file, sealed(result))

@@ -7,6 +7,7 @@ It costs the runs of all starts. Each run has read the test split at its own bes
 found there is dropped unseen.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxsurr.training.epochs import better
 from jaxsurr.training.kinds import KINDS, decoded
 from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.training.program import Program, build
-from jaxsurr.training.protocols import Outcome
+from jaxsurr.training.protocols import Event, Outcome, Report
 
 Train = Callable[[Sequence[Method], Sequence[Data], Program, str], list[Outcome | FloatingPointError]]
 """Trains methods on their data with a program that they share, within a folder of a work directory if there is one."""
@@ -78,6 +79,26 @@ def sentences(method: Method, program: Program) -> list[str]:
         return []
     said = [f"{method.text} chooses its start on validation among {', '.join(program.starts)}."]
     return said + [f"Left out of its starts is {fixed}: {reason}" for fixed, reason in program.left_out.items()]
+
+
+def announcing(report: Report, program: Program) -> Report:
+    """A callback that also says, when the run of the first start has ended, about how long the others take.
+
+    It says nothing of a run that goes on where it stopped.
+    """
+    started, first, seen = time.monotonic(), next(iter(program.starts)), 0
+
+    def counted(event: Event) -> None:
+        nonlocal seen
+        report(event)
+        if event["event"] == "epoch" and (event["loss_name"], event["epoch"]) == (first, seen + 1):
+            seen += 1
+            if seen == event["epochs"]:
+                ahead = (time.monotonic() - started) * len(program.starts) / 60
+                text = f"The {len(program.starts)} runs left take about {ahead:.1f} min."
+                report({"event": "note", "text": text})
+
+    return counted
 
 
 def fixed_method(method: Method, fixed: str) -> Method:

@@ -123,12 +123,13 @@ def prepared():
 @pytest.fixture(scope="module")
 def finished(prepared, tmp_path_factory):
     config, data, program = prepared
-    path, said = tmp_path_factory.mktemp("starts") / "run", []
-    return path, run(config, path, data=data, program=program, say=said.append), said
+    path, said, events = tmp_path_factory.mktemp("starts") / "run", [], []
+    result = run(config, path, data=data, program=program, say=said.append, report=events.append)
+    return path, result, said, events
 
 
 def test_a_bad_learned_loss_stays_with_the_best_fixed_loss(finished, prepared):
-    _, result, _ = finished
+    result = finished[1]
     _, data, _ = prepared
     alone = {}
     for loss in ("cross_entropy", "label_smoothing"):
@@ -141,8 +142,12 @@ def test_a_bad_learned_loss_stays_with_the_best_fixed_loss(finished, prepared):
     assert (result["validation"], result["test"]) == pytest.approx((alone[best]["validation"], alone[best]["test"]))
 
 
-def test_it_says_how_many_runs_it_makes(finished):
-    _, _, said = finished
+def test_it_says_how_many_runs_it_makes_and_how_long_they_take(finished):
+    _, _, said, events = finished
+    names = [event.get("loss_name", event.get("text")) for event in events]
+    assert names.pop(2).startswith("The 2 runs left take about ")
+    learned = f"correlated_gradients?conventional={finished[1]['start']}&relative_scale=300"
+    assert names == ["cross_entropy"] * 2 + ["label_smoothing"] * 2 + [learned] * 2
     assert said[-2:] == [
         f"{BAD} chooses its start on validation among cross_entropy, label_smoothing.",
         "These and the learned loss are 3 runs.",
@@ -150,7 +155,7 @@ def test_it_says_how_many_runs_it_makes(finished):
 
 
 def test_a_run_with_a_work_directory_is_resumed_whole(finished, prepared, tmp_path):
-    path, result, _ = finished
+    path, result, *_ = finished
     config, data, program = prepared
     kept = json.loads((path / "result.json").read_text())
     assert (kept["start"], kept["starts"], kept["stayed"]) == (result["start"], result["starts"], True)
@@ -163,7 +168,7 @@ def test_a_run_with_a_work_directory_is_resumed_whole(finished, prepared, tmp_pa
 
 
 def test_runs_side_by_side_choose_each_for_itself(finished, prepared):
-    _, result, _ = finished
+    result = finished[1]
     config, data, program = prepared
     other = update(config.copy_and_resolve_references(), seed=1)
     datas = [data, loop.prepare(other, program=program)[0]]
