@@ -29,14 +29,18 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 import jax
 import pytest
 from absl import app, flags
-from jax._src.interpreters import mlir
 
 # Tracing makes so many objects that the search for cycles takes a tenth of the time; fewer searches find the same.
 gc.set_threshold(200_000, 20, 50)
 
-# A quarter of what a small program costs is a context with all dialects of MLIR; those of a module share one.
+# A quarter of what a small program costs is a context with all dialects of MLIR; those of a module share one. There is
+# no public way to it, so that it is left out with a version of jax that was not looked at.
 if importlib.metadata.version("jax").startswith("0.10."):
-    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+    from jax._src.interpreters import mlir
+
+    context = mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+else:
+    context = None
 
 # A worker once waited for ever for a place in the queue of computations; run at once, they need no queue.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
@@ -69,8 +73,8 @@ def compiled_programs_go():
     """Programs of a module are forgotten after it and their memory goes back; else a worker ends with gigabytes."""
     yield
     jax.clear_caches()
-    if hasattr(mlir.make_ir_context, "cache_clear"):
-        mlir.make_ir_context.cache_clear()
+    if context is not None:
+        context.cache_clear()
     gc.collect()
     if sys.platform == "linux":  # which keeps what was freed in pieces
         ctypes.CDLL(None).malloc_trim(0)

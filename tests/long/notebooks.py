@@ -20,7 +20,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SMALLER = {
     "own_metric": {
         "training, 200)": "training, 20)",
-        "training, 150)": "training, 15)",
+        "batch, 300": "batch, 30",
         "seed in range(3)": "seed in range(2)",
         "in range(300)": "in range(30)",
         "in range(90)": "in range(9)",
