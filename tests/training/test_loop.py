@@ -406,6 +406,7 @@ def test_only_some_steps_learn(tmp_path):
         epochs=1,
         warm_epochs=0,
         **{"surrogate.outer_every": 3, "surrogate.burn_in": 0, "surrogate.num_pairs": 1},
+        **{"surrogate.relative_scale": 0.15},
     )
     data, program = prepare(config)
     called = {name: 0 for name in program.steps}
