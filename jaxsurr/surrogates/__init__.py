@@ -77,11 +77,7 @@ METHODS = {
 }
 """Methods whose surrogates say what they are, and so can be kept in a file."""
 
-LEADING = ("correlated_gradients", "smoothed", "value_fit")
-"""Methods whose losses lead from a likelihood to the metric, where it has decisions: their state has a `power`."""
-
 __all__ = [
-    "LEADING",
     "METHODS",
     "Estimation",
     "SurrogateState",

@@ -3,18 +3,19 @@
 import jax.numpy as jnp
 import optax
 
-from jaxsurr import surrogates
 from jaxsurr.metrics import Metric
 from jaxsurr.surrogates.families import decides
 from jaxsurr.training.protocols import Config
 
 STEPS = 4
+LEADING = ("correlated_gradients", "smoothed", "value_fit")
+"""Losses that lead from a likelihood to the metric, where it has decisions: their state has a `power`."""
 
 
 def leads(config: Config, metric: Metric) -> bool:
     """Whether the loss of a config leads from a likelihood to the metric."""
     family = config.surrogate.family if config.loss == "correlated_gradients" else "decisions"
-    return config.loss in surrogates.LEADING and decides(family, metric, metric.space)
+    return config.loss in LEADING and decides(family, metric, metric.space)
 
 
 def power_schedule(config: Config, steps: int) -> optax.Schedule:
