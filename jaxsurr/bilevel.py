@@ -166,14 +166,14 @@ def _schedule(power: optax.Schedule | float | None) -> optax.Schedule | None:
 
 
 def _with_power(surrogate: PyTree, power: Any) -> PyTree:
-    """A surrogate's state with another power; where a schedule leaves [0, 1] later on, NaN, which ends the training."""
-    if not hasattr(surrogate, "power"):
+    """A surrogate's state with another power; one outside of [0, 1] makes its loss NaN, which ends the training."""
+    if getattr(surrogate, "power", None) is None:
         raise ValueError(
             "power= is given, but the state of this surrogate has none: its loss does not lead from a likelihood to "
-            "the metric, as that of jaxsurr.correlated_gradients does. Leave power out."
+            "the metric, as that of jaxsurr.correlated_gradients does for a metric that counts decisions. Leave power "
+            "out."
         )
-    sound = (power >= 0) & (power <= 1)
-    return surrogate._replace(power=jnp.where(sound, power, jnp.nan).astype(surrogate.power.dtype))
+    return surrogate._replace(power=jnp.asarray(power, surrogate.power.dtype))
 
 
 def make_step(

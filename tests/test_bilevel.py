@@ -302,8 +302,17 @@ def test_a_schedule_that_leaves_its_range_later_ends_the_training():
     assert np.isnan(infos[2])
 
 
-def test_a_power_for_a_surrogate_that_has_none_is_refused():
-    surrogate, batch = surrogates.conventional(losses.cross_entropy), make_batch()
+@pytest.mark.parametrize(
+    "surrogate",
+    [
+        surrogates.conventional(losses.cross_entropy),
+        surrogates.correlated_gradients(metrics.error_rate, family="network"),
+        surrogates.correlated_gradients(metrics.balanced_error),
+    ],
+    ids=["fixed", "network", "sets"],
+)
+def test_a_power_for_a_surrogate_that_has_none_is_refused(surrogate):
+    batch = make_batch()
     step = bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=0.5)
     with pytest.raises(ValueError, match="the state of this surrogate has none"):
         step(start(surrogate, batch), batch)

@@ -203,7 +203,7 @@ def correlated_gradients(
         """
         outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
         metrics = outputs[0] if outputs else 1
-        state = first_state(space, view, metrics, relative_scale, power)
+        state = first_state(space, view, metrics, relative_scale, power if leads else None)
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(

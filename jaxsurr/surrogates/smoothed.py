@@ -16,7 +16,7 @@ from jaxsurr.surrogates.families import decides
 from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.objectives import check_power
 from jaxsurr.surrogates.sound import of_sound_batches
-from jaxsurr.surrogates.state import first_spread, natural_scale, scale_of, settled
+from jaxsurr.surrogates.state import first_spread, natural_scale, power_of, scale_of, settled
 
 
 class SmoothedState(NamedTuple):
@@ -26,7 +26,7 @@ class SmoothedState(NamedTuple):
     spread: Array
     step: Array
     relative_scale: Array
-    power: Array
+    power: Array | None
 
 
 @described
@@ -62,7 +62,7 @@ def smoothed(
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
         spread, relative = first_spread(space, View(predictions, targets, where), relative_scale)
-        return SmoothedState(key, spread, jnp.int32(0), relative, jnp.float32(power))
+        return SmoothedState(key, spread, jnp.int32(0), relative, power_of(power if leads else None))
 
     def loss(
         state: SmoothedState,
@@ -87,7 +87,7 @@ def smoothed(
         change = goal.gradient * (predictions - fixed)[None]
         change = jnp.sum(change.reshape(*change.shape[:2], -1), axis=-1).T  # [B, M], all 0
         values = goal.values + change if metric.per_example else goal.values[0] + jnp.sum(change, axis=0)
-        if leads:
+        if state.power is not None:
             weights = space.features(fixed, targets, scale_of(state, space))[1]
             decisions = jnp.sum(weights, axis=1, keepdims=True)  # of an example, the most that it can cost
             best = -decisions if metric.higher_is_better else jnp.zeros_like(decisions)

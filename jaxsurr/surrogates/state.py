@@ -26,7 +26,7 @@ class SurrogateState(NamedTuple):
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
       power: q of the loss, from 0 (likelihood) to 1 (metric): `jaxsurr.surrogates.families.decisions`; `[]`. It can
-        be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does.
+        be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does. None where it has no effect.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
         (`jaxsurr.matched_scale`), and nothing is compiled again.
     """
@@ -38,7 +38,7 @@ class SurrogateState(NamedTuple):
     offset: Array
     step: Array
     relative_scale: Array
-    power: Array
+    power: Array | None
 
 
 def scale_of(state: Any, space: Space) -> Array:
@@ -46,11 +46,18 @@ def scale_of(state: Any, space: Space) -> Array:
     return smoothing_scale(state.relative_scale, state.spread, space.least)
 
 
-def first_state(space: Space, view: View, metrics: int, relative_scale: float | None, power: float) -> SurrogateState:
+def first_state(
+    space: Space, view: View, metrics: int, relative_scale: float | None, power: float | None
+) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
     dot_sg, dot_ss, offset = (jnp.zeros((metrics,)) for _ in range(3))  # three, as a buffer is donated only once
     spread, relative = first_spread(space, view, relative_scale)
-    return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, jnp.float32(power))
+    return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, power_of(power))
+
+
+def power_of(power: float | None) -> Array | None:
+    """The power as it stands in a state."""
+    return None if power is None else jnp.float32(power)
 
 
 def natural_scale(space: Space, relative_scale: float | None) -> float | None:

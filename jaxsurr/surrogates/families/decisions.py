@@ -40,13 +40,14 @@ def box_cox(log_probability: Array, power: Array | float) -> Array:
       power: q in [0, 1], a scalar.
 
     Returns:
-      As `log_probability`, at least 0. Its derivative in log a is `-a^q`, in [-1, 0].
+      As `log_probability`, at least 0. Its derivative in log a is `-a^q`, in [-1, 0]. NaN where q is not in [0, 1].
 
     >>> import jax.numpy as jnp
     >>> box_cox(jnp.log(jnp.array([0.5, 1.0])), 1.0).tolist(), round(float(box_cox(jnp.log(0.5), 0.0)), 4)
     ([0.5, -0.0], 0.6931)
     """
-    q = jnp.maximum(jnp.asarray(power, log_probability.dtype), _LEAST_POWER)
+    q = jnp.asarray(power, log_probability.dtype)
+    q = jnp.where((q >= 0) & (q <= 1), jnp.maximum(q, _LEAST_POWER), jnp.nan)
     return -jnp.expm1(q * log_probability) / q
 
 
