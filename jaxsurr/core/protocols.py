@@ -128,8 +128,8 @@ class ItemFeatures(Protocol):
 class DecisionMargins(Protocol):
     """`Space.decisions`: how far each decision is from being wrong."""
 
-    def __call__(self, predictions: Array, targets: PyTree, scale: Array, /) -> Array:
-        """`[B, I, R]`, R margins of the decision on each item, in units of `scale`, unbounded from below."""
+    def __call__(self, features: Array, predictions: Array, targets: PyTree, /) -> Array:
+        """`[B, I, R]`, R margins of the decision on each item, unbounded from below; features `[B, I, F]` are known."""
         ...
 
 

@@ -101,8 +101,8 @@ class Space(NamedTuple):
         takes its smoothing scale from each batch (`jaxsurr.follow_scale`).
       alike: `(predictions, targets) -> ([B, F], [B, F])`, both in one form, equal where a prediction is the target, for
         losses that measure a distance between them. None: there is no such form.
-      decisions: `(predictions, targets, scale) -> [B, I, R]`, R margins of the decision on each item of `features`, in
-        units of `scale`: larger where it is nearer to right, and without lower bound. None: items are no decisions.
+      decisions: `(features [B, I, F], predictions, targets) -> [B, I, R]`, R margins of the decision on each item of
+        `features`: larger where it is nearer to right, and without lower bound. None: items are no decisions.
       amplitudes: `(predictions, targets) -> [B, I, Q]`, features of the targets that the cost of a wrong decision may
         depend on. None: all decisions cost the same, but for their weights.
       natural: standard deviation of the noise that a likelihood of this space assumes, in units, such as 1.28 for

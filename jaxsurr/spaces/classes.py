@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, PyTree, Space
-from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, centred, need_two
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, centred, columns, need_two
 from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
 from jaxsurr.spaces.scores import pooled_scores
 
@@ -64,10 +64,6 @@ def _class_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
     return margins[:, None], jnp.ones_like(margins[:, :1])
 
 
-def _class_decisions(predictions: Array, targets: Array, scale: Array) -> Array:
-    return _soft_margins(*_against_rivals(predictions, targets, scale))[:, None]
-
-
 def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     atoms = (losses.cross_entropy, losses.generalised_cross_entropy, losses.expected_error)
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
@@ -108,12 +104,6 @@ def read_items(read, predictions: Array, labels: Array, scale: Array) -> Array:
     return values.reshape(*labels.shape, -1)
 
 
-def read_decisions(predictions: Array, labels: Array, scale: Array) -> Array:
-    """The margins of the class of each item: `[B, ..., K]` and `[B, I]` to `[B, I, R]`."""
-    margins = _class_decisions(predictions.reshape(-1, predictions.shape[-1]), labels.reshape(-1), scale)
-    return margins.reshape(*labels.shape, -1)
-
-
 def _sample_classes(key: Array, rows: int, size: int) -> tuple[Array, Array]:
     """Random logits: rivals with light or heavy tails, and a true class at a random margin from the best rival."""
     need_two(size)
@@ -151,7 +141,7 @@ class_logits = Space(
     sample=_sample_classes,
     scale_free=True,
     alike=_alike,
-    decisions=_class_decisions,
+    decisions=columns(0, 1, 2, 3),
     natural=GUMBEL,
 )
 """Logits `[B, K]` of K classes, targets `[B]` integers; invariant to a shift, symmetric in the classes.

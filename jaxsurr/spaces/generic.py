@@ -43,12 +43,12 @@ def _generic_margins(predictions: Array, targets: Array, scale: Array) -> tuple[
     return -jnp.sqrt(error**2 + 1e-12)[..., None], jnp.full_like(error, 1 / error.shape[-1])
 
 
-def _generic_decisions(predictions: Array, targets: PyTree, scale: Array) -> Array:
+def _generic_decisions(features: Array, predictions: Array, targets: PyTree) -> Array:
     """The distance of a prediction from a target of the same shape; no margin where targets are of another."""
     if not _same_shape(predictions, targets):
-        return jnp.zeros((len(predictions), 1, 0), predictions.dtype)
-    error = _flat(predictions, predictions.dtype) - _flat(targets, predictions.dtype)
-    return -jnp.sqrt(jnp.sum(error**2, axis=-1) + 1e-12)[:, None, None] / scale
+        return features[..., :0]
+    error = features[..., -predictions[0].size :]
+    return -jnp.sqrt(jnp.sum(error**2, axis=-1, keepdims=True) + 1e-12)
 
 
 def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:

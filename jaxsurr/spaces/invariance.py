@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from jaxsurr.core.protocols import DecisionMargins, ItemFeatures
+from jaxsurr.core.protocols import DecisionMargins
 from jaxsurr.core.types import Array, PyTree
 
 FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
@@ -16,9 +16,9 @@ LOGISTIC = math.pi / math.sqrt(3)
 """Standard deviation of logistic noise, under which a score is positive with the probability that sigmoid says."""
 
 
-def alone(margins: ItemFeatures) -> DecisionMargins:
-    """The margins of a space without their weights, as `Space.decisions`, where its items are the decisions."""
-    return lambda predictions, targets, scale: margins(predictions, targets, scale)[0]
+def columns(*which: int, sign: int = 1) -> DecisionMargins:
+    """Columns of the features that are margins, or distances (`sign=-1`), as `Space.decisions`."""
+    return lambda features, predictions, targets: sign * features[..., which]
 
 
 def unit_one(predictions: Array, targets: PyTree) -> Array:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core.targets import check_keypoints, mean_over_visible, relative_distance, visible_weights
 from jaxsurr.core.types import Array, Keypoints, Space
-from jaxsurr.spaces.invariance import alone, unprojected
+from jaxsurr.spaces.invariance import columns, unprojected
 
 __all__ = ["keypoint_coordinates"]
 
@@ -72,7 +72,7 @@ keypoint_coordinates = Space(
     check=check_keypoints,
     sample=_sample_points,
     alike=_alike,
-    decisions=alone(_point_margins),
+    decisions=columns(0, sign=-1),
 )
 """Points `[B, J, 2]`, targets `Keypoints`; invariant to a rotation, shift or scaling of predictions and targets.
 

@@ -12,7 +12,7 @@ from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, alone, centred, need_two, unit_one, unprojected
+from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
@@ -157,7 +157,7 @@ level_logits = Space(
     sample=_sample_levels,
     scale_free=True,
     alike=class_logits.alike,
-    decisions=alone(_threshold_margins),
+    decisions=columns(0, 2),
     natural=GUMBEL,
 )
 """Logits `[B, K]` of K ordered levels, targets `[B]` integers; invariant to a shift and to reversing the order.
@@ -226,7 +226,7 @@ cumulative_logits = Space(
     sample=_sample_thresholds,
     scale_free=True,
     alike=_cumulative_alike,
-    decisions=alone(_cumulative_features),
+    decisions=columns(0),
     natural=LOGISTIC,
 )
 """Logits `[B, K - 1]` of `P(level > k)`, targets `[B]` integers from 0 to K - 1; the items are the thresholds.
@@ -279,6 +279,6 @@ level_scores = Space(
     losses=_score_losses,
     check=checks.scored,
     sample=_sample_scores,
-    decisions=alone(_score_margins),
+    decisions=columns(1, sign=-1),
 )
 """One score `[B, 1]` in levels, targets `[B]` integers; invariant to a shift of both by a level, and to reversal."""

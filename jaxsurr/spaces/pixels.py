@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import mean_weights
 from jaxsurr.core.types import Array, Pooled, Space
-from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit, read_decisions, read_items
+from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit, read_items
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["pixel_logits"]
@@ -25,11 +25,6 @@ def _pixel_features(predictions: Array, targets: Array, scale: Array) -> tuple[A
 def _pixel_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     labels, weights = _counted(targets, predictions.dtype)
     return read_items(class_logits.margins, predictions, labels, scale), weights
-
-
-def _pixel_decisions(predictions: Array, targets: Array, scale: Array) -> Array:
-    labels, _ = _counted(targets, predictions.dtype)
-    return read_decisions(predictions, labels, scale)
 
 
 def _pixel_losses(predictions: Array, targets: Array, scale: Array) -> Array:
@@ -77,7 +72,7 @@ pixel_logits = Space(
     clear=_without_ignored,
     ruled_out=lambda predictions, targets: ruled_out(predictions) & (targets >= 0)[..., None],
     least=class_logits.least,
-    decisions=_pixel_decisions,
+    decisions=class_logits.decisions,
     natural=class_logits.natural,
 )
 """Logits `[B, H, W, K]` of K classes for each pixel, targets `[B, H, W]` integers, negative where ignored."""

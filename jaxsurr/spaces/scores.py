@@ -7,7 +7,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
 from jaxsurr.core.types import Array, Pooled, Space
-from jaxsurr.spaces.invariance import LEAST, LOGISTIC, alone, unprojected
+from jaxsurr.spaces.invariance import LEAST, LOGISTIC, columns, unprojected
 
 __all__ = ["binary_scores"]
 
@@ -91,7 +91,7 @@ binary_scores = Space(
     pooled=pooled_scores,
     least=LEAST,
     sample=_sample_scores,
-    decisions=alone(_margins),
+    decisions=columns(0),
     amplitudes=lambda predictions, targets: (targets == 1).astype(predictions.dtype)[:, None, None],
     natural=LOGISTIC,
 )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxsurr import losses
 from jaxsurr.core.targets import check_sequences, cleared
 from jaxsurr.core.types import Array, Sequences, Space
-from jaxsurr.spaces.classes import class_logits, class_unit, read_decisions, read_items
+from jaxsurr.spaces.classes import class_logits, class_unit, read_items
 from jaxsurr.spaces.ruling_out import finite_below
 
 __all__ = ["sequence_logits"]
@@ -24,11 +24,6 @@ def _sequence_features(predictions: Array, targets: Sequences, scale: Array) -> 
     features = read_items(class_logits.features, predictions, labels, scale)
     features = jnp.concatenate([features * within[..., None], within[..., None]], axis=-1)
     return features, jnp.full_like(within, 1 / within.shape[1])
-
-
-def _sequence_decisions(predictions: Array, targets: Sequences, scale: Array) -> Array:
-    labels, within = _aligned(predictions, targets)
-    return read_decisions(predictions, labels, scale) * within[..., None].astype(predictions.dtype)
 
 
 def _mean_over_steps(within: Array, dtype) -> Array:
@@ -60,7 +55,7 @@ sequence_logits = Space(
     clear=lambda predictions, targets: (finite_below(predictions), cleared(predictions, targets)[1]),
     ruled_out=class_logits.ruled_out,
     least=class_logits.least,
-    decisions=_sequence_decisions,
+    decisions=class_logits.decisions,
     natural=class_logits.natural,
 )
 """Logits `[B, T, K]` of K tokens for each step, targets `Sequences`.

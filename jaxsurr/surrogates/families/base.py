@@ -64,7 +64,7 @@ class FamilyValues(Protocol):
         scale: Array,
         metrics: int,
         where: Array | None = None,
-        power: Array | float = 1.0,
+        power: Array | None = None,
         /,
     ) -> Array:
         """`[B, M]`, differentiable in the predictions `[B, ...]`; of a family of sets, the set's value in every row.

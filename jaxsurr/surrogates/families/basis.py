@@ -10,7 +10,7 @@ in running averages of the Gram matrix of the atoms' gradients and of their prod
 to set and nothing to diverge, and every S in the cone is a loss that falls as predictions improve.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -101,7 +101,9 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
     grid = np.linspace(low, high, round((high - low) / width) + 1, dtype=np.float32)
     ramps = len(grid)
 
-    def atoms(state: BasisState, predictions: Array, targets: PyTree, scale: Array, power: Any = None) -> Array:
+    def atoms(
+        state: BasisState, predictions: Array, targets: PyTree, scale: Array, power: Array | None = None
+    ) -> Array:
         values, weights = space.margins(predictions, targets, scale)
         below = (state.centres[None, None] - values[..., None]) / state.widths[None, None]  # [B, I, R, C]
         ramp = norm.cdf(below) if power is None else box_cox(norm.logcdf(-below), power)
@@ -133,7 +135,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         scale: Array,
         metrics: int,
         where: Array | None = None,
-        power: Array | float = 1.0,
+        power: Array | None = None,
     ) -> Array:
         return atoms(state, predictions, targets, scale, power) @ state.coefficients
 

@@ -78,7 +78,7 @@ def decision_family(
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> dict[str, PyTree]:
         features, _ = space.features(view.predictions, view.targets, scale)
-        margins = read(view.predictions, view.targets, scale).shape[-1]
+        margins = read(features, view.predictions, view.targets).shape[-1]
         known = _known(space, view.targets, view.predictions)
         return {
             "network": network(metrics).init(key, features),
@@ -89,9 +89,9 @@ def decision_family(
             "amplitude": jnp.zeros((1 if known is None else 1 + known.shape[-1], metrics)),
         }
 
-    def apply(params, predictions, targets, scale, metrics, where, power=1.0):
+    def apply(params, predictions, targets, scale, metrics, where, power=None):
         features, weights = space.features(predictions, targets, scale)
-        margins = read(predictions, targets, scale)
+        margins = read(features, predictions, targets)
         odds = jnp.einsum("bir,rm->bim", margins, jax.nn.softplus(params["slope"]))
         corrected = params["gain"][None, None] * network(metrics).apply(params["network"], features)
         odds = odds + corrected + params["offset"][None, None]
@@ -99,8 +99,8 @@ def decision_family(
         known = _known(space, targets, predictions)
         if known is not None:
             cost = cost + jnp.einsum("biq,qm->bim", known, params["amplitude"][1:])
-        missed = jnp.exp(cost) * box_cox(jax.nn.log_sigmoid(odds), power)
-        return params["floor"][None] + jnp.einsum("bi,bim->bm", weights, missed)
+        missed = jax.nn.sigmoid(-odds) if power is None else box_cox(jax.nn.log_sigmoid(odds), power)
+        return params["floor"][None] + jnp.einsum("bi,bim->bm", weights, jnp.exp(cost) * missed)
 
     return trained_family(
         init,

@@ -72,7 +72,7 @@ def set_network_family(space: Space, *, units: int = 12, hidden: Sequence[int] =
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
         return _DeepSet(metrics, units, hidden).init(key, *read(view.predictions, view.targets, scale, view.where))
 
-    def apply(params: PyTree, predictions: Array, targets: PyTree, scale: Array, metrics: int, where, power=1.0):
+    def apply(params: PyTree, predictions: Array, targets: PyTree, scale: Array, metrics: int, where, power=None):
         value: Any = _DeepSet(metrics, units, hidden).apply(params, *read(predictions, targets, scale, where))
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 

@@ -36,7 +36,7 @@ def network_family(
         features, _ = space.features(view.predictions, view.targets, scale)
         return network(metrics).init(key, features)
 
-    def apply(params, predictions, targets, scale, metrics, where, power=1.0):
+    def apply(params, predictions, targets, scale, metrics, where, power=None):
         features, weights = space.features(predictions, targets, scale)
         return jnp.einsum("bi,bim->bm", weights, network(metrics).apply(params, features))
 
@@ -84,7 +84,7 @@ def trained_family(
 
     Args:
       init_params: `(key, view, scale, metrics M) -> params`.
-      apply: `(params, predictions, targets, scale, M, where, power=1) -> [B, M]`.
+      apply: `(params, predictions, targets, scale, M, where, power=None) -> [B, M]`.
       optimizer: of the parameters.
       value_weight, correlation_weight: of the objective's terms; at least one is positive.
       correlation: "cosine" or "pearson".
@@ -105,7 +105,7 @@ def trained_family(
         scale: Array,
         metrics: int,
         where: Array | None = None,
-        power: Array | float = 1.0,
+        power: Array | None = None,
     ) -> Array:
         return apply(state.params, predictions, targets, scale, metrics, where, power)
 
