@@ -26,6 +26,7 @@ from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import cumulative_logits
+from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 from tests.long.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
 
@@ -79,7 +80,7 @@ SURROGATES: dict[str, Callable[[Metric], Surrogate]] = {
         f"correlated_gradients({family}, {objective})": functools.partial(
             surrogates.correlated_gradients, family=family, objective=objective, **_few
         )
-        for family in ("network", "basis", "kernel")
+        for family in FAMILIES
         for objective in ("predictions", "parameters")
     },
 }
