@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
@@ -55,10 +54,7 @@ def decision_family(
     space: Space,
     *,
     network: Callable[[int], Network] = mlp,
-    optimizer: optax.GradientTransformation,
-    value_weight: float,
-    correlation_weight: float,
-    correlation: str,
+    **learned: Any,
 ) -> Family:
     """The family `S_q = floor + sum_i w_i A_i B_q(sigmoid(u_i))` over the decisions i of an example.
 
@@ -72,7 +68,7 @@ def decision_family(
     Args:
       space: supplies features, and the decisions' margins.
       network: `metrics M -> Network`.
-      optimizer, value_weight, correlation_weight, correlation: as for `trained_family`.
+      **learned: as for `trained_family`.
     """
     read: Any = space.decisions
 
@@ -102,14 +98,7 @@ def decision_family(
         missed = jax.nn.sigmoid(-odds) if power is None else box_cox(jax.nn.log_sigmoid(odds), power)
         return params["floor"][None] + jnp.einsum("bi,bim->bm", weights, jnp.exp(cost) * missed)
 
-    return trained_family(
-        init,
-        apply,
-        optimizer=optimizer,
-        value_weight=value_weight,
-        correlation_weight=correlation_weight,
-        correlation=correlation,
-    )
+    return trained_family(init, apply, **learned)
 
 
 def _known(space: Space, targets: PyTree, predictions: Array) -> Array | None:

@@ -1,6 +1,7 @@
 """Surrogates that are small networks on the features of the prediction space, learned by gradient steps."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +20,14 @@ def network_family(
     space: Space,
     *,
     network: Callable[[int], Network] = mlp,
-    optimizer: optax.GradientTransformation,
-    value_weight: float,
-    correlation_weight: float,
-    correlation: str,
+    **learned: Any,
 ) -> Family:
     """The family of networks `S(z, y) = sum_i w_i N(features_i(z, y))` over the items i of an example.
 
     Args:
       space: supplies features.
       network: `metrics M -> Network`.
-      optimizer, value_weight, correlation_weight, correlation: as for `trained_family`.
+      **learned: as for `trained_family`.
     """
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
@@ -40,14 +38,7 @@ def network_family(
         features, weights = space.features(predictions, targets, scale)
         return jnp.einsum("bi,bim->bm", weights, network(metrics).apply(params, features))
 
-    return trained_family(
-        init,
-        apply,
-        optimizer=optimizer,
-        value_weight=value_weight,
-        correlation_weight=correlation_weight,
-        correlation=correlation,
-    )
+    return trained_family(init, apply, **learned)
 
 
 def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
