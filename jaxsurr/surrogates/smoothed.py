@@ -94,7 +94,7 @@ def smoothed(
             right = 1 - (goal.values - best) / jnp.maximum(decisions, 1e-6)
             right = jnp.clip(right, 1 / (2 * num_pairs + 2), 1)  # [B, M]
             led = best + decisions * box_cox(jnp.log(right), state.power) + right ** (state.power - 1) * change
-            values = jnp.where(state.power < 1, led, values)
+            values = jnp.where(state.power == 1, values, led)
         return values if output_shape(metric, predictions, targets) else values[..., 0]
 
     def update(

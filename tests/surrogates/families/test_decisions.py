@@ -30,6 +30,11 @@ def test_box_cox_is_the_formula_and_its_slope_in_the_log_probability_is_bounded(
 @pytest.mark.parametrize("q", [-0.1, 1.5, jnp.nan])
 def test_a_power_out_of_its_range_is_no_number(q):
     assert np.isnan(box_cox(jnp.log(0.5), q))
+    z, y = jaxsurr.sample(spaces.class_logits, KEY, 8, 3)
+    for method in (surrogates.correlated_gradients, surrogates.smoothed):
+        surrogate = method(metrics.error_rate)
+        state = surrogate.init(KEY, z, y)._replace(power=jnp.float32(q))
+        assert np.isnan(jax.jit(surrogate.loss)(state, z, y)).all()
 
 
 def _wrong_classes(t):
