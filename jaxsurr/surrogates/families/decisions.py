@@ -46,8 +46,9 @@ def box_cox(log_probability: Array, power: Array | float) -> Array:
     ([0.5, -0.0], 0.6931)
     """
     q = jnp.asarray(power, log_probability.dtype)
-    q = jnp.where((q >= 0) & (q <= 1), jnp.maximum(q, _LEAST_POWER), jnp.nan)
-    return -jnp.expm1(q * log_probability) / q
+    q = jnp.where((q >= 0) & (q <= 1), q, jnp.nan)
+    led = jnp.maximum(q, _LEAST_POWER)
+    return jnp.where(q < _LEAST_POWER, -log_probability, -jnp.expm1(led * log_probability) / led)
 
 
 def decision_family(

@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.stats
 
 import jaxsurr
 from jaxsurr import metrics, spaces
 from jaxsurr.core.types import View
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric, table_directions
+from jaxsurr.surrogates.families import basis
 from jaxsurr.surrogates.families.basis import basis_family, non_negative_least_squares
 
 KEY = jax.random.key(0)
@@ -154,3 +156,22 @@ def test_loss_falls_as_the_margin_grows():
     better = jnp.linspace(-3, 3, 13)[:, None] * jnp.array([[1.0, 0, 0, 0, 0]])
     values = jax.jit(surrogate.loss)(state, better, jnp.zeros(13, jnp.int32))
     assert bool(jnp.all(jnp.diff(values) < 0))
+
+
+@pytest.mark.parametrize("x", [5.0, 0.0, -5.0, -29.9, -30.0, -30.1, -1e3, -1e5, -7e6, -1e10])
+def test_the_log_of_the_distribution_function_and_its_slope_far_out_in_the_tail(x):
+    """JAX's own slope is infinite for some numbers below -3000, and 0 for others."""
+    np.testing.assert_allclose(basis._log_cdf(jnp.float32(x)), scipy.stats.norm.logcdf(x), rtol=1e-5, atol=1e-7)
+    slope = np.exp(scipy.stats.norm.logpdf(x) - scipy.stats.norm.logcdf(x)) if x > -1e3 else -x
+    np.testing.assert_allclose(jax.grad(basis._log_cdf)(x), slope, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["basis", "kernel"])
+@pytest.mark.parametrize("power", [0.0, 0.7, 1.0])
+def test_gradients_are_finite_however_far_a_prediction_is_wrong(family, power):
+    surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, family=family, num_pairs=2, power=power)
+    z, y = jaxsurr.sample(jaxsurr.spaces.class_logits, jax.random.key(0), 64, 3)
+    state = surrogate.init(jax.random.key(0), z, y)
+    state, _ = surrogate.update(state, jax.random.key(1), z, y)
+    far = jnp.logspace(0, 9, 64)[:, None] * -jax.nn.one_hot(y, 3)
+    assert np.isfinite(jax.grad(lambda z: surrogate.loss(state, z, y).sum())(far)).all()
