@@ -17,7 +17,7 @@ import optax
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.protocols import Apply, Loss, TrainApply
-from jaxsurr.core.reductions import masked, num_valid, psum
+from jaxsurr.core.reductions import num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.conventional import conventional as fixed
@@ -283,10 +283,10 @@ def make_step(
                 of_fixed = mixed_in.loss((), z, batch.targets, batch.where, axis_name=axis_name)
                 values = mixture * of_fixed + (1 - mixture) * values
             size = z.shape[0]
-            everyone = jnp.maximum(num_valid(batch.where, size, axis_name), 1)
+            everyone = num_valid(batch.where, size, axis_name)
             if values.ndim == 0:  # a metric of sets
-                return values * num_valid(batch.where, size) / everyone
-            return jnp.sum(masked(values, batch.where)) / everyone
+                return safe_divide(values * num_valid(batch.where, size), everyone)
+            return safe_divide(jnp.sum(weighted(values, batch.where)), everyone)
 
         loss, slope = jax.value_and_grad(local_loss)(predictions)
         params, optimizer_state = state.params, state.optimizer

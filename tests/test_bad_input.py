@@ -96,9 +96,9 @@ def test_predictions_that_are_not_finite(value):
 @pytest.mark.parametrize(
     ("where", "kind", "sentence"),
     [
-        (jnp.ones(7, bool), ValueError, r"where must be a boolean mask of shape \[8\], got \[7\]"),
-        (jnp.ones((8, 1), bool), ValueError, r"shape \[8\], got \[8, 1\]"),
-        (jnp.ones(8), TypeError, "where must be boolean"),
+        (jnp.ones(7, bool), ValueError, r"of shape \[8\], one for each example, got \[7\]"),
+        (jnp.ones((8, 1), bool), ValueError, r"shape \[8\], one for each example, got \[8, 1\]"),
+        (jnp.ones(8, int), TypeError, "where must be booleans"),
     ],
 )
 def test_masks(where, kind, sentence):

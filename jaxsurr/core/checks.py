@@ -168,31 +168,35 @@ def pixels(predictions: Any, targets: Any) -> Array | None:
     return None
 
 
-def weights(values: Any, batch: int) -> Array | None:
+def weights(values: Any, batch: int, name: str = "weights") -> Array | None:
     """Refuses weights of examples that are not `[B]` finite numbers of at least 0; for traced ones returns a mask."""
     if values is None:
         return None
     if jnp.shape(values) != (batch,):
-        raise ValueError(f"weights must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
+        raise ValueError(f"{name} must have shape [{batch}], one for each example, got {list(jnp.shape(values))}.")
     library: Any = np if is_concrete(values) else jnp
     wrong = ~((library.asarray(values) >= 0) & library.isfinite(library.asarray(values)))
     if library is jnp:
         return wrong
     if wrong.any():
-        raise ValueError(f"weights must be finite numbers of at least 0, got {np.asarray(values)[wrong][0]}.")
+        raise ValueError(f"{name} must be finite numbers of at least 0, got {np.asarray(values)[wrong][0]}.")
     return None
 
 
 def mask(where: Any, batch: int) -> None:
-    """Refuses a mask that is not `[B]` booleans."""
+    """Refuses what is neither a mask `[B]` of booleans nor weights `[B]` of floats of at least 0."""
     if where is None:
         return
+    meant = "where must be booleans (True: the example counts) or float weights"
     if not hasattr(where, "dtype"):
-        raise TypeError(f"where must be a boolean array (True: the example counts), got {type(where).__name__}.")
+        raise TypeError(f"{meant}, an array, got {type(where).__name__}.")
     if jnp.shape(where) != (batch,):
-        raise ValueError(f"where must be a boolean mask of shape [{batch}], got {list(jnp.shape(where))}.")
-    if jnp.asarray(where).dtype != jnp.bool_:
-        raise TypeError(f"where must be boolean (True: the example counts), got dtype {jnp.asarray(where).dtype}.")
+        raise ValueError(f"{meant}, of shape [{batch}], one for each example, got {list(jnp.shape(where))}.")
+    dtype = jnp.asarray(where).dtype
+    if jnp.issubdtype(dtype, jnp.floating):
+        weights(where, batch, "weights in where")
+    elif dtype != jnp.bool_:
+        raise TypeError(f"{meant}, got dtype {dtype}: cast 0 and 1 with .astype(bool), weights with .astype(float).")
 
 
 def finite(predictions: Any, name: str = "predictions") -> None:

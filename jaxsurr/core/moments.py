@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked
+from jaxsurr.core.reductions import masked, num_valid, weighted
 from jaxsurr.core.types import Array
 
 
@@ -30,7 +30,7 @@ def moments(x: Array, y: Array, where: Array | None = None) -> Moments:
     Args:
       x: `[B, ...]` float.
       y: as `x`.
-      where: `[B]` bool, or None for all.
+      where: `[B]` bool, or weights of the rows, or None for all.
 
     Raises:
       ValueError: the shapes differ.
@@ -38,9 +38,9 @@ def moments(x: Array, y: Array, where: Array | None = None) -> Moments:
     if x.shape != y.shape:
         raise ValueError(f"the two arrays must have one shape, got {list(x.shape)} and {list(y.shape)}.")
     entries = x.size // x.shape[0] if x.ndim else 1
-    n = jnp.float32(x.size) if where is None else entries * jnp.sum(where, dtype=jnp.float32)
+    n = jnp.float32(x.size) if where is None else entries * num_valid(where, x.shape[0])
     x, y = masked(x, where), masked(y, where)
-    return Moments(n, jnp.sum(x), jnp.sum(y), jnp.sum(x * x), jnp.sum(y * y), jnp.sum(x * y))
+    return Moments(n, *(jnp.sum(weighted(terms, where)) for terms in (x, y, x * x, y * y, x * y)))
 
 
 def affine(sums: Moments, factor: Array, offset: Array) -> Moments:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, of_set, read
-from jaxsurr.core.reductions import differences, masked, safe_divide
+from jaxsurr.core.reductions import differences, masked, safe_divide, weighted
 from jaxsurr.core.types import Array
 
 __all__ = ["auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta"]
@@ -50,9 +50,11 @@ def soft_f_beta(
     classes = logits.shape[-1]
     if average == "binary" and classes != 2:
         raise ValueError(f"average='binary' needs two classes, predictions have {classes}; use 'macro'.")
-    probability = masked(jax.nn.softmax(logits), where)
-    true = masked(jax.nn.one_hot(targets, classes, dtype=logits.dtype), where)
-    both, predicted, of_class = (jnp.sum(count, axis=0) for count in (probability * true, probability, true))
+    probability = jax.nn.softmax(logits)
+    true = jax.nn.one_hot(targets, classes, dtype=logits.dtype)
+    both, predicted, of_class = (
+        jnp.sum(weighted(count, where), axis=0) for count in (probability * true, probability, true)
+    )
     # A class without an example has no score, and its denominator may be too small to be squared.
     denominator = jnp.where(of_class > 0, beta**2 * of_class + predicted, 0)
     score = safe_divide((1 + beta**2) * both, denominator)
@@ -85,18 +87,19 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     """
     options.number(margin, "margin", above=0, meaning="in the unit of the scores")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
-    pairs = jnp.maximum(jnp.sum(positive, dtype=scores.dtype) * jnp.sum(negative, dtype=scores.dtype), 1)
+    of_pair = positive[:, None] * negative[None]
     # Other pairs are masked before they are squared, since an infinity there would make the gradient NaN.
-    ahead = jnp.where(positive[:, None] & negative[None], differences(scores), margin)
-    return _of_each(jnp.sum(jnp.maximum(margin - ahead, 0) ** 2) / pairs, predictions, where, wrong)
+    ahead = jnp.where(of_pair != 0, differences(scores), margin)
+    value = safe_divide(jnp.sum(of_pair * jnp.maximum(margin - ahead, 0) ** 2), jnp.sum(positive) * jnp.sum(negative))
+    return _of_each(value, predictions, where, wrong)
 
 
 def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
-    """Scores of class 1 (differences of `[B, 2]` logits), masks of positives, of negatives, of targets out of range."""
+    """Scores of class 1 (differences of `[B, 2]` logits), weights of positives and of negatives, wrong targets."""
     z, targets, wrong = read(checks.of_two_classes, predictions, targets, where)
     scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
-    counts = jnp.ones(scores.shape, bool) if where is None else where
-    return scores, counts & (targets == 1), counts & (targets == 0), wrong
+    counts = weighted(jnp.ones_like(scores), where)
+    return scores, masked(counts, targets == 1), masked(counts, targets == 0), wrong
 
 
 def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
@@ -124,7 +127,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     chance = jax.nn.sigmoid(scores)
     means, within = [], 0.0
     for side in (positive, negative):
-        weights = side.astype(scores.dtype) / jnp.maximum(jnp.sum(side, dtype=scores.dtype), 1)
+        weights = safe_divide(side, jnp.sum(side))
         means.append(jnp.sum(weights * chance))
         within += jnp.sum(weights * (chance - means[-1]) ** 2)
     return _of_each(within + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
@@ -156,8 +159,7 @@ def smooth_average_precision(
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     other = ~jnp.eye(len(scores), dtype=bool)
     ahead = jax.nn.sigmoid(differences(scores).T / temperature)
-    true = 1 + jnp.sum(jnp.where(other & positive[None], ahead, 0), axis=1)
-    false = jnp.sum(jnp.where(negative[None], ahead, 0), axis=1)
-    precision = jnp.where(positive, true / (true + false), 0)
-    value = jnp.sum(precision) / jnp.maximum(jnp.sum(positive, dtype=scores.dtype), 1)
+    true = jnp.where(positive != 0, positive, 1) + jnp.sum(jnp.where(other, positive[None] * ahead, 0), axis=1)
+    false = jnp.sum(negative[None] * ahead, axis=1)
+    value = safe_divide(jnp.sum(positive * true / (true + false)), jnp.sum(positive))
     return _of_each(1 - value, predictions, where, wrong)

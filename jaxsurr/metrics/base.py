@@ -12,7 +12,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reading import counted
-from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.reductions import are_weights, masked, masked_mean, valid
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces import generic
 
@@ -61,11 +61,23 @@ class Metric:
         The function is called with zeros in masked entries: masked rows, and the masked parts of `Keypoints`,
         `RankedLists` and `Sequences`. So neither values nor gradients depend on these entries.
 
+        Args:
+          predictions: `[B, ...]`.
+          targets: what the metric reads.
+          where: `[B]` bool, or float weights of the examples, at least 0. A set metric is weighted by them; values of
+            examples are not multiplied by them, their mean (`Metric.mean`) is weighted.
+          **options: of the metric.
+
         Raises:
-          TypeError: the function reads the values of traced arrays, as NumPy does.
+          TypeError: the function reads the values of traced arrays, as NumPy does, or belongs to sets and takes no
+            weights.
         """
         predictions, targets = counted(predictions, targets, where)
         options = dict(self.options) | options
+        if where is not None and are_weights(where):
+            if not self.per_example:
+                options["weights"] = self._weights(where, options.get("weights"))
+            where = valid(where)
         if where is not None:
             for name in ("weights", "replacements"):
                 if options.get(name) is not None and np.shape(options[name])[:1] == np.shape(where):
@@ -74,6 +86,15 @@ class Metric:
             return self.function(predictions, targets, where=where, **options)
         except _UNTRACEABLE as error:
             raise _untraceable(self.name) from error
+
+    def _weights(self, where: Array, weights: Array | None) -> Array:
+        """The weights of a set metric: those in `where`, times those that it is given beside."""
+        if "weights" not in inspect.signature(self.function).parameters:
+            raise TypeError(
+                f"{self.name} belongs to a set of examples and takes no weights: let its function take weights= "
+                "beside where= (a black box: sample_weight=), both [B], or pass where= as booleans."
+            )
+        return jnp.asarray(where) if weights is None else jnp.asarray(where) * weights
 
     def bind(self, **options: Any) -> "Metric":
         """The metric with options fixed, which its name includes: `pck.bind(threshold=0.2)` is "pck(threshold=0.2)".
@@ -87,19 +108,14 @@ class Metric:
         for name in set(options) & set(ARRAYS):
             raise TypeError(
                 f"{name} is an array with a row for each example, and cannot be bound to {self.name}: pass it with the "
-                f"predictions, metric(predictions, targets, {name}=...), if the metric knows it. Where a surrogate or "
-                "training calls the metric, put such an array into the targets, and read it in a metric of your own."
+                f"predictions, metric(predictions, targets, {name}=...), if the metric knows it. A surrogate takes "
+                "masks and weights of examples as where=; put other arrays into the targets, and read them in a metric "
+                "of your own."
             )
         space = options.pop("space", self.space)
         if not options:
             return dataclasses.replace(self, space=space)
         for name in options:
-            if name in ARRAYS:
-                raise TypeError(
-                    f"{name} is an array with a row for each example, and cannot be bound: pass it where the metric is "
-                    f"called, if {self.name} takes it. A surrogate leaves examples out by where=, and has no weights: "
-                    "weigh the values of its loss, where it is one for each example."
-                )
             if name not in self.known_options:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
         merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -126,7 +142,13 @@ class Metric:
         return -1.0 if self.higher_is_better else 1.0
 
     def mean(self, predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
-        """The metric of the whole set: `[]`, or `[M]`."""
+        """The metric of the whole set, weighted where `where` holds weights: `[]`, or `[M]`.
+
+        >>> import jax.numpy as jnp, jaxsurr
+        >>> logits, weights = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([3.0, 1.0])
+        >>> float(jaxsurr.metrics.error_rate.mean(logits, jnp.array([0, 0]), where=weights))
+        0.25
+        """
         values = self(predictions, targets, where=where)
         return masked_mean(values, where) if self.per_example else values
 

@@ -1,5 +1,6 @@
 """Metrics that JAX cannot trace: NumPy functions, scikit-learn's metrics, compiled scorers, external programs."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,8 @@ def black_box(
       function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets copies, as NumPy arrays, of
         the examples that are not masked: targets unchanged (a pytree of arrays where they are one; zeros for points
         that are not visible and items that are absent), predictions decoded, in at least single precision. It must
-        depend on its arguments only; `bind` fixes its options.
+        depend on its arguments only; `bind` fixes its options. Where examples have weights, a function of sets gets
+        them as `sample_weight=`, if it knows that argument.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
       per_example: True where the function returns one value for each example that depends on this example alone, `[N]`;
         the examples of several sets are then passed as one. False where it returns one number for the set.
@@ -117,10 +119,18 @@ def black_box(
             return predictions
         return decoder(predictions).astype(jnp.int32) if decode in _WHOLE else _readable(decoder(predictions))
 
-    def evaluate(predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
+    def evaluate(
+        predictions: Array, targets: PyTree, *, where: Array | None = None, weights: Array | None = None, **options: Any
+    ) -> Array:
         wrong = space.check(predictions, targets)
+        unsound = checks.weights(weights, predictions.shape[0])
+        if unsound is not None:
+            wrong = unsound if wrong is None else wrong | unsound
         counts = jnp.ones(predictions.shape[0], bool) if where is None else where
-        host = Host(function, called, options, per_example, stacked, timeout)
+        asked = function
+        if weights is not None:
+            asked, targets = _weighted(function), (targets, jnp.asarray(weights))
+        host = Host(asked, called, options, per_example, stacked, timeout)
 
         def value(predictions, targets, counts):
             finite = jnp.all(jnp.isfinite(predictions).reshape(predictions.shape[0], -1), axis=-1)
@@ -144,7 +154,7 @@ def black_box(
         return finished(value(predictions, targets, counts))
 
     named: Any = evaluate  # a function may declare its signature
-    named.__signature__ = _signature(function)
+    named.__signature__ = _signature(function, per_example)
     return Metric(evaluate, called, higher_is_better, space, per_example)
 
 
@@ -153,8 +163,22 @@ def _readable(array: Array) -> Array:
     return array.astype(wide(array.dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
-def _signature(function: Callable) -> inspect.Signature:
-    """`(predictions, targets, *, where=None, ...)` with the options of the black box, where its signature is known."""
+def _weighted(function: Callable) -> Callable:
+    """A black box whose targets come with the weights of the examples."""
+
+    @functools.wraps(function)
+    def weighted(targets: PyTree, predictions: Any, **options: Any) -> Any:
+        targets, weights = targets
+        return function(targets, predictions, sample_weight=weights, **options)
+
+    return weighted
+
+
+def _signature(function: Callable, per_example: bool) -> inspect.Signature:
+    """`(predictions, targets, *, where=None, ...)` with the options of the black box, where its signature is known.
+
+    `weights` is among them where a black box of sets has a `sample_weight`, as those of scikit-learn have.
+    """
     parameter = inspect.Parameter
     first = [parameter(name, parameter.POSITIONAL_OR_KEYWORD) for name in ("predictions", "targets")]
     try:
@@ -162,8 +186,12 @@ def _signature(function: Callable) -> inspect.Signature:
     except ValueError:  # compiled functions may have no signature
         known = []
     named = (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    options = [p.replace(kind=p.KEYWORD_ONLY) for p in known if p.kind in named and p.name != "where"]
-    return inspect.Signature([*first, parameter("where", parameter.KEYWORD_ONLY, default=None), *options])
+    known = [p for p in known if p.kind in named]
+    arrays = ["where", *(["weights"] if not per_example and any(p.name == "sample_weight" for p in known) else [])]
+    options = [p.replace(kind=p.KEYWORD_ONLY) for p in known if p.name not in (*arrays, "sample_weight")]
+    return inspect.Signature(
+        [*first, *(parameter(name, parameter.KEYWORD_ONLY, default=None) for name in arrays), *options]
+    )
 
 
 def _call(host: Host, *arguments: PyTree) -> Array:

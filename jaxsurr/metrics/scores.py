@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
@@ -11,6 +12,8 @@ from jaxsurr.metrics.sums import Value, ratio, set_metric
 from jaxsurr.spaces import class_logits
 
 __all__ = ["average_precision", "roc_auc"]
+
+_AT_ONCE = 64  # sets that are evaluated together
 
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
@@ -107,7 +110,8 @@ def average_precision(predictions: Array, targets: Array) -> Value:
       targets: `[B]` integers, 0 or 1.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
-      replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`; without `weights`.
+      replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`; with
+        `weights` in time `B^2 log B`.
 
     Returns:
       `[]` in [0, 1]; the fraction of positives for a constant score, 0 without a positive (as in scikit-learn) and for
@@ -128,7 +132,15 @@ def _precision(
 ) -> Array:
     """Average precision of a set, or of each set with one example replaced."""
     if weights is not None and replacements is not None:
-        raise ValueError("average_precision takes replacements for unweighted examples only: leave weights out.")
+        # Moving an example changes the precision of others by its own weight: nothing is shared between examples.
+        _scores(replacements, targets, weights)
+
+        def replaced(row: Array) -> Array:
+            one = jnp.arange(len(predictions)) == row
+            moved = jnp.where(jnp.reshape(one, (-1,) + (1,) * (predictions.ndim - 1)), replacements, predictions)
+            return _precision(moved, targets, where, weights, None)
+
+        return jax.lax.map(replaced, jnp.arange(len(predictions)), batch_size=_AT_ONCE)
     scores, targets, wrong = _scores(predictions, targets, weights)
     weight = _weights(targets, where, weights)
     negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first

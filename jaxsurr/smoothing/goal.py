@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
-from jaxsurr.core.reductions import masked, masked_mean, num_valid, safe_divide
+from jaxsurr.core.reductions import are_weights, masked, masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, Space, View
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
@@ -129,10 +129,14 @@ def estimated_goal(
 def goal_of_each(goal: Goal, where: Array | None) -> Goal:
     """The goal of each of the n examples of a set, `values` `[B, M]`, where their mean stands for the set.
 
-    Each has the whole value and, as the mean divides by n, n times its part of the gradient.
+    Each has the whole value and, as the mean divides by n, n times its part of the gradient: of weighted examples the
+    sum of the weights over its own.
     """
     batch = goal.gradient.shape[1]
     size = num_valid(where, batch)
+    if are_weights(where):
+        own = jnp.reshape(where, (1, batch) + (1,) * (goal.gradient.ndim - 2))
+        size = safe_divide(size, own)
     return Goal(jnp.broadcast_to(goal.values, (batch, goal.values.shape[1])), size * goal.gradient, size * goal.error)
 
 

@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.reductions import masked, safe_divide, valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 
@@ -102,7 +103,7 @@ def groups(key: Array, targets: PyTree, where: Array | None, batch: int, group_s
     if hasattr(targets, "ndim") and targets.ndim == 1 and jnp.issubdtype(targets.dtype, jnp.integer):
         keys.append(targets)
     if where is not None:
-        keys.append(~where)
+        keys.append(~valid(where))
     order = jnp.pad(jnp.lexsort(keys), (0, number * size - batch))
     taken = jnp.arange(number * size) < batch
     return order.reshape(size, number).T, taken.reshape(size, number).T
@@ -124,7 +125,7 @@ def grouped(
     """
     batch = above.shape[1]
     counts = jnp.ones((batch,), bool) if where is None else where
-    total = jnp.maximum(jnp.sum(counts, dtype=above.dtype), 1)
+    total = jnp.sum(counts, dtype=above.dtype)
 
     def one(key, high, low):
         members, taken = groups(key, targets, where, batch, group_size)
@@ -132,9 +133,9 @@ def grouped(
         def of_group(index, here):
             wanted = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], targets)
             up, down = (metric(z[index], wanted, where=here) for z in (high, low))
-            return (up - down) * jnp.sum(here, dtype=up.dtype) / total
+            return safe_divide((up - down) * jnp.sum(here, dtype=up.dtype), total)
 
-        difference = jax.vmap(of_group)(members, taken & counts[members])
+        difference = jax.vmap(of_group)(members, masked(counts[members], taken))
         each = jnp.broadcast_to(difference[:, None], (*members.shape, *difference.shape[1:]))
         each = jnp.where(taken.reshape(*taken.shape, *(1,) * (each.ndim - 2)), each, 0)
         return jnp.zeros((batch, *difference.shape[1:]), each.dtype).at[members].add(each)

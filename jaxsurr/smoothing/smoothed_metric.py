@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcast
+from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcast, valid
 from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -236,7 +236,7 @@ def smoothed_metric(
         alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
         if where is not None:
-            slope = jnp.where(where[None, :, None], slope, 0)
+            slope = jnp.where(valid(where)[None, :, None], slope, 0)
         gradient, difference = (
             jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
         )

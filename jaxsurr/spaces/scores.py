@@ -46,7 +46,7 @@ def pooled_scores(
     """
     open_ = where
     if decided is not None:
-        open_ = ~decided if where is None else where & ~decided
+        open_ = ~decided if where is None else masked(jnp.asarray(where), ~decided)
     mean = masked_mean(scores, open_)
     variance = masked_mean((scores - mean[None]) ** 2, open_)
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-12))

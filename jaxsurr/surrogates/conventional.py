@@ -17,7 +17,7 @@ def _without_what_is_absent(predictions: Array, targets: PyTree, where: Array | 
     """A batch for a loss of whose space nothing is known; what does not fit is left for the loss to refuse."""
     if not hasattr(predictions, "dtype"):
         return predictions, targets
-    if where is not None and jnp.shape(where) == predictions.shape[:1] and jnp.asarray(where).dtype == jnp.bool_:
+    if where is not None and jnp.shape(where) == predictions.shape[:1]:
         predictions, targets = masked(predictions, where), fill_masked_rows(targets, where)
     return cleared(predictions, targets)
 

@@ -19,7 +19,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import affine, correlate
-from jaxsurr.core.reductions import masked, masked_mean, num_valid, psum
+from jaxsurr.core.reductions import masked, masked_mean, mean_one, num_valid, psum, weighted
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.goal import (
@@ -55,7 +55,7 @@ from jaxsurr.surrogates.state import (
 OBJECTIVES = ("predictions", "parameters")
 
 
-def heldout_view(space: Space, heldout: View | None, pullback: Callable | None) -> View:
+def heldout_view(space: Space, heldout: View | None, pullback: Callable | None, axis_name: str | None = None) -> View:
     """The view of held-out examples, fit for its space.
 
     Raises:
@@ -69,7 +69,7 @@ def heldout_view(space: Space, heldout: View | None, pullback: Callable | None) 
         )
     batch = prepared(space, heldout.predictions, heldout.targets, heldout.where)
     predictions, targets = jax.lax.stop_gradient(batch)
-    return heldout._replace(predictions=predictions, targets=targets)
+    return heldout._replace(predictions=predictions, targets=targets, where=mean_one(heldout.where, axis_name))
 
 
 def goal_in_parameters(goal: Goal, slope: View, fit: View, axis_name: str | None) -> Goal:
@@ -81,7 +81,8 @@ def goal_in_parameters(goal: Goal, slope: View, fit: View, axis_name: str | None
     here, there = (num_valid(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
     ratio = here / jnp.maximum(there, 1)
     gradient, error = (
-        psum(to_parameters(fit.pullback, ratio * part), axis_name) for part in (goal.gradient, goal.error)
+        psum(to_parameters(fit.pullback, ratio * jax.vmap(lambda one: weighted(one, fit.where))(part)), axis_name)
+        for part in (goal.gradient, goal.error)
     )
     return Goal(goal.values, gradient, error)
 
@@ -255,7 +256,7 @@ def correlated_gradients(
             state = settled(state, space, slope, decay, axis_name)
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":
-            fit, slope = heldout_view(space, heldout, pullback), slope._replace(pullback=pullback)
+            fit, slope = heldout_view(space, heldout, pullback, axis_name), slope._replace(pullback=pullback)
         else:
             slope = fit = with_noise(
                 slope, space, key=centre_key, scale=scale, spread=estimation.spread, axis_name=axis_name

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
-from jaxsurr.core.reductions import psum
+from jaxsurr.core.reductions import mean_one, psum
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.surrogates.compiled import compiled
 
@@ -49,11 +49,12 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
     @functools.wraps(init)
     def start(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> PyTree:
         checks.typed_key(key)
-        return init(key, *jax.lax.stop_gradient(prepare(predictions, targets, where)), where)
+        return init(key, *jax.lax.stop_gradient(prepare(predictions, targets, where)), mean_one(where))
 
     @functools.wraps(loss)
     def value(state: PyTree, predictions: Array, targets: PyTree, where: Array | None = None, **more: Any) -> Array:
-        return loss(state, *prepare(predictions, targets, where), where, **more)
+        unit = mean_one(where, more.get("axis_name"))
+        return loss(state, *prepare(predictions, targets, where), unit, **more)
 
     @functools.wraps(update)
     def learn(
@@ -68,7 +69,7 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
     ) -> tuple[PyTree, Info]:
         checks.typed_key(key)
         batch = jax.lax.stop_gradient(prepare(predictions, targets, where))
-        after, info = update(state, key, *batch, where, axis_name=axis_name, **more)
+        after, info = update(state, key, *batch, mean_one(where, axis_name), axis_name=axis_name, **more)
         # Targets are not looked at: a metric of the user's own may know what a NaN in them means.
         bad = _spoilt(state, after, batch[0]).astype(jnp.float32)
         skipped = psum(bad + jnp.max(jnp.asarray(info.skipped, jnp.float32)), axis_name) > 0

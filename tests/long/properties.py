@@ -103,7 +103,7 @@ def value_exercise(function: Callable[..., Array], per_example: bool) -> Exercis
         gradient, values = jax.grad(summed, has_aux=True)(predictions)
         holds = {"finite values": finite(values), "finite gradient": finite(gradient)}
         if per_example:
-            holds["0 where masked"] = jnp.all(masked(values, ~where) == 0)
+            holds["0 where masked"] = jnp.all(masked(values, where == 0) == 0)
         return holds, (values, gradient)
 
     return exercise

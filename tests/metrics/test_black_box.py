@@ -450,7 +450,7 @@ def test_no_function_and_wrong_targets():
         black_box(3, higher_is_better=True)
     with pytest.raises(ValueError, match="targets must hold one of the classes"):
         classes(share_wrong)(LOGITS, LABELS[:3])
-    with pytest.raises(TypeError, match="where must be boolean"):
+    with pytest.raises(TypeError, match="where must be booleans"):
         classes(share_wrong)(LOGITS, LABELS, where=LABELS)
 
 

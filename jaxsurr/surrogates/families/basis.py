@@ -10,6 +10,7 @@ in running averages of the Gram matrix of the atoms' gradients and of their prod
 to set and nothing to diverge, and every S in the cone is a loss that falls as predictions improve.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ import numpy as np
 from jax.scipy.stats import norm
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import masked, psum, safe_divide
+from jaxsurr.core.reductions import are_weights, masked, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
@@ -82,6 +83,21 @@ def non_negative_least_squares(
     return jax.lax.fori_loop(0, iterations, iterate, (first, first))[0] * norm[:, None]
 
 
+_TAIL, _LEAST = -30.0, -1e18
+
+
+def _log_cdf(x: Array) -> Array:
+    """The logarithm of the normal distribution function, with its derivative far out in the lower tail too.
+
+    There that of `jax.scipy.stats.norm.logcdf` is the exponential of a difference of two large numbers, and below -3000
+    it is as often infinite as 0. Below -30 this is the asymptotic series, which is exact in single precision.
+    """
+    is_near = x > _TAIL
+    near, far = jnp.where(is_near, x, _TAIL), jnp.where(is_near, _TAIL, jnp.maximum(x, _LEAST))
+    series = -(far**2) / 2 - jnp.log(-far) - math.log(2 * math.pi) / 2 - 1 / far**2
+    return jnp.where(is_near, norm.logcdf(near), series)
+
+
 def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, decay: float = 0.98) -> Family:
     """The family of non-negative mixtures of ramps and conventional losses.
 
@@ -106,7 +122,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
     ) -> Array:
         values, weights = space.margins(predictions, targets, scale)
         below = (state.centres[None, None] - values[..., None]) / state.widths[None, None]  # [B, I, R, C]
-        ramp = norm.cdf(below) if power is None else box_cox(norm.logcdf(-below), power)
+        ramp = norm.cdf(below) if power is None else box_cox(_log_cdf(-below), power)
         summed = jnp.einsum("bi,birc->brc", weights, ramp)
         flat = summed.reshape(summed.shape[0], -1)
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
@@ -144,13 +160,14 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         there, gradients = objectives.values_and_gradients(
             lambda z: atoms(state, z, slope.targets, scale), slope.predictions
         )
-        gradients = jax.vmap(lambda atom: masked(atom, slope.where))(gradients)
         if problem.in_parameters:
+            gradients = jax.vmap(lambda atom: weighted(atom, slope.where))(gradients)
             rows, goal = psum(to_parameters(slope.pullback, gradients), axis), problem.goal
             there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
         else:
-            goal = problem.goal.reshape(len(problem.goal), -1)
-            rows = gradients.reshape(len(gradients), -1)
+            # Inner products are sums over examples, so that each of two factors has the root of the weight.
+            root = jnp.sqrt(slope.where) if are_weights(slope.where) else slope.where
+            goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, gradients))
         gram, cross, size = (
             jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal))
         )

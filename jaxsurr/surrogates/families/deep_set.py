@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jaxsurr.core.reductions import masked, num_valid
+from jaxsurr.core.reductions import masked, num_valid, safe_divide, weighted
 from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.network import trained_family
@@ -67,7 +67,7 @@ def set_network_family(space: Space, *, units: int = 12, hidden: Sequence[int] =
             pooled = _without_groups(space, predictions, targets, scale)
         else:
             pooled = space.pooled(predictions, targets, scale, where)
-        return pooled, masked(pooled.weights, where) / jnp.maximum(num_valid(where, len(predictions)), 1)
+        return pooled, safe_divide(weighted(pooled.weights, where), num_valid(where, len(predictions)))
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
         return _DeepSet(metrics, units, hidden).init(key, *read(view.predictions, view.targets, scale, view.where))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import masked
+from jaxsurr.core.reductions import weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_parameters, value_moments
@@ -109,7 +109,7 @@ def trained_family(
             )
             if problem.in_parameters:
                 there = apply(params, fit.predictions, fit.targets, scale, metrics, fit.where)
-                gradients = jax.vmap(lambda one: masked(one, slope.where))(gradients)
+                gradients = jax.vmap(lambda one: weighted(one, slope.where))(gradients)
                 compared = to_parameters(slope.pullback, gradients)
             else:
                 compared = slope_moments(gradients, problem.goal, slope.where)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import metrics
-from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.reductions import masked, masked_mean, valid
 from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
@@ -265,7 +265,7 @@ def interpolation(metric: Callable[..., Array]) -> Surrogate:
     ) -> Array:
         differences = rewritten.differences(predictions, targets)
         counts = rewritten.counts(differences, targets)
-        counts = (counts if where is None else counts & where[:, None]).ravel()
+        counts = (counts if where is None else counts & valid(where)[:, None]).ravel()
         fixed = jax.lax.stop_gradient(differences)
         key = state.key if axis_name is None else jax.random.fold_in(state.key, jax.lax.axis_index(axis_name))
         truth = rewritten.truth(fixed, targets)

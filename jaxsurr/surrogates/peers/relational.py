@@ -11,7 +11,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments, pearson
-from jaxsurr.core.reductions import masked, masked_mean, num_valid
+from jaxsurr.core.reductions import log_odds_of_draws, masked, masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
@@ -251,8 +251,8 @@ def relational(
         share_key, own = jax.random.split(key)  # groups span the devices: they share the share, not the noise
         own = own if axis_name is None else jax.random.fold_in(own, jax.lax.axis_index(axis_name))
         member_key, noise_key = jax.random.split(own)
-        allowed = jnp.ones(batch, bool) if where is None else where
-        member = jax.random.categorical(member_key, jnp.where(allowed, 0.0, -1e30), shape=(groups * group_size,))
+        allowed, odds = log_odds_of_draws(where, batch)
+        member = jax.random.categorical(member_key, odds, shape=(groups * group_size,))
         share = jnp.repeat(jax.random.uniform(share_key, (groups,)), group_size)
         z, y, counts = jax.tree.map(lambda leaf: jnp.asarray(leaf)[member], (predictions, targets, allowed))
         y = spread(noise_key, z, y, share)

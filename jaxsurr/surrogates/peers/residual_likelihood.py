@@ -8,7 +8,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, wide
+from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, weighted, wide
 from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
@@ -130,10 +130,10 @@ def residual_likelihood(
 
         def sums(params):
             of_example = mean_over_visible(log_density(params, standard), targets)
-            return jnp.sum(masked(of_example, where)), num_valid(where, len(standard))
+            return jnp.sum(weighted(of_example, where)), num_valid(where, len(standard))
 
         def combine(total):
-            return -total[0] / jnp.maximum(total[1], 1), ()
+            return -total[0] / jnp.where(total[1] > 0, total[1], 1), ()
 
         return objectives.learning_step(optimizer, state, sums, combine, axis_name)[0], Info.unknown()
 

@@ -10,7 +10,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments
-from jaxsurr.core.reductions import masked, masked_mean, psum
+from jaxsurr.core.reductions import log_odds_of_draws, masked, masked_mean, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.smoothed_metric import prepared
@@ -105,8 +105,8 @@ def set_value_fit(
     ) -> tuple[LearnedState, Info]:
         key = key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         batch = len(predictions)
-        allowed = jnp.ones(batch, bool) if where is None else where
-        drawn = jax.random.categorical(key, jnp.where(allowed, 0.0, -1e30), shape=(sets - 1, batch))
+        allowed, odds = log_odds_of_draws(where, batch)
+        drawn = jax.random.categorical(key, odds, shape=(sets - 1, batch))
         members = jnp.concatenate([jnp.arange(batch)[None], drawn])
         filled = jnp.broadcast_to(jnp.any(allowed), (sets,))  # a device without an example has no set
 
