@@ -159,7 +159,8 @@ def _schedule(power: optax.Schedule | float | None) -> optax.Schedule | None:
         return None
     schedule = power if callable(power) else optax.constant_schedule(power)
     for step in _LOOKED_AT:
-        q = np.asarray(schedule(jnp.int32(step)))
+        with jax.ensure_compile_time_eval():  # a step may be made within a function that is traced
+            q = np.asarray(schedule(jnp.int32(step)))
         if q.shape or not 0 <= q <= 1:
             raise ValueError(f"power must be a number in [0, 1], or a schedule of such: at step {step} it is {q}.")
     return schedule

@@ -277,6 +277,17 @@ def test_a_schedule_sets_the_power_of_each_step_and_the_state_keeps_it():
         assert_trees_close(state.params, descend(before.params, gradient), 1e-4)
 
 
+def test_a_step_with_a_schedule_can_be_made_within_a_traced_function():
+    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    power = optax.linear_schedule(0.25, 1.0, 3)
+
+    @jax.jit
+    def once(state):
+        return bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=power)(state, batch)
+
+    assert float(once(start(surrogate, batch))[0].surrogate.power) == 0.25
+
+
 def test_without_a_schedule_the_power_of_the_state_stays():
     surrogate, batch = surrogates.correlated_gradients(metrics.error_rate, power=0.3), make_batch()
     state, _ = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate))(start(surrogate, batch), batch)
