@@ -18,14 +18,15 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored.
-      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      targets: `[N]` or `[N, K]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      kind: the default kind of the targets, one of `jaxsurr.data.codings.CODINGS`.
       levels: the default number of levels that the targets are cut into, or None.
-      names: of the classes, levels or points; empty where the source has none.
+      names: of the classes, levels, points, labels or numbers; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
       notes: sentences about rows or labels that the source has changed or left out.
+      unordered: whether targets are numbers of words, the `names`, which have no order.
     """
 
     inputs: np.ndarray
@@ -37,6 +38,7 @@ class Raw(NamedTuple):
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unordered: bool = False
 
 
 class DataWarning(UserWarning):

@@ -6,7 +6,7 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
+from jaxsurr.data.codings import CODINGS, Request, kinds_of
 from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tfds import KEYS, read_prepared
 
-_EVERY = ("kind", "levels", "at_least")  # keys of every source
+_EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
@@ -127,39 +128,32 @@ def load(
     notes = list(raw.notes)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
-    numeric = raw.kind in ("classes", "levels")
     official = raw.test_inputs is not None
     if "at_least" in query:
         raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
-    said = renamed.word("kind", kind or query.get("kind"), warn=True)
-    asked = said or ("levels" if levels is not None and numeric else raw.kind)
-    if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
-        wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
+    said, possible = renamed.word("kind", kind or query.get("kind"), warn=True), kinds_of(raw.targets)
+    asked = said or ("levels" if levels is not None and "levels" in possible else raw.kind)
+    if asked not in possible:
+        wanted = f"one of {', '.join(map(repr, possible))}" if len(possible) > 1 else repr(possible[0])
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
-    if levels is not None and (not numeric or levels < 2):
+    if levels is not None and (not CODINGS[asked].cut or levels < 2):
         raise ValueError(
-            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
+            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {asked}"
         )
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
+    if "positive" in query and asked != "scores":
+        raise ValueError(
+            f"positive={query['positive']!r} is for kind 'scores', the kind here is {asked!r}; leave it out"
+        )
     inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
     inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
-    if not numeric:
-        outputs, names = targets[0][0].shape[1], ()
-    else:
-        numbers: list[Any] = [raw.targets, *([raw.test_targets] if official else [])]
-        values = np.unique(np.concatenate(numbers))
-        notes += coding.cut(values, raw.levels if levels is None else levels)
-        if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
-            values = coding.equally_spaced(values, source)
-        targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
-        notes += coding.missing(targets, names, asked)
-    if raw.names and levels is None and len(raw.names) != outputs:
-        raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
+    coded = CODINGS[asked].code(targets, raw, Request(source, levels, query.get("positive")))
+    targets, outputs, notes = coded.splits, coded.outputs, notes + coded.notes
     if label_noise:
         changed = [coding.redrawn(len(part), label_noise) for part in targets[:2]]
         notes.append(
@@ -174,7 +168,7 @@ def load(
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
-    names = raw.names if len(raw.names) == outputs else names
+    names = raw.names if len(raw.names) == outputs else coded.names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
 
 
