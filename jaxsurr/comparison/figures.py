@@ -81,7 +81,7 @@ def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path, rows: i
         checkpoints.close()
     if program.surrogate is None:
         return {}
-    inputs, targets = jax.tree.map(lambda leaf: leaf[:rows], tuple(data.validation))
+    inputs, targets, _ = jax.tree.map(lambda leaf: leaf[:rows], data.validation)
     seen = (program.surrogate, state.surrogate, program.metric, program.model.apply(state.params, inputs), targets)
     options: dict[str, Any] = dict(key=jax.random.key(0), scale=run["history"][-1]["scale"])
     return {

@@ -17,6 +17,7 @@ import numpy as np
 from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacked
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
+from jaxsurr.data.weights import check as check_weights
 
 _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
@@ -140,6 +141,8 @@ def read_npz(
     visible: str | None = None,
     scale: str | None = None,
     names: str | None = None,
+    weight: str | None = None,
+    several: bool = False,
 ) -> Raw:
     """Reads inputs and targets from the arrays of an npz file.
 
@@ -150,15 +153,18 @@ def read_npz(
     Args:
       path: the file, of `np.savez` or `np.savez_compressed`.
       x: name of the inputs, `[N, ...]` numeric.
-      y: name of the targets, `[N]` numeric; not read where `points` is given.
+      y: name of the targets, `[N]` numeric, or `[N, K]` where they are `several`; not read where `points` is given.
       points: name of the points, `[N, J, 2]` numeric, (x, y).
       visible: name of the visibility, `[N, J]` of 0 and 1; all 1 where it is None.
       scale: name of the subjects' size, `[N]`, in the unit of the points; needed with `points`. Rows where it is 0 are
         dropped with a warning.
-      names: name of an array of strings (without `_train`), the names of the classes, levels or points.
+      names: name of an array of strings (without `_train`), the names of the classes, levels, points, labels
+        or numbers.
+      weight: name of the weights of the rows, `[N]`, at least 0 and not all 0.
+      several: whether a row has several targets, labels of 0 and 1 or numbers.
 
     Returns:
-      `Raw`, of kind 'keypoints' where `points` is given, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, 'labels' where targets are `several`, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -170,18 +176,22 @@ def read_npz(
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
+    if weight is not None and weight in (x, y, points, scale, visible):
+        raise ValueError(f"{path.name}: {weight!r} cannot be both the weights and the inputs or targets")
     with Archive(path) as arrays:
-        parts, notes, official = [], [], f"{x}_train" in arrays.members
+        parts, notes, weights, official = [], [], [], f"{x}_train" in arrays.members
         for suffix in ("_train", "_test") if official else ("",):
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes = {y: (y, (len(inputs),))}
+            shapes = {y: (y, (len(inputs), *([None] * (several and _axes(arrays, y + suffix) == 2))))}
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
             found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
+            if weight is not None:
+                weights.append(_weights(arrays, weight + suffix, len(inputs)))
             if points is None:
                 parts += [inputs, found[y]]
             else:
@@ -189,12 +199,16 @@ def read_npz(
                 arguments = inputs, found[points], found.get(visible), found[scale]
                 *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
+                if weight is not None:
+                    weights[-1] = weights[-1][found[scale or ""] > 0]
         unread = [x + end for end in _PARTS if x + end in arrays.members and not (official and end == "_test")]
         if unread:
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "keypoints", names=labels, notes=tuple(notes))
+    kind = "keypoints" if points is not None else "labels" if several else "classes"
+    weighed = dict(zip(("weights", "test_weights"), weights, strict=False))
+    return Raw(*parts, kind=kind, names=labels, notes=tuple(notes), **weighed)
 
 
 def _member(arrays: Archive, name: str) -> np.ndarray:
@@ -226,6 +240,14 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         one_hot = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
         raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){one_hot}")
     return found
+
+
+def _axes(arrays: Archive, name: str) -> int:
+    return _member(arrays, name).ndim
+
+
+def _weights(arrays: Archive, name: str, rows: int) -> np.ndarray:
+    return check_weights(f"{arrays.name}, {name!r}", _member(arrays, name), rows)
 
 
 def _one_hot(found: np.ndarray, shape: tuple) -> bool:

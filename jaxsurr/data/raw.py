@@ -26,6 +26,8 @@ class Raw(NamedTuple):
       names: of the classes, levels, points, labels or numbers; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
       notes: sentences about rows or labels that the source has changed or left out.
+      weights: `[N]` of the rows, at least 0, or None where all count the same.
+      test_weights: `[M]`, like `weights`, or None.
       unordered: whether targets are numbers of words, the `names`, which have no order.
     """
 
@@ -38,6 +40,8 @@ class Raw(NamedTuple):
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+    test_weights: np.ndarray | None = None
     unordered: bool = False
 
 

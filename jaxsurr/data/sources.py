@@ -15,6 +15,7 @@ from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
+from jaxsurr.data import weights as weights_of
 from jaxsurr.data.codings import CODINGS, Request, kinds_of
 from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.raw import EXACT, Raw, closest
@@ -31,11 +32,13 @@ class Split(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
-      targets: `[N]` int32, counted from 0, or `Keypoints` or `RankedLists` of float32 arrays with leading axis N.
+      targets: `[N]` int32, counted from 0, or arrays with leading axis N of another kind (`jaxsurr.data.codings`).
+      weights: `[N]` float32 of the rows, at least 0 and not all 0, or None where all count the same.
     """
 
     inputs: np.ndarray
     targets: np.ndarray | Keypoints | RankedLists
+    weights: np.ndarray | None = None
 
 
 class Data(NamedTuple):
@@ -76,6 +79,7 @@ def load(
     label_noise: float = 0.0,
     limit: int | None = None,
     split_seed: int | None = None,
+    class_weights: str | None = None,
 ) -> Data:
     """Loads, splits, codes and standardises a data set; the same arguments give the same arrays.
 
@@ -94,6 +98,10 @@ def load(
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
     `[N, L, D]` and of all pixels together for images; features that do not vary in training are 0.
 
+    Weights of rows, of a source that has them, count in training, validation and test; splits do not look at them. With
+    `class_weights` those of the training rows are also multiplied by N / (K n_k), of N training rows n_k of class k of
+    K, so that all classes count the same.
+
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
@@ -106,6 +114,7 @@ def load(
         classes (a redrawn label can be the true one). Test labels are never changed.
       limit: the largest number of rows for training and validation; None for all.
       split_seed: of the test rows where there are no official ones, so that all seeds share them; None: as `seed`.
+      class_weights: "balanced" for classes, scores and levels; None or "": all training rows count by their own weight.
 
     Returns:
       `Data` of NumPy arrays; its `notes` list changes and omissions. Where these were not requested, such as rows
@@ -123,6 +132,7 @@ def load(
     [72, 13, 15]
     """
     scheme, rest, query = _parse(source)
+    query |= {"kind": kind} if kind else {}
     splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
     raw = _SCHEMES[scheme].read(rest, query, seed)
     notes = list(raw.notes)
@@ -147,7 +157,8 @@ def load(
         raise ValueError(
             f"positive={query['positive']!r} is for kind 'scores', the kind here is {asked!r}; leave it out"
         )
-    inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
+    balance = weights_of.check_class_weights(class_weights, asked)
+    inputs, targets, weights = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
@@ -164,9 +175,14 @@ def load(
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     if inputs[0].ndim == 2 or asked == "lists":
         notes += splitting.constant(inputs[0], raw.columns)
-    train, validation, test = (Split(*pair) for pair in zip(inputs, targets, strict=True))
+    weights = weights_of.check_splits(weights)
+    if balance:
+        weights[0] = weights_of.balanced(targets[0], weights[0])
+    train, validation, test = (Split(*parts) for parts in zip(inputs, targets, weights, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
+    noise += ", weighted rows" if raw.weights is not None else ""
+    noise += ", balanced classes" if balance else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     names = raw.names if len(raw.names) == outputs else coded.names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
@@ -226,7 +242,7 @@ def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
-    return read_npz(path, **_without_kind(query))
+    return read_npz(path, **_without_kind(query), several=query.get("kind") in ("labels", "numbers"))
 
 
 def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -253,7 +269,7 @@ class _Scheme(NamedTuple):
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
     "csv": _Scheme(_csv, ("target", "list", "list_size")),
-    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
     "synthetic": _Scheme(_synthetic, ("n", "size")),

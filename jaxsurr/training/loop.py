@@ -41,6 +41,7 @@ def load_data(config: Config) -> Data:
         label_noise=fields.label_noise,
         limit=fields.limit or None,
         split_seed=None if fields.split_seed < 0 else fields.split_seed,
+        class_weights=fields.class_weights,
     )
 
 

@@ -116,7 +116,7 @@ def test_rows_of_a_list_stay_together_and_are_standardised_without_what_fills_up
     data = load(f"csv:{tmp_path / 't.csv'}?target=relevance&list=query", seed=0)
     assert (data.kind, data.outputs) == ("lists", 3)
     assert data.train.inputs.shape == (29, 3, 1)
-    for inputs, targets in splits(data):
+    for inputs, targets, _ in splits(data):
         assert set(targets.items.sum(axis=1)) == {2, 3}
         np.testing.assert_array_equal(inputs[targets.items == 0], 0)
         np.testing.assert_array_equal(targets.relevance, [0, 1, 2] * targets.items)
