@@ -37,7 +37,8 @@ resumed run is the same.
 """
 
 from jaxsurr.data.batches import batches, num_batches
-from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.delimited import read_csv
+from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
 from jaxsurr.data.stick_figures import JOINTS, stick_figures

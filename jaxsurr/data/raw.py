@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Raw(NamedTuple):
     """Raw content of a source, before it is split, coded and standardised.
 
     Attributes:
-      inputs: `[N, ...]` numeric, as stored.
+      inputs: `[N, ...]` numeric, as stored; or a `jaxsurr.data.tables.Table` of N rows, with words or gaps.
       targets: `[N]` or `[N, K]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
@@ -31,9 +31,9 @@ class Raw(NamedTuple):
       unordered: whether targets are numbers of words, the `names`, which have no order.
     """
 
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray | Keypoints | RankedLists
-    test_inputs: np.ndarray | None = None
+    test_inputs: Any = None
     test_targets: np.ndarray | Keypoints | RankedLists | None = None
     kind: str = "classes"
     levels: int | None = None

@@ -17,12 +17,15 @@ from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data import weights as weights_of
 from jaxsurr.data.codings import CODINGS, Request, kinds_of
-from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.delimited import read_csv
+from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
+from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
+_TABLE = ("target", "weight", "drop", "missing", "categories", "order", "separator", "decimal")  # of tables
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
@@ -162,7 +165,11 @@ def load(
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
-    inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
+    items, columns = [part.items > 0 for part in targets] if asked == "lists" else None, raw.columns
+    if isinstance(raw.inputs, Table):
+        inputs, columns, told = encode(inputs, items)
+        notes += told
+    inputs = splitting.standardise(inputs, items)
     coded = CODINGS[asked].code(targets, raw, Request(source, levels, query.get("positive")))
     targets, outputs, notes = coded.splits, coded.outputs, notes + coded.notes
     if label_noise:
@@ -174,7 +181,7 @@ def load(
         rng = np.random.default_rng([seed, _NOISE])
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     if inputs[0].ndim == 2 or asked == "lists":
-        notes += splitting.constant(inputs[0], raw.columns)
+        notes += splitting.constant(inputs[0], columns)
     weights = weights_of.check_splits(weights)
     if balance:
         weights[0] = weights_of.balanced(targets[0], weights[0])
@@ -238,7 +245,8 @@ def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
     if "list" in query and "list_size" in query:
         raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
     size = query.get("list_size")
-    return read_csv(path, query["target"], lists=query.get("list") if size is None else _whole("list_size", size))
+    options = {key: query[key] for key in _TABLE if key in query}
+    return read_csv(path, lists=query.get("list") if size is None else _whole("list_size", size), **options)
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
@@ -268,7 +276,7 @@ class _Scheme(NamedTuple):
 
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
-    "csv": _Scheme(_csv, ("target", "list", "list_size")),
+    "csv": _Scheme(_csv, (*_TABLE, "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
