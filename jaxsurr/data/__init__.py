@@ -36,9 +36,12 @@ resumed run is the same.
 [16, 16]
 """
 
+from jaxsurr.data.arrays import from_arrays
 from jaxsurr.data.batches import batches, num_batches
 from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.files import read_idx, read_npz
+from jaxsurr.data.frames import from_frame, read_parquet
+from jaxsurr.data.given import Source
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
@@ -48,13 +51,17 @@ __all__ = [
     "JOINTS",
     "Data",
     "DataWarning",
+    "Source",
     "Split",
     "batches",
+    "from_arrays",
+    "from_frame",
     "load",
     "num_batches",
     "read_csv",
     "read_idx",
     "read_npz",
+    "read_parquet",
     "stick_figures",
     "stream",
 ]

@@ -5,10 +5,13 @@ where most of its values are words. Cells that hold nothing, or one of `MISSING`
 """
 
 import array
+import datetime
+import decimal
 import math
+import numbers
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,6 +106,27 @@ def _python_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def cell_of(value: Any, where: str) -> str:
+    """The text that a value of a column of objects would have in a file; "" where it is missing.
+
+    Raises:
+      TypeError: it is neither text nor a number nor a date.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, numbers.Real | decimal.Decimal):
+        return "" if math.isnan(value) else str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    raise TypeError(
+        f"{where} holds {type(value).__name__} objects, expected numbers or text; leave it out or convert it"
+    )
 
 
 class Cells:
@@ -274,6 +298,8 @@ class Cells:
         if numbers >= words or odd or commas or self._mostly(_MARKED, stray):
             if commas:
                 advice = f"write a decimal point, or add {option('decimal', ',')} where all numbers have commas"
+            elif self.reading.decimal == "," and number(text) is not None:
+                advice = "other numbers have a decimal comma: write one, and no marks of thousands"
             elif _MARKED.fullmatch(text):
                 advice = "write it without unit, sign of currency and marks of thousands"
             else:
@@ -285,8 +311,9 @@ class Cells:
             raise ValueError(f"{self._at(line)}: {shown!r} is not a finite number{more}; {advice}")
         if self._mostly(_DATE, stray):
             raise ValueError(
-                f"{self._at(line)}: {shown!r} is a date or a time, which is no number; leave the column out, "
-                f"{option('drop', self.column)}, or write what matters of it (year, month, hour) in columns of numbers"
+                f"{self._at(line)}: {shown!r} is a date or a time, which is no number; "
+                + ("" if self.role else f"leave the column out, {option('drop', self.column)}, or ")
+                + "write what matters of it (year, month, hour) in columns of numbers"
             )
         if all_differ and words >= _LEAST_IDS and self.role == "target":
             raise ValueError(

@@ -102,6 +102,7 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
     if header is None:
         raise ValueError(f"{name} is empty; expected a line of column names and then rows")
     columns = [cell.strip() or f"column_{place}" for place, cell in enumerate(header[1], 1)]
+    unnamed = [column for column, cell in zip(columns, header[1], strict=True) if not cell.strip()]
     roles = roles_of(columns, **given)
     reading = Reading(name, missing=roles.missing)
     _tell_of_spaces(name, columns, roles)
@@ -121,9 +122,13 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
             if column in cells:
                 cells[column].add(held, numbers)
     raw = raw_of(typed(cells, roles), inputs, roles, reading)
-    if reading.decimal == ",":
-        raw = raw._replace(notes=(f"numbers of {name} are read with decimal commas", *raw.notes))
-    return raw
+    notes = [f"numbers of {name} are read with decimal commas"] if reading.decimal == "," else []
+    if named := [column for column in unnamed if column in raw.columns]:
+        notes.append(
+            f"{len(named)} of the inputs without a name named by place ({', '.join(named[:5])}); if it only numbers "
+            f"the rows, leave it out, {reading.option('drop', named[0])}"
+        )
+    return raw._replace(notes=(*notes, *raw.notes))
 
 
 def roles_of(columns: Sequence[str], **given) -> Roles:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsurr.data.bounded import Archive, most_unpacked, regular, unpacked
-from jaxsurr.data.raw import Raw, closest, keypoints
+from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
 from jaxsurr.data.weights import check as check_weights
 
 _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
@@ -122,8 +122,8 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         )
     if found.ndim != len(shape) or any(b is not None and a != b for a, b in zip(found.shape, shape, strict=True)):
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
-        one_hot = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
-        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){one_hot}")
+        advice = "; it seems to be one-hot, save array.argmax(1)" if len(shape) == 1 and one_hot(found) else ""
+        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){advice}")
     return found
 
 
@@ -133,12 +133,6 @@ def _axes(arrays: Archive, name: str) -> int:
 
 def _weights(arrays: Archive, name: str, rows: int) -> np.ndarray:
     return check_weights(f"{arrays.name}, {name!r}", _member(arrays, name), rows)
-
-
-def _one_hot(found: np.ndarray, shape: tuple) -> bool:
-    if len(shape) != 1 or found.ndim != 2 or found.shape[1] < 2:
-        return False
-    return bool(np.isin(found, (0, 1)).all() and (found.sum(axis=1) == 1).all())
 
 
 def read_idx(directory: str | Path) -> Raw:

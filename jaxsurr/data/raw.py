@@ -69,6 +69,13 @@ def closest(name: str, options: Iterable[str]) -> str:
     return (f"Did you mean {match!r}? " if match else "") + f"There are: {listed}{more}."
 
 
+def one_hot(targets: np.ndarray) -> bool:
+    """Whether targets seem to be one-hot: `[N, K]` of 0 and 1, one 1 in each row."""
+    if targets.ndim != 2 or targets.shape[1] < 2:
+        return False
+    return bool(np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all())
+
+
 def keypoints(
     file: str,
     inputs: np.ndarray,

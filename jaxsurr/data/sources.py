@@ -19,13 +19,16 @@ from jaxsurr.data import weights as weights_of
 from jaxsurr.data.codings import CODINGS, Request, kinds_of
 from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.files import read_idx, read_npz
+from jaxsurr.data.frames import read_parquet
+from jaxsurr.data.given import Source
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
-_TABLE = ("target", "weight", "drop", "missing", "categories", "order", "separator", "decimal")  # of tables
+_TABLE = ("target", "weight", "drop", "missing", "categories", "order")  # keys of tables
+_TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
@@ -72,7 +75,7 @@ class Data(NamedTuple):
 
 
 def load(
-    source: str,
+    source: str | Source,
     *,
     seed: int,
     kind: str | None = None,
@@ -106,7 +109,7 @@ def load(
     K, so that all classes count the same.
 
     Args:
-      source: `scheme:rest?key=value&key=value`, see the top of this module.
+      source: `scheme:rest?key=value&key=value`, see the top of this module; or what `from_arrays` or `from_frame` made.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
       kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
         that of the table in `jaxsurr.data`.
@@ -134,10 +137,14 @@ def load(
     >>> [len(split.inputs) for split in (figures.train, figures.validation, figures.test)]
     [72, 13, 15]
     """
-    scheme, rest, query = _parse(source)
-    query |= {"kind": kind} if kind else {}
     splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
-    raw = _SCHEMES[scheme].read(rest, query, seed)
+    if isinstance(source, Source):
+        source.check()
+        raw, query, source = source.raw, dict(source.query), source.text
+    else:
+        scheme, rest, query = _parse(source)
+        query |= {"kind": kind} if kind else {}
+        raw = _SCHEMES[scheme].read(rest, query, seed)
     notes = list(raw.notes)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
@@ -197,7 +204,10 @@ def load(
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
     if not isinstance(source, str):
-        raise TypeError(f"a source is a string such as 'sklearn:digits', got {type(source).__name__}")
+        raise TypeError(
+            f"a source is a string such as 'sklearn:digits', got {type(source).__name__}; of arrays and frames make "
+            "one by jaxsurr.data.from_arrays(x, y) or from_frame(frame, target)"
+        )
     path, _, query = source.partition("?")
     scheme, colon, rest = path.partition(":")
     if scheme not in _SCHEMES or not colon:
@@ -240,13 +250,30 @@ def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
+    return _table("csv", read_csv, path, query)
+
+
+def _table(scheme: str, read: Callable[..., Raw], path: str, query: dict[str, str]) -> Raw:
     if "target" not in query:
-        raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
+        raise ValueError(
+            f"'{scheme}:{path}' does not say what to predict; add '?target=NAME' with the name of a column"
+        )
     if "list" in query and "list_size" in query:
-        raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
+        raise ValueError(f"'{scheme}:{path}' names a column of lists and a list_size; leave one of them out")
     size = query.get("list_size")
-    options = {key: query[key] for key in _TABLE if key in query}
-    return read_csv(path, lists=query.get("list") if size is None else _whole("list_size", size), **options)
+    options = {key: query[key] for key in _TEXT if key in query}
+    return read(path, lists=query.get("list") if size is None else _whole("list_size", size), **options)
+
+
+def _parquet(path: str, query: dict[str, str], seed: int) -> Raw:
+    return _table("parquet", read_parquet, path, query)
+
+
+def _arrays(text: str, query: dict[str, str], seed: int) -> Raw:
+    raise ValueError(
+        f"'arrays:{text}' stands for arrays or a frame that were handed over from Python; hand them over again, "
+        "data=jaxsurr.data.from_arrays(x, y) or data=jaxsurr.data.from_frame(frame, target)"
+    )
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
@@ -276,9 +303,11 @@ class _Scheme(NamedTuple):
 
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
-    "csv": _Scheme(_csv, (*_TABLE, "list", "list_size")),
+    "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
+    "parquet": _Scheme(_parquet, (*_TABLE, "list", "list_size")),
+    "arrays": _Scheme(_arrays, ("shape",)),
     "synthetic": _Scheme(_synthetic, ("n", "size")),
 }

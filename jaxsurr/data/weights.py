@@ -64,8 +64,8 @@ def balanced(labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarra
     Returns:
       `[N]` float32. Without `weights` they are scikit-learn's `compute_class_weight("balanced")` of each row's class.
 
-    >>> balanced(np.array([0, 0, 0, 1])).round(2).tolist()
-    [0.67, 0.67, 0.67, 2.0]
+    >>> balanced(np.array([0, 0, 0, 0, 1, 1])).tolist()
+    [0.75, 0.75, 0.75, 0.75, 1.5, 1.5]
     """
     counts = np.bincount(labels, weights)
     weighted = np.where(counts > 0, counts.sum() / (np.sum(counts > 0) * np.where(counts > 0, counts, 1)), 0)[labels]
