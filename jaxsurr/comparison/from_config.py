@@ -73,7 +73,7 @@ def study(
                 done[job.key] = sealed(runner.line_kept_in(path / f"{job.loss}-seed{job.seed}", job))
                 if writes:
                     append(path / RESULTS, [done[job.key]])
-        return finish(path, plan, done, figures) if writes else tabulate(plan, done)
+        return finish(path, plan, done, figures, data) if writes else tabulate(plan, done)
 
 
 def make(

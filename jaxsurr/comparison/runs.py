@@ -119,11 +119,13 @@ def compare(
     return finish(path, plan, done, figures)
 
 
-def finish(path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool) -> dict[str, Any]:
+def finish(
+    path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool, data: Source | None = None
+) -> dict[str, Any]:
     """Writes the tables of a comparison, and draws its figures if they are asked for."""
     outcome = summarise(path, plan, done)
     if figures:
-        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference)
+        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference, data)
     return outcome
 
 

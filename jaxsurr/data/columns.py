@@ -156,10 +156,11 @@ class Cells:
         """Adds cells, and the line of each."""
         if self.values is None:
             known = self.known
+            first = dict(zip(reversed(cells), reversed(lines), strict=True))  # line of the first cell of each text
             for cell in dict.fromkeys(cells):
                 if cell not in known:
                     known[cell] = len(known)
-                    self.lines.append(lines[cells.index(cell)])
+                    self.lines.append(first[cell])
             self.codes.extend(map(known.__getitem__, cells))
             if len(known) > MOST_WORDS and self.role != "list":
                 self._forget()
