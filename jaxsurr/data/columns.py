@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxsurr.data.raw import EXACT
 
-MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "?"))
+MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "nil", "?"))
 """Cells that are missing values, in lower case."""
 NO_NUMBER = frozenset(("none", "-", "--", "."))
 """Cells that are missing values in columns of numbers, in lower case, and words in others."""

@@ -183,7 +183,7 @@ def _typed(column: str, values: np.ndarray, reading: Reading, role: str, as_word
     if values.dtype.kind in "Mm":
         values = values.astype(str).astype(object)  # refused as dates, with what to do
     if values.dtype.kind in "biuf" and not as_words:
-        return _numeric(where, values, role)
+        return _numeric(column, values, reading, role)
     if values.dtype.kind not in "OUTbiuf":
         raise TypeError(
             f"{where} has dtype {values.dtype}, expected numbers or text: leave it out, "
@@ -197,18 +197,15 @@ def _typed(column: str, values: np.ndarray, reading: Reading, role: str, as_word
     return cells.typed(as_words=as_words)
 
 
-def _numeric(where: str, values: np.ndarray, role: str) -> Typed:
-    if role and values.dtype.kind in "iuf" and len(values):
-        beyond = np.abs(values.astype(np.float64)) > EXACT
-        if beyond.any():
-            row = int(np.argmax(beyond))
-            raise ValueError(
-                f"{where}, row {row + 1}: {values[row]} lies beyond 2^53; number what it stands for from 0"
-            )
+def _numeric(column: str, values: np.ndarray, reading: Reading, role: str) -> Typed:
     floats = values.astype(np.float64)
-    if np.isinf(floats).any():
-        row = int(np.argmax(np.isinf(floats)))
-        raise ValueError(f"{where}, row {row + 1}: {floats[row]} is not a finite number; write NaN where it is missing")
+    for wrong, what in (
+        (np.isinf(floats), "is not a finite number; write NaN where it is missing"),
+        (np.abs(floats) > (EXACT if role else np.inf), "lies beyond 2^53; number what it stands for from 0"),
+    ):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"{reading.name}, row {row + 1}, column {column!r}: {values[row]} {what}")
     gaps = np.isnan(floats)
     return Typed(floats, first_missing=int(np.argmax(gaps)) + 1 if gaps.any() else 0)
 
