@@ -135,6 +135,8 @@ def columns_of(frame: Any) -> dict[str, np.ndarray]:
 
 
 def _column(column: Any) -> np.ndarray:
+    if hasattr(getattr(column, "type", None), "index_type"):
+        column = column.to_pylist()  # a dictionary of pyarrow, whose missing values to_numpy() replaces
     if hasattr(column, "to_numpy"):
         return np.asarray(column.to_numpy())
     if isinstance(column, np.ndarray):
