@@ -146,10 +146,8 @@ COLUMNS = {
 
 
 def csv_of(columns, path):
-    lines = [
-        ",".join(columns),
-        *(",".join("" if v is None else str(v) for v in row) for row in zip(*columns.values(), strict=True)),
-    ]
+    rows = zip(*columns.values(), strict=True)
+    lines = [",".join(columns), *(",".join("" if cell is None else str(cell) for cell in row) for row in rows)]
     path.write_text("\n".join(lines))
     return f"csv:{path}?target=grade"
 
@@ -166,11 +164,23 @@ def polars_frame(columns):
     return pytest.importorskip("polars", reason="frames of polars need polars").DataFrame(columns)
 
 
+def polars_categories(columns):
+    frame = polars_frame(columns)
+    return frame.with_columns(frame["color"].cast(sys.modules["polars"].Categorical)) if "color" in columns else frame
+
+
 def arrow_table(columns):
     return pytest.importorskip("pyarrow", reason="tables of pyarrow need pyarrow").table(columns)
 
 
-FRAMES = [dict, pandas_frame, nullable_frame, polars_frame, arrow_table]
+def arrow_categories(columns):
+    table = arrow_table(columns)
+    if "color" not in columns:
+        return table
+    return table.set_column(table.column_names.index("color"), "color", table["color"].dictionary_encode())
+
+
+FRAMES = [dict, pandas_frame, nullable_frame, polars_frame, polars_categories, arrow_table, arrow_categories]
 
 
 @pytest.mark.parametrize("make", FRAMES)
@@ -202,7 +212,7 @@ def test_a_frame_is_refused_with_row_and_column(make):
         from_frame(make(COLUMNS | {"grade": [0, None, *Y.tolist()[2:]]}), "grade")
     with pytest.raises(ValueError, match=r"the frame has no column 'grad'\. Did you mean 'grade'"):
         from_frame(make(COLUMNS), "grad")
-    with pytest.raises(ValueError, match="the frame, row 3, column 'a': '?inf'? is not a finite number"):
+    with pytest.raises(ValueError, match=r"the frame, row 3, column 'a': '?inf'? is not a finite number"):
         from_frame(make({"a": [1.0, 2.0, np.inf] * 20, "grade": Y.tolist()}), "grade")
     with pytest.raises(ValueError, match="row 1, column 'grade': 9007199254740993 lies beyond"):
         from_frame(make({"a": [1.0, 2.0, 3.0] * 20, "grade": [2**53 + 1, 1] * 30}), "grade")
