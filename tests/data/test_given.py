@@ -198,6 +198,7 @@ def test_a_frame_is_what_a_file_of_it_is(make, tmp_path):
     assert (words.kind, words.names) == ("levels", ("low", "mid", "high"))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of pandas, which looks for integers
 @pytest.mark.parametrize("make", FRAMES)
 def test_a_frame_is_refused_with_row_and_column(make):
     days = [datetime.date(2020, 1, 1 + k % 28) for k in range(ROWS)]
