@@ -7,6 +7,7 @@ where most of its values are words. Cells that hold nothing, or one of `MISSING`
 import array
 import datetime
 import decimal
+import itertools
 import math
 import numbers
 import re
@@ -150,18 +151,21 @@ class Cells:
         self.words: dict[str, int] = {}  # some words among many different cells, and their lines
         self.counts = {"number": 0, "word": 0, "missing": 0}
         self.first_missing = 0
+        self.gaps: set[str] = set()  # cells that were missing values
         self.extra = {text.strip().lower() for text in reading.missing}
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Adds cells, and the line of each."""
         if self.values is None:
             known = self.known
-            first = dict(zip(reversed(cells), reversed(lines), strict=True))  # line of the first cell of each text
-            for cell in dict.fromkeys(cells):
-                if cell not in known:
-                    known[cell] = len(known)
-                    self.lines.append(first[cell])
-            self.codes.extend(map(known.__getitem__, cells))
+            codes: list[Any] = list(map(known.get, cells))
+            if None in codes:
+                new = [cell for cell in dict.fromkeys(cells) if cell not in known]
+                known.update(zip(new, itertools.count(len(known)), strict=False))
+                first = dict(zip(reversed(cells), reversed(lines), strict=True))  # line of the first cell of each text
+                self.lines.extend(map(first.__getitem__, new))
+                codes = list(map(known.__getitem__, cells))
+            self.codes.extend(codes)
             if len(known) > MOST_WORDS and self.role != "list":
                 self._forget()
         elif not self._add_numbers(cells):
@@ -171,19 +175,24 @@ class Cells:
             self._refuse_inexact(cells, lines)
 
     def _add_numbers(self, cells: Sequence[str]) -> bool:
-        """Adds cells that all are numbers; False, and nothing is added, where they are not."""
-        text, comma = "".join(cells), self.reading.decimal == ","
+        """Adds cells that all are numbers or gaps seen before; False, and nothing is added, where they are not."""
+        text, comma, gaps = "".join(cells), self.reading.decimal == ",", self.gaps
         if not text.isascii() or "_" in text or (comma and "." in text):
             return False
+        absent = 0
+        if gaps and not gaps.isdisjoint(cells):
+            absent = sum(cell in gaps for cell in cells)
+            cells = ["nan" if cell in gaps else cell for cell in cells]
         try:
             found = array.array("d", map(float, (cell.replace(",", ".") for cell in cells) if comma else cells))
         except ValueError:
             return False
-        if not np.isfinite(np.frombuffer(found)).all():
+        if np.isfinite(np.frombuffer(found)).sum() != len(found) - absent:
             return False
         assert self.values is not None
         self.values.extend(found)
-        self.counts["number"] += len(found)
+        self.counts["number"] += len(found) - absent
+        self.counts["missing"] += absent
         return True
 
     def _forget(self) -> None:
@@ -214,8 +223,9 @@ class Cells:
                 self.words.setdefault(cell, line)
         kind = self._kind(cell, value)
         self.counts[kind] += 1
-        if kind == "missing" and not self.first_missing:
-            self.first_missing = line
+        if kind == "missing":
+            self.gaps.add(cell)
+            self.first_missing = self.first_missing or line
         return value
 
     def _refuse_inexact(self, cells: Sequence[str], lines: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jaxsurr.data.bounded import lines, regular
 from jaxsurr.data.columns import Reading, decimal_comma, number
@@ -97,17 +97,16 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
         _refuse_binary(sample, name)
     mark = _separator(separator) if separator else _found(sample, given)
     reader = csv.reader(itertools.chain(sample, text), delimiter=mark)
-    rows = ((reader.line_num, cells) for cells in reader if cells)
-    header = next(rows, None)
+    header = next(filter(None, reader), None)
     if header is None:
         raise ValueError(f"{name} is empty; expected a line of column names and then rows")
-    columns = [cell.strip() or f"column_{place}" for place, cell in enumerate(header[1], 1)]
-    unnamed = [column for column, cell in zip(columns, header[1], strict=True) if not cell.strip()]
+    columns = [cell.strip() or f"column_{place}" for place, cell in enumerate(header, 1)]
+    unnamed = [column for column, cell in zip(columns, header, strict=True) if not cell.strip()]
     roles = roles_of(columns, **given)
     reading = Reading(name, missing=roles.missing)
     _tell_of_spaces(name, columns, roles)
     inputs = check(name, columns, roles, reading.option)
-    blocks = _blocks(rows, name, columns)
+    blocks = _blocks(reader, name, columns)
     first = next(blocks, None)
     if first is None:
         raise ValueError(f"{name} has column names but no rows; expected at least one row")
@@ -138,24 +137,31 @@ def roles_of(columns: Sequence[str], **given) -> Roles:
     return Roles(lists=given["lists"], weight=given["weight"], **several, **texts)
 
 
-def _blocks(
-    rows: Iterator[tuple[int, list[str]]], name: str, columns: list[str]
-) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
-    """Lines and columns of some rows at a time."""
+def _blocks(reader: Any, name: str, columns: list[str]) -> Iterator[tuple[Sequence[int], list[tuple[str, ...]]]]:
+    """Some rows of a csv reader at a time: the line on which each ends, and their columns."""
     width, most = len(columns), max(_CELLS // len(columns), 1)
-    numbers: list[int] = []
-    block: list[list[str]] = []
-    for line, cells in rows:
-        if len(cells) != width:
+    while True:
+        before = reader.line_num
+        rows = list(itertools.islice(reader, most))
+        if not rows:
+            return
+        numbers: Sequence[int] = range(before + 1, reader.line_num + 1)
+        if len(numbers) != len(rows):  # some go on over several lines
+            numbers = [before + line for line in itertools.accumulate(map(_lines_of, rows))]
+        if not all(rows):  # blank lines
+            kept = [place for place, cells in enumerate(rows) if cells]
+            rows, numbers = [rows[place] for place in kept], [numbers[place] for place in kept]
+        if set(map(len, rows)) - {width}:
+            line, cells = next((n, cells) for n, cells in zip(numbers, rows, strict=True) if len(cells) != width)
             comma = "; are there decimal commas? Write points" if len(cells) == 2 * width else ""
             raise ValueError(f"{name}, line {line}: {len(cells)} cells, expected {width} as in the header{comma}")
-        numbers.append(line)
-        block.append(cells)
-        if len(block) == most:
-            yield numbers, list(zip(*block, strict=True))
-            numbers, block = [], []
-    if block:
-        yield numbers, list(zip(*block, strict=True))
+        if rows:
+            yield numbers, list(zip(*rows, strict=True))
+
+
+def _lines_of(cells: list[str]) -> int:
+    """Number of lines of a row."""
+    return 1 + sum(cell.count("\n") + cell.count("\r") - cell.count("\r\n") for cell in cells)
 
 
 def _separator(text: str) -> str:

@@ -87,7 +87,10 @@ def standardise(splits: list[np.ndarray], items: list[np.ndarray] | None = None)
     table = splits[0].ndim < 3
     divisor = 255 if splits[0].dtype.kind in "iu" and not table else 1
     # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
-    splits = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in splits]
+    if table:
+        splits = [part.astype(np.float64, copy=False) for part in splits]
+    else:
+        splits = [part / np.asarray(divisor, np.float32) for part in splits]
     axes = 0 if table else None
     mean = np.mean(splits[0], axis=axes, dtype=np.float64).astype(splits[0].dtype)
     with np.errstate(over="ignore"):  # refused below
