@@ -71,7 +71,9 @@ def from_arrays(
             f"columns are {len(columns)} names, expected one of its own for each column of x {inputs[0].shape}"
         )
     filled = _with_gaps(inputs, columns)
-    facts = dict(kind=_kind(kind, targets), names=words or tuple(map(str, names)), columns=columns, unordered=unordered)
+    facts: dict[str, Any] = dict(
+        kind=_kind(kind, targets), names=words or tuple(map(str, names)), columns=columns, unordered=unordered
+    )
     if words and names and tuple(names) != words:
         raise ValueError("names are for targets that are numbers; y holds the names themselves")
     raw = Raw(filled[0], targets[0], weights=held[0], notes=tuple(itertools.chain(*said)), **facts)
@@ -111,7 +113,8 @@ def _arrays(x: Any, y: Any, weights: Any, prefix: str) -> tuple[np.ndarray, Any,
         held = weights_of.check(f"weights of {name}", np.asarray(weights), len(inputs))
     if isinstance(targets, Keypoints):
         kept = targets.scale > 0
-        inputs, targets, said = keypoints(f"the arrays of {name}", inputs, *targets)
+        points: Any = targets
+        inputs, targets, said = keypoints(f"the arrays of {name}", inputs, *points)
         held = None if held is None else held[kept]
     return inputs, targets, held, said
 

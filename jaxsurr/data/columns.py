@@ -181,7 +181,7 @@ class Cells:
             return False
         absent = 0
         if gaps and not gaps.isdisjoint(cells):
-            absent = sum(cell in gaps for cell in cells)
+            absent = sum(map(gaps.__contains__, cells))
             cells = ["nan" if cell in gaps else cell for cell in cells]
         try:
             found = array.array("d", map(float, (cell.replace(",", ".") for cell in cells) if comma else cells))
@@ -229,7 +229,7 @@ class Cells:
         return value
 
     def _refuse_inexact(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        new = np.frombuffer(self.values)[-len(cells) :]
+        new = np.frombuffer(self.values or b"")[-len(cells) :]
         if (beyond := np.abs(new) > EXACT).any():
             row = int(np.argmax(beyond))
             raise ValueError(self._inexact(cells[row], lines[row]))
@@ -294,7 +294,7 @@ class Cells:
             if not as_words:
                 self._check_words(stray, numbers, words, all_differ=words == len(stray) and words < MOST_WORDS)
             raise ValueError(self._too_many(f"more than {MOST_WORDS}", stray[0] if stray else (0, "")))
-        return Typed(np.frombuffer(self.values), first_missing=self.first_missing)
+        return Typed(np.frombuffer(self.values or b""), first_missing=self.first_missing)
 
     def _first(self, missing: np.ndarray) -> int:
         return min((line for line, absent in zip(self.lines, missing, strict=True) if absent), default=0)

@@ -75,6 +75,7 @@ def read_csv(
     )
     with path.open("rb") as file:
         wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    problem = None
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
         try:
             with path.open(newline="", encoding=encoding) as file:

@@ -96,9 +96,9 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
     try:
         with parquet.ParquetFile(path) as file:
             known = file.schema_arrow.names
-            named = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
+            named: dict[str, Any] = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
             texts = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
-            facts = {key: options.get(key) for key in ("lists", "weight")}
+            facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
             table = file.read([name for name in known if name not in roles.drop])

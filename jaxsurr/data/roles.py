@@ -138,7 +138,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         if held.words:
             raise ValueError(f"{name}, column {roles.weight!r}: weights must be numbers, found {held.words[0]!r}")
         weights = weights_of.check(f"{name}, column {roles.weight!r}", held.values, len(held.values))
-    facts = _targets(name, columns, roles)
+    facts: dict[str, Any] = _targets(name, columns, roles)
     if roles.lists is not None:
         if facts.get("unordered") or facts["targets"].ndim > 1:
             raise ValueError(f"{name}: the target of items of lists must be one number, its relevance; code its words")
@@ -146,7 +146,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         dealt, ranked, weights = deal(groups, table, facts["targets"], weights)
         if isinstance(groups, int):
             notes.append(f"{len(table)} rows are dealt at random into {len(dealt)} lists of up to {groups}")
-        table, facts = dealt, dict(targets=ranked, kind="lists")
+        table, facts = dealt, {"targets": ranked, "kind": "lists"}
     return Raw(table, columns=tuple(kept), notes=tuple(notes), weights=weights, **facts)
 
 
