@@ -120,7 +120,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         if first := columns[column].first_missing:
             raise ValueError(
                 f"{name}, {reading.place} {first}, column {column!r}: '' or another mark of a missing value; a row "
-                f"needs its {'weight' if column == roles.weight else 'target'}: fill it in, or delete such rows"
+                f"needs its {_called(column, roles)}: fill it in, or delete such rows"
             )
     if roles.drop:
         notes.append(f"{_count(len(roles.drop), 'column')} left out as asked for ({_listed(roles.drop)})")
@@ -148,6 +148,10 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
             notes.append(f"{len(table)} rows are dealt at random into {len(dealt)} lists of up to {groups}")
         table, facts = dealt, {"targets": ranked, "kind": "lists"}
     return Raw(table, columns=tuple(kept), notes=tuple(notes), weights=weights, **facts)
+
+
+def _called(column: str, roles: Roles) -> str:
+    return "weight" if column == roles.weight else "list" if column == roles.lists else "target"
 
 
 def _targets(name: str, columns: dict[str, Typed], roles: Roles) -> dict[str, Any]:

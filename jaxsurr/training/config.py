@@ -218,6 +218,7 @@ def check_values(config: Config) -> None:
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
+    checks.one_of(config.data.class_weights, "data.class_weights", ("", "balanced"))
     checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)

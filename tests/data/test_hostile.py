@@ -128,6 +128,8 @@ def bombs(folder):
     yield lambda: read_csv(folder / "line.csv", "a")
     (folder / "quote.csv").write_text('"a,b\n' + "1,2\n" * 10**6)
     yield lambda: read_csv(folder / "quote.csv", "a")
+    (folder / "ids.csv").write_text("a,id\n" + "".join(f"{k % 3},{k:x}-{k * k:x}\n" for k in range(10**6)))
+    yield lambda: read_csv(folder / "ids.csv", "a")
     header, noise = npy((3 * 2**28,)), np.random.default_rng(0).bytes(2**22)
     content = bytearray(archive(folder / "a.npz", x=header + noise, y=Y).read_bytes())
     size = (len(header) + 3 * 2**30).to_bytes(4, "little")  # as little as deflate would make of so many zeros
@@ -155,10 +157,8 @@ def test_what_unpacks_to_gigabytes_takes_no_gigabytes(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    assert len(said) == 4
-    for line, part in zip(
-        said, ("found more", "a line of more than", "field larger", "needs 3.0 GiB of memory"), strict=True
-    ):
+    parts = ("found more", "a line of more than", "field larger", "more than 1000 different words", "needs 3.0 GiB")
+    for line, part in zip(said, parts, strict=True):
         assert part in line
 
 

@@ -360,6 +360,53 @@ def test_a_word_in_row_40_000_is_found_where_it_stands(tmp_path):
         read_csv(tmp_path / "t.csv", "b", missing="forty")
 
 
+def test_mutated_tables_are_read_or_refused_in_words(tmp_path):
+    """Bytes changed, cut out and doubled, anywhere in a table of words, gaps and decimal commas."""
+    columns = dict(
+        a=[v.replace(".", ",") for v in gaps(NUMBERS, 5)], word=gaps(COLORS, 7), ja=["yes", "no"] * 60, y=GRADES
+    )
+    write(tmp_path / "t.csv", columns, separator=";", quoting=csv.QUOTE_ALL)
+    content, rng, ended = (tmp_path / "t.csv").read_bytes(), np.random.default_rng(0), {True: 0, False: 0}
+    for _ in range(150):
+        wrong, place = bytearray(content), int(rng.integers(len(content)))
+        match rng.integers(4):
+            case 0:
+                wrong[place] = int(rng.integers(256))
+            case 1:
+                del wrong[place : place + int(rng.integers(1, 9))]
+            case 2:
+                wrong[place:place] = wrong[place : place + int(rng.integers(1, 9))]
+            case _:
+                del wrong[place:]
+        (tmp_path / "wrong.csv").write_bytes(wrong)
+        try:
+            raw = read_csv(tmp_path / "wrong.csv", "y")
+            assert len(raw.inputs) == len(raw.targets) and np.isfinite(raw.targets).all()
+            ended[True] += 1
+        except ValueError as error:
+            assert len(str(error).split()) > 5, error
+            ended[False] += 1
+    assert min(ended.values()) > 20
+
+
+def test_a_list_needs_its_number(tmp_path):
+    write(tmp_path / "t.csv", dict(q=gaps([str(k // 5) for k in range(ROWS)], 50), a=NUMBERS, y=GRADES))
+    with pytest.raises(
+        ValueError, match="line 2, column 'q': '' or another mark of a missing value; a row needs its list"
+    ):
+        load(f"csv:{tmp_path / 't.csv'}?target=y&list=q", seed=0)
+
+
+def test_lines_are_counted_over_cells_of_several_lines(tmp_path):
+    text = 'a,word,y\n1,"two\nlines",0\n\n2,"crlf\r\nhere",1\n3,plain,0\n'
+    (tmp_path / "t.csv").write_text(f"{text}x,plain,1\n", newline="")
+    with pytest.raises(ValueError, match="line 8, column 'a': 'x' is not a finite number"):
+        read_csv(tmp_path / "t.csv", "y")
+    (tmp_path / "t.csv").write_text(f"{text}4,plain\n", newline="")
+    with pytest.raises(ValueError, match="line 8: 2 cells, expected 3"):
+        read_csv(tmp_path / "t.csv", "y")
+
+
 def test_many_rows(tmp_path):
     """Words, gaps and numbers of a table that is read in several blocks; all rows are there, in their order."""
     rows = 60_000
