@@ -166,8 +166,8 @@ def predict_all(
       executor: of `executor(...)`.
       predict: of `executor.compile_predict(apply)`; compile it once and use it for every evaluation.
       params: of the model, not placed: from `executor.fetch` or the model's init.
-      batches: of `[B, ...]` arrays, B a multiple of the number of devices; rows where `where` is False, or a
-        weight of 0, are left out.
+      batches: of `[B, ...]` arrays, B a multiple of the number of devices; rows where `where` is False, or 0 as a
+        weight, are left out.
 
     Returns:
       `(predictions, targets)`, NumPy arrays (or pytrees of them) `[N, ...]` of the N valid rows.
@@ -190,7 +190,7 @@ def predict_all(
         predictions = executor.gather(predict(placed, executor.shard(batch.inputs)))
         if _rows(predictions) != rows:
             raise ValueError(f"the model must give one prediction for each of {rows} inputs, got {_rows(predictions)}.")
-        where = np.ones(rows, bool) if batch.where is None else np.asarray(batch.where) != 0
+        where = np.ones(rows, bool) if batch.where is None else np.asarray(batch.where) > 0
         predictions, targets, where = jax.tree.map(_of_all_processes, (predictions, batch.targets, where))
         parts.append(jax.tree.map(lambda leaf, where=where: leaf[where], (predictions, targets)))
     if not parts:

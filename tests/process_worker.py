@@ -102,7 +102,7 @@ def begin(name):
         params = init(key, sample.inputs)
         return bilevel.init_state(key, params, optimizer, surrogate, apply, sample)
 
-    sample = jaxsurr.Batch(*(rows[:BATCH] for rows in split(1)))
+    sample = jaxsurr.Batch(*(rows[:BATCH] for rows in split(1)[:2]))
     return surrogate, options, optimizer, jax.jit(start)(jax.random.key(2), sample)
 
 

@@ -73,12 +73,12 @@ def _learn(surrogate: Surrogate, model: Model, config: Config, data: Data) -> No
     Raises:
       ValueError: it does not accept the metric.
     """
-    rows = jax.tree.map(lambda leaf: leaf[: config.batch_size], tuple(data.train))
+    rows = jax.tree.map(lambda leaf: leaf[: config.batch_size], data.train)
 
-    def learn(key: Any, inputs: Any, targets: Any) -> Any:
+    def learn(key: Any, inputs: Any, targets: Any, where: Any) -> Any:
         predictions = model.apply(model.init(key, inputs), inputs)
-        state = surrogate.init(key, predictions, targets)
-        state, _ = surrogate.update(state, key, predictions, targets)
-        return surrogate.loss(state, predictions, targets)
+        state = surrogate.init(key, predictions, targets, where)
+        state, _ = surrogate.update(state, key, predictions, targets, where)
+        return surrogate.loss(state, predictions, targets, where)
 
     jax.eval_shape(learn, jax.random.key(0), *rows)

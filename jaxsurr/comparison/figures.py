@@ -9,11 +9,12 @@ import jax
 
 from jaxsurr import report
 from jaxsurr.core.spec import parse_spec
+from jaxsurr.data import Source
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import update, warm_epochs
 from jaxsurr.training.epochs import state_after
 from jaxsurr.training.feed import hold_out
-from jaxsurr.training.loop import prepare_method
+from jaxsurr.training.loop import load_data, prepare_method
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
 from jaxsurr.training.starts import learned_method, starts_of
@@ -27,6 +28,7 @@ def draw(
     runs: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
     reference: str,
+    source: Source | None = None,
 ) -> None:
     """Draws the figures of runs into `path / "figures"`.
 
@@ -40,6 +42,7 @@ def draw(
       runs: what was found.
       rows: of their table.
       reference: the loss that differences are taken to.
+      source: arrays or a frame that the runs were made on in place of `config.data.source`, or None.
     """
     whole = [run for run in runs if run["history"]]
     facts: dict[str, Any] = {"metric": runs[0]["metric"], "higher_is_better": runs[0]["higher_is_better"]}
@@ -55,20 +58,22 @@ def draw(
     for run in learned:
         place = path / f"{run['loss']}-seed{run['seed']}" if config.losses else path
         if parse_spec(run["loss"])[0] in _SHOWN and (place / "checkpoints").exists():
-            figures |= _slices(config, run, place)
+            figures |= _slices(config, run, place, source)
             break
     for name, figure in figures.items():
         report.save(figure, path / "figures" / f"{name}.png")
 
 
-def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path, rows: int = 256) -> dict[str, Any]:
+def _slices(
+    config: Config, run: Mapping[str, Any], place: pathlib.Path, source: Source | None, rows: int = 256
+) -> dict[str, Any]:
     """The learned loss of a run at its end beside the smoothed metric, about predictions on some validation rows."""
     method = resolve(
         update(config.copy_and_resolve_references(), loss=run["loss"], seed=run["seed"], losses=(), seeds=1)
     )
     checkpoints = Checkpoints(place / "checkpoints", config.checkpoint.keep)
     try:
-        data, program = prepare_method(method)
+        data, program = prepare_method(method, data=load_data(method.config, source))
         if program.starts:
             method = learned_method(method, starts_of(method, data.kind)[run["start"]])
             program = program.starts[run["start"]]
@@ -81,7 +86,7 @@ def _slices(config: Config, run: Mapping[str, Any], place: pathlib.Path, rows: i
         checkpoints.close()
     if program.surrogate is None:
         return {}
-    inputs, targets = jax.tree.map(lambda leaf: leaf[:rows], tuple(data.validation))
+    inputs, targets, _ = jax.tree.map(lambda leaf: leaf[:rows], data.validation)
     seen = (program.surrogate, state.surrogate, program.metric, program.model.apply(state.params, inputs), targets)
     options: dict[str, Any] = dict(key=jax.random.key(0), scale=run["history"][-1]["scale"])
     return {

@@ -15,6 +15,7 @@ from jaxsurr.comparison.lines import read_results
 from jaxsurr.comparison.results import RESULTS, append, starts_texts, table, tabulate
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.comparison.runs import begin, finish
+from jaxsurr.data import Source
 from jaxsurr.report import summary_table
 from jaxsurr.training import locks
 from jaxsurr.training.config import update
@@ -37,6 +38,7 @@ def study(
     figures: bool = False,
     report: Report | None = None,
     say: Say | None = None,
+    data: Source | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def study(
       figures: whether to draw.
       report: called after every epoch of every run.
       say: called with a line that says which rows or labels were changed or left out, before anything is trained.
+      data: arrays or a frame in place of `config.data.source`, as for `jaxsurr.training.run`.
       model: one of your own, as for `jaxsurr.training.run`.
       stop: as for `jaxsurr.training.run`.
 
@@ -61,7 +64,7 @@ def study(
     """
     config = update(config.copy_and_resolve_references(), trials=1)
     writes, path = jax.process_index() == 0, pathlib.Path(workdir)
-    runner = Runner(config, report or (lambda event: None), model, stop)
+    runner = Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say if writes else None, baselines=False)
     with locks.alone(path):
         done = read_results(path / RESULTS, lambda text: runner.report({"event": "note", "text": text}), expected)
@@ -70,7 +73,7 @@ def study(
                 done[job.key] = sealed(runner.line_kept_in(path / f"{job.loss}-seed{job.seed}", job))
                 if writes:
                     append(path / RESULTS, [done[job.key]])
-        return finish(path, plan, done, figures) if writes else tabulate(plan, done)
+        return finish(path, plan, done, figures, data) if writes else tabulate(plan, done)
 
 
 def make(

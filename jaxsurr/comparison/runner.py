@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxsurr.comparison.plan import Job
-from jaxsurr.data import Data
+from jaxsurr.data import Data, Source
 from jaxsurr.training import side_by_side
 from jaxsurr.training.config import update
-from jaxsurr.training.loop import load_data, prepare_method, result_of, run, train_runs
+from jaxsurr.training.loop import load_data, named, prepare_method, result_of, run, train_runs
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Stop
@@ -26,10 +26,12 @@ class Runner:
       report: called after every epoch.
       model: one of your own, or None.
       stop: as for `jaxsurr.training.run`.
+      source: arrays or a frame in place of `config.data.source`, or None.
     """
 
-    def __init__(self, config: Config, report: Report, model: Any, stop: Stop):
-        self.config, self.report, self.model, self.stop = config, report, model, stop
+    def __init__(self, config: Config, report: Report, model: Any, stop: Stop, source: Source | None = None):
+        self.config, self.report, self.model, self.stop = named(config, source), report, model, stop
+        self.source = source
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
         self.method = functools.cache(self._method)
@@ -42,7 +44,7 @@ class Runner:
     def data(self, seed: int) -> Data:
         """The data of a seed."""
         if seed not in self.datas:
-            found = load_data(update(self.config.copy_and_resolve_references(), seed=seed))
+            found = load_data(update(self.config.copy_and_resolve_references(), seed=seed), self.source)
             self.datas = {**_newest(self.datas, side_by_side.MOST - 1), seed: found}
         return self.datas[seed]
 

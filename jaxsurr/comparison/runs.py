@@ -31,6 +31,7 @@ from jaxsurr.comparison.plan import Job, Plan, decided, job_of
 from jaxsurr.comparison.results import RESULTS, append, summarise
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.core import checks, renamed
+from jaxsurr.data import Source
 from jaxsurr.training import notes, records
 from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import as_dict, update
@@ -61,6 +62,7 @@ def compare(
     figures: bool = True,
     report: Report | None = None,
     say: Say | None = None,
+    data: Source | None = None,
     model: Any = None,
     stop: Stop = never,
 ) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def compare(
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
       say: called with lines that say which rows or labels were changed or left out, and, where starts are chosen, among
         which, and how many runs that makes, before anything is trained.
+      data: arrays or a frame in place of `config.data.source`, as for `jaxsurr.training.run`.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
       stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
         are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
@@ -98,7 +101,7 @@ def compare(
     config = config.copy_and_resolve_references()
     given = {"losses": losses and tuple(losses), "seeds": seeds, "trials": trials}
     update(config, **{name: value for name, value in given.items() if value is not None})
-    path, runner = pathlib.Path(workdir), Runner(config, report or (lambda event: None), model, stop)
+    path, runner = pathlib.Path(workdir), Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say, least_seeds=2)
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
@@ -116,11 +119,13 @@ def compare(
     return finish(path, plan, done, figures)
 
 
-def finish(path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool) -> dict[str, Any]:
+def finish(
+    path: pathlib.Path, plan: Plan, done: dict[str, Any], figures: bool, data: Source | None = None
+) -> dict[str, Any]:
     """Writes the tables of a comparison, and draws its figures if they are asked for."""
     outcome = summarise(path, plan, done)
     if figures:
-        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference)
+        draw(path, plan.config, outcome["runs"], outcome["rows"], plan.reference, data)
     return outcome
 
 

@@ -24,7 +24,8 @@ class Batch(NamedTuple):
     Attributes:
       inputs: `[B, ...]`, of the model.
       targets: a pytree of arrays with leading axis B, of the metric.
-      where: `[B]` bool, False for padding rows, or None where every row counts.
+      where: `[B]` bool, False for padding rows; or `[B]` float, weights of the rows, 0 for padding rows; or None where
+        every row counts the same.
     """
 
     inputs: AnyArray

@@ -78,7 +78,7 @@ def augmentation(text: str, split: Split, names: tuple[str, ...] = ()) -> Augmen
         without names that tell left from right.
 
     >>> split = Split(np.arange(3.0).reshape(1, 1, 3, 1), np.zeros(1, np.int32))
-    >>> images, labels = augmentation("flip", split)(*split, np.array([[0.5, 0.5, 0.1, 0.5]]))
+    >>> images, labels = augmentation("flip", split)(*split[:2], np.array([[0.5, 0.5, 0.1, 0.5]]))
     >>> images.ravel().tolist()
     [2.0, 1.0, 0.0]
     """

@@ -50,6 +50,8 @@ def check_order(
     for leaf in jax.tree.leaves(split.targets):
         if len(leaf) != rows:
             raise ValueError(f"targets must have as many rows as inputs, {rows}; one of their arrays has {len(leaf)}")
+    if split.weights is not None and np.shape(split.weights) != (rows,):
+        raise ValueError(f"weights must be one for each of {rows} rows, got shape {np.shape(split.weights)}")
     if process_count < 1 or not 0 <= process_index < process_count:
         raise ValueError(
             f"process_index must be in [0, process_count), got process_index={process_index} and "
@@ -80,16 +82,17 @@ def batches(
     goes on with the same order. Each process gets its contiguous slice of every global batch.
 
     Args:
-      split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N.
+      split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N; weights `[N]` or None.
       batch_size: rows of a global batch, over all processes; a multiple of `process_count`.
       seed: of the order, at least 0; None keeps the order of the rows, for evaluation.
       epoch: number of the epoch, at least 0; each has its own order.
       process_index: of this process, in [0, process_count).
       process_count: number of processes, at least 1.
-      partial: True fills the last batch up with row 0, where `where` is False; False drops it.
+      partial: True fills the last batch up with row 0, where `where` is False or 0; False drops it.
 
     Returns:
-      An iterator over `Batch` of NumPy arrays with leading axis `batch_size / process_count`; `where` is a bool array.
+      An iterator over `Batch` of NumPy arrays with leading axis `batch_size / process_count`; `where` is a bool array,
+      or a float32 array of the weights of a split that has some.
 
     Raises:
       ValueError: as for `num_batches`; targets of another length than the inputs, a batch size that does not divide, or
@@ -108,6 +111,8 @@ def batches(
     filling = max(count * batch_size - rows, 0)
     order = np.concatenate([order, np.zeros(filling, order.dtype)])[: count * batch_size]
     where = np.arange(count * batch_size) < rows
+    if split.weights is not None:
+        where = np.where(where, split.weights[order], 0).astype(np.float32)
     # [batches, processes, rows of one process]
     order, where = (array.reshape(count, process_count, -1)[:, process_index] for array in (order, where))
 

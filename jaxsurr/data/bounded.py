@@ -43,6 +43,10 @@ def lines(file: IO[str], name: str) -> Iterator[str]:
     Raises:
       ValueError: a line is longer than that of a table of a million columns.
     """
+    return file if os.fstat(file.fileno()).st_size < _LINE else _bounded(file, name)
+
+
+def _bounded(file: IO[str], name: str) -> Iterator[str]:
     while line := file.readline(_LINE):
         if len(line) == _LINE:
             raise ValueError(f"{name} has a line of more than {_LINE} characters; expected a table of numbers")

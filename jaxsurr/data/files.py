@@ -1,134 +1,20 @@
-"""Readers of csv, npz and idx files. They check values and do not change them.
+"""Readers of npz and idx files. They check values and do not change them.
 
 Nothing is unpickled: an untrusted file can be wrong, but cannot run code, and takes no more time and memory than a
-valid one of its size (`jaxsurr.data.bounded`). Tables are read by `csv` and not by pandas or `numpy.loadtxt`, so that
-an error names line and column, and types are not guessed.
+valid one of its size (`jaxsurr.data.bounded`).
 """
 
-import array
-import csv
 import math
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
-from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacked
-from jaxsurr.data.lists import deal
-from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
+from jaxsurr.data.bounded import Archive, most_unpacked, regular, unpacked
+from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
+from jaxsurr.data.weights import check as check_weights
 
 _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
-
-
-def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
-    """Reads a table of numbers whose first line names the columns.
-
-    Args:
-      path: the file, UTF-8, comma-separated. Blank lines are skipped.
-      target: name of the column that is to be predicted; the others are the inputs.
-      lists: name of the column with the list of each row, or the number of items in a list, to assign rows to lists at
-        random (`deal`); None: rows are independent.
-
-    Returns:
-      `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64; with
-      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance.
-
-    Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, a
-        cell that is not a finite number, or one in the columns named here that is too large to be exact. The error
-        names the line (counted from 1, the header) and the column.
-    """
-    path = regular(Path(path), "csv", "csv")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(lines(file, path.name))
-            rows = ((reader.line_num, cells) for cells in reader if cells)
-            header = next(rows, None)
-            if header is None:
-                raise ValueError(f"{path.name} is empty; expected a line of column names and then rows of numbers")
-            columns = [cell.strip() for cell in header[1]]
-            named = _named(path.name, columns, target, lists)
-            values = array.array("d")
-            for line, cells in rows:
-                values.extend(_numbers(path.name, columns, line, cells, named))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path.name} is not a comma-separated text file in UTF-8: {error}") from error
-    if not values:
-        raise ValueError(f"{path.name} has column names but no rows; expected at least one row of numbers")
-    table = np.frombuffer(values).reshape(-1, len(columns))
-    inputs, (targets, *groups) = np.delete(table, named, axis=1), table[:, named].T
-    names = tuple(name for place, name in enumerate(columns) if place not in named)
-    if lists is None:
-        return Raw(inputs, targets, kind="levels", columns=names)
-    dealt, ranked = deal(groups[0] if groups else int(lists), inputs, targets)
-    notes = () if groups else (f"{len(inputs)} rows are dealt at random into {len(dealt)} lists of up to {lists}",)
-    return Raw(dealt, ranked, kind="lists", columns=names, notes=notes)
-
-
-def _named(name: str, columns: list[str], target: str, lists: str | int | None) -> list[int]:
-    """The indices of the columns that are not inputs."""
-    places = {column: place for place, column in enumerate(columns)}
-    named = [target, *([lists] if isinstance(lists, str) else [])]
-    missing = next((column for column in named if column not in places), None)
-    if missing is not None:
-        _tell_of_separator(name, columns, missing)
-        raise ValueError(f"{name} has no column {missing!r}. {closest(missing, columns)}")
-    if len(places) < len(columns):
-        twice = next(column for place, column in enumerate(columns) if places[column] != place)
-        raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
-    if len(set(named)) < len(named):
-        raise ValueError(f"{name}: {target!r} cannot be both the target and the column of lists")
-    if len(columns) <= len(named):
-        raise ValueError(
-            f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
-        )
-    return [places[column] for column in named]
-
-
-def _tell_of_separator(name: str, columns: list[str], missing: str) -> None:
-    """Refuses a header with another separator than commas."""
-    header = ",".join(columns)
-    for mark, called in ((";", "';'"), ("\t", "tabs"), ("|", "'|'"), (" ", "spaces")):
-        parts = [part.strip().strip('"') for part in header.split(mark)]
-        if len(parts) > len(columns) and (missing in parts or (len(columns) == 1 and mark != " ")):
-            decimal = ", decimal=','" if mark == ";" else ""
-            raise ValueError(
-                f"{name}: its columns seem to be separated by {called}; jaxsurr reads commas. Convert it: "
-                f"pandas.read_csv('{name}', sep={mark!r}{decimal}).to_csv('commas.csv', index=False)"
-                + (" (leave out decimal where numbers have points)" if decimal else "")
-            )
-
-
-def _numbers(name: str, columns: list[str], line: int, cells: list[str], exact: list[int]) -> list[float]:
-    if len(cells) != len(columns):
-        comma = "; are there decimal commas? Write points" if len(cells) == 2 * len(columns) else ""
-        raise ValueError(f"{name}, line {line}: {len(cells)} cells, expected {len(columns)} as in the header{comma}")
-    numbers = []
-    for column, cell in zip(columns, cells, strict=True):
-        try:
-            # Python reads 1_000, and digits of other scripts; a table that has them means something else.
-            number = float(cell) if cell.isascii() and "_" not in cell else None
-        except ValueError:
-            number = None
-        if number is None or not math.isfinite(number):
-            advice = (
-                "write a decimal point"
-                if _DECIMAL_COMMA.fullmatch(cell)
-                else "code words as numbers and drop or fill in rows with missing values"
-            )
-            shown = cell if len(cell) <= 80 else f"{cell[:80]}..."
-            raise ValueError(f"{name}, line {line}, column {column!r}: {shown!r} is not a finite number; {advice}")
-        numbers.append(number)
-    for place in exact:
-        if abs(numbers[place]) > EXACT:
-            raise ValueError(
-                f"{name}, line {line}, column {columns[place]!r}: {cells[place][:80]} lies beyond 2^53, where "
-                "neighbours cannot be told apart; number what it stands for from 0"
-            )
-    return numbers
 
 
 def read_npz(
@@ -140,6 +26,8 @@ def read_npz(
     visible: str | None = None,
     scale: str | None = None,
     names: str | None = None,
+    weight: str | None = None,
+    several: bool = False,
 ) -> Raw:
     """Reads inputs and targets from the arrays of an npz file.
 
@@ -150,15 +38,18 @@ def read_npz(
     Args:
       path: the file, of `np.savez` or `np.savez_compressed`.
       x: name of the inputs, `[N, ...]` numeric.
-      y: name of the targets, `[N]` numeric; not read where `points` is given.
+      y: name of the targets, `[N]` numeric, or `[N, K]` where they are `several`; not read where `points` is given.
       points: name of the points, `[N, J, 2]` numeric, (x, y).
       visible: name of the visibility, `[N, J]` of 0 and 1; all 1 where it is None.
       scale: name of the subjects' size, `[N]`, in the unit of the points; needed with `points`. Rows where it is 0 are
         dropped with a warning.
-      names: name of an array of strings (without `_train`), the names of the classes, levels or points.
+      names: name of an array of strings (without `_train`), the names of the classes, levels, points, labels
+        or numbers.
+      weight: name of the weights of the rows, `[N]`, at least 0 and not all 0.
+      several: whether a row has several targets, labels of 0 and 1 or numbers.
 
     Returns:
-      `Raw`, of kind 'keypoints' where `points` is given, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, 'labels' where targets are `several`, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -170,18 +61,22 @@ def read_npz(
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
+    if weight is not None and weight in (x, y, points, scale, visible):
+        raise ValueError(f"{path.name}: {weight!r} cannot be both the weights and the inputs or targets")
     with Archive(path) as arrays:
-        parts, notes, official = [], [], f"{x}_train" in arrays.members
+        parts, notes, weights, official = [], [], [], f"{x}_train" in arrays.members
         for suffix in ("_train", "_test") if official else ("",):
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes = {y: (y, (len(inputs),))}
+            shapes = {y: (y, (len(inputs), *([None] * (several and _axes(arrays, y + suffix) == 2))))}
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
             found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
+            if weight is not None:
+                weights.append(_weights(arrays, weight + suffix, len(inputs)))
             if points is None:
                 parts += [inputs, found[y]]
             else:
@@ -189,12 +84,16 @@ def read_npz(
                 arguments = inputs, found[points], found.get(visible), found[scale]
                 *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
+                if weight is not None:
+                    weights[-1] = weights[-1][found[scale or ""] > 0]
         unread = [x + end for end in _PARTS if x + end in arrays.members and not (official and end == "_test")]
         if unread:
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "keypoints", names=labels, notes=tuple(notes))
+    kind = "keypoints" if points is not None else "labels" if several else "classes"
+    weighed = dict(zip(("weights", "test_weights"), weights, strict=False))
+    return Raw(*parts, kind=kind, names=labels, notes=tuple(notes), **weighed)
 
 
 def _member(arrays: Archive, name: str) -> np.ndarray:
@@ -223,15 +122,17 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         )
     if found.ndim != len(shape) or any(b is not None and a != b for a, b in zip(found.shape, shape, strict=True)):
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
-        one_hot = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
-        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){one_hot}")
+        advice = "; it seems to be one-hot, save array.argmax(1)" if len(shape) == 1 and one_hot(found) else ""
+        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){advice}")
     return found
 
 
-def _one_hot(found: np.ndarray, shape: tuple) -> bool:
-    if len(shape) != 1 or found.ndim != 2 or found.shape[1] < 2:
-        return False
-    return bool(np.isin(found, (0, 1)).all() and (found.sum(axis=1) == 1).all())
+def _axes(arrays: Archive, name: str) -> int:
+    return _member(arrays, name).ndim
+
+
+def _weights(arrays: Archive, name: str, rows: int) -> np.ndarray:
+    return check_weights(f"{arrays.name}, {name!r}", _member(arrays, name), rows)
 
 
 def read_idx(directory: str | Path) -> Raw:

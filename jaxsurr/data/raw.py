@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,26 +17,32 @@ class Raw(NamedTuple):
     """Raw content of a source, before it is split, coded and standardised.
 
     Attributes:
-      inputs: `[N, ...]` numeric, as stored.
-      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      inputs: `[N, ...]` numeric, as stored; or a `jaxsurr.data.tables.Table` of N rows, with words or gaps.
+      targets: `[N]` or `[N, K]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      kind: the default kind of the targets, one of `jaxsurr.data.codings.CODINGS`.
       levels: the default number of levels that the targets are cut into, or None.
-      names: of the classes, levels or points; empty where the source has none.
+      names: of the classes, levels, points, labels or numbers; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
       notes: sentences about rows or labels that the source has changed or left out.
+      weights: `[N]` of the rows, at least 0, or None where all count the same.
+      test_weights: `[M]`, like `weights`, or None.
+      unordered: whether targets are numbers of words, the `names`, which have no order.
     """
 
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray | Keypoints | RankedLists
-    test_inputs: np.ndarray | None = None
+    test_inputs: Any = None
     test_targets: np.ndarray | Keypoints | RankedLists | None = None
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
+    test_weights: np.ndarray | None = None
+    unordered: bool = False
 
 
 class DataWarning(UserWarning):
@@ -61,6 +67,13 @@ def closest(name: str, options: Iterable[str]) -> str:
     listed = ", ".join(option[:80] for option in options[:_SHOWN]) or "none"
     more = f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else ""
     return (f"Did you mean {match!r}? " if match else "") + f"There are: {listed}{more}."
+
+
+def one_hot(targets: np.ndarray) -> bool:
+    """Whether targets seem to be one-hot: `[N, K]` of 0 and 1, one 1 in each row."""
+    if targets.ndim != 2 or targets.shape[1] < 2:
+        return False
+    return bool(np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all())
 
 
 def keypoints(

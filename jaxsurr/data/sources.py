@@ -6,7 +6,7 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,20 @@ from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
-from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data import weights as weights_of
+from jaxsurr.data.codings import CODINGS, Request, kinds_of
+from jaxsurr.data.delimited import read_csv
+from jaxsurr.data.files import read_idx, read_npz
+from jaxsurr.data.frames import read_parquet
+from jaxsurr.data.given import Source
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
+from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
-_EVERY = ("kind", "levels", "at_least")  # keys of every source
+_EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
+_TABLE = ("target", "weight", "drop", "missing", "categories", "order")  # keys of tables
+_TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
@@ -30,11 +38,13 @@ class Split(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
-      targets: `[N]` int32, counted from 0, or `Keypoints` or `RankedLists` of float32 arrays with leading axis N.
+      targets: `[N]` int32, counted from 0, or arrays with leading axis N of another kind (`jaxsurr.data.codings`).
+      weights: `[N]` float32 of the rows, at least 0 and not all 0, or None where all count the same.
     """
 
     inputs: np.ndarray
     targets: np.ndarray | Keypoints | RankedLists
+    weights: np.ndarray | None = None
 
 
 class Data(NamedTuple):
@@ -65,7 +75,7 @@ class Data(NamedTuple):
 
 
 def load(
-    source: str,
+    source: str | Source,
     *,
     seed: int,
     kind: str | None = None,
@@ -75,6 +85,7 @@ def load(
     label_noise: float = 0.0,
     limit: int | None = None,
     split_seed: int | None = None,
+    class_weights: str | None = None,
 ) -> Data:
     """Loads, splits, codes and standardises a data set; the same arguments give the same arrays.
 
@@ -93,8 +104,12 @@ def load(
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
     `[N, L, D]` and of all pixels together for images; features that do not vary in training are 0.
 
+    Weights of rows, of a source that has them, count in training, validation and test; splits do not look at them. With
+    `class_weights` those of the training rows are also multiplied by N / (K n_k), of N training rows n_k of class k of
+    K, so that all classes count the same.
+
     Args:
-      source: `scheme:rest?key=value&key=value`, see the top of this module.
+      source: `scheme:rest?key=value&key=value`, see the top of this module; or what `from_arrays` or `from_frame` made.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
       kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
         that of the table in `jaxsurr.data`.
@@ -105,6 +120,7 @@ def load(
         classes (a redrawn label can be the true one). Test labels are never changed.
       limit: the largest number of rows for training and validation; None for all.
       split_seed: of the test rows where there are no official ones, so that all seeds share them; None: as `seed`.
+      class_weights: "balanced" for classes, scores and levels; None or "": all training rows count by their own weight.
 
     Returns:
       `Data` of NumPy arrays; its `notes` list changes and omissions. Where these were not requested, such as rows
@@ -121,45 +137,48 @@ def load(
     >>> [len(split.inputs) for split in (figures.train, figures.validation, figures.test)]
     [72, 13, 15]
     """
-    scheme, rest, query = _parse(source)
     splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
-    raw = _SCHEMES[scheme].read(rest, query, seed)
+    if isinstance(source, Source):
+        source.check()
+        raw, query, source = source.raw, dict(source.query), source.text
+    else:
+        scheme, rest, query = _parse(source)
+        query |= {"kind": kind} if kind else {}
+        raw = _SCHEMES[scheme].read(rest, query, seed)
     notes = list(raw.notes)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
-    numeric = raw.kind in ("classes", "levels")
     official = raw.test_inputs is not None
     if "at_least" in query:
         raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
-    said = renamed.word("kind", kind or query.get("kind"), warn=True)
-    asked = said or ("levels" if levels is not None and numeric else raw.kind)
-    if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
-        wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
+    said, possible = renamed.word("kind", kind or query.get("kind"), warn=True), kinds_of(raw.targets)
+    asked = said or ("levels" if levels is not None and "levels" in possible else raw.kind)
+    if asked not in possible:
+        wanted = f"one of {', '.join(map(repr, possible))}" if len(possible) > 1 else repr(possible[0])
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
-    if levels is not None and (not numeric or levels < 2):
+    if levels is not None and (not CODINGS[asked].cut or levels < 2):
         raise ValueError(
-            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
+            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {asked}"
         )
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
-    inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
+    if "positive" in query and asked != "scores":
+        raise ValueError(
+            f"positive={query['positive']!r} is for kind 'scores', the kind here is {asked!r}; leave it out"
+        )
+    balance = weights_of.check_class_weights(class_weights, asked)
+    inputs, targets, weights = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
-    inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
-    if not numeric:
-        outputs, names = targets[0][0].shape[1], ()
-    else:
-        numbers: list[Any] = [raw.targets, *([raw.test_targets] if official else [])]
-        values = np.unique(np.concatenate(numbers))
-        notes += coding.cut(values, raw.levels if levels is None else levels)
-        if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
-            values = coding.equally_spaced(values, source)
-        targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
-        notes += coding.missing(targets, names, asked)
-    if raw.names and levels is None and len(raw.names) != outputs:
-        raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
+    items, columns = [part.items > 0 for part in targets] if asked == "lists" else None, raw.columns
+    if isinstance(raw.inputs, Table):
+        inputs, columns, told = encode(inputs, items)
+        notes += told
+    inputs = splitting.standardise(inputs, items)
+    coded = CODINGS[asked].code(targets, raw, Request(source, levels, query.get("positive")))
+    targets, outputs, notes = coded.splits, coded.outputs, notes + coded.notes
     if label_noise:
         changed = [coding.redrawn(len(part), label_noise) for part in targets[:2]]
         notes.append(
@@ -169,18 +188,26 @@ def load(
         rng = np.random.default_rng([seed, _NOISE])
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
     if inputs[0].ndim == 2 or asked == "lists":
-        notes += splitting.constant(inputs[0], raw.columns)
-    train, validation, test = (Split(*pair) for pair in zip(inputs, targets, strict=True))
+        notes += splitting.constant(inputs[0], columns)
+    weights = weights_of.check_splits(weights)
+    if balance:
+        weights[0] = weights_of.balanced(targets[0], weights[0])
+    train, validation, test = (Split(*parts) for parts in zip(inputs, targets, weights, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
+    noise += ", weighted rows" if raw.weights is not None else ""
+    noise += ", balanced classes" if balance else ""
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
-    names = raw.names if len(raw.names) == outputs else names
+    names = raw.names if len(raw.names) == outputs else coded.names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
     if not isinstance(source, str):
-        raise TypeError(f"a source is a string such as 'sklearn:digits', got {type(source).__name__}")
+        raise TypeError(
+            f"a source is a string such as 'sklearn:digits', got {type(source).__name__}; of arrays and frames make "
+            "one by jaxsurr.data.from_arrays(x, y) or from_frame(frame, target)"
+        )
     path, _, query = source.partition("?")
     scheme, colon, rest = path.partition(":")
     if scheme not in _SCHEMES or not colon:
@@ -223,16 +250,34 @@ def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
+    return _table("csv", read_csv, path, query)
+
+
+def _table(scheme: str, read: Callable[..., Raw], path: str, query: dict[str, str]) -> Raw:
     if "target" not in query:
-        raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
+        raise ValueError(
+            f"'{scheme}:{path}' does not say what to predict; add '?target=NAME' with the name of a column"
+        )
     if "list" in query and "list_size" in query:
-        raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
+        raise ValueError(f"'{scheme}:{path}' names a column of lists and a list_size; leave one of them out")
     size = query.get("list_size")
-    return read_csv(path, query["target"], lists=query.get("list") if size is None else _whole("list_size", size))
+    options = {key: query[key] for key in _TEXT if key in query}
+    return read(path, lists=query.get("list") if size is None else _whole("list_size", size), **options)
+
+
+def _parquet(path: str, query: dict[str, str], seed: int) -> Raw:
+    return _table("parquet", read_parquet, path, query)
+
+
+def _arrays(text: str, query: dict[str, str], seed: int) -> Raw:
+    raise ValueError(
+        f"'arrays:{text}' stands for arrays or a frame that were handed over from Python; hand them over again, "
+        "data=jaxsurr.data.from_arrays(x, y) or data=jaxsurr.data.from_frame(frame, target)"
+    )
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
-    return read_npz(path, **_without_kind(query))
+    return read_npz(path, **_without_kind(query), several=query.get("kind") in ("labels", "numbers"))
 
 
 def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -258,9 +303,11 @@ class _Scheme(NamedTuple):
 
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
-    "csv": _Scheme(_csv, ("target", "list", "list_size")),
-    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
+    "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
+    "parquet": _Scheme(_parquet, (*_TABLE, "list", "list_size")),
+    "arrays": _Scheme(_arrays, ("shape",)),
     "synthetic": _Scheme(_synthetic, ("n", "size")),
 }

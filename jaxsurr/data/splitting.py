@@ -46,17 +46,17 @@ def split(
     limit: int | None,
     split_seed: int | None,
 ) -> tuple:
-    """Inputs and targets, each a list of the train, validation and test split."""
+    """Inputs, targets and weights (or None), each a list of the train, validation and test split."""
     shared = raw.test_inputs is None and split_seed is not None
     first = split_seed if raw.test_inputs is None and split_seed is not None else seed
     rows = np.random.default_rng([first, _STREAM]).permutation(len(raw.inputs))
     if raw.test_inputs is None:
         count = round(test_fraction * len(rows))
-        test, rows = (raw.inputs[rows[:count]], _take(raw.targets, rows[:count])), rows[count:]
+        test, rows = _rows(raw, rows[:count]), rows[count:]
         if shared:
             rows = np.random.default_rng([seed, _STREAM]).permutation(rows)
     else:
-        test = (raw.test_inputs, raw.test_targets)
+        test = (raw.test_inputs, raw.test_targets, raw.test_weights)
         shapes = [array.shape[1:] for array in (raw.inputs, test[0])]
         if shapes[0] != shapes[1]:
             raise ValueError(f"a test input has shape {shapes[1]}, a training input {shapes[0]}; expected the same")
@@ -69,8 +69,11 @@ def split(
                 f"the {name} split is empty: {len(raw.inputs)} rows, limit={limit}, validation_fraction="
                 f"{validation_fraction}, test_fraction={test_fraction}; use more rows or other fractions"
             )
-    inputs = [raw.inputs[train], raw.inputs[validation], test[0]]
-    return inputs, [_take(raw.targets, train), _take(raw.targets, validation), test[1]]
+    return tuple(map(list, zip(_rows(raw, train), _rows(raw, validation), test, strict=True)))
+
+
+def _rows(raw: Raw, rows: np.ndarray) -> tuple:
+    return raw.inputs[rows], _take(raw.targets, rows), None if raw.weights is None else raw.weights[rows]
 
 
 def standardise(splits: list[np.ndarray], items: list[np.ndarray] | None = None) -> list[np.ndarray]:
@@ -84,7 +87,10 @@ def standardise(splits: list[np.ndarray], items: list[np.ndarray] | None = None)
     table = splits[0].ndim < 3
     divisor = 255 if splits[0].dtype.kind in "iu" and not table else 1
     # Tables in float64 until the end: a year or an income loses digits in float32 that the difference needs.
-    splits = [part / np.asarray(divisor, np.float64 if table else np.float32) for part in splits]
+    if table:
+        splits = [part.astype(np.float64, copy=False) for part in splits]
+    else:
+        splits = [part / np.asarray(divisor, np.float32) for part in splits]
     axes = 0 if table else None
     mean = np.mean(splits[0], axis=axes, dtype=np.float64).astype(splits[0].dtype)
     with np.errstate(over="ignore"):  # refused below

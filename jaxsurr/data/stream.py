@@ -29,7 +29,7 @@ def stream(
     processes. Each process gets its contiguous slice of every global batch; rows that do not fill a batch are left out.
 
     Args:
-      split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N.
+      split: inputs `[N, ...]` and targets, a pytree of arrays with leading axis N; weights `[N]` or None.
       batch_size: rows of a global batch, over all processes; a multiple of `process_count`.
       seed, epoch: of the order and of the augmentation, at least 0.
       augment: the augmentation, see `jaxsurr.data.augment`; "" for none.
@@ -38,8 +38,8 @@ def stream(
       prefetch: number of batches that are prefetched, at least 1.
 
     Returns:
-      A `grain.DatasetIterator` over `Batch` of NumPy arrays. Its `get_state()` is plain JSON data, and `set_state` of a
-      stream with the same arguments goes on from there.
+      A `grain.DatasetIterator` over `Batch` of NumPy arrays, `where` as for `batches`. Its `get_state()` is plain JSON
+      data, and `set_state` of a stream with the same arguments goes on from there.
 
     Raises:
       ImportError: grain is missing.
@@ -73,7 +73,8 @@ def stream(
         inputs, targets = split.inputs[index], jax.tree.map(lambda leaf: leaf[index], split.targets)
         if augment:
             inputs, targets = change(inputs, targets, chances[index])
-        return Batch(inputs, targets, np.ones(len(index), bool))
+        where = np.ones(len(index), bool) if split.weights is None else np.asarray(split.weights[index], np.float32)
+        return Batch(inputs, targets, where)
 
     # One seed for each pair: grain adds the epoch to the seed, so that epoch 1 of seed 0 would be epoch 0 of seed 1.
     order = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])

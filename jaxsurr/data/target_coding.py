@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,10 @@ def code(splits: list[np.ndarray], values: np.ndarray, levels: int | None) -> tu
     if levels is None and values.dtype.kind == "f":
         refuse_inexact(values)
     if levels is None and not whole:
-        raise ValueError("the targets are not integers; give levels=K to cut them into K levels of equal frequency")
+        raise ValueError(
+            "the targets are not integers; give levels=K to cut them into K levels of equal frequency, or kind=numbers "
+            "to predict them as they are"
+        )
     if levels is None or (whole and len(values) == levels):
         coded = [np.searchsorted(values, part).astype(np.int32) for part in splits]
         return coded, len(values), tuple(str(int(value)) for value in values)
@@ -36,6 +40,12 @@ def code(splits: list[np.ndarray], values: np.ndarray, levels: int | None) -> tu
     bounds = [f"{edge:g}" for edge in edges]
     between = [f"[{low}, {high})" for low, high in itertools.pairwise(bounds)]
     return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
+
+
+def distinct(raw: Raw) -> np.ndarray:
+    """The sorted distinct values of the targets of a source, those of test rows among them."""
+    parts: list[Any] = [raw.targets, *([] if raw.test_targets is None else [raw.test_targets])]
+    return np.unique(np.concatenate(parts))
 
 
 def refuse_inexact(values: np.ndarray) -> None:
@@ -97,8 +107,9 @@ def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, fraction:
 
 def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
     """Two classes, divided at a threshold of the targets, and a note about it."""
-    if raw.kind not in ("classes", "levels"):
-        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
+    if isinstance(raw.targets, tuple) or np.ndim(raw.targets) != 1 or raw.unordered:
+        held = "words" if raw.unordered else raw.kind
+        raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {held}")
     test = None if raw.test_targets is None else (np.asarray(raw.test_targets) >= bound).astype(np.int32)
     targets = (np.asarray(raw.targets) >= bound).astype(np.int32)
     counts = [part for part in (targets, test) if part is not None]

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from PIL import Image
 
-from jaxsurr.data.files import read_csv
+from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.stick_figures import JOINTS
 
@@ -284,6 +284,11 @@ class OrdinalTable(_Builder):
 
     def __init__(self, *, file: str | Path, target: str, data_dir: str | Path | None = None):
         self.table = read_csv(file, target)
+        if self.table.unordered or not isinstance(self.table.inputs, np.ndarray):
+            raise ValueError(
+                f"{Path(file).name} holds words or missing values, and 'tfds:ordinal_table' only numbers; read the "
+                f"file itself, 'csv:{file}?target={target}'"
+            )
         digest = hashlib.sha256(Path(file).read_bytes() + target.encode()).hexdigest()[:12]
         super().__init__(f"{Path(file).stem}-{digest}", data_dir)
 

@@ -81,7 +81,8 @@ def default_config() -> Config:
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
       data: see `jaxsurr.data.load`, whose `notes` say what was changed or left out; with `split_seed` of -1 each seed
-        has its own test split. `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
+        has its own test split. `class_weights` "balanced" weighs training rows so that all classes count the same.
+        `augment` changes training images at random, "crop,flip" or "flip,rotate=20"
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run` or `compare`.
@@ -128,6 +129,7 @@ def default_config() -> Config:
                 limit=0,
                 split_seed=-1,
                 augment="",
+                class_weights="",
             ),
             model=dict(name="linear", hidden=(128,), head=""),
             surrogate=dict(
@@ -216,6 +218,7 @@ def check_values(config: Config) -> None:
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
+    checks.one_of(config.data.class_weights, "data.class_weights", ("", "balanced"))
     checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)

@@ -60,7 +60,7 @@ def numbered(split: Split) -> Split:
 
 
 def gather(split: Split, rows: Array) -> Batch:
-    """The batch of these rows; none of them is masked.
+    """The batch of these rows; none of them is masked, and `where` holds their weights where the split has some.
 
     Args:
       split: on a device.
@@ -70,8 +70,8 @@ def gather(split: Split, rows: Array) -> Batch:
     >>> gather(split, jnp.array([2, 0])).inputs.tolist()
     [2.0, 0.0]
     """
-    inputs, targets = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), tuple(split))
-    return Batch(inputs, targets, jnp.ones(rows.shape, bool))
+    found = jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), split)
+    return Batch(found.inputs, found.targets, jnp.ones(rows.shape, bool) if found.weights is None else found.weights)
 
 
 def draw(

@@ -10,12 +10,12 @@ from typing import Any
 import jax
 
 from jaxsurr.core.versions import versions
-from jaxsurr.data import Data, load, num_batches
+from jaxsurr.data import Data, Source, load, num_batches
 from jaxsurr.data.augment import augmentation
 from jaxsurr.metrics import own_errors
 from jaxsurr.training import locks, notes, records, side_by_side, stopping
 from jaxsurr.training.checking import validate
-from jaxsurr.training.config import as_dict
+from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.fallback import decide
 from jaxsurr.training.feed import hold_out
@@ -28,11 +28,11 @@ from jaxsurr.training.schedule import Run, follow
 from jaxsurr.training.starts import announcing, build_starts, chooses, sentences
 
 
-def load_data(config: Config) -> Data:
-    """The data of a config."""
+def load_data(config: Config, source: Source | None = None) -> Data:
+    """The data of a config; of a source that was handed over, where there is one."""
     fields = config.data
     return load(
-        fields.source,
+        fields.source if source is None else source,
         seed=config.seed,
         kind=fields.kind or None,
         levels=fields.levels or None,
@@ -41,16 +41,26 @@ def load_data(config: Config) -> Data:
         label_noise=fields.label_noise,
         limit=fields.limit or None,
         split_seed=None if fields.split_seed < 0 else fields.split_seed,
+        class_weights=fields.class_weights,
     )
 
 
+def named(config: Config, data: Data | Source | None) -> Config:
+    """A config that says what data it is of: where a source was handed over, a copy with the text of this."""
+    if not isinstance(data, Source):
+        return config
+    return update(config.copy_and_resolve_references(), **{"data.source": data.text})
+
+
 def prepare(
-    config: Config, *, data: Data | None = None, program: Program | None = None, model: Any = None
+    config: Config, *, data: Data | Source | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
     """Data and compiled program of a config; seeds of one comparison share a program, which depends on shapes only.
 
-    `model` is as for `run`.
+    `data` and `model` are as for `run`.
     """
+    config = named(config, data)
+    data = load_data(config, data) if isinstance(data, Source) else data
     return prepare_method(validate(config), data=data, program=program, model=model)
 
 
@@ -79,7 +89,7 @@ def run(
     *,
     report: Report | None = None,
     say: Say | None = None,
-    data: Data | None = None,
+    data: Data | Source | None = None,
     program: Program | None = None,
     model: Any = None,
     stop: Stop = stopping.never,
@@ -96,7 +106,10 @@ def run(
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
       say: called with lines that say which rows or labels were changed or left out, and which starts are tried, before
         anything is trained.
-      data, program: from `prepare`, where several runs share them.
+      data: arrays or a frame in place of `config.data.source`, from `jaxsurr.data.from_arrays` or `from_frame`; the
+        config that is kept says their SHA-256 and shape, so that a run does not go on with other ones. Or from
+        `prepare`, like `program`, where several runs share them.
+      program: from `prepare`.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
         `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
         a function `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
@@ -113,6 +126,7 @@ def run(
       FloatingPointError: the model diverged.
       OSError: the directory cannot be written, or another run is at work in it (`BlockingIOError`).
     """
+    config = named(config, data)
     method, kept = validate(config), as_dict(config)
     say = say if jax.process_index() == 0 else None
     result_file = records.check_workdir(workdir, kept) / "result.json"
@@ -120,6 +134,7 @@ def run(
         result = read_result(result_file, kept)
         notes.tell(say, result.get("data", ()))
         return result
+    data = load_data(config, data) if isinstance(data, Source) else data
     if data is None or program is None:
         data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)

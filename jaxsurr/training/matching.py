@@ -23,7 +23,7 @@ def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -
     Raises:
       ValueError: a function cannot read what the model predicts or what the data hold.
     """
-    inputs, targets = jax.tree.map(lambda leaf: leaf[:2], tuple(data.train))
+    inputs, targets, _ = jax.tree.map(lambda leaf: leaf[:2], data.train)
     params = jax.eval_shape(model.init, jax.random.key(0), inputs)
     predictions = jax.eval_shape(model.apply, params, inputs)
     results = []

@@ -95,11 +95,14 @@ class OneRun:
         (run,) = runs
         size = -(-512 // self.executor.num_devices) * self.executor.num_devices
         process = dict(process_index=jax.process_index(), process_count=jax.process_count())
-        parts = self.checked(batches(getattr(run.data, part), size, partial=True, **process))
+        split = getattr(run.data, part)
+        parts = self.checked(batches(split, size, partial=True, **process))
         predictions, targets = parallel.predict_all(self.executor, self.program.predict, run.params, parts)
+        where = None if split.weights is None else jnp.asarray(split.weights[split.weights > 0])
         if self.config.tune_threshold:
-            predictions = thresholds.shifted(self.program.metric, predictions, targets, run.entry)
-        return [np.asarray(self.program.metric.mean(jnp.asarray(predictions), targets), np.float64).tolist()]
+            predictions = thresholds.shifted(self.program.metric, predictions, targets, run.entry, where)
+        mean = self.program.metric.mean(jnp.asarray(predictions), targets, where=where)
+        return [np.asarray(mean, np.float64).tolist()]
 
     def checked(self, parts: Iterator[Batch]) -> Iterator[Batch]:
         for part in parts:

@@ -65,6 +65,7 @@ class DataConfig(Protocol):
     limit: int
     split_seed: int
     augment: str
+    class_weights: str
 
 
 class ModelConfig(Protocol):

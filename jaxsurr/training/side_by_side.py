@@ -126,11 +126,13 @@ class SideBySide:
         stacked = jax.tree.map(_stack, *(run.params for run in runs))
         predicted = [jax.device_get(self.program.predict_each(stacked, some)) for some in inputs]
         predictions = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *predicted)
-        mean = self.program.metric.mean
-        return [
-            np.asarray(mean(jax.tree.map(jnp.asarray, _of(predictions, number)), split.targets), np.float64).tolist()
-            for number, split in enumerate(splits)
-        ]
+
+        def mean(number: int, split: Split) -> Any:
+            own = jax.tree.map(jnp.asarray, _of(predictions, number))
+            where = None if split.weights is None else jnp.asarray(split.weights)
+            return self.program.metric.mean(own, split.targets, where=where)
+
+        return [np.asarray(mean(number, split), np.float64).tolist() for number, split in enumerate(splits)]
 
     def record(self, run: "Run") -> None:
         self.report(epoch_event(run.method, run.entry))

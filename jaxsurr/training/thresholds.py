@@ -24,7 +24,7 @@ def check(metric: Metric) -> None:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
+def best_shift(metric: Metric, logits: Array, targets: Array, where: Array | None = None) -> Array:
     """The shift of the logits of each class with which the metric of a set is best, found class by class.
 
     For each class in turn, but the first, those shifts are tried at which one more hundredth of the set is predicted to
@@ -35,13 +35,14 @@ def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
       metric: of class logits.
       logits: `[B, K]` float.
       targets: `[B]`.
+      where: `[B]`, weights of the rows, or None.
 
     Returns:
       `[K]` float; the first is 0.
     """
 
     def value(shift):
-        return metric.sign * jnp.ravel(metric.mean(logits + shift[None], targets))[0]
+        return metric.sign * jnp.ravel(metric.mean(logits + shift[None], targets, where=where))[0]
 
     def improved(k, shift):
         moved, chosen = logits + shift[None], jnp.arange(len(shift)) == k
@@ -57,9 +58,9 @@ def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
     return jax.lax.fori_loop(1, logits.shape[1], improved, shift)
 
 
-def shifted(metric: Metric, logits: Any, targets: Any, entry: dict[str, Any]) -> Array:
+def shifted(metric: Metric, logits: Any, targets: Any, entry: dict[str, Any], where: Array | None = None) -> Array:
     """Logits with the shift of an epoch's entry, which is chosen on these, and kept there, where it has none yet."""
     logits = jnp.asarray(logits, jnp.float32)
     if "shift" not in entry:
-        entry["shift"] = np.asarray(best_shift(metric, logits, targets), np.float64).tolist()
+        entry["shift"] = np.asarray(best_shift(metric, logits, targets, where), np.float64).tolist()
     return logits + jnp.asarray(entry["shift"], jnp.float32)[None]

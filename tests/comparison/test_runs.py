@@ -204,15 +204,19 @@ def test_with_a_split_seed_all_seeds_share_their_test_rows_and_are_tuned_once(tm
 
 
 def test_command_line(tmp_path):
-    rows = ["a,b,grade"] + [f"{i % 7},{(i * i) % 5},{i % 3}" for i in range(120)]
-    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    rows = [f'{i % 7},5;{i * i % 5 or ""};"{"red" if i % 2 else "gr;een"}";K{i};{i % 3}' for i in range(120)]
+    (tmp_path / "mine.csv").write_text("\n".join(["a;b;color;id;grade", *rows]), encoding="utf-8-sig")
     command = [
         *(sys.executable, "-m", "jaxsurr.compare", "--losses=cross_entropy,squared_emd", "--seeds=2"),
-        *("--config.metric=mean_absolute_error", f"--config.data.source=csv:{tmp_path}/mine.csv?target=grade"),
+        *("--config.metric=mean_absolute_error", f"--config.data.source=csv:{tmp_path}/mine.csv?target=grade&drop=id"),
         *("--config.epochs=2", "--config.warm_epochs=1", "--config.data.label_noise=0.0", "--config.batch_size=16"),
         *("--config.surrogate.burn_in=2", f"--workdir={tmp_path}/run", "--nofigures"),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "mean_absolute_error" in done.stdout and "squared_emd" in done.stdout
+    assert done.stdout.startswith(
+        "Data: numbers of mine.csv are read with decimal commas; 1 column left out as asked for (id); 1 column of "
+        "words as 2 columns of 0 and 1 (color 2); 24 missing numbers in 1 column filled with the median"
+    )
     assert len([json.loads(line) for line in (tmp_path / "run" / RESULTS).read_text().splitlines()]) == 2 * 3

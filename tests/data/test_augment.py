@@ -44,15 +44,15 @@ def row_of_digits():
 )
 def test_crop_moves_by_whole_pixels_and_fills_with_zero(across, expected):
     split = row_of_digits()
-    images, labels = augmentation("crop=2", split)(*split, chances(1, across=across))
+    images, labels = augmentation("crop=2", split)(*split[:2], chances(1, across=across))
     assert images[0, 2, :, 0].tolist() == expected and labels.tolist() == [7]
 
 
 def test_flip_mirrors_half_of_the_images():
     split = row_of_digits()
     augment = augmentation("flip", split)
-    assert augment(*split, chances(1, flip=0.49))[0][0, 0, :, 0].tolist() == [5, 4, 3, 2, 1]
-    assert augment(*split, chances(1, flip=0.5))[0][0, 0, :, 0].tolist() == [1, 2, 3, 4, 5]
+    assert augment(*split[:2], chances(1, flip=0.49))[0][0, 0, :, 0].tolist() == [5, 4, 3, 2, 1]
+    assert augment(*split[:2], chances(1, flip=0.5))[0][0, 0, :, 0].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_flip_swaps_left_and_right_joints():
@@ -74,7 +74,7 @@ def test_flip_swaps_left_and_right_joints():
 def test_quarter_turn_is_exact():
     split = spots(1, 15, 15)
     split = split._replace(inputs=split.inputs * np.array([1, 2], np.float32))  # two channels
-    images, people = augmentation("rotate=90", split)(*split, chances(1, turn=1.0))
+    images, people = augmentation("rotate=90", split)(*split[:2], chances(1, turn=1.0))
     np.testing.assert_allclose(images[0], np.rot90(split.inputs[0], -1), atol=1e-6)
     x, y = split.targets.points[0, 1]
     np.testing.assert_allclose(people.points[0, 1], [14 - y, x], rtol=1e-5)
@@ -84,7 +84,7 @@ def test_quarter_turn_is_exact():
 def test_points_stay_on_what_they_mark(steps):
     split = spots(30)
     draws = np.random.default_rng(1).random((30, 4))
-    images, people = augmentation(steps, split, NAMES)(*split, draws)
+    images, people = augmentation(steps, split, NAMES)(*split[:2], draws)
     marked = people.visible.argmax(axis=1)  # a flip makes the second point the first
     assert (people.visible.sum(axis=1) == 1).all()
     assert (marked == (0 if steps == "flip" else 1)).any()
@@ -106,7 +106,7 @@ def test_points_that_leave_the_image_are_not_visible():
 def test_a_row_depends_on_its_own_chances_only():
     split, draws = spots(6), np.random.default_rng(2).random((6, 4))
     augment = augmentation("crop,flip,rotate", split, NAMES)
-    images, people = augment(*split, draws)
+    images, people = augment(*split[:2], draws)
     order = np.array([4, 1])
     some = Keypoints(*(leaf[order] for leaf in split.targets))
     fewer, others = augment(split.inputs[order], some, draws[order])
@@ -116,7 +116,7 @@ def test_a_row_depends_on_its_own_chances_only():
 
 def test_nothing_asked_for_changes_nothing():
     split = Split(np.ones((3, 2), np.float32), np.arange(3))  # not even images
-    assert augmentation("", split)(*split, chances(3))[0] is split.inputs
+    assert augmentation("", split)(*split[:2], chances(3))[0] is split.inputs
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.delimited import read_csv
+from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.raw import closest
 
 
@@ -43,7 +44,8 @@ class TestCsv:
             ("a,response\n1,2,3\n", "line 2: 3 cells, expected 2"),
             ("a,response\n1,2\n\nred,2\n", "line 4, column 'a': 'red' is not a finite number"),
             ("a,response\n1,\n", "line 2, column 'response': ''"),
-            ("a,response\nnan,1\n", "line 2, column 'a': 'nan' is not a finite number"),
+            ("a,response\ninf,1\n", "line 2, column 'a': 'inf' is not a finite number"),
+            ("a,response\nnan,1\n", r"no input column has a value \(a\)"),
             ("a,response\n1,-inf\n", "line 2, column 'response': '-inf'"),
         ],
     )
@@ -52,9 +54,10 @@ class TestCsv:
             read_csv(write(tmp_path / "t.csv", text), "response")
 
     def test_refuses_what_is_not_text(self, tmp_path):
-        (tmp_path / "t.csv").write_bytes(b"a,response\n\xff\xfe,1\n")
-        with pytest.raises(ValueError, match=r"t\.csv is not a comma-separated text file in UTF-8"):
-            read_csv(tmp_path / "t.csv", "response")
+        for wrong in (b"a,response\n\xff\x01,1\n", b"a,response\n\x81,1\n"):
+            (tmp_path / "t.csv").write_bytes(wrong)
+            with pytest.raises(ValueError, match=r"t\.csv is not a text file in UTF-8 or Latin-1"):
+                read_csv(tmp_path / "t.csv", "response")
 
     def test_refuses_a_missing_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"no csv file .*t\.csv"):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from jaxsurr.data import load
-from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.delimited import read_csv
+from jaxsurr.data.files import read_idx, read_npz
 
 
 def npy(shape, body=b"", descr="<f4", version=1):
@@ -127,6 +128,8 @@ def bombs(folder):
     yield lambda: read_csv(folder / "line.csv", "a")
     (folder / "quote.csv").write_text('"a,b\n' + "1,2\n" * 10**6)
     yield lambda: read_csv(folder / "quote.csv", "a")
+    (folder / "ids.csv").write_text("a,id\n" + "".join(f"{k % 3},{k:x}-{k * k:x}\n" for k in range(10**6)))
+    yield lambda: read_csv(folder / "ids.csv", "a")
     header, noise = npy((3 * 2**28,)), np.random.default_rng(0).bytes(2**22)
     content = bytearray(archive(folder / "a.npz", x=header + noise, y=Y).read_bytes())
     size = (len(header) + 3 * 2**30).to_bytes(4, "little")  # as little as deflate would make of so many zeros
@@ -154,10 +157,8 @@ def test_what_unpacks_to_gigabytes_takes_no_gigabytes(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    assert len(said) == 4
-    for line, part in zip(
-        said, ("found more", "a line of more than", "field larger", "needs 3.0 GiB of memory"), strict=True
-    ):
+    parts = ("found more", "a line of more than", "field larger", "more than 1000 different words", "needs 3.0 GiB")
+    for line, part in zip(said, parts, strict=True):
         assert part in line
 
 
@@ -225,8 +226,7 @@ NUMBERS = [
     "1_0",
     "infinity",
     "-inf",
-    "nan",
-    "NaN",
+    "+inf",
     "\u0661\u0662",
     "\uff11",
     "0x1F",
@@ -248,20 +248,13 @@ def test_what_python_reads_and_a_table_does_not_mean_is_no_number(cell, tmp_path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "a;b;y\n1;2;3\n",
-            r"t\.csv: its columns seem to be separated by ';'; .* commas.*sep=';', decimal=','",
-        ),
-        ("a\tb\ty\n1\t2\t3\n", r"separated by tabs; jaxsurr reads commas.*sep='\\t'\)"),
-        ("a|y\n1|2\n", r"separated by '\|'"),
         ("a b y\n1 2 3\n", "separated by spaces"),
-        ('"a";"y"\n1,5;2\n', "separated by ';'"),
         ("a,b,y\n1,5,2,5,3,5\n", "6 cells, expected 3 as in the header; are there decimal commas"),
         ('a,y\n"1,5","2"\n', "'1,5' is not a finite number; write a decimal point"),
         ("a b,c\n1,2\n", "no column 'y'"),
     ],
 )
-def test_another_separator_is_named(text, message, tmp_path):
+def test_another_separator_or_decimal_mark_is_named(text, message, tmp_path):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_csv(tmp_path / "t.csv", "y")
@@ -279,13 +272,13 @@ def test_many_columns_take_time_in_proportion(tmp_path):
 
         __hash__ = str.__hash__
 
-    from jaxsurr.data import files
+    from jaxsurr.data import roles
 
     for number in (1000, 2000):
         Name.compared = 0
         columns = [Name(f"c{i}") for i in range(number)]
         with pytest.raises(ValueError, match="two columns named 'c5'"):
-            files._named("t.csv", [*columns, Name("c5")], "c1", None)
+            roles.check("t.csv", [*columns, Name("c5")], roles.Roles(("c1",)), lambda key, value: "")
         assert Name.compared < 3 * number
 
 

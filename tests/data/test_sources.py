@@ -116,7 +116,7 @@ def test_rows_of_a_list_stay_together_and_are_standardised_without_what_fills_up
     data = load(f"csv:{tmp_path / 't.csv'}?target=relevance&list=query", seed=0)
     assert (data.kind, data.outputs) == ("lists", 3)
     assert data.train.inputs.shape == (29, 3, 1)
-    for inputs, targets in splits(data):
+    for inputs, targets, _ in splits(data):
         assert set(targets.items.sum(axis=1)) == {2, 3}
         np.testing.assert_array_equal(inputs[targets.items == 0], 0)
         np.testing.assert_array_equal(targets.relevance, [0, 1, 2] * targets.items)
@@ -276,7 +276,7 @@ def test_stick_figures():
         ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'keypoints'"),
         ("synthetic:stick_figures?n=3", {}, "the validation split is empty: 3 rows, limit=None"),
         ("synthetic:stick_figures?n=20", {"test_fraction": 0.02}, "the test split is empty: 20 rows"),
-        ("sklearn:digits", {"kind": "keypoints"}, "kind='keypoints' does not fit.*expected 'classes' or 'levels'"),
+        ("sklearn:digits", {"kind": "keypoints"}, "kind='keypoints' does not fit.*expected one of 'classes', 'levels'"),
         ("sklearn:digits", {"kind": "class"}, "kind='class' does not fit"),
         ("sklearn:digits", {"levels": 1}, "levels=1: expected at least 2"),
         ("sklearn:digits", {"kind": "levels", "label_noise": 0.1}, "the kind here is 'levels'"),

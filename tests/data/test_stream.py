@@ -68,7 +68,7 @@ def test_global_batch_does_not_depend_on_the_number_of_processes(figures):
 
 
 def test_augmentation_is_a_function_of_seed_epoch_and_row(figures):
-    images, people = figures
+    images, people, _ = figures
 
     def by_row(size, **options):
         """What becomes of each row; the row is told by the size of its figure, which no step changes."""

@@ -1,0 +1,192 @@
+"""Roles of the columns of a table: targets, lists, weights, inputs; and the `Raw` that they make."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxsurr.data import weights as weights_of
+from jaxsurr.data.columns import MOST_WORDS, Cells, Reading, Typed
+from jaxsurr.data.lists import deal
+from jaxsurr.data.raw import Raw, closest
+from jaxsurr.data.tables import inputs_of
+
+
+class Roles(NamedTuple):
+    """What the columns of a table are for; those that are not named are inputs.
+
+    Attributes:
+      target: names of the columns that are predicted, one at least.
+      lists: name of the column with the list of each row; or the number of items of a list, to assign rows to lists at
+        random; or None, where rows are independent.
+      weight: name of the column of the rows' weights, or None.
+      drop: names of columns that are left out.
+      missing: more cells that are missing values, beside those of `jaxsurr.data.columns.MISSING`.
+      categories: names of columns of categories, whose numbers are words.
+      order: the words of the target from the lowest to the highest, which makes them levels; empty for none.
+    """
+
+    target: tuple[str, ...]
+    lists: str | int | None = None
+    weight: str | None = None
+    drop: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    def named(self) -> tuple[str, ...]:
+        """The columns that are no inputs, but for those that are left out."""
+        return (*self.target, *filter(None, (self.lists if isinstance(self.lists, str) else None, self.weight)))
+
+
+def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns that are written with commas between them, or as a sequence.
+
+    >>> split_names("a,b", ["a", "b"]), split_names("a,b", ["a,b", "c"])
+    (('a', 'b'), ('a,b',))
+    """
+    if not isinstance(text, str):
+        return tuple(text)
+    return (text,) if text in columns else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[[str, str], str]) -> list[str]:
+    """The names of the input columns.
+
+    Args:
+      name: of the file or frame.
+      columns: names of all columns.
+      roles: of the columns.
+      option: how an option is written, for messages.
+
+    Raises:
+      ValueError: no such column, a name twice, a column with two roles, or no input column.
+    """
+    places = {column: place for place, column in enumerate(columns)}
+    named = roles.named()
+    for column in (*named, *roles.drop, *roles.categories):
+        if column not in places:
+            raise ValueError(f"{name} has no column {column!r}. {closest(column, columns)}")
+    if len(places) < len(columns):
+        twice = next(column for place, column in enumerate(columns) if places[column] != place)
+        raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
+    if roles.lists in roles.target:
+        raise ValueError(f"{name}: {roles.lists!r} cannot be both the target and the column of lists")
+    for column in dict.fromkeys(named):
+        if named.count(column) > 1 or column in roles.drop:
+            raise ValueError(
+                f"{name}: {column!r} has two roles among target, list, weight and columns to leave out; expected one"
+            )
+    unread = {*named, *roles.drop}
+    inputs = [column for column in columns if column not in unread]
+    if not inputs:
+        left = f" ({option('drop', ','.join(roles.drop))} leaves out the others)" if roles.drop else ""
+        raise ValueError(
+            f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input{left}"
+        )
+    return inputs
+
+
+def collectors(columns: Sequence[str], roles: Roles, reading: Reading) -> dict[str, Cells]:
+    """What collects the cells of each column that is not left out."""
+    single = roles.target[0] if len(roles.target) == 1 else None
+    role = {single: "target", roles.lists: "list"}
+    return {column: Cells(column, reading, role=role.get(column, "")) for column in columns if column not in roles.drop}
+
+
+def typed(columns: dict[str, Cells], roles: Roles) -> dict[str, Typed]:
+    """Columns by name, as numbers or words.
+
+    Raises:
+      ValueError: as `Cells.typed`.
+    """
+    return {column: cells.typed(as_words=column in roles.categories) for column, cells in columns.items()}
+
+
+def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, reading: Reading) -> Raw:
+    """The content of a table.
+
+    Args:
+      columns: by name.
+      inputs: names of those that are inputs.
+      roles: of the others.
+      reading: how the table was read, for messages.
+
+    Raises:
+      ValueError: a missing target, list or weight; targets that do not fit each other; no input with a value.
+    """
+    name, notes = reading.name, []
+    for column in roles.named():
+        if first := columns[column].first_missing:
+            raise ValueError(
+                f"{name}, {reading.place} {first}, column {column!r}: '' or another mark of a missing value; a row "
+                f"needs its {_called(column, roles)}: fill it in, or delete such rows"
+            )
+    if roles.drop:
+        notes.append(f"{_count(len(roles.drop), 'column')} left out as asked for ({_listed(roles.drop)})")
+    empty = [column for column in inputs if not columns[column].words and np.isnan(columns[column].values).all()]
+    if empty:
+        notes.append(f"{_count(len(empty), 'column')} without any value left out ({_listed(empty)})")
+    kept = {column: columns[column] for column in inputs if column not in empty}
+    if not kept:
+        raise ValueError(f"{name}: no input column has a value ({_listed(empty)}); expected at least one that has")
+    if bools := [column for column, held in kept.items() if held.was_bool]:
+        notes.append(f"{_count(len(bools), 'column')} of true and false, or yes and no, as 1 and 0 ({_listed(bools)})")
+    table, weights = inputs_of(kept), None
+    if roles.weight is not None:
+        held = columns[roles.weight]
+        if held.words:
+            raise ValueError(f"{name}, column {roles.weight!r}: weights must be numbers, found {held.words[0]!r}")
+        weights = weights_of.check(f"{name}, column {roles.weight!r}", held.values, len(held.values))
+    facts: dict[str, Any] = _targets(name, columns, roles)
+    if roles.lists is not None:
+        if facts.get("unordered") or facts["targets"].ndim > 1:
+            raise ValueError(f"{name}: the target of items of lists must be one number, its relevance; code its words")
+        groups = columns[roles.lists].values if isinstance(roles.lists, str) else int(roles.lists)
+        dealt, ranked, weights = deal(groups, table, facts["targets"], weights)
+        if isinstance(groups, int):
+            notes.append(f"{len(table)} rows are dealt at random into {len(dealt)} lists of up to {groups}")
+        table, facts = dealt, {"targets": ranked, "kind": "lists"}
+    return Raw(table, columns=tuple(kept), notes=tuple(notes), weights=weights, **facts)
+
+
+def _called(column: str, roles: Roles) -> str:
+    return "weight" if column == roles.weight else "list" if column == roles.lists else "target"
+
+
+def _targets(name: str, columns: dict[str, Typed], roles: Roles) -> dict[str, Any]:
+    """Targets of rows, their default kind and names, as fields of `Raw`."""
+    several = {column: columns[column] for column in roles.target}
+    if len(several) > 1:
+        if words := [column for column, held in several.items() if held.words]:
+            raise ValueError(f"{name}: of several targets each must be of numbers, and {words[0]!r} is of words")
+        if roles.order:
+            raise ValueError(f"{name}: an order of words is for one target, got {len(several)}; leave it out")
+        targets = np.stack([held.values for held in several.values()], axis=1)
+        kind = "labels" if np.isin(targets, (0, 1)).all() else "numbers"
+        return dict(targets=targets, kind=kind, names=tuple(several))
+    (held,) = several.values()
+    if not held.words:
+        if roles.order:
+            raise ValueError(f"{name}: {roles.target[0]!r} holds numbers, whose order is known; leave out the order")
+        return dict(targets=held.values, kind="levels")
+    if len(held.words) > MOST_WORDS:
+        raise ValueError(f"{name}: the target {roles.target[0]!r} has {len(held.words)} different words, no classes")
+    if not roles.order:
+        return dict(targets=held.values, kind="classes", names=held.words, unordered=True)
+    if sorted(roles.order) != list(held.words):
+        odd = sorted({*roles.order} ^ {*held.words}) or [word for word in roles.order if roles.order.count(word) > 1]
+        raise ValueError(
+            f"{name}: the order names {', '.join(roles.order)}, and {roles.target[0]!r} holds {', '.join(held.words)}; "
+            f"expected the same words, each once (see {odd[0]!r})"
+        )
+    places = np.array([roles.order.index(word) for word in held.words], np.int32)
+    return dict(targets=places[held.values], kind="levels", names=roles.order)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(name[:40] for name in names[:5]) + ", ..." * (len(names) > 5)
