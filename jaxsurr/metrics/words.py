@@ -27,6 +27,7 @@ _WORDS = {
     "that is pck, with the head as scale": "pckh pckh05",
     "that is edit_distance": "levenshtein editdistance cer wer charactererrorrate worderrorrate tokenerrorrate",
     "that is within_one_level": "offbyone accuracyoffbyone withinone oneoff 1off accuracy1",
+    "that is cost, as 'cost?matrix=FILE'": "costs costmatrix misclassificationcost expectedcost risk costsensitive",
     "that is a loss: jaxsurr.losses.cross_entropy": "crossentropy nll logloss ce bce negativeloglikelihood",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from jaxsurr.core import registry, renamed
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.classes import *
+from jaxsurr.spaces.costs import *
 from jaxsurr.spaces.generic import *
 from jaxsurr.spaces.keypoints import *
 from jaxsurr.spaces.levels import *

@@ -45,6 +45,7 @@ SUBJECTS |= dict(
         "edit_distance?blank=0",
         "edit_distance?end=1",
         "f_beta?average=weighted",
+        "cost?decode=expected",
     )
 )
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
@@ -73,6 +74,7 @@ def kind_of(subject):
 
 SHAPES = {
     "class_logits": (5,),
+    "decision_logits": (5,),
     "level_logits": (5,),
     "cumulative_logits": (4,),
     "two_classes": (2,),

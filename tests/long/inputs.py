@@ -163,7 +163,7 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
 
 def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
     """Predictions with masking values in some classes or items that are not the best ones."""
-    if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
+    if space not in ("class_logits", "decision_logits", "level_logits", "pixel_logits", "ranked_lists"):
         return
     lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
     out = generator.random(values.shape) < 0.4

@@ -82,6 +82,7 @@ class TestFromNone:
                 assert jnp.all(jnp.isfinite(predictions))
             spec = {
                 "class_logits": "error_rate",
+                "decision_logits": "cost",
                 "level_logits": "mean_absolute_error",
                 "cumulative_logits": "mean_absolute_error?decode=thresholds",
                 "level_scores": "mean_absolute_error?decode=rounded&levels=9",
