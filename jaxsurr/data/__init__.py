@@ -7,6 +7,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | nothing | `sklearn:digits` | classes |
 | nothing | `sklearn:diabetes` | levels |
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
+| nothing | `synthetic:digit_strings?size=5` | tokens |
 | a table of numbers with a header | `csv:FILE?target=COLUMN` | levels |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
@@ -14,6 +15,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` | `npz:FILE`, `npz:FILE?x=NAME&y=NAME` | classes |
 | the same with ordered levels | `npz:FILE?kind=levels` | levels |
 | images with keypoints | `npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names` | keypoints |
+| sequences `x`, a label for each step `y`, and their lengths | `npz:FILE?kind=tokens&lengths=NAME` | tokens |
 | the four files of MNIST or Fashion-MNIST | `idx:DIRECTORY` | classes |
 | a prepared set of TensorFlow Datasets | `tfds:NAME` (read without TensorFlow; `[tf]` prepares more) | what it holds |
 | UTKFace, prepared by this library | `tfds:utkface?manual_dir=DIR` | levels |
@@ -21,8 +23,9 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | a csv table, prepared by this library | `tfds:ordinal_table?file=PATH&target=NAME` | levels |
 
 Every source also takes `kind` ("classes" or "levels") and `levels`, the number of levels that numbers are cut into; the
-arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and `read_idx`, and the
-keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by default.
+arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz`, `read_steps` and
+`read_idx`, and the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by
+default.
 
 `scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be augmented
 at random, `crop,flip` or `flip,rotate=20` (`jaxsurr.data.augment`), as a function of seed, epoch and row, so that a
@@ -40,6 +43,7 @@ from jaxsurr.data.batches import batches, num_batches
 from jaxsurr.data.files import read_csv, read_idx, read_npz
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
+from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.stream import stream
 
@@ -49,11 +53,13 @@ __all__ = [
     "DataWarning",
     "Split",
     "batches",
+    "digit_strings",
     "load",
     "num_batches",
     "read_csv",
     "read_idx",
     "read_npz",
+    "read_steps",
     "stick_figures",
     "stream",
 ]

@@ -27,6 +27,7 @@ from jaxsurr.metrics.pixels import *
 from jaxsurr.metrics.scores import *
 from jaxsurr.metrics.sequences import *
 from jaxsurr.metrics.stack import stack
+from jaxsurr.metrics.tokens import *
 from jaxsurr.metrics.words import MEANT
 from jaxsurr.spaces import cumulative_logits, level_scores
 

@@ -16,6 +16,7 @@ from jaxsurr.spaces.lists import *
 from jaxsurr.spaces.pixels import *
 from jaxsurr.spaces.scores import *
 from jaxsurr.spaces.sequences import *
+from jaxsurr.spaces.tokens import *
 
 SPACES: dict[str, Space] = {
     space.name: space for space in registry.members(__name__, __path__).values() if isinstance(space, Space)
