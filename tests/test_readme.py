@@ -33,7 +33,6 @@ TASKS = {  # predictions and targets of the shapes that README's table states
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
     "tokens": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 4), int), jnp.full((6,), 2)))],
-    "sequences": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 2), int), jnp.full((6,), 2)))],
 }
 
 

@@ -35,6 +35,8 @@ PROBLEMS = {
     "binary_scores": (LOGITS[:, 0], LABELS % 2),
     "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
     "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
+    "token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3) - 1, jnp.array([3, 0, 1, 2]))),
+    "joint_token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
     "sequence_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
 }
 
@@ -84,7 +86,7 @@ def test_projection_is_idempotent(name):
     space, (predictions, _) = spaces.SPACES[name], PROBLEMS[name]
     once = space.project(predictions)
     np.testing.assert_allclose(space.project(once), once, atol=1e-6)
-    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits"):
+    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits", "token_logits"):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 
