@@ -16,7 +16,7 @@ __all__ = ["exact_match", "pooled_token_error", "token_error"]
 def _missed(predictions: Array, labels: Array) -> Array:
     """Number of steps with a label whose largest logit is another's, `[B]`; NaN where such a step holds a NaN."""
     z = masked(predictions, labels >= 0)
-    wrong = jnp.sum((labels >= 0) & (jnp.argmax(z, axis=-1) != labels), axis=1, dtype=z.dtype)
+    wrong = jnp.sum((labels >= 0) & (jnp.argmax(z, axis=-1).astype(jnp.int32) != labels), axis=1, dtype=z.dtype)
     return jnp.where(jnp.any(jnp.isnan(z), axis=(1, 2)), jnp.nan, wrong)
 
 
