@@ -1,6 +1,7 @@
 """Sequences whose steps have a label each: from an npz file, or made of images of digits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def read_steps(
     if named and len(named) != len(values):
         raise ValueError(f"{path.name} names {len(named)} labels but has {len(values)}; correct or leave out the names")
     targets = [Sequences(one, part[2]) for one, part in zip(labels, parts, strict=True)]
-    pairs = [side for pair in zip(inputs, targets, strict=True) for side in pair]
+    pairs: list[Any] = [side for pair in zip(inputs, targets, strict=True) for side in pair]
     return Raw(*pairs, kind="tokens", names=named or values, notes=(*notes, *more))
 
 
