@@ -20,6 +20,7 @@ def test_they_are_all_there():
     assert set(NAMES) >= {
         "quickstart",
         "own_metric",
+        "costs_and_tokens",
         "three_tasks",
         "method",
         "many_devices",

@@ -32,7 +32,7 @@ TASKS = {  # predictions and targets of the shapes that README's table states
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
-    "sequences": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 2), int), jnp.full((6,), 2)))],
+    "tokens": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 4), int), jnp.full((6,), 2)))],
 }
 
 
@@ -153,7 +153,7 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
         for name in row["fixed losses"]:
             assert losses.KIND[name] == task
             assert set(LOSS_HEADS[name]) & set(row["head"])
-            if "logits" in LOSS_HEADS[name] or LOSS_HEADS[name] in (("points",), ("items",)):
+            if "logits" in LOSS_HEADS[name] or LOSS_HEADS[name] in (("points",), ("items",), ("steps",)):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:

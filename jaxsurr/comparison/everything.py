@@ -13,7 +13,7 @@ from jaxsurr.models import Model
 from jaxsurr.training.checking import AUTO
 from jaxsurr.training.config import LEARNED, OURS
 from jaxsurr.training.kinds import KINDS, LOSS_KINDS, decoded
-from jaxsurr.training.methods import spell
+from jaxsurr.training.methods import costs, of_costs, spell
 from jaxsurr.training.protocols import Config
 
 FROM_BEST = f"{OURS}?start=auto"
@@ -35,6 +35,7 @@ def expanded(runner: Runner) -> tuple[str, ...]:
     kind = KINDS[data.kind]
     usual, baselines = decoded(kind.starts, config.metric), decoded(kind.baselines, config.metric)
     fixed = [loss for loss, kinds in LOSS_KINDS.items() if data.kind in kinds]
+    fixed = [loss for loss in fixed if not of_costs(loss) or costs(loss, config.metric)]  # else the same as others
     learned = [_starting(config, name, data.kind) for name in LEARNED if name != OURS]
     every = sorted(dict.fromkeys([*usual, *baselines, *fixed, *learned]), key=_is_learned)
     found = [loss for loss in every if _fits(runner, loss)]

@@ -46,10 +46,10 @@ class RankedLists(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """Targets that are sequences of tokens.
+    """Targets that are sequences of tokens, to be aligned with the predicted ones or compared with them step by step.
 
     Attributes:
-      tokens: `[B, U]` integers.
+      tokens: `[B, U]` integers. Where each of T steps has a label, U is T, and a negative label is to be ignored.
       lengths: `[B]` integers from 0 to U; later tokens never count.
     """
 
@@ -226,6 +226,58 @@ def check_lists(predictions: Any, targets: Any) -> Array | None:
         raise ValueError(
             "targets.relevance must be at least 0 and finite, no NaN, wherever there is an item, got "
             f"{relevance[wrong][0]}."
+        )
+    return None
+
+
+def labels_of_steps(targets: Sequences) -> Array:
+    """The label of each step, -1 where it has none: beyond the end, or where it is to be ignored; `[B, T]`.
+
+    >>> labels_of_steps(Sequences(jnp.array([[3, -5, 2, 1]]), jnp.array([3]))).tolist()
+    [[3, -1, 2, -1]]
+    """
+    tokens, lengths = jnp.asarray(targets.tokens), jnp.asarray(targets.lengths).astype(jnp.int32)
+    within = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None] < lengths[:, None]
+    return jnp.where(within & (tokens >= 0), tokens.astype(jnp.int32), -1)
+
+
+def check_tokens(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, T, K]` floats, and `Sequences` that have not one label for each step."""
+    checks.floating(predictions, 3, "[B, T, K], logits of K labels for each of T steps")
+    batch, steps, count = predictions.shape
+    if steps == 0 or count < 2:
+        raise ValueError(f"predictions must have a step and at least two labels, got shape {list(predictions.shape)}.")
+    if isinstance(targets, Sequences) and jnp.shape(targets.lengths) == (batch, steps) != (batch,):
+        raise ValueError(
+            f"targets.lengths must have shape [{batch}], one length for each example, got a mask [{batch}, {steps}]: "
+            "pass mask.sum(axis=1), and -1 as label of a step that is to be ignored before the end."
+        )
+    if isinstance(targets, Sequences) and jnp.ndim(targets.tokens) == 2 and jnp.shape(targets.tokens)[1] != steps:
+        raise ValueError(
+            f"targets.tokens must have a label for each of the {steps} steps, shape [{batch}, {steps}], got "
+            f"{list(jnp.shape(targets.tokens))}. Fill shorter ones up; sequences that have to be aligned with the "
+            "steps are for edit_distance."
+        )
+    _fields(targets, Sequences, {"tokens": (batch, steps), "lengths": (batch,)})
+    for name, leaf in targets._asdict().items():
+        if not jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.integer):
+            raise TypeError(f"targets.{name} must be integers, got {jnp.asarray(leaf).dtype}.")
+    library: Any = np if checks.is_concrete(targets) else jnp
+    tokens, lengths = (library.asarray(leaf) for leaf in targets)
+    misfit = checks.outside(lengths, steps + 1)
+    within = library.arange(steps, dtype=np.int32)[None] < lengths[:, None].astype(np.int32)
+    unknown = within & (tokens >= 0) & checks.outside(tokens, count)
+    if library is jnp:
+        return misfit | jnp.any(unknown, axis=1)
+    if misfit.any():
+        raise ValueError(
+            f"targets.lengths must lie between 0 and {steps}, the number of steps, got {int(lengths[misfit][0])}."
+        )
+    if unknown.any():
+        raise ValueError(
+            f"targets.tokens must be labels from 0 to {count - 1}, as predictions have room for {count}, or negative "
+            f"where a step is to be ignored, got {int(tokens[unknown][0])}. Give the model more outputs, or shorten "
+            "targets.lengths."
         )
     return None
 

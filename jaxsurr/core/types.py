@@ -106,6 +106,8 @@ class Space(NamedTuple):
         `features`: larger where it is nearer to right, and without lower bound. None: items are no decisions.
       amplitudes: `(predictions, targets) -> [B, I, Q]`, features of the targets that the cost of a wrong decision may
         depend on. None: all decisions cost the same, but for their weights.
+      joint: whether an example is right only if all of its decisions are, so that their probabilities multiply; else
+        their costs are summed.
       natural: standard deviation of the noise that a likelihood of this space assumes, in units, such as 1.28 for
         logits. None: the spread of the predictions.
     """
@@ -129,6 +131,7 @@ class Space(NamedTuple):
     decisions: protocols.DecisionMargins | None = None
     amplitudes: protocols.Amplitudes | None = None
     natural: float | None = None
+    joint: bool = False
 
 
 @renamed.fields

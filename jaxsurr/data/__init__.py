@@ -7,6 +7,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | nothing | `sklearn:digits` | classes |
 | nothing | `sklearn:diabetes` | levels |
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
+| nothing | `synthetic:digit_strings?size=5` | tokens |
 | a table with a header, of numbers and words, with gaps | `csv:FILE?target=COLUMN` | levels; of words classes |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
 | the same, words in order | `csv:FILE?target=COLUMN&order=low,mid,high` | levels |
@@ -20,6 +21,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | the same with ordered levels | `npz:FILE?kind=levels` | levels |
 | the same with targets `[N, K]` | `npz:FILE?kind=labels`, `npz:FILE?kind=numbers` | labels, numbers |
 | images with keypoints | `npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names` | keypoints |
+| sequences `x`, a label for each step `y`, and their lengths | `npz:FILE?kind=tokens&lengths=NAME` | tokens |
 | the four files of MNIST or Fashion-MNIST | `idx:DIRECTORY` | classes |
 | a prepared set of TensorFlow Datasets | `tfds:NAME` (read without TensorFlow; `[tf]` prepares more) | what it holds |
 | UTKFace, prepared by this library | `tfds:utkface?manual_dir=DIR` | levels |
@@ -27,8 +29,9 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | a csv table, prepared by this library | `tfds:ordinal_table?file=PATH&target=NAME` | levels |
 
 Every source also takes `kind` (`jaxsurr.data.codings`) and `levels`, the number of levels that numbers are cut into;
-the arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and `read_idx`, and
-the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by default.
+the arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz`, `read_steps` and
+`read_idx`, and the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by
+default.
 
 Tables also take `drop=COLUMN,COLUMN` (columns to leave out), `weight=COLUMN` (of the rows), `missing=WORD,WORD` (more
 marks of missing values), `categories=COLUMN,COLUMN` (whose numbers are words), and in a csv file `separator` and
@@ -59,6 +62,7 @@ from jaxsurr.data.frames import from_frame, read_parquet
 from jaxsurr.data.given import Source
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.sources import Data, Split, load
+from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.stream import stream
 
@@ -69,6 +73,7 @@ __all__ = [
     "Source",
     "Split",
     "batches",
+    "digit_strings",
     "from_arrays",
     "from_frame",
     "load",
@@ -77,6 +82,7 @@ __all__ = [
     "read_idx",
     "read_npz",
     "read_parquet",
+    "read_steps",
     "stick_figures",
     "stream",
 ]

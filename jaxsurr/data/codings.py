@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.core.types import Keypoints, RankedLists, Sequences
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data.raw import Raw
 
@@ -185,6 +185,13 @@ def _lists(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     return Coded(list(splits), outputs, raw.names, [])
 
 
+def _tokens(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
+    """Labels of steps, as they are; those that only rows to validate or test on have are noted."""
+    within = [part.tokens[np.arange(part.tokens.shape[1])[None] < part.lengths[:, None]] for part in splits]
+    notes = coding.missing([labels[labels >= 0] for labels in within], raw.names, "labels")
+    return Coded(list(splits), len(raw.names), raw.names, notes)
+
+
 CODINGS = {
     "classes": Coding((1,), _classes, cut=True, classes=True),
     "levels": Coding((1,), _levels, cut=True, classes=True),
@@ -193,5 +200,6 @@ CODINGS = {
     "labels": Coding((2,), _labels),
     "keypoints": Coding((Keypoints,), _keypoints),
     "lists": Coding((RankedLists,), _lists),
+    "tokens": Coding((Sequences,), _tokens),
 }
 """By name, as `&kind=` and `Data.kind` say it. A new kind of targets is a new entry."""

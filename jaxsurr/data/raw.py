@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.core.types import Keypoints, RankedLists, Sequences
 
 EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
@@ -18,12 +18,12 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored; or a `jaxsurr.data.tables.Table` of N rows, with words or gaps.
-      targets: `[N]` or `[N, K]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      targets: `[N]` or `[N, K]` numeric, or `Keypoints`, `RankedLists` or `Sequences` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
       kind: the default kind of the targets, one of `jaxsurr.data.codings.CODINGS`.
       levels: the default number of levels that the targets are cut into, or None.
-      names: of the classes, levels, points, labels or numbers; empty where the source has none.
+      names: of the classes, levels, points, labels, numbers or tokens; empty where the source has none, but for tokens.
       columns: names of the inputs of a table; empty where the source has none.
       notes: sentences about rows or labels that the source has changed or left out.
       weights: `[N]` of the rows, at least 0, or None where all count the same.
@@ -32,9 +32,9 @@ class Raw(NamedTuple):
     """
 
     inputs: Any
-    targets: np.ndarray | Keypoints | RankedLists
+    targets: np.ndarray | Keypoints | RankedLists | Sequences
     test_inputs: Any = None
-    test_targets: np.ndarray | Keypoints | RankedLists | None = None
+    test_targets: np.ndarray | Keypoints | RankedLists | Sequences | None = None
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
-from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.core.types import Keypoints, RankedLists, Sequences
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data import weights as weights_of
@@ -22,6 +22,7 @@ from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.frames import read_parquet
 from jaxsurr.data.given import Source
 from jaxsurr.data.raw import EXACT, Raw, closest
+from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
@@ -43,7 +44,7 @@ class Split(NamedTuple):
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints | RankedLists
+    targets: np.ndarray | Keypoints | RankedLists | Sequences
     weights: np.ndarray | None = None
 
 
@@ -54,10 +55,10 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists'
-        (`RankedLists`).
-      outputs: number of classes, levels or points, or of the items of the longest list.
-      names: of the classes, levels or points, in their order; may be empty.
+      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) , 'lists'
+        (`RankedLists`) or 'tokens' (`Sequences` with a label for each step).
+      outputs: number of classes, levels or points, of the items of the longest list, or of the labels of steps.
+      names: of the classes, levels, points or labels, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
       notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
@@ -172,11 +173,11 @@ def load(
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
-    items, columns = [part.items > 0 for part in targets] if asked == "lists" else None, raw.columns
+    present, columns = _present(targets), raw.columns
     if isinstance(raw.inputs, Table):
-        inputs, columns, told = encode(inputs, items)
+        inputs, columns, told = encode(inputs, present)
         notes += told
-    inputs = splitting.standardise(inputs, items)
+    inputs = splitting.standardise(inputs, present)
     coded = CODINGS[asked].code(targets, raw, Request(source, levels, query.get("positive")))
     targets, outputs, notes = coded.splits, coded.outputs, notes + coded.notes
     if label_noise:
@@ -187,7 +188,7 @@ def load(
         )
         rng = np.random.default_rng([seed, _NOISE])
         targets = [coding.redraw(rng, part, outputs, label_noise) for part in targets[:2]] + targets[2:]
-    if inputs[0].ndim == 2 or asked == "lists":
+    if inputs[0].ndim == 2 or (inputs[0].ndim == 3 and asked in ("lists", "tokens")):
         notes += splitting.constant(inputs[0], columns)
     weights = weights_of.check_splits(weights)
     if balance:
@@ -200,6 +201,15 @@ def load(
     description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     names = raw.names if len(raw.names) == outputs else coded.names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
+
+
+def _present(targets: list) -> list[np.ndarray] | None:
+    """Masks of the items or steps that there are, of each split; None for other kinds."""
+    if isinstance(targets[0], RankedLists):
+        return [part.items > 0 for part in targets]
+    if isinstance(targets[0], Sequences):
+        return [np.arange(part.tokens.shape[1])[None] < part.lengths[:, None] for part in targets]
+    return None
 
 
 def _parse(source: str) -> tuple[str, str, dict[str, str]]:
@@ -277,6 +287,10 @@ def _arrays(text: str, query: dict[str, str], seed: int) -> Raw:
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
+    if query.get("kind") == "tokens" or "lengths" in query:
+        if unfit := [key for key in ("points", "visible", "scale", "weight") if key in query]:
+            raise ValueError(f"'npz:{path}' has {unfit[0]!r}, which tokens do not have; leave one of them out")
+        return read_steps(path, **_without_kind(query))
     return read_npz(path, **_without_kind(query), several=query.get("kind") in ("labels", "numbers"))
 
 
@@ -289,8 +303,10 @@ def _without_kind(query: dict[str, str]) -> dict[str, str]:
 
 
 def _synthetic(name: str, query: dict[str, str], seed: int) -> Raw:
+    if name == "digit_strings":
+        return digit_strings(_whole("n", query.get("n", "2000")), _whole("size", query.get("size", "5")), seed)
     if name != "stick_figures":
-        raise ValueError(f"unknown data set 'synthetic:{name}'. {closest(name, ('stick_figures',))}")
+        raise ValueError(f"unknown data set 'synthetic:{name}'. {closest(name, ('stick_figures', 'digit_strings'))}")
     n, size = _whole("n", query.get("n", "4000")), _whole("size", query.get("size", "32"))
     images, people = stick_figures(n, size=size, seed=seed)
     return Raw(images, people, kind="keypoints", names=JOINTS)
@@ -304,7 +320,7 @@ class _Scheme(NamedTuple):
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
     "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
-    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight")),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight", "lengths")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
     "parquet": _Scheme(_parquet, (*_TABLE, "list", "list_size")),

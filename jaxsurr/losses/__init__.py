@@ -16,6 +16,7 @@ from jaxsurr.losses.keypoints import *
 from jaxsurr.losses.levels import *
 from jaxsurr.losses.lists import *
 from jaxsurr.losses.scores import *
+from jaxsurr.losses.tokens import *
 from jaxsurr.losses.words import MEANT
 
 LOSSES: dict[str, Loss] = dict(sorted(registry.members(__name__, __path__).items()))

@@ -7,10 +7,19 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks, options
+from jaxsurr.core.costs import Matrix, costs_of
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
 
-__all__ = ["cross_entropy", "expected_error", "focal", "generalised_cross_entropy", "label_smoothing"]
+__all__ = [
+    "cost_weighted_cross_entropy",
+    "cross_entropy",
+    "expected_cost",
+    "expected_error",
+    "focal",
+    "generalised_cross_entropy",
+    "label_smoothing",
+]
 
 _CLASSES = functools.partial(checks.labelled, what="classes")
 
@@ -32,6 +41,46 @@ def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = N
     """
     z, labels, wrong = read(_CLASSES, predictions, targets, where)
     return of_examples(optax.softmax_cross_entropy_with_integer_labels(z, labels), where, wrong)
+
+
+def cost_weighted_cross_entropy(
+    predictions: Array, targets: Array, *, where: Array | None = None, matrix: Matrix | None = None
+) -> Array:
+    """Cross-entropy times the mean cost of the wrong decisions for an example, `-w_y log softmax(z)_y`.
+
+    `w_y = sum_(d != y) C[y, d] / (K - 1)`: what each wrong decision costs must be given up where costs become weights.
+
+    Source: Ting, An Instance-Weighting Method to Induce Cost-Sensitive Trees, IEEE TKDE 2002. C is `matrix`, `[K, K]`
+    with a row for each true class, as for the metric `cost`; None: 1 for each wrong decision, which is cross-entropy.
+    `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> loss = cost_weighted_cross_entropy(jnp.zeros((2, 2)), jnp.array([0, 1]), matrix=[[0, 1], [5, 0]])
+    >>> loss.round(3).tolist()  # log 2, and five times as much
+    [0.693, 3.466]
+    """
+    z, labels, wrong = read(_CLASSES, predictions, targets, where)
+    classes = z.shape[-1]
+    weights = jnp.sum((1 - jnp.eye(classes)) * costs_of(matrix, classes), axis=1) / (classes - 1)
+    weights = weights.astype(z.dtype)[labels]
+    return of_examples(weights * optax.softmax_cross_entropy_with_integer_labels(z, labels), where, wrong)
+
+
+def expected_cost(
+    predictions: Array, targets: Array, *, where: Array | None = None, matrix: Matrix | None = None
+) -> Array:
+    """Expected cost of a decision drawn from the softmax, `sum_d softmax(z)_d C[y, d]`.
+
+    C is `matrix`, `[K, K]` with a row for each true class and a column for each decision, as for the metric `cost`;
+    None: 1 for each wrong decision, which is the expected error. `[B, K]` and `[B]` to `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> expected_cost(jnp.zeros((2, 2)), jnp.array([0, 1]), matrix=[[0, 1], [5, 0]]).tolist()
+    [0.5, 2.5]
+    """
+    z, labels, wrong = read(_CLASSES, predictions, targets, where)
+    costs = costs_of(matrix, z.shape[-1]).astype(z.dtype)[labels]
+    return of_examples(jnp.sum(jax.nn.softmax(z) * costs, axis=-1), where, wrong)
 
 
 def expected_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:

@@ -11,12 +11,14 @@ are in `METRICS`.
 from typing import Any
 
 from jaxsurr.core import checks, registry, renamed
+from jaxsurr.core.costs import read_costs
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
 from jaxsurr.metrics.calibration import *
 from jaxsurr.metrics.classes import *
 from jaxsurr.metrics.confusion import *
+from jaxsurr.metrics.costs import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
 from jaxsurr.metrics.keypoints import *
 from jaxsurr.metrics.levels import *
@@ -25,6 +27,7 @@ from jaxsurr.metrics.pixels import *
 from jaxsurr.metrics.scores import *
 from jaxsurr.metrics.sequences import *
 from jaxsurr.metrics.stack import stack
+from jaxsurr.metrics.tokens import *
 from jaxsurr.metrics.words import MEANT
 from jaxsurr.spaces import cumulative_logits, level_scores
 
@@ -40,10 +43,12 @@ def get(spec: str) -> Metric:
     """The metric of a name, with options after a question mark.
 
     Args:
-      spec: `"error_rate"`, `"mean_absolute_error?decode=argmax"`, `"pck?threshold=0.2,0.5"`.
+      spec: `"error_rate"`, `"mean_absolute_error?decode=argmax"`, `"pck?threshold=0.2,0.5"`; a matrix is
+        read from a file, `"cost?matrix=costs.csv"`.
 
     Raises:
-      ValueError: no metric has this name.
+      ValueError: no metric has this name, or a file holds no matrix.
+      FileNotFoundError: there is no such file.
       TypeError: it has no such option.
 
     >>> get("pck?threshold=0.2").name
@@ -51,6 +56,8 @@ def get(spec: str) -> Metric:
     """
     name, options = parse_spec(spec)
     checks.one_of(name, "metric", METRICS, MEANT)
+    if "matrix" in options and "matrix" in METRICS[name].known_options:
+        options["matrix"] = read_costs(options["matrix"])
     if options.get("decode") in _SPACES:
         options["space"] = _SPACES[options["decode"]]
     return METRICS[name].bind(**options)

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import inspect
+import typing
+import zlib
 from typing import Any
 
 import jax
@@ -21,6 +23,23 @@ ARRAYS = ("where", "weights", "replacements")
 
 
 _UNTRACEABLE = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
+
+
+def _hashable(value: Any) -> Any:
+    """An option as it can be hashed: lists and arrays as tuples."""
+    if isinstance(value, np.ndarray | jax.Array) and checks.is_concrete(value):
+        value = np.asarray(value).tolist()
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+def _shown(value: Any) -> str:
+    """An option in the name of a metric; of a matrix its rows, or size and checksum where that is too long."""
+    if not (isinstance(value, tuple) and value and all(isinstance(row, tuple) for row in value)):
+        return str(getattr(value, "__name__", value))
+    rows = " / ".join(
+        " ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in row) for row in value
+    )
+    return rows if len(rows) <= 32 else f"{len(value)} rows {zlib.crc32(repr(value).encode()):08x}"
 
 
 def _untraceable(name: str) -> TypeError:
@@ -118,15 +137,25 @@ class Metric:
         for name in options:
             if name not in self.known_options:
                 raise TypeError(f"{self.name} has no option {name!r}; {checks.nearest(name, self.known_options)}")
-        merged = dict(self.options) | {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        merged = dict(self.options) | {k: _hashable(v) for k, v in options.items()}
         stem = self.name.split("(")[0]
-        text = ", ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in merged.items())
+        text = ", ".join(f"{k}={_shown(v)}" for k, v in merged.items())
         return dataclasses.replace(self, space=space, options=tuple(merged.items()), name=f"{stem}({text})")
 
     @property
     def known_options(self) -> list[str]:
         """Names of the options that can be bound."""
         return [name for name in list(inspect.signature(self.function).parameters)[2:] if name not in ARRAYS]
+
+    def choices(self, option: str) -> tuple[Any, ...]:
+        """The values that an option can have, where its annotation lists them (`typing.Literal`), else none.
+
+        >>> from jaxsurr.metrics import cost
+        >>> cost.choices("decode"), cost.choices("matrix")
+        (('argmax', 'expected'), ())
+        """
+        annotation = inspect.signature(self.function).parameters[option].annotation
+        return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
 
     @property
     def replaces(self) -> bool:

@@ -25,8 +25,13 @@ _WORDS = {
     "that is recall_at_k, as 'recall_at_k?k=10'": "recallk hitrate hitratio hitsatk hitsk recallatk",
     "that is normalised_mean_error": "nme normalizedmeanerror mpjpe meanpointerror",
     "that is pck, with the head as scale": "pckh pckh05",
-    "that is edit_distance": "levenshtein editdistance cer wer charactererrorrate worderrorrate tokenerrorrate",
+    "that is edit_distance": "levenshtein editdistance cer wer charactererrorrate worderrorrate",
     "that is within_one_level": "offbyone accuracyoffbyone withinone oneoff 1off accuracy1",
+    "1 - token accuracy is token_error; of all steps of a set together pooled_token_error": (
+        "tokenaccuracy taggingaccuracy tokenerrorrate"
+    ),
+    "that is exact_match": "sequenceaccuracy em exactmatchratio wholematch",
+    "that is cost, as 'cost?matrix=FILE'": "costs costmatrix misclassificationcost expectedcost risk costsensitive",
     "that is a loss: jaxsurr.losses.cross_entropy": "crossentropy nll logloss ce bce negativeloglikelihood",
 }
 

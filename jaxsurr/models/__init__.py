@@ -3,9 +3,10 @@
 A model of your own is `Model(init, apply)`: `jaxsurr.compare(config, losses, seeds, workdir=..., model=...)` with
 `model.name="own"` trains it.
 
-Bodies: `linear`, `mlp`; of images `cnn`, `unet`, `resnet20`, `resnet20_group_norm`. The last layer of each is called
-"head", so that gradients can be compared in its parameters alone (`jaxsurr.bilevel.last_layer`). Which head a model
-gets follows from the loss that it is trained on (`Head.losses`, `jaxsurr.training.kinds`):
+Bodies: `linear`, `mlp`; of images `cnn`, `unet`, `resnet20`, `resnet20_group_norm`; of sequences `conv_steps`. The last
+layer of each is called "head", so that gradients can be compared in its parameters alone
+(`jaxsurr.bilevel.last_layer`). Which head a model gets follows from the loss that it is trained on (`Head.losses`,
+`jaxsurr.training.kinds`):
 
 | head | outputs | targets | losses |
 | --- | --- | --- | --- |
@@ -18,6 +19,7 @@ gets follows from the loss that it is trained on (`Head.losses`, `jaxsurr.traini
 | `densities` | `[B, J, 4]`, mean and log standard deviation | keypoints | residual likelihood |
 | `heatmaps` | `[B, J, size, size]`, read by soft-argmax | keypoints | squared error of heat-maps |
 | `items` | `[B, L]`, a score of each item alone | lists | softmax and logistic loss of lists |
+| `steps` | `[B, T, K]`, logits of each step, alone or beside its neighbours | tokens | those of tokens and sequences |
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +31,7 @@ from jaxsurr.core import checks
 from jaxsurr.core.images import refuse_channels_first
 from jaxsurr.core.protocols import Apply, TrainApply
 from jaxsurr.core.types import Array, PyTree
-from jaxsurr.models.bodies import BODIES, IMAGES
+from jaxsurr.models.bodies import BODIES, IMAGES, SEQUENCES
 from jaxsurr.models.heads import HEADS, Head
 
 
@@ -63,13 +65,19 @@ class _WithHead(nn.Module):
     head: Head
     outputs: int
     size: int
+    together: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool = False) -> Array:
         if not self.head.each:
             return self.head.layer(self.body(x, train), self.outputs, self.size)
-        items = x.reshape(-1, *x.shape[2:])
-        return self.head.layer(self.body(items, train), self.outputs, self.size).reshape(x.shape[:2])
+        if self.together:
+            items = self.body(x, train)
+            items = items.reshape(-1, *items.shape[2:])
+        else:
+            items = self.body(x.reshape(-1, *x.shape[2:]), train)
+        made = self.head.layer(items, self.outputs, self.size)
+        return made.reshape(*x.shape[:2], *made.shape[1:])
 
 
 def build(
@@ -89,15 +97,16 @@ def build(
 
     Args:
       name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
-        heat-maps), "resnet20", or "resnet20_group_norm".
-      outputs: number of classes, levels or points; K or J below.
+        heat-maps), "resnet20", or "resnet20_group_norm"; of sequences `[B, T, ...]`: "conv_steps".
+      outputs: number of classes, levels, points or labels; K or J below.
       head: of classes or levels, "logits" `[B, K]`; of levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`),
         "coral" (the same from one score and K - 1 biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given
         `level >= k`; read as cumulative ones), "score" `[B, 1]` (in levels, about the middle one when it starts); of
         points, in pixels of a `size` by `size` image, "points" `[B, J, 2]`, which start in its centre, "densities"
         `[B, J, 4]` (x, y, log sigma_x, log sigma_y; read as the points), or "heatmaps" `[B, J, size, size]` (read by
-        soft-argmax as points); of lists, "items" `[B, L]`, a score of each item of inputs `[B, L, ...]` alone.
-      hidden: widths of the hidden layers of an MLP, channels of a CNN or a U-Net.
+        soft-argmax as points); of lists, "items" `[B, L]`, a score of each item of inputs `[B, L, ...]` alone; of
+        tokens, "steps" `[B, T, K]`, logits of each step of inputs `[B, T, ...]`.
+      hidden: widths of the hidden layers of an MLP, channels of a CNN, a U-Net or convolutions of steps.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.
 
@@ -111,7 +120,7 @@ def build(
     """
     checks.one_of(name, "model", BODIES)
     checks.one_of(head, "head", HEADS)
-    module = _WithHead(BODIES[name](hidden, axis_name), HEADS[head], outputs, size)
+    module = _WithHead(BODIES[name](hidden, axis_name), HEADS[head], outputs, size, name in SEQUENCES)
 
     def init(key: Array, inputs: Array) -> PyTree:
         if name in IMAGES and inputs.ndim != 4 + HEADS[head].each:
@@ -125,10 +134,11 @@ def build(
             )
         if name in IMAGES:
             refuse_channels_first(inputs.shape, f"the model {name!r}")
+        if name in SEQUENCES and head != "steps":
+            raise ValueError(f"the model {name!r} reads sequences, for the head 'steps', and the head is {head!r}.")
         if HEADS[head].each and inputs.ndim < 3:
-            raise ValueError(
-                f"the head {head!r} scores the items of lists [B, L, ...], got inputs of shape {list(inputs.shape)}."
-            )
+            what = "reads the steps of sequences" if head == "steps" else "scores the items of lists"
+            raise ValueError(f"the head {head!r} {what} [B, L, ...], got inputs of shape {list(inputs.shape)}.")
         if head == "heatmaps" and inputs.ndim == 4 and inputs.shape[1:3] != (size, size):
             raise ValueError(
                 f"heat-maps have the {size} by {size} pixels of the image, got inputs of shape {list(inputs.shape)}; "

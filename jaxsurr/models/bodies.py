@@ -91,6 +91,19 @@ class ResNet(nn.Module):
         return jnp.mean(x, axis=(1, 2))
 
 
+class ConvSteps(nn.Module):
+    """Convolutions of width 3 along the steps of a sequence `[B, T, F]`, each followed by ReLU; `[B, T, C]`."""
+
+    channels: Sequence[int]
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        x = x.reshape(*x.shape[:2], -1)
+        for width in self.channels:
+            x = nn.relu(nn.Conv(width, (3,))(x))
+        return x
+
+
 class UNet(nn.Module):
     """A U-Net with feature maps at half the size of the image: strided convolutions down, upsampling with skips.
 
@@ -116,9 +129,12 @@ BODIES: dict[str, Callable[[Sequence[int], str | None], nn.Module]] = {
     "linear": lambda hidden, axis_name: Linear(),
     "mlp": lambda hidden, axis_name: MLP(tuple(hidden)),
     "cnn": lambda hidden, axis_name: CNN(tuple(hidden)),
+    "conv_steps": lambda hidden, axis_name: ConvSteps(tuple(hidden)),
     "unet": lambda hidden, axis_name: UNet(tuple(hidden)),
     "resnet20": lambda hidden, axis_name: ResNet(batch_norm(axis_name)),
     "resnet20_group_norm": lambda hidden, axis_name: ResNet(group_norm(axis_name)),
 }
+SEQUENCES = ("conv_steps",)
+"""Bodies for sequences `[B, T, ...]` only, which read a step beside its neighbours."""
 IMAGES = ("cnn", "unet", "resnet20", "resnet20_group_norm")
 """Bodies for images `[B, H, W, C]` only."""

@@ -17,12 +17,13 @@ class Head(NamedTuple):
     """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets, among "classes", "scores", "levels", "keypoints" and "lists".
+      kinds: of targets, among "classes", "scores", "levels", "keypoints", "lists" and "tokens".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
       losses: names of the losses that need this head instead of the usual one of their kind (`jaxsurr.training.kinds`).
-      each: whether the model is applied to each item of a list `[B, L, ...]` independently, with outputs `[B, L]`.
+      each: whether the model is applied to each item of a list or step of a sequence `[B, L, ...]` independently, with
+        outputs `[B, L]` or `[B, L, K]`; bodies of sequences (`bodies.SEQUENCES`) read all steps together.
     """
 
     kinds: tuple[str, ...]
@@ -96,6 +97,7 @@ HEADS = {
     "densities": Head(
         ("keypoints",), _densities, read=lambda outputs: outputs[..., :2], losses=("residual_likelihood",)
     ),
+    "steps": Head(("tokens",), lambda x, outputs, size: _dense(x, outputs), each=True),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
     "heatmaps": Head(
         ("keypoints",),

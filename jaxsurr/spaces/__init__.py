@@ -8,6 +8,7 @@ from typing import Any
 from jaxsurr.core import registry, renamed
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.classes import *
+from jaxsurr.spaces.costs import *
 from jaxsurr.spaces.generic import *
 from jaxsurr.spaces.keypoints import *
 from jaxsurr.spaces.levels import *
@@ -15,6 +16,7 @@ from jaxsurr.spaces.lists import *
 from jaxsurr.spaces.pixels import *
 from jaxsurr.spaces.scores import *
 from jaxsurr.spaces.sequences import *
+from jaxsurr.spaces.tokens import *
 
 SPACES: dict[str, Space] = {
     space.name: space for space in registry.members(__name__, __path__).values() if isinstance(space, Space)

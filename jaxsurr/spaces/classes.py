@@ -69,7 +69,7 @@ def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
 
 
-def _one_against_all(predictions: Array, temperature: float) -> Array:
+def one_against_all(predictions: Array, temperature: float) -> Array:
     """Margins of each class over the soft maximum of all others, `[B, K]`.
 
     The probability of a class that is not the largest is at most one half, so that it can be subtracted from the sum
@@ -91,7 +91,7 @@ def class_pooled(predictions: Array, targets: Array, scale: Array, where: Array 
         decided = jnp.any(ruled_out(predictions), axis=-1)
         return pooled_scores(predictions[:, 1] - predictions[:, 0], targets, scale, where, decided)
     scaled = predictions / scale
-    features = jnp.stack([_one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
+    features = jnp.stack([one_against_all(scaled, temperature) for temperature in (1.0, 0.25)], axis=-1)
     label_features = jax.nn.one_hot(targets, classes, dtype=predictions.dtype)[..., None]
     positions = jnp.linspace(0.0, 1.0, classes, dtype=predictions.dtype)[:, None]
     weights = jnp.ones_like(predictions[:, :1])

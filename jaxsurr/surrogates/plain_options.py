@@ -20,6 +20,7 @@ _WORDS = {
 # Of methods, whatever else they ask of their options.
 _NOT_NEGATIVE = ("spread", "value_weight", "correlation_weight", "penalty_weight")
 _POSITIVE = ("relative_scale",)
+_MOST = 10_000  # classes of made-up predictions
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
@@ -92,7 +93,7 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
     for space in SPACES.values() if options else ():
         if space.sample is None:
             continue
-        draw = functools.partial(sample, space, rows=4, size=5)
+        draw = functools.partial(sample, space, rows=4, size=_size(options))
         try:
             jax.eval_shape(lambda key, draw=draw: function(*draw(key), **options), jax.random.key(0))
             return
@@ -101,6 +102,14 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
                 refused = error
     if refused is not None:
         raise ValueError(f"{of} refuses its options {dict(options)!r:.100}: {refused}") from refused
+
+
+def _size(options: Mapping[str, Any]) -> int:
+    """Number of classes of made-up predictions: that of a matrix among the options, else five."""
+    matrices = (
+        value for value in options.values() if isinstance(value, tuple) and value and isinstance(value[0], tuple)
+    )
+    return next((len(matrix) for matrix in matrices if 2 <= len(matrix) <= _MOST), 5)
 
 
 def _reads(function: Callable, draw: Callable[[Any], tuple[Any, Any]]) -> bool:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jaxsurr import losses, models, surrogates
+from jaxsurr import losses, metrics, models, surrogates
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
@@ -198,8 +198,11 @@ def compares_parameters(config: Config) -> bool:
 
 
 def as_dict(config: Config) -> dict[str, Any]:
-    """The config as plain JSON data; what follows from other fields is written out."""
-    return json.loads(json.dumps(config.to_dict() | {"warm_epochs": warm_epochs(config)}, default=list))
+    """The config as plain JSON data; what follows from other fields is written out, and the matrix of a metric."""
+    follows: dict[str, Any] = {"warm_epochs": warm_epochs(config)}
+    if "matrix=" in config.metric:  # a file, which may change
+        follows["matrix"] = dict(metrics.get(config.metric).options).get("matrix")
+    return json.loads(json.dumps(config.to_dict() | follows, default=list))
 
 
 def check_values(config: Config) -> None:

@@ -54,6 +54,12 @@ KINDS = {
         baselines=("list_softmax", "list_logistic", "smoothed"),
         starts=("list_softmax", "list_logistic"),
     ),
+    "tokens": Kind(
+        head="steps",
+        losses=("tokens",),
+        baselines=("token_cross_entropy", "sequence_expected_error", "smoothed"),
+        starts=("token_cross_entropy", "token_label_smoothing", "sequence_cross_entropy"),
+    ),
 }
 """By name, as `Data.kind` and `data.kind` say it."""
 

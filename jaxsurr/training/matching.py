@@ -102,13 +102,16 @@ def metric_for(method: Method, head: str, levels: int) -> Metric:
     name, options = parse_spec(method.config.metric)
     allowed = models.HEADS[head].decodes
     decodes = "decode" in metrics.METRICS[name].known_options
+    if own := metrics.METRICS[name].choices("decode") if decodes else ():  # of classes, on logits
+        allowed = tuple(way for way in own if way in allowed)
+        decodes = bool(allowed)
     if method.decode and not (decodes and method.decode in allowed):
         raise ValueError(
             f"the loss {method.name} asks for decode={method.decode}, which {name} of a model with the head {head!r} "
             f"does not have; {'use one of ' + ', '.join(allowed) if decodes and allowed else 'leave it out'}."
         )
     if not decodes:
-        if allowed and head != "logits":
+        if models.HEADS[head].decodes and head != "logits":
             raise ValueError(
                 f"the metric {name} reads logits, but the model has the head {head!r}, which the loss needs: use a "
                 "metric of levels that is decoded, as mean_absolute_error, or a loss on logits."

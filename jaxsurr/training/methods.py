@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxsurr import losses, models, surrogates
+from jaxsurr import losses, metrics, models, surrogates
 from jaxsurr.core import checks, renamed
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.spec import parse_spec
@@ -78,6 +78,22 @@ def _own_options(name: str) -> dict[str, Any]:
     return {option.name: option.default for option in options if isinstance(option.default, int | float | tuple)}
 
 
+def costs(name: str, metric: str) -> dict[str, Any]:
+    """The cost matrix of a fixed loss, as its option: that of the metric, where both have one.
+
+    Args:
+      name: of the loss.
+      metric: of the config.
+    """
+    bound = dict(metrics.get(metric).options) if of_costs(name) and "matrix=" in metric else {}
+    return {"matrix": bound["matrix"]} if "matrix" in bound else {}
+
+
+def of_costs(name: str) -> bool:
+    """Whether a loss is a fixed one with a cost matrix."""
+    return name in losses.LOSSES and "matrix" in inspect.signature(losses.LOSSES[name]).parameters
+
+
 def conventional(name: str, **options: Any) -> Surrogate:
     """The conventional loss of a name with its options, as a `Surrogate`.
 
@@ -105,6 +121,8 @@ def resolve(config: Config) -> Method:
             raise ValueError(f"{config.loss}: start chooses the conventional loss; leave one of the two options out.")
         out.start = "conventional"  # whatever the config says
     for option, value in options.items():
+        if option == "matrix" and of_costs(name):
+            raise ValueError(f"{config.loss}: the loss has the matrix of the metric, metric='cost?matrix=FILE'.")
         if option not in known_options(name):
             raise ValueError(f"the loss {name} has no option {option!r}; {checks.nearest(option, known_options(name))}")
         if option == "decode":
@@ -121,7 +139,7 @@ def resolve(config: Config) -> Method:
     except ValueError as error:
         raise ValueError(f"{config.loss}: {error}" if options else str(error)) from error
     out.warm_epochs = warm_epochs(out)
-    loss = None if name in LEARNED else conventional(name, **own)
+    loss = None if name in LEARNED else conventional(name, **own, **costs(name, config.metric))
     peer = functools.partial(PEERS[name], **own) if name in PEERS else None
     return Method(config, name, options, out, loss, peer, decode)
 

@@ -1,5 +1,6 @@
 """From a config to compiled functions: model, optimizer, surrogate and the steps of the schedule."""
 
+import functools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
-from jaxsurr.training.methods import Method, conventional, spell
+from jaxsurr.training.methods import Method, conventional, costs, spell
 from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
@@ -191,7 +192,7 @@ def build(
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
-    warm = method.loss or conventional(config.conventional)
+    warm = method.loss or conventional(config.conventional, **costs(config.conventional, config.metric))
     (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
 
     def warm_loss(outputs: Any, targets: Any) -> Any:
@@ -254,7 +255,7 @@ def _learned_phases(
         part=bilevel.last_layer() if config.surrogate.part == "head" else bilevel.everything,
     )
     train = dict(
-        conventional=losses.LOSSES.get(config.conventional),
+        conventional=_mixed(config),
         mixture=config.mixture,
         metric_weights=weights,
         power=power,
@@ -264,6 +265,12 @@ def _learned_phases(
         "surrogate": learn | train,
         "frozen": dict(learn=False, **train),
     }
+
+
+def _mixed(config: Config) -> Callable | None:
+    """The conventional loss of a mixture, or None where it learns itself."""
+    loss, options = losses.LOSSES.get(config.conventional), costs(config.conventional, config.metric)
+    return functools.partial(loss, **options) if loss is not None and options else loss
 
 
 def _scanned(step: Callable) -> Callable:

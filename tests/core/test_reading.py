@@ -45,11 +45,13 @@ SUBJECTS |= dict(
         "edit_distance?blank=0",
         "edit_distance?end=1",
         "f_beta?average=weighted",
+        "cost?decode=expected",
     )
 )
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
 SUBJECTS["metric roc_auc of scores"] = metrics.roc_auc.bind(space=binary_scores)
 SUBJECTS["metric f_beta of scores"] = metrics.f_beta.bind(space=binary_scores)
+STEPS = ("token_logits", "joint_token_logits")
 SETS = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa")
 
 
@@ -67,12 +69,14 @@ def kind_of(subject):
         "score": "level_scores",
         "points": "keypoint_coordinates",
         "items": "ranked_lists",
+        "steps": "token_logits",
         "heatmaps": "heatmaps",
     }.get(head, "class_logits" if head == "logits" else "cumulative_logits")
 
 
 SHAPES = {
     "class_logits": (5,),
+    "decision_logits": (5,),
     "level_logits": (5,),
     "cumulative_logits": (4,),
     "two_classes": (2,),
@@ -83,6 +87,8 @@ SHAPES = {
     "ranked_lists": (6,),
     "pixel_logits": (3, 2, 5),
     "sequence_logits": (4, 5),
+    "token_logits": (4, 5),
+    "joint_token_logits": (4, 5),
 }
 
 
@@ -101,6 +107,11 @@ def sound(kind, seed):
     if kind == "pixel_logits":
         labels = rng.integers(-1, 5, (BATCH, 3, 2)).astype(np.int32)
         return z * (labels >= 0)[..., None], labels
+    if kind in STEPS:
+        lengths = rng.integers(0, 5, BATCH).astype(np.int32)
+        within = np.arange(4) < lengths[:, None]
+        tokens = np.where(within, rng.integers(-1, 5, (BATCH, 4)), 0).astype(np.int32)
+        return z * (within & (tokens >= 0))[..., None], Sequences(tokens, lengths)
     if kind == "sequence_logits":
         lengths = rng.integers(0, 5, BATCH).astype(np.int32)
         tokens = rng.integers(0, 5, (BATCH, 4)).astype(np.int32) * (np.arange(4) < lengths[:, None])
@@ -121,6 +132,8 @@ def present(kind, predictions, targets, where):
         here = where[:, None] & (targets.items > 0)
     elif kind == "pixel_logits":
         here = where[:, None, None] & (targets >= 0)
+    elif kind in STEPS:
+        here = where[:, None] & (np.arange(4) < targets.lengths[:, None]) & (targets.tokens >= 0)
     return np.broadcast_to(rows(predictions, here), predictions.shape)
 
 
@@ -215,7 +228,8 @@ def out_of_range(kind, targets):
     elif isinstance(targets, Sequences):
         yield from (targets._replace(lengths=changed(targets.lengths, 1, length)) for length in (-1, 5))
         there = targets._replace(lengths=changed(targets.lengths, 1, 2))
-        yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in (-1, 5))
+        wrong = (5, 10**6) if kind in STEPS else (-1, 5)
+        yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in wrong)
     elif kind == "pixel_logits":
         yield from (changed(targets, (1, 0, 0), label) for label in (5, 255))
     else:

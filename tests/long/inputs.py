@@ -31,6 +31,8 @@ SHAPES = {
     "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
     "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
     "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
+    "token_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
+    "joint_token_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
     "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
 }
@@ -105,6 +107,14 @@ def _sequences(generator: np.random.Generator, recipe: Recipe) -> Sequences:
     return Sequences(tokens.astype(np.int32), lengths.astype(np.int32))
 
 
+def _steps(generator: np.random.Generator, recipe: Recipe) -> Sequences:
+    """A label for each step, -1 where it is ignored."""
+    batch, room, classes = recipe.shape
+    lengths = {"first": np.zeros(batch), "last": np.full(batch, room)}.get(recipe.targets)
+    lengths = generator.integers(0, room + 1, batch) if lengths is None else lengths
+    return Sequences(generator.integers(-1, classes, (batch, room)).astype(np.int32), lengths.astype(np.int32))
+
+
 MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
@@ -115,6 +125,8 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "ranked_lists": _lists,
     "pixel_logits": _pixels,
     "sequence_logits": _sequences,
+    "token_logits": _steps,
+    "joint_token_logits": _steps,
     "generic": _arrays,
     "heatmaps": _keypoints,
 }
@@ -163,7 +175,7 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
 
 def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
     """Predictions with masking values in some classes or items that are not the best ones."""
-    if space not in ("class_logits", "level_logits", "pixel_logits", "ranked_lists"):
+    if space not in ("class_logits", "decision_logits", "level_logits", "pixel_logits", "ranked_lists"):
         return
     lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
     out = generator.random(values.shape) < 0.4
@@ -180,6 +192,8 @@ def absent(space: str, targets: Any) -> np.ndarray | None:
         return np.asarray(targets.visible) == 0
     if isinstance(targets, RankedLists):
         return np.asarray(targets.items) == 0
+    if space.endswith("token_logits"):
+        return (targets.tokens < 0) | (np.arange(targets.tokens.shape[1])[None] >= targets.lengths[:, None])
     return targets < 0 if space == "pixel_logits" else None
 
 

@@ -148,8 +148,9 @@ _OF_HEADS = {
     "items": "ranked_lists",
     "points": "keypoint_coordinates",
     "score": "level_scores",
+    "steps": "token_logits",
 }
-_SMOOTH_TARGETS = ("label_smoothing", "sord")
+_SMOOTH_TARGETS = ("label_smoothing", "sord", "token_label_smoothing")
 """Losses with positive targets for all classes: with a class ruled out they are infinite by definition."""
 
 

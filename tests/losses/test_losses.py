@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.special
+from jax.test_util import check_grads
 
 from jaxsurr import Keypoints, losses, models
 from jaxsurr.metrics import decoding
@@ -77,7 +78,10 @@ def wing_of(error, width=0.5, curvature=0.1):
     return size - width + width * np.log(1 + width / curvature)
 
 
+COSTS = np.arange(25.0).reshape(5, 5) % 7
 EXPECTED = {
+    "cost_weighted_cross_entropy": -np.log(OF_LABEL),
+    "expected_cost": 1 - OF_LABEL,
     "cross_entropy": -np.log(OF_LABEL),
     "expected_error": 1 - OF_LABEL,
     "generalised_cross_entropy": (1 - OF_LABEL**0.7) / 0.7,
@@ -120,7 +124,9 @@ def problem(name):
 
 
 def test_every_loss_is_tested_here():
-    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # tests/losses/test_sets.py
+    of_sets = {
+        name for name, kind in losses.KIND.items() if kind in ("scores", "lists", "tokens")
+    }  # test_sets, test_tokens
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
@@ -163,6 +169,23 @@ def test_generalised_cross_entropy_lies_between_the_two():
     # q = 0.001 leaves a relative difference of q / 2 times the cross-entropy, which is below 8 here.
     np.testing.assert_allclose(near, EXPECTED["cross_entropy"], rtol=1e-3 / 2 * 8)
     np.testing.assert_allclose(losses.generalised_cross_entropy(LOGITS, LABELS, q=1.0), 1 - OF_LABEL, rtol=1e-5)
+
+
+def test_losses_of_a_cost_matrix_against_loops_and_finite_differences():
+    wrong = np.array([sum(COSTS[y, d] for d in range(5) if d != y) / 4 for y in range(5)])
+    expected = {
+        "expected_cost": [sum(p * c for p, c in zip(SHARES[i], COSTS[i % 5], strict=True)) for i in range(9)],
+        "cost_weighted_cross_entropy": [-wrong[i % 5] * np.log(OF_LABEL[i]) for i in range(9)],
+    }
+    for name, values in expected.items():
+
+        def total(z, name=name):
+            return jnp.sum(losses.get(name)(z, LABELS, matrix=COSTS))
+
+        np.testing.assert_allclose(losses.get(name)(LOGITS, LABELS, matrix=COSTS), values, rtol=1e-5)
+        check_grads(total, (LOGITS,), order=1, modes=["rev"], eps=1e-2, rtol=1e-2)
+        with pytest.raises(ValueError, match="matrix is 4 by 4, but predictions are of 5 classes"):
+            losses.get(name)(LOGITS, LABELS, matrix=COSTS[:4, :4])
 
 
 def test_focal_without_focus_is_cross_entropy():

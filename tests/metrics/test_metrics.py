@@ -213,12 +213,9 @@ def test_nan_point_is_wrong(figures):
 # --- masks and means --------------------------------------------------------------------------------------------------
 
 
-# Metrics of sets, lists and sequences are in test_sets.py and test_structured.py.
-OF_EXAMPLES = [
-    name
-    for name, metric in metrics.METRICS.items()
-    if metric.per_example and metric.space not in (spaces.ranked_lists, spaces.sequence_logits)
-]
+# Metrics of sets, lists, sequences and tokens are in test_sets.py, test_structured.py and test_tokens.py.
+APART = (spaces.ranked_lists, spaces.sequence_logits, spaces.token_logits, spaces.joint_token_logits)
+OF_EXAMPLES = [name for name, metric in metrics.METRICS.items() if metric.per_example and metric.space not in APART]
 
 
 @pytest.mark.parametrize("name", OF_EXAMPLES)
@@ -275,8 +272,10 @@ def test_direction():
         "average_precision": -1,
         "balanced_error": 1,
         "cohen_kappa": -1,
+        "cost": 1,
         "edit_distance": 1,
         "error_rate": 1,
+        "exact_match": -1,
         "expected_calibration_error": 1,
         "f_beta": -1,
         "g_mean": -1,
@@ -287,9 +286,11 @@ def test_direction():
         "ndcg": -1,
         "normalised_mean_error": 1,
         "pck": -1,
+        "pooled_token_error": 1,
         "quadratic_weighted_kappa": -1,
         "recall_at_k": -1,
         "roc_auc": -1,
+        "token_error": 1,
         "top_k_error": 1,
         "within_one_level": -1,
     }

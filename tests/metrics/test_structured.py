@@ -168,6 +168,7 @@ def test_every_kind_can_be_learned():
         "ndcg": (lists()[0], lists()[1]),
         "mean_iou": (logits, jnp.asarray(labels)),
         "edit_distance": (jnp.asarray(logits.reshape(4, 5, 9)), sequences),
+        "pooled_token_error": (jnp.asarray(logits.reshape(4, 3, 15)), sequences),
     }
     for name, (predictions, targets) in problems.items():
         surrogate = jaxsurr.correlated_gradients(metrics.get(name), num_pairs=4, calibrate=False)

@@ -13,7 +13,7 @@ from jaxsurr.metrics import decoding
 from jaxsurr.models.bodies import batch_norm
 
 KEY = jax.random.key(0)
-TABLE, IMAGES = jnp.ones((2, 6)), jnp.ones((2, 16, 16, 1))
+TABLE, IMAGES, STEPS = jnp.ones((2, 6)), jnp.ones((2, 16, 16, 1)), jnp.ones((2, 5, 6))
 # the convolutions of a ResNet-20, and 2 parameters a channel for each normalisation
 RESNET20 = (
     9 * 16 + 32
@@ -27,6 +27,7 @@ BODIES = {
     "linear": (TABLE, (), 0, 6),
     "mlp": (TABLE, (5, 4), (6 * 5 + 5) + (5 * 4 + 4), 4),
     "cnn": (IMAGES, (3, 2), (9 * 1 * 3 + 3) + (9 * 3 * 2 + 2) + (4 * 4 * 2 * 128 + 128), 128),
+    "conv_steps": (STEPS, (3, 2), (3 * 6 * 3 + 3) + (3 * 3 * 2 + 2), 2),
     "unet": (
         IMAGES,
         (3, 2),
@@ -41,13 +42,15 @@ BODIES = {
 @pytest.mark.parametrize("name", models.BODIES)
 def test_parameters_are_counted_by_hand(name):
     inputs, hidden, body, features = BODIES[name]
-    model = models.build(name, outputs=10, hidden=hidden)
+    steps = name == "conv_steps"
+    model = models.build(name, outputs=10, hidden=hidden, head="steps" if steps else "logits")
+    shape = (2, 5, 10) if steps else (2, 10)
     variables = jax.eval_shape(model.init, KEY, inputs)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == body + features * 10 + 10
     assert variables["params"]["head"]["kernel"].shape == (features, 10)
-    assert jax.eval_shape(model.apply, variables, inputs).shape == (2, 10)
+    assert jax.eval_shape(model.apply, variables, inputs).shape == shape
     outputs, statistics = jax.eval_shape(model.train, variables, inputs)
-    assert outputs.shape == (2, 10)
+    assert outputs.shape == shape
     assert set(statistics) == set(variables) - {"params"} == ({"batch_stats"} if name == "resnet20" else set())
 
 
@@ -59,6 +62,7 @@ HEADS = {
     "conditional": ((2, 6), (2, 6)),
     "score": ((2, 1), (2, 1)),
     "items": ((2, 3), (2, 3)),
+    "steps": ((2, 3, 7), (2, 3, 7)),
     "points": ((2, 7, 2), (2, 7, 2)),
     "densities": ((2, 7, 4), (2, 7, 2)),
     "heatmaps": ((2, 7, 16, 16), (2, 7, 2)),
@@ -73,6 +77,20 @@ def test_heads(body, head):
     outputs = jax.eval_shape(lambda: model.apply(model.init(KEY, inputs), inputs))
     read = model.read or (lambda outputs: outputs)
     assert (outputs.shape, jax.eval_shape(read, outputs).shape) == HEADS[head]
+
+
+def test_steps_are_read_alone_or_beside_their_neighbours():
+    inputs = jax.random.normal(KEY, (2, 5, 4))
+    moved = inputs.at[:, 3].add(1.0)
+    for name, reach in (("mlp", {3}), ("conv_steps", {2, 3, 4})):
+        model = models.build(name, outputs=7, head="steps", hidden=(8,))
+        params = model.init(KEY, inputs)
+        change = model.apply(params, moved) - model.apply(params, inputs)
+        assert set(np.flatnonzero(np.any(np.asarray(change) != 0, axis=(0, 2)))) == reach
+    with pytest.raises(ValueError, match="the model 'conv_steps' reads sequences, for the head 'steps', and the head"):
+        models.build("conv_steps", outputs=7).init(KEY, inputs)
+    with pytest.raises(ValueError, match=r"the head 'steps' reads the steps of sequences \[B, L, ...\], got inputs"):
+        models.build("mlp", outputs=7, head="steps").init(KEY, TABLE)
 
 
 def test_linear_is_linear():

@@ -82,6 +82,9 @@ class TestFromNone:
                 assert jnp.all(jnp.isfinite(predictions))
             spec = {
                 "class_logits": "error_rate",
+                "decision_logits": "cost",
+                "joint_token_logits": "exact_match",
+                "token_logits": "token_error",
                 "level_logits": "mean_absolute_error",
                 "cumulative_logits": "mean_absolute_error?decode=thresholds",
                 "level_scores": "mean_absolute_error?decode=rounded&levels=9",

@@ -26,6 +26,7 @@ def figures(batch=5, joints=4):
 PROBLEMS = {
     "class_logits": (LOGITS, LABELS),
     "named_class_logits": (LOGITS, LABELS),
+    "decision_logits": (LOGITS, LABELS),
     "level_logits": (LOGITS, LABELS),
     "cumulative_logits": (LOGITS, (jnp.arange(12) * 5) % 7),
     "level_scores": (LOGITS[:, :1], LABELS),
@@ -34,6 +35,8 @@ PROBLEMS = {
     "binary_scores": (LOGITS[:, 0], LABELS % 2),
     "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
     "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
+    "token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3) - 1, jnp.array([3, 0, 1, 2]))),
+    "joint_token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
     "sequence_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
 }
 
@@ -83,7 +86,7 @@ def test_projection_is_idempotent(name):
     space, (predictions, _) = spaces.SPACES[name], PROBLEMS[name]
     once = space.project(predictions)
     np.testing.assert_allclose(space.project(once), once, atol=1e-6)
-    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits"):
+    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits", "token_logits"):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 
@@ -186,6 +189,19 @@ def test_classes_margins_against_numpy():
         rank = np.log1p(np.sum(1 / (1 + np.exp(-1.7 * (rivals - row[label])))))
         np.testing.assert_allclose(got, [*margins.values(), rank], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(ramp, [margins[1.0], margins[0.25]], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [6, 30])
+def test_decisions_are_right_where_another_class_is_the_largest(classes):
+    logits = 9 * jax.random.normal(jax.random.key(3), (12, classes))
+    space, decided = spaces.decision_logits, jnp.argmax(logits, axis=-1)
+    (margins, weights), amplitudes = space.margins(logits, LABELS, SCALE), space.amplitudes(logits, LABELS)
+    assert ((margins[..., 1] < 0) == (jnp.arange(classes)[None] == decided[:, None])).all()
+    assert ((weights == 0) == (jnp.arange(classes)[None] == LABELS[:, None])).all()
+    np.testing.assert_allclose(jnp.sum(weights, axis=1), 1, rtol=1e-6)
+    assert amplitudes.shape == (12, classes, 36 if classes == 6 else 60)
+    both = amplitudes.reshape(12, 6, 6, 6)[3, 4] if classes == 6 else amplitudes[3, 4].reshape(2, 30)
+    assert both.sum() == (1 if classes == 6 else 2) and both[(3, 4) if classes == 6 else (0, 3)] == 1
 
 
 # --- levels -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,11 @@ from jaxsurr.training.kinds import LOSS_KINDS
 SETS = {
     "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
+    "tokens": {
+        "data.source": "synthetic:digit_strings",
+        "metric": "exact_match",
+        "conventional": "token_cross_entropy",
+    },
     "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
 }
 BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
@@ -67,7 +72,7 @@ def test_every_loss_trains_by_name(name, data):
     result, program = train(tiny(kind, loss=name), rows)
     assert np.isfinite(result["history"][0]["loss"])
     assert np.isfinite([result["validation"], result["test"]]).all()
-    assert program.metric.higher_is_better == (kind in ("keypoints", "lists"))
+    assert program.metric.higher_is_better == (kind in ("keypoints", "lists", "tokens"))
 
 
 @pytest.mark.parametrize(

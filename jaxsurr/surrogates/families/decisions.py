@@ -64,6 +64,9 @@ def decision_family(
     does not vanish however wrong a prediction is. The amplitude A_i > 0 is the cost of a wrong decision; it may depend
     on the target, in spaces whose networks read it (`Space.amplitudes`).
 
+    In a space whose decisions are right or wrong together (`Space.joint`) the probability of a right example is the
+    product `a = prod_i sigmoid(u_i)` over its items, and `S_q = floor + A B_q(a)`: at q = 0 the sum of `-log a_i`.
+
     What is learned is S_1, which is to be the smoothed metric.
 
     Args:
@@ -96,6 +99,10 @@ def decision_family(
         known = _known(space, targets, predictions)
         if known is not None:
             cost = cost + jnp.einsum("biq,qm->bim", known, params["amplitude"][1:])
+        if space.joint:
+            right = jnp.sum(jnp.where(weights[..., None] > 0, jax.nn.log_sigmoid(odds), 0), axis=1, keepdims=True)
+            missed = -jnp.expm1(right) if power is None else box_cox(right, power)
+            return params["floor"][None] + jnp.sum(jnp.exp(cost) * missed, axis=1)
         missed = jax.nn.sigmoid(-odds) if power is None else box_cox(jax.nn.log_sigmoid(odds), power)
         return params["floor"][None] + jnp.einsum("bi,bim->bm", weights, jnp.exp(cost) * missed)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import Keypoints, losses, metrics, spaces, surrogates
+from jaxsurr import Keypoints, Sequences, losses, metrics, spaces, surrogates
 from jaxsurr.surrogates.families import decides
 from jaxsurr.surrogates.families.decisions import box_cox
 
@@ -55,6 +55,12 @@ def _wrong_points(t):
     return points + t * jnp.array([[[0.6, 0.8]]]), Keypoints(points, jnp.ones((3, 2)), jnp.ones(3))
 
 
+def _wrong_steps(t):
+    return t * jax.nn.one_hot(jnp.array([[1, 2], [0, 1], [2, 2]]), 3), Sequences(
+        jnp.array([[0, 1], [1, 2], [0, 1]]), jnp.array([2, 1, 2])
+    )
+
+
 def _own(z, y):
     return (jnp.abs(z - y) > 0.5).astype(z.dtype)[:, 0]
 
@@ -77,6 +83,7 @@ WRONG = {
         lambda t: (t * jnp.array([1.0, -1.0, 1.0]), jnp.array([0, 1, 0])),
     ),
     "keypoints": (metrics.pck, _wrong_points),
+    "tokens together": (metrics.exact_match, _wrong_steps),
     "generic": (jaxsurr.metric(_own, higher_is_better=False), lambda t: (jnp.full((3, 1), t), jnp.zeros((3, 1)))),
 }
 
@@ -131,12 +138,14 @@ def _cosine(a, b):
             },
         ),
         (WRONG["thresholds"][0], 8, {0.0: losses.or_cnn}),
+        (metrics.exact_match, 4, {0.0: losses.sequence_cross_entropy, 1.0: losses.sequence_expected_error}),
     ],
-    ids=["classes", "thresholds"],
+    ids=["classes", "thresholds", "tokens together"],
 )
 def test_at_the_natural_scale_the_loss_has_the_gradient_of_the_likelihood_that_is_known(metric, size, pairs):
     surrogate = surrogates.correlated_gradients(metric, relative_scale=None)
-    draw = functools.partial(jaxsurr.sample, metric.space, rows=128, size=size)
+    rows = 32 if metric.space.joint else 128  # of six steps each
+    draw = functools.partial(jaxsurr.sample, metric.space, rows=rows, size=size)
 
     def update(state, key):
         return surrogate.update(state, key, *draw(key))[0], None
