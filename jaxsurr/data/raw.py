@@ -21,7 +21,7 @@ class Raw(NamedTuple):
       targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      kind: 'classes', 'scores', 'levels', 'keypoints' or 'lists', the default kind of the targets.
       levels: the default number of levels that the targets are cut into, or None.
       names: of the classes, levels or points; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.

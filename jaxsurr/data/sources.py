@@ -21,6 +21,7 @@ from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least")  # keys of every source
+_CODED = ("classes", "scores", "levels")  # kinds whose targets are coded as integers, of any numbers
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
 
@@ -44,9 +45,9 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists'
-        (`RankedLists`).
-      outputs: number of classes, levels or points, or of the items of the longest list.
+      kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'levels' (ordered), 'keypoints'
+        (`Keypoints`) or 'lists' (`RankedLists`).
+      outputs: number of classes, levels or points, or of the items of the longest list; of scores 2.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
@@ -96,8 +97,8 @@ def load(
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
-      kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
-        that of the table in `jaxsurr.data`.
+      kind: 'classes', 'scores' (two classes, for a model with one logit) or 'levels'. By default that of the source
+        (`?kind=`), else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: fraction of the rows for training and validation, in (0, 1).
       test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
@@ -127,22 +128,22 @@ def load(
     notes = list(raw.notes)
     if levels is None and "levels" in query:
         levels = _whole("levels", query["levels"])
-    numeric = raw.kind in ("classes", "levels")
+    numeric = raw.kind in _CODED
     official = raw.test_inputs is not None
     if "at_least" in query:
         raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
     said = renamed.word("kind", kind or query.get("kind"), warn=True)
     asked = said or ("levels" if levels is not None and numeric else raw.kind)
-    if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
-        wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
+    if asked != raw.kind and (asked not in _CODED or not numeric):
+        wanted = "'classes', 'scores' or 'levels'" if numeric else repr(raw.kind)
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
     if levels is not None and (not numeric or levels < 2):
         raise ValueError(
             f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
         )
-    if label_noise and asked != "classes":
-        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
+    if label_noise and asked not in ("classes", "scores"):
+        raise ValueError(f"label_noise is for kinds 'classes' and 'scores', the kind here is {asked!r}; set it to 0")
     inputs, targets = splitting.split(raw, seed, validation_fraction, test_fraction, limit, split_seed)
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
@@ -157,6 +158,8 @@ def load(
         if asked == "levels" and levels is None and raw.levels is None and not np.any(values % 1):
             values = coding.equally_spaced(values, source)
         targets, outputs, names = coding.code(targets, values, raw.levels if levels is None else levels)
+        if asked == "scores":
+            coding.refuse_more_than_two(names, source)
         notes += coding.missing(targets, names, asked)
     if raw.names and levels is None and len(raw.names) != outputs:
         raise ValueError(f"{source!r} names {len(raw.names)} {asked} but has {outputs}; correct or leave out the names")
@@ -173,7 +176,8 @@ def load(
     train, validation, test = (Split(*pair) for pair in zip(inputs, targets, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
-    description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    what = "scores of 2 classes" if asked == "scores" else f"{outputs} {asked}"
+    description = f"{source}: {what}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     names = raw.names if len(raw.names) == outputs else names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
 
@@ -211,15 +215,21 @@ def _number(name: str, text: str) -> float:
     return value
 
 
+_SKLEARN: dict[str, dict[str, Any]] = {
+    "digits": {},
+    "breast_cancer": {"kind": "scores", "names": ("malignant", "benign")},
+    "diabetes": {"kind": "levels", "levels": 8},
+}
+
+
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
-    if name not in ("digits", "diabetes"):
-        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, ('digits', 'diabetes'))}")
+    if name not in _SKLEARN:
+        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, _SKLEARN)}")
     try:
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
-    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return Raw(inputs, targets) if name == "digits" else Raw(inputs, targets, kind="levels", levels=8)
+    return Raw(*getattr(datasets, f"load_{name}")(return_X_y=True), **_SKLEARN[name])
 
 
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:

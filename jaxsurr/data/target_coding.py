@@ -38,6 +38,16 @@ def code(splits: list[np.ndarray], values: np.ndarray, levels: int | None) -> tu
     return coded, levels, (f"< {bounds[0]}", *between, f">= {bounds[-1]}")
 
 
+def refuse_more_than_two(names: tuple[str, ...], source: str) -> None:
+    """Refuses targets of scores that are not of two values."""
+    if len(names) != 2:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise ValueError(
+            f"kind='scores' is for targets of two values, and those of {source!r} have {len(names)} ({shown}); use "
+            "kind='classes', or add '&at_least=NUMBER', from which on a target is class 1"
+        )
+
+
 def refuse_inexact(values: np.ndarray) -> None:
     """Refuses sorted integers, such as ids and hashes, that are not exact in float64."""
     if int(values[-1]) > EXACT or int(values[0]) < -EXACT:
@@ -97,7 +107,7 @@ def redraw(rng: np.random.Generator, labels: np.ndarray, outputs: int, fraction:
 
 def above(raw: Raw, bound: float, source: str) -> tuple[Raw, str]:
     """Two classes, divided at a threshold of the targets, and a note about it."""
-    if raw.kind not in ("classes", "levels"):
+    if raw.kind not in ("classes", "scores", "levels"):
         raise ValueError(f"at_least={bound:g} divides numeric targets into two classes, and {source!r} has {raw.kind}")
     test = None if raw.test_targets is None else (np.asarray(raw.test_targets) >= bound).astype(np.int32)
     targets = (np.asarray(raw.targets) >= bound).astype(np.int32)

@@ -2,9 +2,10 @@
 
 _WORDS = {
     "that is cross_entropy": "ce nll nllloss logloss softmax softmaxcrossentropy categoricalcrossentropy",
-    "of one logit z it is cross_entropy of the logits [0, z] of two classes, of logits of P(level > k) it is or_cnn": (
+    "of one logit for two classes it is binary_cross_entropy, of logits of P(level > k) it is or_cnn": (
         "bce bcewithlogits bcewithlogitsloss binarycrossentropy sigmoidbinarycrossentropy sigmoid logistic"
     ),
+    "of one logit it is binary_focal, of logits of classes focal": "focalloss sigmoidfocal sigmoidfocalloss",
     "of points it is mse, of one score in levels squared_error": "l2 meansquarederror",
     "of points it is l1, of one score in levels absolute_error, of logits of levels expected_absolute_error": (
         "mae meanabsoluteerror"

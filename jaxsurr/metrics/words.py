@@ -7,7 +7,11 @@ _WORDS = {
     "1 - balanced accuracy is balanced_error": "balancedaccuracy uar meanrecall macrorecall balancederrorrate ber",
     "that is f_beta, as 'f_beta?beta=1'": "f1 f1score fscore fmeasure fbetascore",
     "that is f_beta, as 'f_beta?average=macro' (micro, weighted)": "macrof1 microf1 f1macro f1micro f1weighted",
-    "it is one side of f_beta, which weighs recall against precision by beta": "precision recall sensitivity tpr",
+    "it is one side of f_beta, which weighs recall against precision by beta; at a bound on the other there are "
+    "precision_at_recall and recall_at_precision": "precision recall sensitivity tpr",
+    "that is recall_at_precision": "recallatfixedprecision sensitivityatprecision",
+    "that is precision_at_recall": "precisionatfixedrecall",
+    "that is partial_roc_auc": "pauc partialauc partialauroc rocaucpartial maxfpr",
     "of pixels it is mean_iou, of examples jaccard": "iou miou intersectionoverunion jaccardindex jaccardscore",
     "that is f_beta of the pixels as examples; of whole images there is mean_iou": "dice dicescore dicecoefficient",
     "that is roc_auc": "auc auroc rocaucscore aucroc rocauc areaunderroc areaunderthecurve",

@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.types import Array
+from jaxsurr.core.types import Array, Space
 from jaxsurr.metrics import decoding
+from jaxsurr.spaces import binary_scores
 
 _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
 
@@ -23,6 +24,7 @@ class Head(NamedTuple):
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
       losses: names of the losses that need this head instead of the usual one of their kind (`jaxsurr.training.kinds`).
       each: whether the model is applied to each item of a list `[B, L, ...]` independently, with outputs `[B, L]`.
+      space: of its predictions, for metrics that read both them and class logits; None: that of the metric.
     """
 
     kinds: tuple[str, ...]
@@ -31,6 +33,7 @@ class Head(NamedTuple):
     read: Callable[[Array], Array] | None = None
     losses: tuple[str, ...] = ()
     each: bool = False
+    space: Space | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
@@ -81,6 +84,12 @@ def _heatmaps(features: Array, joints: int, size: int) -> Array:
 HEADS = {
     "logits": Head(
         ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
+    ),
+    "logit": Head(
+        ("scores",),
+        lambda x, outputs, size: _dense(x, 1)[:, 0],
+        losses=("binary_cross_entropy", "binary_focal"),
+        space=binary_scores,
     ),
     "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), losses=("or_cnn",)),
     "coral": Head(("levels",), _coral, ("thresholds",), losses=("coral", "or_cnn")),

@@ -23,7 +23,10 @@ from jaxsurr.training.kinds import LOSS_HEADS
 
 BATCH, RUBBISH = 5, np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)
 MASK = np.array([True, True, False, True, False])
-TWO_CLASSES = ("auc_margin", "pairwise_auc", "smooth_average_precision", "roc_auc", "average_precision")
+TWO_CLASSES = (
+    *("auc_margin", "pairwise_auc", "smooth_average_precision", "roc_auc", "average_precision"),
+    *("partial_roc_auc", "precision_at_recall", "recall_at_precision"),
+)
 
 
 def of_spec(spec):
@@ -50,6 +53,8 @@ SUBJECTS |= dict(
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
 SUBJECTS["metric roc_auc of scores"] = metrics.roc_auc.bind(space=binary_scores)
 SUBJECTS["metric f_beta of scores"] = metrics.f_beta.bind(space=binary_scores)
+SUBJECTS["metric error_rate of scores"] = metrics.error_rate.bind(space=binary_scores)
+SUBJECTS["metric expected_calibration_error of scores"] = metrics.expected_calibration_error.bind(space=binary_scores)
 SETS = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa")
 
 
@@ -64,6 +69,7 @@ def kind_of(subject):
         return function.space.name
     head = LOSS_HEADS[name][0]
     return {
+        "logit": "binary_scores",
         "score": "level_scores",
         "points": "keypoint_coordinates",
         "items": "ranked_lists",

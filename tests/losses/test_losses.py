@@ -70,6 +70,14 @@ def thresholds(of_term):
     ]
 
 
+def logistic(of_chance):
+    """`of_chance(p, y)` of one logit, p the probability of the true class."""
+    return [
+        of_chance(1 / (1 + np.exp(z if y == 0 else -z)), y)
+        for z, y in zip(np.asarray(LOGITS[:, 0], np.float64), np.asarray(LABELS % 2), strict=True)
+    ]
+
+
 def wing_of(error, width=0.5, curvature=0.1):
     size = abs(error)
     if size < width:
@@ -78,6 +86,8 @@ def wing_of(error, width=0.5, curvature=0.1):
 
 
 EXPECTED = {
+    "binary_cross_entropy": logistic(lambda p, y: -np.log(p)),
+    "binary_focal": logistic(lambda p, y: -(0.25 if y else 0.75) * (1 - p) ** 2 * np.log(p)),
     "cross_entropy": -np.log(OF_LABEL),
     "expected_error": 1 - OF_LABEL,
     "generalised_cross_entropy": (1 - OF_LABEL**0.7) / 0.7,
@@ -116,11 +126,14 @@ EXPECTED = {
 def problem(name):
     if LOSS_HEADS[name][0] == "score":
         return LOGITS[:, :1], LABELS
+    if LOSS_HEADS[name] == ("logit",):
+        return LOGITS[:, 0], LABELS % 2
     return {("points",): figures, ("heatmaps",): heatmaps}.get(LOSS_HEADS[name], lambda: (LOGITS, LABELS))()
 
 
 def test_every_loss_is_tested_here():
     of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # tests/losses/test_sets.py
+    of_sets -= {"binary_cross_entropy", "binary_focal"}
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
@@ -175,7 +188,9 @@ def test_every_loss_has_kinds_of_targets_and_heads_that_serve_them():
     assert set(LOSS_KINDS) == set(LOSS_HEADS) == set(CONVENTIONAL)
     for name, heads in LOSS_HEADS.items():
         for head in heads:
-            assert set(LOSS_KINDS[name]) <= set(models.HEADS[head].kinds), name
+            assert set(LOSS_KINDS[name]) & set(models.HEADS[head].kinds), name
+        for kind in LOSS_KINDS[name]:
+            assert any(kind in models.HEADS[head].kinds for head in heads), name
 
 
 def test_gradient_of_the_kappa_loss_is_that_of_the_loss_of_the_batch():

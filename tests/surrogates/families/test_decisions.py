@@ -71,9 +71,7 @@ WRONG = {
         lambda t: (jnp.array([[0.0], [1.0], [3.0]]) + t, jnp.array([0, 1, 3])),
     ),
     "scores": (
-        jaxsurr.metric(
-            lambda z, y: ((z > 0) != (y == 1)).astype(z.dtype), higher_is_better=False, space=spaces.binary_scores
-        ),
+        metrics.error_rate.bind(space=spaces.binary_scores),
         lambda t: (t * jnp.array([1.0, -1.0, 1.0]), jnp.array([0, 1, 0])),
     ),
     "keypoints": (metrics.pck, _wrong_points),
@@ -131,8 +129,9 @@ def _cosine(a, b):
             },
         ),
         (WRONG["thresholds"][0], 8, {0.0: losses.or_cnn}),
+        (metrics.error_rate.bind(space=spaces.binary_scores), 2, {0.0: losses.binary_cross_entropy}),
     ],
-    ids=["classes", "thresholds"],
+    ids=["classes", "thresholds", "scores"],
 )
 def test_at_the_natural_scale_the_loss_has_the_gradient_of_the_likelihood_that_is_known(metric, size, pairs):
     surrogate = surrogates.correlated_gradients(metric, relative_scale=None)
