@@ -62,7 +62,7 @@ def binary_focal(
       targets: `[B]` integers or bool, 0 or 1; of one logit also `[B, 1]`.
       where: `[B]` bool; rows where it is False are 0.
       gamma: at least 0; the larger, the less an example counts that is right.
-      alpha: in [0, 1], the weight of class 1.
+      alpha: above 0 and at most 1, the weight of class 1.
 
     Returns:
       `[B]`, at least 0.
@@ -72,7 +72,7 @@ def binary_focal(
     0.0433
     """
     options.number(gamma, "gamma", least=0)
-    options.number(alpha, "alpha", least=0, most=1, meaning="the weight of class 1")
+    options.number(alpha, "alpha", above=0, most=1, meaning="the weight of class 1")
     loss, positive, wrong = _logistic(predictions, targets, where)
     return of_examples(jnp.where(positive, alpha, 1 - alpha) * focused(loss, gamma), where, wrong)
 

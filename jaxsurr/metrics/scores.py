@@ -240,7 +240,7 @@ def partial_roc_auc(predictions: Array, targets: Array, *, max_fpr: float = 0.1,
     def value(false, true, negatives, positives):
         # Each rises as the threshold falls, so that sorting both keeps their points.
         false_rate, true_rate = (
-            jnp.concatenate([jnp.zeros((1,)), ratio(jnp.sort(reached), total)])
+            jnp.concatenate([jnp.zeros((1,), total.dtype), ratio(jnp.sort(reached), total)])
             for reached, total in ((false, negatives), (true, positives))
         )
         low, high = false_rate[:-1], false_rate[1:]

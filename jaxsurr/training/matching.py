@@ -9,7 +9,7 @@ from jaxsurr import metrics, models
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
+from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS
 from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
@@ -73,7 +73,8 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
         what = f"conventional={trained}, which {method.name} starts on,"
     kinds, heads = LOSS_KINDS[trained], LOSS_HEADS[trained]
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
-    head = method.config.model.head or fixed or next((name for name in heads if name in serves), heads[0])
+    usual = KINDS[kind].head
+    head = method.config.model.head or fixed or (usual if usual in heads else heads[0])
     if head not in serves and method.config.model.head:
         raise ValueError(
             f"model.head is {head!r}, but the targets of {source} are {kind}: "
