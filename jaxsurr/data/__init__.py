@@ -6,14 +6,18 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | --- | --- | --- |
 | nothing | `sklearn:digits` | classes |
 | nothing | `sklearn:breast_cancer` | scores |
+| nothing | `sklearn:multilabel` (synthetic) | labels |
+| the package river | `river:yeast` | labels |
 | nothing | `sklearn:diabetes` | levels |
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
 | a table of numbers with a header | `csv:FILE?target=COLUMN` | levels |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
 | the same, two classes for one logit | `csv:FILE?target=COLUMN&kind=scores` | scores |
+| the same, several columns of 0 and 1 to predict | `csv:FILE?target=a,b,c&kind=labels` (or `target=label_*`) | labels |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |
 | arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` | `npz:FILE`, `npz:FILE?x=NAME&y=NAME` | classes |
+| the same with several labels, `y` of shape `[N, K]` of 0 and 1 | `npz:FILE?kind=labels` | labels |
 | the same with ordered levels | `npz:FILE?kind=levels` | levels |
 | images with keypoints | `npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names` | keypoints |
 | the four files of MNIST or Fashion-MNIST | `idx:DIRECTORY` | classes |
@@ -22,10 +26,10 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | LSP Extended, prepared by this library | `tfds:lsp_extended?manual_dir=DIR` | keypoints |
 | a csv table, prepared by this library | `tfds:ordinal_table?file=PATH&target=NAME` | levels |
 
-Every source also takes `kind` ("classes", "scores" or "levels") and `levels`, the number of levels that numbers are cut
-into; the arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and
-`read_idx`, and the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by
-default.
+Every source also takes `kind` ("classes", "scores" or "levels"; "labels" where it holds several) and `levels`, the
+number of levels that numbers are cut into; the arguments of `load` override them. The formats of files are described in
+`read_csv`, `read_npz` and `read_idx`, and the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes`
+is cut into 8 levels by default.
 
 `scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be augmented
 at random, `crop,flip` or `flip,rotate=20` (`jaxsurr.data.augment`), as a function of seed, epoch and row, so that a

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacked
+from jaxsurr.data.labels import as_labels, columns_of
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
 
@@ -22,18 +23,20 @@ _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 
 
-def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
+def read_csv(path: str | Path, target: str, *, lists: str | int | None = None, labels: bool = False) -> Raw:
     """Reads a table of numbers whose first line names the columns.
 
     Args:
       path: the file, UTF-8, comma-separated. Blank lines are skipped.
       target: name of the column that is to be predicted; the others are the inputs.
+      labels: whether `target` names several columns of 0 and 1, as "a,b" or "label_*".
       lists: name of the column with the list of each row, or the number of items in a list, to assign rows to lists at
         random (`deal`); None: rows are independent.
 
     Returns:
       `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64; with
-      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance.
+      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance; with
+      `labels` of kind 'labels', targets `[N, K]` int32, and the names of their columns.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -50,7 +53,8 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
             if header is None:
                 raise ValueError(f"{path.name} is empty; expected a line of column names and then rows of numbers")
             columns = [cell.strip() for cell in header[1]]
-            named = _named(path.name, columns, target, lists)
+            wanted = columns_of(target, columns) if labels else [target]
+            named = _named(path.name, columns, wanted, lists)
             values = array.array("d")
             for line, cells in rows:
                 values.extend(_numbers(path.name, columns, line, cells, named))
@@ -61,6 +65,9 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     table = np.frombuffer(values).reshape(-1, len(columns))
     inputs, (targets, *groups) = np.delete(table, named, axis=1), table[:, named].T
     names = tuple(name for place, name in enumerate(columns) if place not in named)
+    if labels:
+        several = as_labels(path.name, table[:, named], tuple(wanted))
+        return Raw(inputs, several, kind="labels", names=tuple(wanted), columns=names)
     if lists is None:
         return Raw(inputs, targets, kind="levels", columns=names)
     dealt, ranked = deal(groups[0] if groups else int(lists), inputs, targets)
@@ -68,10 +75,10 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     return Raw(dealt, ranked, kind="lists", columns=names, notes=notes)
 
 
-def _named(name: str, columns: list[str], target: str, lists: str | int | None) -> list[int]:
+def _named(name: str, columns: list[str], targets: list[str], lists: str | int | None) -> list[int]:
     """The indices of the columns that are not inputs."""
     places = {column: place for place, column in enumerate(columns)}
-    named = [target, *([lists] if isinstance(lists, str) else [])]
+    named = [*targets, *([lists] if isinstance(lists, str) else [])]
     missing = next((column for column in named if column not in places), None)
     if missing is not None:
         _tell_of_separator(name, columns, missing)
@@ -80,7 +87,7 @@ def _named(name: str, columns: list[str], target: str, lists: str | int | None) 
         twice = next(column for place, column in enumerate(columns) if places[column] != place)
         raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
     if len(set(named)) < len(named):
-        raise ValueError(f"{name}: {target!r} cannot be both the target and the column of lists")
+        raise ValueError(f"{name}: {targets[0]!r} cannot be both the target and the column of lists")
     if len(columns) <= len(named):
         raise ValueError(
             f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
@@ -140,6 +147,7 @@ def read_npz(
     visible: str | None = None,
     scale: str | None = None,
     names: str | None = None,
+    labels: bool = False,
 ) -> Raw:
     """Reads inputs and targets from the arrays of an npz file.
 
@@ -155,10 +163,11 @@ def read_npz(
       visible: name of the visibility, `[N, J]` of 0 and 1; all 1 where it is None.
       scale: name of the subjects' size, `[N]`, in the unit of the points; needed with `points`. Rows where it is 0 are
         dropped with a warning.
-      names: name of an array of strings (without `_train`), the names of the classes, levels or points.
+      names: name of an array of strings (without `_train`), the names of the classes, labels, levels or points.
+      labels: whether the targets are several labels, `[N, K]` of 0 and 1.
 
     Returns:
-      `Raw`, of kind 'keypoints' where `points` is given, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, 'labels' where these are asked for, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -168,6 +177,8 @@ def read_npz(
     path = regular(Path(path), "npz", "npz")
     if points is not None and scale is None:
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
+    if labels and points is not None:
+        raise ValueError("kind=labels reads y, and points read none; leave one of them out")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
     with Archive(path) as arrays:
@@ -176,13 +187,15 @@ def read_npz(
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes = {y: (y, (len(inputs),))}
+            shapes: dict[str, tuple] = {y: (y, (len(inputs), None) if labels else (len(inputs),))}
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
             found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
-            if points is None:
+            if labels:
+                parts += [inputs, as_labels(f"{path.name}, {y}{suffix}", found[y])]
+            elif points is None:
                 parts += [inputs, found[y]]
             else:
                 where = path.name + suffix.replace("_", ", ")
@@ -193,8 +206,9 @@ def read_npz(
         if unread:
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
-        labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "keypoints", names=labels, notes=tuple(notes))
+        called = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
+    kind = "labels" if labels else "classes" if points is None else "keypoints"
+    return Raw(*parts, kind=kind, names=called, notes=tuple(notes))
 
 
 def _member(arrays: Archive, name: str) -> np.ndarray:
@@ -223,8 +237,10 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         )
     if found.ndim != len(shape) or any(b is not None and a != b for a, b in zip(found.shape, shape, strict=True)):
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
-        one_hot = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
-        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){one_hot}")
+        hint = "; it seems to be one-hot, save array.argmax(1)" if _one_hot(found, shape) else ""
+        if not hint and len(shape) == 1 and found.ndim == 2 and np.isin(found, (0, 1)).all():
+            hint = "; if it holds several labels for each row, add '&kind=labels'"
+        raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){hint}")
     return found
 
 

@@ -18,12 +18,12 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored.
-      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      targets: `[N]` numeric, labels `[N, K]` of 0 and 1, or `Keypoints` or `RankedLists` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'scores', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      kind: 'classes', 'scores', 'labels', 'levels', 'keypoints' or 'lists', the default kind of the targets.
       levels: the default number of levels that the targets are cut into, or None.
-      names: of the classes, levels or points; empty where the source has none.
+      names: of the classes, labels, levels or points; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
       notes: sentences about rows or labels that the source has changed or left out.
     """

@@ -13,6 +13,7 @@ import numpy as np
 from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.data import labels as several
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data.files import read_csv, read_idx, read_npz
@@ -31,7 +32,8 @@ class Split(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
-      targets: `[N]` int32, counted from 0, or `Keypoints` or `RankedLists` of float32 arrays with leading axis N.
+      targets: `[N]` int32, counted from 0; labels `[N, K]` int32 of 0 and 1; or `Keypoints` or `RankedLists` of float32
+        arrays with leading axis N.
     """
 
     inputs: np.ndarray
@@ -45,10 +47,10 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'levels' (ordered), 'keypoints'
-        (`Keypoints`) or 'lists' (`RankedLists`).
-      outputs: number of classes, levels or points, or of the items of the longest list; of scores 2.
-      names: of the classes, levels or points, in their order; may be empty.
+      kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'labels' (several, each 0 or
+        1), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists' (`RankedLists`).
+      outputs: number of classes, labels, levels or points, or of the items of the longest list; of scores 2.
+      names: of the classes, labels, levels or points, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
       notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
@@ -97,8 +99,8 @@ def load(
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
-      kind: 'classes', 'scores' (two classes, for a model with one logit) or 'levels'. By default that of the source
-        (`?kind=`), else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
+      kind: 'classes', 'scores' (two classes, for a model with one logit), 'labels' or 'levels'. By default that of the
+        source (`?kind=`), else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: fraction of the rows for training and validation, in (0, 1).
       test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
@@ -124,6 +126,7 @@ def load(
     """
     scheme, rest, query = _parse(source)
     splitting.check(seed, validation_fraction, test_fraction, label_noise, limit, split_seed)
+    query |= {"kind": kind} if kind else {}
     raw = _SCHEMES[scheme].read(rest, query, seed)
     notes = list(raw.notes)
     if levels is None and "levels" in query:
@@ -133,7 +136,7 @@ def load(
     if "at_least" in query:
         raw, note = coding.above(raw, _number("at_least", query["at_least"]), source)
         notes.append(note)
-    said = renamed.word("kind", kind or query.get("kind"), warn=True)
+    said = renamed.word("kind", query.get("kind"), warn=True)
     asked = said or ("levels" if levels is not None and numeric else raw.kind)
     if asked != raw.kind and (asked not in _CODED or not numeric):
         wanted = "'classes', 'scores' or 'levels'" if numeric else repr(raw.kind)
@@ -149,7 +152,10 @@ def load(
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
     inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
-    if not numeric:
+    if asked == "labels":
+        outputs, names = targets[0].shape[1], ()
+        notes += several.constant(targets[0], raw.names)
+    elif not numeric:
         outputs, names = targets[0][0].shape[1], ()
     else:
         numbers: list[Any] = [raw.targets, *([raw.test_targets] if official else [])]
@@ -219,7 +225,9 @@ _SKLEARN: dict[str, dict[str, Any]] = {
     "digits": {},
     "breast_cancer": {"kind": "scores", "names": ("malignant", "benign")},
     "diabetes": {"kind": "levels", "levels": 8},
+    "multilabel": {"kind": "labels", "notes": ("sklearn:multilabel is synthetic, as make_multilabel_classification",)},
 }
+_MULTILABEL = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}
 
 
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -229,6 +237,9 @@ def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
+    if name == "multilabel":
+        inputs, targets = datasets.make_multilabel_classification(**_MULTILABEL)
+        return Raw(inputs, several.as_labels(name, targets), **_SKLEARN[name])
     return Raw(*getattr(datasets, f"load_{name}")(return_X_y=True), **_SKLEARN[name])
 
 
@@ -237,12 +248,15 @@ def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
         raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
     if "list" in query and "list_size" in query:
         raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
-    size = query.get("list_size")
-    return read_csv(path, query["target"], lists=query.get("list") if size is None else _whole("list_size", size))
+    size, labels = query.get("list_size"), query.get("kind") == "labels"
+    lists = query.get("list") if size is None else _whole("list_size", size)
+    if labels and lists is not None:
+        raise ValueError(f"'csv:{path}' names lists, and kind=labels several labels; leave one of them out")
+    return read_csv(path, query["target"], lists=lists, labels=labels)
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
-    return read_npz(path, **_without_kind(query))
+    return read_npz(path, labels=query.get("kind") == "labels", **_without_kind(query))
 
 
 def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -270,6 +284,7 @@ _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
     "csv": _Scheme(_csv, ("target", "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
+    "river": _Scheme(lambda name, query, seed: several.read_river(name)),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
     "synthetic": _Scheme(_synthetic, ("n", "size")),

@@ -11,6 +11,7 @@ gets follows from the loss that it is trained on (`Head.losses`, `jaxsurr.traini
 | --- | --- | --- | --- |
 | `logits` | `[B, K]` | classes, levels, scores (K = 2) | most of them |
 | `logit` | `[B]`, of class 1 of two | scores | binary cross-entropy, binary focal, those of AUC and F-beta |
+| `labels` | `[B, K]`, a logit of each label | labels | label cross-entropy, asymmetric |
 | `cumulative` | `[B, K - 1]`, logits of `P(level > k)` | levels | OR-CNN |
 | `coral` | `[B, K - 1]`, one score and K - 1 biases | levels | CORAL, OR-CNN |
 | `conditional` | `[B, K - 1]`, logits of `P(level > k)` given `level >= k` | levels | CORN |
@@ -91,14 +92,14 @@ def build(
     Args:
       name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
         heat-maps), "resnet20", or "resnet20_group_norm".
-      outputs: number of classes, levels or points; K or J below.
-      head: of classes, scores or levels, "logits" `[B, K]`; of scores, "logit" `[B]`; of levels, "cumulative"
-        `[B, K - 1]` (logits of `P(level > k)`), "coral" (the same from one score and K - 1 biases), "conditional"
-        `[B, K - 1]` (logits of `P(level > k)` given `level >= k`; read as cumulative ones), "score" `[B, 1]` (in
-        levels, about the middle one when it starts); of points, in pixels of a `size` by `size` image, "points"
-        `[B, J, 2]`, which start in its centre, "densities" `[B, J, 4]` (x, y, log sigma_x, log sigma_y; read as the
-        points), or "heatmaps" `[B, J, size, size]` (read by soft-argmax as points); of lists, "items" `[B, L]`, a score
-        of each item of inputs `[B, L, ...]` alone.
+      outputs: number of classes, labels, levels or points; K or J below.
+      head: of classes, scores or levels, "logits" `[B, K]`; of scores, "logit" `[B]`; of labels, "labels" `[B, K]`; of
+        levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`), "coral" (the same from one score and K - 1
+        biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given `level >= k`; read as cumulative ones),
+        "score" `[B, 1]` (in levels, about the middle one when it starts); of points, in pixels of a `size` by `size`
+        image, "points" `[B, J, 2]`, which start in its centre, "densities" `[B, J, 4]` (x, y, log sigma_x, log sigma_y;
+        read as the points), or "heatmaps" `[B, J, size, size]` (read by soft-argmax as points); of lists, "items"
+        `[B, L]`, a score of each item of inputs `[B, L, ...]` alone.
       hidden: widths of the hidden layers of an MLP, channels of a CNN or a U-Net.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.

@@ -18,7 +18,7 @@ class Head(NamedTuple):
     """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets, among "classes", "scores", "levels", "keypoints" and "lists".
+      kinds: of targets, among those of `jaxsurr.training.kinds`.
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
@@ -91,6 +91,7 @@ HEADS = {
         losses=("binary_cross_entropy", "binary_focal"),
         space=binary_scores,
     ),
+    "labels": Head(("labels",), lambda x, labels, size: _dense(x, labels)),
     "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), losses=("or_cnn",)),
     "coral": Head(("levels",), _coral, ("thresholds",), losses=("coral", "or_cnn")),
     "conditional": Head(

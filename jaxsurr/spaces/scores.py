@@ -23,7 +23,7 @@ def _signed(predictions: Array, targets: Array) -> Array:
 
 
 def _positive(targets: Array) -> Array:
-    return targets.reshape(-1) == 1
+    return targets.reshape(-1).astype(jnp.int32) == 1
 
 
 def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -69,7 +69,7 @@ def pooled_scores(
 
 
 def _pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
-    return pooled_scores(predictions.reshape(-1), targets.reshape(-1), scale, where)
+    return pooled_scores(predictions.reshape(-1), targets.reshape(-1).astype(jnp.int32), scale, where)
 
 
 def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:

@@ -41,6 +41,12 @@ KINDS = {
         baselines=("binary_cross_entropy", "binary_focal", "smoothed"),
         starts=("binary_cross_entropy", "binary_focal"),
     ),
+    "labels": Kind(
+        head="labels",
+        losses=("labels",),
+        baselines=("label_cross_entropy", "asymmetric", "smoothed"),
+        starts=("label_cross_entropy", "asymmetric"),
+    ),
     "levels": Kind(
         head="logits",
         losses=("classes", "levels"),

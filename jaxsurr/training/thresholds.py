@@ -13,7 +13,7 @@ from jaxsurr.metrics import Metric
 _CANDIDATES = 101
 _RIVALS = ("class_logits", "level_logits")
 """Spaces in which the largest logit decides."""
-_ALONE = ("binary_scores",)
+_ALONE = ("binary_scores", "label_logits", "named_label_logits")
 """Spaces in which each logit decides by its sign."""
 
 
@@ -21,8 +21,8 @@ def check(metric: Metric) -> None:
     """Refuses a metric whose predictions are no logits that decide, which a shift could tune."""
     if metric.space.name not in (*_RIVALS, *_ALONE):
         raise ValueError(
-            f"tune_threshold shifts logits of classes, scores or levels, and {metric.name} reads {metric.space.name}: "
-            "leave tune_threshold out."
+            f"tune_threshold shifts logits of classes, scores, labels or levels, and {metric.name} reads "
+            f"{metric.space.name}: leave tune_threshold out."
         )
 
 
@@ -36,7 +36,7 @@ def best_shift(metric: Metric, logits: Array, targets: Array) -> Array:
     that of a class is, also the first.
 
     Args:
-      metric: of logits of classes or levels, or of one logit.
+      metric: of logits of classes, labels or levels, or of one logit.
       logits: `[B, K]` float; one logit `[B]` or `[B, 1]`.
       targets: of the metric.
 
