@@ -28,6 +28,7 @@ VISIBLE, SCALE = jnp.ones((6, 3)), jnp.full((6,), 2.0)
 TASKS = {  # predictions and targets of the shapes that README's table states
     "classes": [(jnp.zeros((6, 2)), LABELS)],
     "scores": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 1)), LABELS), (jnp.zeros((6, 2)), LABELS)],
+    "labels": [(jnp.zeros((6, 3)), (jnp.arange(18).reshape(6, 3) % 4 < 2).astype(int))],
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
@@ -158,7 +159,7 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
         for name in row["fixed losses"]:
             assert losses.KIND[name] == task
             assert set(LOSS_HEADS[name]) & set(row["head"])
-            if {"logits", "logit", "points", "items"} & set(LOSS_HEADS[name]):
+            if {"logits", "logit", "labels", "points", "items"} & set(LOSS_HEADS[name]):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:

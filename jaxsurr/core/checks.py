@@ -64,6 +64,8 @@ def integer_labels(predictions: Any, targets: Any, what: str) -> None:
         raise TypeError(f"targets must be an integer array of {what}, got {type(targets).__name__}.")
     one_hot = targets.ndim == 2 and targets.shape == predictions.shape and targets.shape[1] > 1
     advice = " They look like one-hot labels: pass targets.argmax(axis=-1)." if one_hot else ""
+    if one_hot and is_concrete(targets) and np.any(np.sum(np.asarray(targets), axis=1) != 1):
+        advice = " Several labels of an example are read by label_cross_entropy, hamming_error and label_f_beta."
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         if targets.dtype == jnp.bool_ and not one_hot:
             advice = " Pass targets.astype(int), by which False is 0 and True is 1."

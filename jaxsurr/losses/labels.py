@@ -41,14 +41,14 @@ def asymmetric(
     where: Array | None = None,
     gamma_positive: float = 1.0,
     gamma_negative: float = 4.0,
-    margin: float = 0.05,
+    clip: float = 0.05,
 ) -> Array:
     """Asymmetric loss: a focal loss with another focus for absent labels, of which the easy ones do not count at all.
 
-    The mean over labels of `-(1 - p)^g+ log p` where a label is set, and of `-m^g- log(1 - m)`, `m = max(p - margin,
-    0)`, where it is not. Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, with the
+    The mean over labels of `-(1 - p)^g+ log p` where a label is set, and of `-m^g- log(1 - m)`, `m = max(p - clip, 0)`,
+    where it is not. Source: Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, with the
     defaults of the authors' code, which sums over labels and examples. With `gamma_positive=0, gamma_negative=0,
-    margin=0` it is `label_cross_entropy`.
+    clip=0` it is `label_cross_entropy`.
 
     Args:
       predictions: `[B, K]` float, a logit of each of K labels.
@@ -56,24 +56,24 @@ def asymmetric(
       where: `[B]` bool; rows where it is False are 0.
       gamma_positive: g+, at least 0.
       gamma_negative: g-, at least 0.
-      margin: in [0, 1], the probability up to which an absent label costs nothing.
+      clip: in [0, 1], the probability up to which an absent label costs nothing.
 
     Returns:
       `[B]`, at least 0.
 
     >>> import jax.numpy as jnp
-    >>> asymmetric(jnp.array([[-4.0]]), jnp.array([[0]])).tolist()  # a probability of 0.02, below the margin
+    >>> asymmetric(jnp.array([[-4.0]]), jnp.array([[0]])).tolist()  # a probability of 0.02, which is clipped
     [0.0]
     """
     options.number(gamma_positive, "gamma_positive", least=0)
     options.number(gamma_negative, "gamma_negative", least=0)
-    options.number(margin, "margin", least=0, most=1, meaning="a probability")
+    options.number(clip, "clip", least=0, most=1, meaning="a probability")
     z, labels, wrong = read(check_labels, predictions, targets, where)
     there = _set(labels)
     probability, miss = jax.nn.sigmoid(z), _miss(z, there)
-    # `log(1 - p + margin)` from logarithms, which keep it exact where p is near 1 and there is no margin.
-    rest = jnp.logaddexp(-miss, jnp.log(jnp.asarray(margin, z.dtype)))
-    absent = raised(jnp.maximum(probability - margin, 0), gamma_negative) * jnp.maximum(-rest, 0)
+    # `log(1 - p + clip)` from logarithms, which keep it exact where p is near 1 and nothing is clipped.
+    rest = jnp.logaddexp(-miss, jnp.log(jnp.asarray(clip, z.dtype)))
+    absent = raised(jnp.maximum(probability - clip, 0), gamma_negative) * jnp.maximum(-rest, 0)
     return of_examples(jnp.mean(jnp.where(there, focused(miss, gamma_positive), absent), axis=1), where, wrong)
 
 

@@ -48,6 +48,7 @@ SUBJECTS |= dict(
         "edit_distance?blank=0",
         "edit_distance?end=1",
         "f_beta?average=weighted",
+        "label_f_beta?average=micro",
     )
 )
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
@@ -55,7 +56,10 @@ SUBJECTS["metric roc_auc of scores"] = metrics.roc_auc.bind(space=binary_scores)
 SUBJECTS["metric f_beta of scores"] = metrics.f_beta.bind(space=binary_scores)
 SUBJECTS["metric error_rate of scores"] = metrics.error_rate.bind(space=binary_scores)
 SUBJECTS["metric expected_calibration_error of scores"] = metrics.expected_calibration_error.bind(space=binary_scores)
-SETS = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa")
+SETS = (
+    *("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "soft_label_f_beta"),
+    "loss quadratic_weighted_kappa",
+)
 
 
 def kind_of(subject):
@@ -69,6 +73,7 @@ def kind_of(subject):
         return function.space.name
     head = LOSS_HEADS[name][0]
     return {
+        "labels": "label_logits",
         "logit": "binary_scores",
         "score": "level_scores",
         "points": "keypoint_coordinates",
@@ -79,6 +84,7 @@ def kind_of(subject):
 
 SHAPES = {
     "class_logits": (5,),
+    "label_logits": (5,),
     "level_logits": (5,),
     "cumulative_logits": (4,),
     "two_classes": (2,),
@@ -104,6 +110,8 @@ def sound(kind, seed):
     if kind == "ranked_lists":
         items = (rng.random((BATCH, 6)) < 0.8).astype(np.float32)
         return z * items, RankedLists(rng.integers(0, 4, (BATCH, 6)).astype(np.float32) * items, items)
+    if kind == "label_logits":
+        return z, rng.integers(0, 2, z.shape).astype(np.int32)
     if kind == "pixel_logits":
         labels = rng.integers(-1, 5, (BATCH, 3, 2)).astype(np.int32)
         return z * (labels >= 0)[..., None], labels
@@ -222,6 +230,8 @@ def out_of_range(kind, targets):
         yield from (targets._replace(lengths=changed(targets.lengths, 1, length)) for length in (-1, 5))
         there = targets._replace(lengths=changed(targets.lengths, 1, 2))
         yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in (-1, 5))
+    elif kind == "label_logits":
+        yield from (changed(targets, (1, 0), label) for label in (-1, 2, 10**6))
     elif kind == "pixel_logits":
         yield from (changed(targets, (1, 0, 0), label) for label in (5, 255))
     else:
@@ -480,7 +490,7 @@ def test_relevance_that_is_counted(largest):
 
 
 NO_NUMBERS = (float("nan"), float("inf"), -1.0, "0.5", True, 10**400, [0.5])
-MAY_BE_ZERO = ("gamma", "smoothing", "relevant")
+MAY_BE_ZERO = ("clip", "empty", "gamma", "gamma_negative", "gamma_positive", "smoothing", "relevant")
 NOT_OPTIONS = ("where", "weights", "replacements", "axis_name")
 PLAIN = {s: f for s, f in SUBJECTS.items() if "?" not in s and " of " not in s}
 

@@ -149,6 +149,7 @@ _OF_HEADS = {
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
+    "labels": "label_logits",
     "logit": "binary_scores",
     "points": "keypoint_coordinates",
     "score": "level_scores",

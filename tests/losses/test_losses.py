@@ -14,6 +14,7 @@ from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (9, 5))
 LABELS = jnp.arange(9) % 5
+SEVERAL = (jax.random.normal(jax.random.key(3), (9, 5)) > 0.3).astype(jnp.int32)  # labels
 SHARES = scipy.special.softmax(np.asarray(LOGITS, np.float64), axis=1)
 OF_LABEL = SHARES[np.arange(9), np.asarray(LABELS)]
 
@@ -78,6 +79,22 @@ def logistic(of_chance):
     ]
 
 
+def by_label(of_chance):
+    """Mean over labels of `of_chance(p, y)`, p the probability that the label is set."""
+    chances = 1 / (1 + np.exp(-np.asarray(LOGITS, np.float64)))
+    return [
+        np.mean([of_chance(p, y) for p, y in zip(row, labels, strict=True)])
+        for row, labels in zip(chances, np.asarray(SEVERAL), strict=True)
+    ]
+
+
+def asymmetric_of(p, y):
+    if y:
+        return -(1 - p) * np.log(p)
+    shifted = max(p - 0.05, 0)
+    return -(shifted**4) * np.log(1 - shifted)
+
+
 def wing_of(error, width=0.5, curvature=0.1):
     size = abs(error)
     if size < width:
@@ -86,6 +103,8 @@ def wing_of(error, width=0.5, curvature=0.1):
 
 
 EXPECTED = {
+    "asymmetric": by_label(asymmetric_of),
+    "label_cross_entropy": by_label(lambda p, y: -np.log(p if y else 1 - p)),
     "binary_cross_entropy": logistic(lambda p, y: -np.log(p)),
     "binary_focal": logistic(lambda p, y: -(0.25 if y else 0.75) * (1 - p) ** 2 * np.log(p)),
     "cross_entropy": -np.log(OF_LABEL),
@@ -126,6 +145,8 @@ EXPECTED = {
 def problem(name):
     if LOSS_HEADS[name][0] == "score":
         return LOGITS[:, :1], LABELS
+    if LOSS_HEADS[name] == ("labels",):
+        return LOGITS, SEVERAL
     if LOSS_HEADS[name] == ("logit",):
         return LOGITS[:, 0], LABELS % 2
     return {("points",): figures, ("heatmaps",): heatmaps}.get(LOSS_HEADS[name], lambda: (LOGITS, LABELS))()
@@ -133,6 +154,7 @@ def problem(name):
 
 def test_every_loss_is_tested_here():
     of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists")}  # tests/losses/test_sets.py
+    of_sets |= {"soft_label_f_beta"}  # tests/losses/test_labels.py
     of_sets -= {"binary_cross_entropy", "binary_focal"}
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 

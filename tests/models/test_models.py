@@ -55,6 +55,7 @@ def test_parameters_are_counted_by_hand(name):
 HEADS = {
     "logits": ((2, 7), (2, 7)),
     "logit": ((2,), (2,)),
+    "labels": ((2, 7), (2, 7)),
     "cumulative": ((2, 6), (2, 6)),
     "coral": ((2, 6), (2, 6)),
     "conditional": ((2, 6), (2, 6)),

@@ -19,6 +19,11 @@ SETS = {
         "metric": "error_rate",
         "conventional": "binary_cross_entropy",
     },
+    "labels": {
+        "data.source": "sklearn:multilabel",
+        "metric": "hamming_error",
+        "conventional": "label_cross_entropy",
+    },
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
     "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
 }
@@ -84,7 +89,16 @@ def test_losses_of_two_classes_train_one_logit(name, data):
 
 @pytest.mark.parametrize(
     "conventional",
-    ["binary_cross_entropy", "or_cnn", "coral", "corn", "squared_error", "heatmap_mse", "residual_likelihood"],
+    [
+        "asymmetric",
+        "binary_cross_entropy",
+        "or_cnn",
+        "coral",
+        "corn",
+        "squared_error",
+        "heatmap_mse",
+        "residual_likelihood",
+    ],
 )
 def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
     kind = LOSS_KINDS[conventional][0]
