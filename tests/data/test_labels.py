@@ -64,7 +64,7 @@ def test_labels_that_never_change_are_told(tmp_path):
         (LABELS + 1, "target=tag_*&kind=labels", r"t\.csv: row \d+ has 2 for label \d \(tag_.\), expected 0 or 1"),
         (LABELS * 0.5, "target=tag_*&kind=labels", r"has 0\.5 .*soft labels are not read: cut them"),
         (2 * LABELS - 1, "target=tag_*&kind=labels", r"has -1 .*if -1 stands for absent, write 0"),
-        (LABELS, "target=tag_c,other&kind=labels", r"no column 'tag_c'\. Did you mean 'tag_a'"),
+        (LABELS, "target=tag_c,other&kind=labels", r"no column 'tag_c'\. Did you mean 'tag_"),
         (LABELS, "target=*&kind=labels", "expected at least one more, as input"),
         (LABELS, "target=tag_*&kind=labels&list=other", "names lists, and kind=labels several labels"),
         (LABELS, "target=tag_*&kind=labels&levels=3", "only for numeric targets; leave it out for labels"),
@@ -83,7 +83,7 @@ def test_other_refusals(tmp_path):
         load(f"npz:{tmp_path}/a.npz?kind=labels", seed=0)
     with pytest.raises(ValueError, match="kind='labels' does not fit the targets of 'sklearn:digits'"):
         load("sklearn:digits", seed=0, kind="labels")
-    with pytest.raises(ValueError, match="unknown data set 'river:beast'. Did you mean 'yeast'"):
+    with pytest.raises(ValueError, match=r"unknown data set 'river:beast'.* 'yeast'"):
         load("river:beast", seed=0)
     with pytest.raises(ValueError, match="label_noise is for kinds 'classes' and 'scores'"):
         load("sklearn:multilabel", seed=0, label_noise=0.1)
