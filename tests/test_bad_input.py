@@ -29,6 +29,8 @@ def everywhere(metric, predictions, targets):
 
 
 ERROR, MAE, PCK = metrics.error_rate, metrics.mean_absolute_error, metrics.pck
+ONE_LOGIT = metrics.error_rate.bind(space=jaxsurr.spaces.binary_scores)
+TOP = metrics.top_k_error
 
 REFUSED = {
     "too few labels": (ERROR, LOGITS, LABELS[:7], ValueError, r"targets must hold one of the classes .* got \[7\]"),
@@ -40,8 +42,11 @@ REFUSED = {
     "level too large": (MAE, LOGITS, LABELS + 1, ValueError, "levels from 0 to 3"),
     "integer logits": (ERROR, LABELS[:, None] + LABELS[None], LABELS, TypeError, "predictions must have a floating"),
     "logits in a list": (ERROR, [[0.0, 1.0]], LABELS[:1], TypeError, "predictions must be an array, got list"),
-    "logits without classes": (ERROR, LOGITS[:, 0], LABELS, ValueError, r"predictions must have shape \[B, K\]"),
-    "one class": (ERROR, LOGITS[:, :1], 0 * LABELS, ValueError, "room for at least 2 classes"),
+    "one logit of four classes": (ONE_LOGIT, LOGITS[:, 0], LABELS, ValueError, "classes from 0 to 1"),
+    "soft labels of one logit": (ONE_LOGIT, LOGITS[:, 0], LABELS / 4, TypeError, "targets must be integers"),
+    "whole labels of one logit": (ONE_LOGIT, LOGITS[:, 0], LABELS * 1.0, TypeError, r"pass targets.astype\(int\)"),
+    "one logit of several classes": (TOP, LOGITS[:, 0], LABELS, ValueError, r"\[B, K\], .* is binary_cross_entropy\."),
+    "one class": (TOP, LOGITS[:, :1], 0 * LABELS, ValueError, r"at least 2 classes.* error_rate.bind\(space="),
     "empty batch": (ERROR, LOGITS[:0], LABELS[:0], ValueError, "the batch is empty"),
     "points in space": (PCK, jnp.zeros((8, 3, 3)), FIGURES, ValueError, r"shape \[B, J, 2\].* got \[8, 3, 3\]"),
     "flat points": (PCK, POINTS.reshape(8, 6), FIGURES, ValueError, r"predictions must have shape \[B, J, 2\]"),

@@ -46,7 +46,7 @@ WRONG = {
     "seeds of one run": (["--config.losses=()", "--config.seeds=3"], "seeds is 3, but one run has one seed"),
     "noise on levels": (
         ["--config.data.source=sklearn:diabetes", "--config.data.label_noise=0.4"],
-        "label_noise is for kind 'classes' only",
+        "label_noise is for kinds 'classes' and 'scores'",
     ),
     "number of processes": (["--num_processes=0"], "num_processes"),
     "coordinator": (["--coordinator_address=here"], "coordinator_address must be 'host:port'"),

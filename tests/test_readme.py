@@ -27,13 +27,20 @@ LABELS = jnp.arange(6) % 2
 VISIBLE, SCALE = jnp.ones((6, 3)), jnp.full((6,), 2.0)
 TASKS = {  # predictions and targets of the shapes that README's table states
     "classes": [(jnp.zeros((6, 2)), LABELS)],
-    "scores": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 2)), LABELS)],
+    "scores": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 1)), LABELS), (jnp.zeros((6, 2)), LABELS)],
+    "labels": [(jnp.zeros((6, 3)), (jnp.arange(18).reshape(6, 3) % 4 < 2).astype(int))],
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
     "tokens": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 4), int), jnp.full((6,), 2)))],
 }
+
+
+def bound(name, predictions):
+    """The metric of this name, in the space of one logit where predictions are such."""
+    metric = metrics.METRICS[name]
+    return metric.bind(space=spaces.binary_scores) if predictions[0].size == 1 else metric
 
 
 def blocks(language, page=README):
@@ -146,14 +153,13 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
         assert metrics.METRICS[name].space.name in known
     for predictions, targets in TASKS[task]:
         for name in row["metrics"]:
-            space = spaces.binary_scores if predictions.ndim == 1 else metrics.METRICS[name].space
-            metric = metrics.METRICS[name].bind(space=space)
-            space.check(predictions, targets)
+            metric = bound(name, predictions)
+            metric.space.check(predictions, targets)
             assert jnp.isfinite(metric.mean(predictions, targets)), name
         for name in row["fixed losses"]:
             assert losses.KIND[name] == task
             assert set(LOSS_HEADS[name]) & set(row["head"])
-            if "logits" in LOSS_HEADS[name] or LOSS_HEADS[name] in (("points",), ("items",), ("steps",)):
+            if {"logits", "logit", "labels", "points", "items", "steps"} & set(LOSS_HEADS[name]):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:
@@ -163,9 +169,8 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
 
 def test_predictions_of_a_task_serve_a_learned_loss():
     for task, examples in TASKS.items():
-        metric = metrics.METRICS[tasks()[task]["metrics"][0]]
         for predictions, targets in examples:
-            bound = metric.bind(space=spaces.binary_scores) if predictions.ndim == 1 else metric
-            surrogate = jaxsurr.correlated_gradients(bound, num_pairs=2)
+            metric = bound(tasks()[task]["metrics"][0], predictions)
+            surrogate = jaxsurr.correlated_gradients(metric, num_pairs=2)
             state = jax.eval_shape(lambda z, y, s=surrogate: s.init(jax.random.key(0), z, y), predictions, targets)
             jax.eval_shape(surrogate.loss, state, predictions, targets)

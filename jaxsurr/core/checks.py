@@ -64,9 +64,13 @@ def integer_labels(predictions: Any, targets: Any, what: str) -> None:
         raise TypeError(f"targets must be an integer array of {what}, got {type(targets).__name__}.")
     one_hot = targets.ndim == 2 and targets.shape == predictions.shape and targets.shape[1] > 1
     advice = " They look like one-hot labels: pass targets.argmax(axis=-1)." if one_hot else ""
+    if one_hot and is_concrete(targets) and np.any(np.sum(np.asarray(targets), axis=1) != 1):
+        advice = " Several labels of an example are read by label_cross_entropy, hamming_error and label_f_beta."
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         if targets.dtype == jnp.bool_ and not one_hot:
             advice = " Pass targets.astype(int), by which False is 0 and True is 1."
+        elif not one_hot and is_concrete(targets) and not np.any(np.asarray(targets, np.float64) % 1):
+            advice = " They are whole numbers: pass targets.astype(int)."
         raise TypeError(f"targets must be integers ({what}), got dtype {targets.dtype}.{advice}")
     if targets.shape != predictions.shape[:1]:
         raise ValueError(
@@ -95,25 +99,30 @@ def outside(labels: Array, count: int) -> Array:
     return (labels < 0) | (labels > min(count - 1, int(jnp.iinfo(labels.dtype).max)))
 
 
+_ONE_LOGIT = (
+    " Is it one logit of the class 1? Its loss is binary_cross_entropy. Metrics such as error_rate, f_beta and roc_auc "
+    "read it, and surrogates of them do in the space of scores: error_rate.bind(space=jaxsurr.spaces.binary_scores)."
+)
+
+
 def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = False) -> Array | None:
     """Refuses predictions that are not `[B, K]` floats, and targets that are not `[B]` integers from 0 to K - 1.
 
     With `cumulative` predictions are `[B, K - 1]`, a logit of P(level > k) for each threshold.
     """
     axes = f"[B, K - 1], logits of P({what} > k)" if cumulative else f"[B, K], logits of K {what}"
-    advice = (
-        " Each token or pixel of [B, T, K] is an example: pass predictions.reshape(-1, K) and targets.reshape(-1), "
-        "with where= to leave out padding."
-    )
-    floating(predictions, 2, axes, advice * (getattr(predictions, "ndim", 0) > 2))
+    ndim, advice = getattr(predictions, "ndim", 0), ""
+    if ndim > 2:
+        advice = (
+            " Each token or pixel of [B, T, K] is an example: pass predictions.reshape(-1, K) and targets.reshape(-1), "
+            "with where= to leave out padding."
+        )
+    elif ndim == 1 and what == "classes":
+        advice = _ONE_LOGIT
+    floating(predictions, 2, axes, advice)
     count = predictions.shape[1] + cumulative
     if count < 2:
-        advice = ""
-        if predictions.shape[1] == 1 and what == "classes":
-            advice = (
-                " Of one logit of the class 1 make two: jnp.concatenate([jnp.zeros_like(z), z], axis=1). Metrics and "
-                "losses that read scores, such as f_beta, roc_auc and soft_f_beta, take it as [B] too: z[:, 0]."
-            )
+        advice = _ONE_LOGIT if predictions.shape[1] == 1 and what == "classes" else ""
         raise ValueError(
             f"predictions must have room for at least 2 {what}, got shape {list(predictions.shape)}.{advice}"
         )
@@ -121,21 +130,55 @@ def labelled(predictions: Any, targets: Any, what: str, *, cumulative: bool = Fa
     return labels_in_range(targets, count, what)
 
 
-def decided(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions other than `[B, K]` logits of classes or `[B]` scores of class 1, and labels out of range."""
-    if getattr(predictions, "ndim", None) != 1:
-        return labelled(predictions, targets, "classes")
-    floating(predictions)
+def one_logit(predictions: Any, targets: Any) -> tuple[Any, Any]:
+    """One logit for two classes, `[B, 1]`, as a score `[B]`; its targets, `[B, 1]` or bool, as integers `[B]`.
+
+    Other predictions, with their targets, are returned unchanged.
+
+    >>> z, y = one_logit(jnp.zeros((2, 1)), jnp.array([[True], [False]]))
+    >>> z.shape, y.tolist()
+    ((2,), [1, 0])
+    """
+    shape = getattr(predictions, "shape", ())
+    if len(shape) == 2 and shape[1] == 1:
+        predictions = predictions.reshape(shape[:1])
+    elif len(shape) != 1:
+        return predictions, targets
+    if getattr(targets, "shape", None) == (shape[0], 1):
+        targets = targets.reshape(shape[:1])
+    if getattr(targets, "dtype", None) == jnp.bool_:
+        targets = targets.astype(jnp.int32)
+    return predictions, targets
+
+
+def score(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not one float for each example, `[B]` or `[B, 1]`, and labels other than 0 and 1."""
+    if getattr(predictions, "ndim", 1) == 2 and predictions.shape[1] != 1:
+        raise ValueError(
+            "predictions must have shape [B] or [B, 1], one logit of the class 1, got "
+            f"{list(predictions.shape)}. Logits of each class are read in the space class_logits."
+        )
+    predictions, targets = one_logit(predictions, targets)
+    floating(predictions, 1, "[B] or [B, 1], one logit of the class 1")
     integer_labels(predictions, targets, "classes")
     return labels_in_range(targets, 2, "classes")
 
 
+def decided(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions other than `[B, K]` logits of classes or one logit of class 1, and labels out of range."""
+    shape = getattr(predictions, "shape", ())
+    if len(shape) == 1 or shape[1:] == (1,):
+        return score(predictions, targets)
+    return labelled(predictions, targets, "classes")
+
+
 def of_two_classes(predictions: Any, targets: Any) -> Array | None:
-    """Refuses predictions other than `[B]` scores of class 1 or `[B, 2]` logits, and labels other than 0 and 1."""
+    """Refuses predictions other than one logit of class 1 or `[B, 2]` logits, and labels other than 0 and 1."""
     wrong = decided(predictions, targets)
-    if predictions.ndim == 2 and predictions.shape[1] != 2:
+    if predictions.ndim == 2 and predictions.shape[1] > 2:
         raise ValueError(
-            f"predictions must be of two classes, scores [B] or logits [B, 2], got {list(predictions.shape)}."
+            "predictions must be of two classes, scores [B] or [B, 1], or logits [B, 2], got "
+            f"{list(predictions.shape)}."
         )
     return wrong
 

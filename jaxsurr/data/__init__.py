@@ -5,6 +5,9 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | what there is | source | targets |
 | --- | --- | --- |
 | nothing | `sklearn:digits` | classes |
+| nothing | `sklearn:breast_cancer` | scores |
+| nothing | `sklearn:multilabel` (synthetic) | labels |
+| the package river | `river:yeast` | labels |
 | nothing | `sklearn:diabetes` | levels |
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
 | nothing | `synthetic:digit_strings?size=5` | tokens |
@@ -14,7 +17,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
 | the same, one score for two values | `csv:FILE?target=COLUMN&kind=scores&positive=yes` | scores |
 | the same, numbers as they are | `csv:FILE?target=COLUMN&kind=numbers` | numbers |
-| the same, several columns of 0 and 1 | `csv:FILE?target=COLUMN,COLUMN` | labels; of other numbers numbers |
+| the same, several columns of 0 and 1 | `csv:FILE?target=COLUMN,COLUMN`, `?target=label_*` | labels; else numbers |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |
 | the same tables | `parquet:FILE?target=COLUMN` (`[parquet]`) | as `csv:` |
 | arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` | `npz:FILE`, `npz:FILE?x=NAME&y=NAME` | classes |

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.data import labels as several
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data.raw import Raw
 
@@ -31,7 +32,7 @@ class Coded(NamedTuple):
 
     Attributes:
       splits: of train, validation and test, in the form of `Split.targets`.
-      outputs: number of classes, levels, points, labels or numbers, or of the items of the longest list; 1 for scores.
+      outputs: number of classes, levels, points, labels or numbers, or of the items of the longest list; 2 for scores.
       names: of the classes, levels, points, labels or numbers; for scores of 0 and of 1; may be empty.
       notes: sentences about what was changed.
     """
@@ -92,7 +93,8 @@ def _labelled(splits: Sequence[Any], values: np.ndarray, raw: Raw, request: Requ
     levels = raw.levels if request.levels is None else request.levels
     notes = coding.cut(coding.distinct(raw), levels)
     coded, outputs, names = coding.code(list(splits), values, levels)
-    notes += coding.missing(coded, names if len(raw.names) != outputs else raw.names, kind)
+    names = raw.names if len(raw.names) == outputs else names
+    notes += coding.missing(coded, names, kind)
     if request.levels is None:
         _check_names(raw, outputs, request, kind)
     return Coded(coded, outputs, names, notes)
@@ -127,7 +129,7 @@ def _scores(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     if len(others) > 1:
         ones, rows = (sum(map(count, coded)) for count in (np.sum, len))
         notes = [f"targets of {texts[place]} are 1 ({ones} of {rows} rows), those of {len(others)} other values are 0"]
-    return Coded(coded, 1, (others[0] if len(others) == 1 else f"not {texts[place]}", texts[place]), notes)
+    return Coded(coded, 2, (others[0] if len(others) == 1 else f"not {texts[place]}", texts[place]), notes)
 
 
 def _place(positive: str, texts: list[str], values: np.ndarray, named: bool, source: str) -> int:
@@ -143,16 +145,9 @@ def _place(positive: str, texts: list[str], values: np.ndarray, named: bool, sou
 
 
 def _labels(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
-    arrays = [np.asarray(part) for part in splits]
-    names = raw.names or tuple(map(str, range(arrays[0].shape[1])))
-    for place, name in enumerate(names):
-        values = np.unique(np.concatenate([part[:, place] for part in arrays]))
-        wrong = values[~np.isin(values, (0, 1))]
-        if len(wrong):
-            raise ValueError(
-                f"labels are 0 or 1, and {name!r} of {request.source!r} has {wrong[0]:g}; code it, or use kind=numbers"
-            )
-    return Coded([part.astype(np.int32) for part in arrays], arrays[0].shape[1], names, [])
+    names = raw.names or tuple(map(str, range(np.shape(splits[0])[1])))
+    arrays = [several.as_labels(request.source, np.asarray(part), names) for part in splits]
+    return Coded(arrays, len(names), names, several.constant(arrays[0], names))
 
 
 def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:

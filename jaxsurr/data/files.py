@@ -59,6 +59,8 @@ def read_npz(
     path = regular(Path(path), "npz", "npz")
     if points is not None and scale is None:
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
+    if several and points is not None:
+        raise ValueError("kind=labels and kind=numbers read y, and points read none; leave one of them out")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
     if weight is not None and weight in (x, y, points, scale, visible):
@@ -122,7 +124,10 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         )
     if found.ndim != len(shape) or any(b is not None and a != b for a, b in zip(found.shape, shape, strict=True)):
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
-        advice = "; it seems to be one-hot, save array.argmax(1)" if len(shape) == 1 and one_hot(found) else ""
+        advice = ""
+        if len(shape) == 1 and found.ndim == 2:
+            advice = "; if it holds several labels or numbers of each row, add '&kind=labels' or '&kind=numbers'"
+            advice = "; it seems to be one-hot, save array.argmax(1)" if one_hot(found) else advice
         raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){advice}")
     return found
 

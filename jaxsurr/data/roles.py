@@ -1,5 +1,6 @@
 """Roles of the columns of a table: targets, lists, weights, inputs; and the `Raw` that they make."""
 
+import fnmatch
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -40,14 +41,22 @@ class Roles(NamedTuple):
 
 
 def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns that are written with commas between them, or as a sequence.
+    """Names of columns that are written with commas between them, or as patterns such as `label_*`, or as a sequence.
 
-    >>> split_names("a,b", ["a", "b"]), split_names("a,b", ["a,b", "c"])
-    (('a', 'b'), ('a,b',))
+    A name that no column and no pattern has stays as it is, to be refused where columns are looked up.
+
+    >>> split_names("a,b", ["a", "b"]), split_names("a,b", ["a,b", "c"]), split_names("b*,a", ["a", "b1", "b2"])
+    (('a', 'b'), ('a,b',), ('b1', 'b2', 'a'))
     """
     if not isinstance(text, str):
         return tuple(text)
-    return (text,) if text in columns else tuple(part.strip() for part in text.split(",") if part.strip())
+    if text in columns:
+        return (text,)
+    found = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        fits = [] if part in columns else [column for column in columns if fnmatch.fnmatchcase(column, part)]
+        found += fits or [part]
+    return tuple(found)
 
 
 def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[[str, str], str]) -> list[str]:

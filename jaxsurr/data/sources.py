@@ -6,13 +6,14 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
 from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.data import labels as several
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data import weights as weights_of
@@ -55,10 +56,10 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) , 'lists'
-        (`RankedLists`) or 'tokens' (`Sequences` with a label for each step).
-      outputs: number of classes, levels or points, of the items of the longest list, or of the labels of steps.
-      names: of the classes, levels, points or labels, in their order; may be empty.
+      kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'labels' (several of 0 and 1),
+        'levels' (ordered), 'keypoints' (`Keypoints`), 'lists' (`RankedLists`) or 'tokens' (`Sequences` with a label for
+        each step).
+      outputs: number of classes, labels, levels or points, of the items of the longest list, or of the labels of steps.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
       notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
@@ -112,8 +113,8 @@ def load(
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module; or what `from_arrays` or `from_frame` made.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
-      kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
-        that of the table in `jaxsurr.data`.
+      kind: 'classes', 'scores' (two classes, for a model with one logit), 'labels' or 'levels'. By default that of the
+        source (`?kind=`), else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: fraction of the rows for training and validation, in (0, 1).
       test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
@@ -162,8 +163,8 @@ def load(
         raise ValueError(
             f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {asked}"
         )
-    if label_noise and asked != "classes":
-        raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
+    if label_noise and asked not in ("classes", "scores"):
+        raise ValueError(f"label_noise is for kinds 'classes' and 'scores', the kind here is {asked!r}; set it to 0")
     if "positive" in query and asked != "scores":
         raise ValueError(
             f"positive={query['positive']!r} is for kind 'scores', the kind here is {asked!r}; leave it out"
@@ -198,9 +199,9 @@ def load(
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     noise += ", weighted rows" if raw.weights is not None else ""
     noise += ", balanced classes" if balance else ""
-    description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
-    names = raw.names if len(raw.names) == outputs else coded.names
-    return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
+    what = "scores of 2 classes" if asked == "scores" else f"{outputs} {asked}"
+    description = f"{source}: {what}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    return Data(train, validation, test, asked, outputs, coded.names, description, official, tuple(notes))
 
 
 def _present(targets: list) -> list[np.ndarray] | None:
@@ -248,15 +249,26 @@ def _number(name: str, text: str) -> float:
     return value
 
 
+_SKLEARN: dict[str, dict[str, Any]] = {
+    "digits": {},
+    "breast_cancer": {"kind": "scores", "names": ("malignant", "benign")},
+    "diabetes": {"kind": "levels", "levels": 8},
+    "multilabel": {"kind": "labels", "notes": ("sklearn:multilabel is synthetic, as make_multilabel_classification",)},
+}
+_MULTILABEL = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}
+
+
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
-    if name not in ("digits", "diabetes"):
-        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, ('digits', 'diabetes'))}")
+    if name not in _SKLEARN:
+        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, _SKLEARN)}")
     try:
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
-    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return Raw(inputs, targets) if name == "digits" else Raw(inputs, targets, kind="levels", levels=8)
+    if name == "multilabel":
+        inputs, targets = datasets.make_multilabel_classification(**_MULTILABEL)
+        return Raw(inputs, several.as_labels(name, targets), **_SKLEARN[name])
+    return Raw(*getattr(datasets, f"load_{name}")(return_X_y=True), **_SKLEARN[name])
 
 
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
@@ -321,6 +333,7 @@ _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
     "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight", "lengths")),
+    "river": _Scheme(lambda name, query, seed: several.read_river(name)),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
     "parquet": _Scheme(_parquet, (*_TABLE, "list", "list_size")),

@@ -140,7 +140,15 @@ def focal(predictions: Array, targets: Array, *, where: Array | None = None, gam
     0.1733
     """
     options.number(gamma, "gamma", least=0)
-    loss = cross_entropy(predictions, targets, where=where)
-    missed = -jnp.expm1(-loss)
-    positive = missed > 0  # a power below 1 has no finite derivative at 0
-    return jnp.where(positive, jnp.where(positive, missed, 1) ** gamma, jnp.where(jnp.equal(gamma, 0), 1, 0)) * loss
+    return focused(cross_entropy(predictions, targets, where=where), gamma)
+
+
+def focused(loss: Array, gamma: float) -> Array:
+    """The focal loss `(1 - p)^gamma (-log p)` of a probability p, from its loss `-log p`; of any shape."""
+    return raised(-jnp.expm1(-loss), gamma) * loss
+
+
+def raised(base: Array, power: float) -> Array:
+    """`base^power` of numbers of at least 0; its gradient is 0 at 0, where a power below 1 has no finite derivative."""
+    positive = base > 0
+    return jnp.where(positive, jnp.where(positive, base, 1) ** power, jnp.where(jnp.equal(power, 0), 1, 0))

@@ -1,4 +1,8 @@
-"""Fixed losses on scores of two classes (soft F-beta of any number of classes), each of a whole set.
+"""Fixed losses on scores of two classes: of each example, and of a whole set (soft F-beta of any number of classes).
+
+All read one logit of the class 1, `[B]` or `[B, 1]`, or the logits of both classes, `[B, 2]`, whose difference is the
+score. `binary_cross_entropy` of a score z is `cross_entropy` of the logits `[0, z]`, and `binary_focal` is `focal` of
+them but for its weights `alpha` of the classes.
 
 The loss of a set is one value. It is repeated in each entry of `[B]` that is not masked, so that the mean over `[B]` is
 the loss of the set, with its gradient. The set is the batch: under `jax.pmap` each device's part of it.
@@ -11,8 +15,78 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import differences, masked, safe_divide, weighted
 from jaxsurr.core.types import Array
+from jaxsurr.losses.classes import focused
 
-__all__ = ["auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta"]
+__all__ = [
+    "auc_margin",
+    "binary_cross_entropy",
+    "binary_focal",
+    "pairwise_auc",
+    "smooth_average_precision",
+    "soft_f_beta",
+]
+
+
+def binary_cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
+    """Binary cross-entropy `log(1 + exp(-z))` of an example of class 1, `log(1 + exp(z))` of class 0.
+
+    It is finite for logits of any size, and infinite only for an infinite logit of the wrong sign.
+
+    Args:
+      predictions: `[B]` or `[B, 1]` float, the logit of class 1; or `[B, 2]` logits, of which it is `cross_entropy`.
+      targets: `[B]` integers or bool, 0 or 1; of one logit also `[B, 1]`.
+      where: `[B]` bool; rows where it is False are 0.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> loss = binary_cross_entropy(jnp.array([0.0, 1000.0]), jnp.array([1, 0]))
+    >>> round(float(loss[0]), 4), float(loss[1])  # log 2
+    (0.6931, 1000.0)
+    """
+    loss, _, wrong = _logistic(predictions, targets, where)
+    return of_examples(loss, where, wrong)
+
+
+def binary_focal(
+    predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0, alpha: float = 0.25
+) -> Array:
+    """Focal loss `-a (1 - p)^gamma log p` of the probability p of the true class; a is alpha or, of class 0, 1 - alpha.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, with its defaults. With gamma 0 and alpha 1/2
+    it is half of `binary_cross_entropy`.
+
+    Args:
+      predictions: `[B]` or `[B, 1]` float, the logit of class 1; or `[B, 2]` logits.
+      targets: `[B]` integers or bool, 0 or 1; of one logit also `[B, 1]`.
+      where: `[B]` bool; rows where it is False are 0.
+      gamma: at least 0; the larger, the less an example counts that is right.
+      alpha: above 0 and at most 1, the weight of class 1.
+
+    Returns:
+      `[B]`, at least 0.
+
+    >>> import jax.numpy as jnp
+    >>> round(float(binary_focal(jnp.array([0.0]), jnp.array([1]))[0]), 4)  # log 2 / 4 / 4
+    0.0433
+    """
+    options.number(gamma, "gamma", least=0)
+    options.number(alpha, "alpha", above=0, most=1, meaning="the weight of class 1")
+    loss, positive, wrong = _logistic(predictions, targets, where)
+    return of_examples(jnp.where(positive, alpha, 1 - alpha) * focused(loss, gamma), where, wrong)
+
+
+def _logistic(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array | None]:
+    """The loss `-log p` of each example's true class, whether it is class 1, and a mask of targets out of range."""
+    z, labels, wrong = read(checks.of_two_classes, *checks.one_logit(predictions, targets), where)
+    scores, positive = _difference(z), labels == 1
+    return jax.nn.softplus(jnp.where(positive, -scores, scores)), positive, wrong
+
+
+def _difference(z: Array) -> Array:
+    """The score of class 1, `[B]`: the logit itself, or the difference of two, 0 where they are equal and infinite."""
+    return z if z.ndim == 1 else jnp.where(z[:, 0] == z[:, 1], 0, z[:, 1] - z[:, 0])
 
 
 def _of_each(value: Array, predictions: Array, where: Array | None, wrong: Array | None) -> Array:
@@ -29,7 +103,7 @@ def soft_f_beta(
     the Dice coefficient of Milletari, Navab and Ahmadi, V-Net, 3DV 2016, with sums in place of sums of squares.
 
     Args:
-      predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
+      predictions: `[B, K]` float logits, or `[B]` or `[B, 1]` float scores of class 1.
       targets: `[B]` integers from 0 to K - 1.
       where: `[B]` bool; rows where it is False do not count and are 0.
       beta: b, positive.
@@ -45,7 +119,7 @@ def soft_f_beta(
     """
     checks.one_of(average, "average", ("auto", "binary", "macro"))
     options.number(beta, "beta", above=0)
-    z, targets, wrong = read(checks.decided, predictions, targets, where)
+    z, targets, wrong = read(checks.decided, *checks.one_logit(predictions, targets), where)
     logits = jnp.stack([jnp.zeros_like(z), z], axis=-1) if z.ndim == 1 else z
     classes = logits.shape[-1]
     if average == "binary" and classes != 2:
@@ -73,7 +147,7 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     with a squared hinge. Memory grows as the square of the set.
 
     Args:
-      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      predictions: `[B]` or `[B, 1]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
       where: `[B]` bool; rows where it is False do not count and are 0.
       margin: positive.
@@ -96,7 +170,7 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
 
 def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
     """Scores of class 1 (differences of `[B, 2]` logits), weights of positives and of negatives, wrong targets."""
-    z, targets, wrong = read(checks.of_two_classes, predictions, targets, where)
+    z, targets, wrong = read(checks.of_two_classes, *checks.one_logit(predictions, targets), where)
     scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
     counts = weighted(jnp.ones_like(scores), where)
     return scores, masked(counts, targets == 1), masked(counts, targets == 0), wrong
@@ -110,7 +184,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     learned beside the model by a primal-dual method; here they are those of the batch.
 
     Args:
-      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      predictions: `[B]` or `[B, 1]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
       where: `[B]` bool; rows where it is False do not count and are 0.
       margin: positive, of probabilities.
@@ -143,7 +217,7 @@ def smooth_average_precision(
     grows as the square of the set.
 
     Args:
-      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits.
+      predictions: `[B]` or `[B, 1]` float scores of class 1, or `[B, 2]` float logits.
       targets: `[B]` integers, 0 or 1.
       where: `[B]` bool; rows where it is False do not count and are 0.
       temperature: positive, in the unit of the scores.

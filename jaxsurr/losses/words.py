@@ -2,9 +2,11 @@
 
 _WORDS = {
     "that is cross_entropy": "ce nll nllloss logloss softmax softmaxcrossentropy categoricalcrossentropy",
-    "of one logit z it is cross_entropy of the logits [0, z] of two classes, of logits of P(level > k) it is or_cnn": (
+    "of one logit for two classes it is binary_cross_entropy, of several labels label_cross_entropy, of logits of "
+    "P(level > k) or_cnn": (
         "bce bcewithlogits bcewithlogitsloss binarycrossentropy sigmoidbinarycrossentropy sigmoid logistic"
     ),
+    "of one logit it is binary_focal, of logits of classes focal": "focalloss sigmoidfocal sigmoidfocalloss",
     "of points it is mse, of one score in levels squared_error": "l2 meansquarederror",
     "of points it is l1, of one score in levels absolute_error, of logits of levels expected_absolute_error": (
         "mae meanabsoluteerror"
@@ -13,7 +15,9 @@ _WORDS = {
     "that is generalised_cross_entropy": "gce generalizedcrossentropy",
     "that is squared_emd": "emd wasserstein earthmover",
     "that is quadratic_weighted_kappa": "qwk kappa weightedkappa",
-    "that is soft_f_beta": "dice softdice diceloss f1 fbeta softf1",
+    "that is soft_f_beta, of several labels soft_label_f_beta": "dice softdice diceloss f1 fbeta softf1",
+    "that is asymmetric": "asl asymmetricloss asymmetricfocal",
+    "that is label_cross_entropy": "multilabelsoftmargin multilabelsoftmarginloss multilabelcrossentropy",
     "auc_margin and pairwise_auc approach it": "auc rocauc aucroc",
     "that is smooth_average_precision": "ap map averageprecision smoothap",
     "that is list_logistic": "ranknet pairwiselogistic",

@@ -21,6 +21,7 @@ from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.costs import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
 from jaxsurr.metrics.keypoints import *
+from jaxsurr.metrics.labels import *
 from jaxsurr.metrics.levels import *
 from jaxsurr.metrics.lists import *
 from jaxsurr.metrics.pixels import *

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import options
+from jaxsurr.core import checks, options
 from jaxsurr.core.reading import checked
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
@@ -20,11 +20,11 @@ def expected_calibration_error(predictions: Array, targets: Array, *, bins: int 
     b / bins]`. Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
 
     Args:
-      predictions: `[B, K]` float logits.
-      targets: `[B]` integers from 0 to K - 1.
+      predictions: `[B, K]` float logits, or one logit z of class 1, `[B]` or `[B, 1]`, which stands for `[0, z]`.
+      targets: `[B]` integers from 0 to K - 1; of one logit also bool or `[B, 1]`.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
-      replacements: `[B, K]` as `predictions`: the value with each example alone replaced is returned, `[B]`.
+      replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`.
       bins: how many, from 1 to a million.
 
     Returns:
@@ -38,9 +38,11 @@ def expected_calibration_error(predictions: Array, targets: Array, *, bins: int 
     0.4
     """
     options.number(bins, "bins", least=1, most=10**6, integer=True)
-    predictions, targets, wrong = checked(class_logits.check, predictions, targets)
+    predictions, targets, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
 
     def statistics(z):
+        if z.size == len(z):  # one logit
+            z = jnp.stack([jnp.zeros(z.size, z.dtype), z.reshape(-1)], axis=1)
         confidence = jnp.max(jax.nn.softmax(z.astype(jnp.float32)), axis=-1)
         right = (jnp.argmax(z, axis=-1).astype(jnp.int32) == targets).astype(jnp.float32)
         place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)

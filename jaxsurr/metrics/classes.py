@@ -1,4 +1,4 @@
-"""Metrics of class logits."""
+"""Metrics of class logits; the error rate also of one logit for two classes."""
 
 import jax.numpy as jnp
 
@@ -22,21 +22,17 @@ def _beaten_by(logits: Array, labels: Array) -> Array:
     return jnp.sum(other & jnp.where(earlier, ~(logits < of_label), ~(logits <= of_label)), axis=-1)
 
 
-def _missed(predictions: Array, targets: Array, where: Array | None, k: int) -> Array:
-    """1 where k or more classes are ranked above the true one."""
-    z, labels, wrong = checked(class_logits.check, predictions, targets)
-    return of_examples((_beaten_by(z, labels) >= k).astype(z.dtype), where, wrong)
-
-
 @metric(higher_is_better=False, space=class_logits)
 def error_rate(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Fraction of examples whose most probable class is not the true one; lower is better.
 
-    `1[argmax_k z_k != y]`, per example. Of equal logits the first class is predicted; a NaN is an error.
+    `1[argmax_k z_k != y]`, per example. Of equal logits the first class is predicted; a NaN is an error. One logit of
+    two classes predicts class 1 where it is above 0, as the logits `[0, z]` do. A surrogate on it reads the space of
+    scores: `error_rate.bind(space=jaxsurr.spaces.binary_scores)`.
 
     Args:
-      predictions: `[B, K]` float logits (or probabilities).
-      targets: `[B]` integers from 0 to K - 1.
+      predictions: `[B, K]` float logits (or probabilities), or one logit of class 1, `[B]` or `[B, 1]`.
+      targets: `[B]` integers from 0 to K - 1; of one logit also bool or `[B, 1]`.
       where: `[B]` bool; rows where it is False are 0.
 
     Returns:
@@ -49,7 +45,9 @@ def error_rate(predictions: Array, targets: Array, *, where: Array | None = None
     >>> error_rate(jnp.array([[0.1, 2.0], [3.0, 0.0]]), jnp.array([1, 1])).tolist()
     [0.0, 1.0]
     """
-    return _missed(predictions, targets, where, 1)
+    z, labels, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
+    missed = ~jnp.where(labels == 1, z > 0, z <= 0) if z.ndim == 1 else _beaten_by(z, labels) >= 1
+    return of_examples(missed.astype(z.dtype), where, wrong)
 
 
 @metric(higher_is_better=False, space=class_logits)
@@ -73,4 +71,5 @@ def top_k_error(predictions: Array, targets: Array, *, where: Array | None = Non
     [0.0]
     """
     checks.positive_integer(k, "k")
-    return _missed(predictions, targets, where, min(k, 2**30))
+    z, labels, wrong = checked(class_logits.check, predictions, targets)
+    return of_examples((_beaten_by(z, labels) >= min(k, 2**30)).astype(z.dtype), where, wrong)

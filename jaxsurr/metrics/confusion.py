@@ -1,8 +1,9 @@
 """Set metrics that are functions of the confusion counts: F-beta, Jaccard, balanced error, G-mean, Matthews, kappa.
 
-All read `[B, K]` logits, of which the first largest is predicted, or `[B]` scores of two classes, where a score above 0
-means class 1. For surrogates on `[B]` scores bind their space: `f_beta.bind(space=jaxsurr.spaces.binary_scores)`. A NaN
-among predictions that are not masked gives NaN. Sums of weights and counts are in single precision, exact to 2^24.
+All read `[B, K]` logits, of which the first largest is predicted, or one logit of two classes, `[B]` or `[B, 1]`, where
+a score above 0 means class 1. For surrogates on one logit bind its space: `f_beta.bind(space=
+jaxsurr.spaces.binary_scores)`. A NaN among predictions that are not masked gives NaN. Sums of weights and counts are in
+single precision, exact to 2^24.
 """
 
 from collections.abc import Callable
@@ -32,14 +33,14 @@ class Counts(NamedTuple):
 
 def _decided(predictions: Array) -> tuple[Array, int]:
     """The predicted class of each example, and the number of classes."""
-    if predictions.ndim == 1:
-        return (predictions > 0).astype(jnp.int32), 2
+    if predictions.size == len(predictions):  # one logit, `[B]` or `[B, 1]`
+        return (predictions.reshape(-1) > 0).astype(jnp.int32), 2
     return jnp.argmax(predictions, axis=-1), predictions.shape[-1]
 
 
 def from_counts(value: Callable[[Counts], Array], predictions: Array, targets: Array) -> Value:
     """The metric `value(counts)` of the confusion counts of a set."""
-    predictions, targets, wrong = checked(checks.decided, predictions, targets)
+    predictions, targets, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
 
     def statistics(z):
         decided, classes = _decided(z)
@@ -67,6 +68,7 @@ def averaged(counts: Counts, numerator: Array, denominator: Array, average: str)
 def chosen_average(average: str, predictions: Array, targets: Array) -> str:
     """The average, where "auto" is class 1 for two classes and the mean over classes for more."""
     checks.one_of(average, "average", AVERAGES)
+    predictions, targets = checks.one_logit(predictions, targets)
     checks.decided(predictions, targets)
     classes = 2 if predictions.ndim == 1 else predictions.shape[1]
     if average == "auto":
@@ -84,8 +86,8 @@ def f_beta(predictions: Array, targets: Array, *, beta: float = 1.0, average: st
     `zero_division=0`, so also for the empty set.
 
     Args:
-      predictions: `[B, K]` float logits, or `[B]` float scores of class 1.
-      targets: `[B]` integers from 0 to K - 1.
+      predictions: `[B, K]` float logits, or `[B]` or `[B, 1]` float scores of class 1.
+      targets: `[B]` integers from 0 to K - 1; of scores also bool or `[B, 1]`.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: `[B, ...]` as `predictions`: the value with each example alone replaced is returned, `[B]`.

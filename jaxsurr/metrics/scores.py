@@ -1,24 +1,28 @@
-"""Ranking metrics of scores of two classes: ROC AUC and average precision, exact also with ties."""
+"""Ranking metrics of scores of two classes, exact also with ties: areas under curves, and points on them."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, options
 from jaxsurr.core.reading import checked, of_set
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, ratio, set_metric
 from jaxsurr.spaces import class_logits
 
-__all__ = ["average_precision", "roc_auc"]
+__all__ = ["average_precision", "partial_roc_auc", "precision_at_recall", "recall_at_precision", "roc_auc"]
+
+_ROUNDING = 1e-6  # relative, of a sum of weights that is compared with a bound
+_TOGETHER = 64  # sets with one example replaced whose curves are held in memory at once
 
 _AT_ONCE = 64  # sets that are evaluated together
 
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
     """Scores of class 1 (differences of `[B, 2]` logits), labels, and a mask of invalid targets or weights."""
-    z, labels, wrong = checked(checks.of_two_classes, predictions, targets)
+    z, labels, wrong = checked(checks.of_two_classes, *checks.one_logit(predictions, targets))
     unsound = checks.weights(weights, z.shape[0])
     if unsound is not None:
         wrong = unsound if wrong is None else wrong | unsound
@@ -49,8 +53,8 @@ def roc_auc(predictions: Array, targets: Array) -> Value:
     `sum_{i pos, j neg} w_i w_j (1[s_i > s_j] + 1[s_i = s_j] / 2) / (W_pos W_neg)`, in time `B log B`.
 
     Args:
-      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
-      targets: `[B]` integers, 0 or 1.
+      predictions: `[B]` or `[B, 1]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
+      targets: `[B]` integers, 0 or 1; of scores also bool or `[B, 1]`.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`.
@@ -106,8 +110,8 @@ def average_precision(predictions: Array, targets: Array) -> Value:
     the precision at the last. In time `B log B`.
 
     Args:
-      predictions: `[B]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
-      targets: `[B]` integers, 0 or 1.
+      predictions: `[B]` or `[B, 1]` float scores of class 1, or `[B, 2]` float logits (their difference is the score).
+      targets: `[B]` integers, 0 or 1; of scores also bool or `[B, 1]`.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`; with
@@ -178,3 +182,140 @@ def _precision(
     own = ratio(hits_before[here] - without + 1, all_before[here] - without + 1) - precision[place]
     change = jnp.where(weight > 0, between + positive * own, 0)
     return of_set(_unbroken(value[None] + ratio(change, positives), scores, moved_scores, weight), wrong)
+
+
+# --- parts of curves, and points on them ------------------------------------------------------------------------------
+
+
+def _of_curve(value: Callable[[Array, Array, Array, Array], Array], predictions: Array, targets: Array) -> Value:
+    """The metric `value(false, true, negatives, positives)` of the points of a curve, one for each threshold.
+
+    Args:
+      value: `[T], [T], [], [] -> []`, of the weights of the negatives and of the positives that have at least the score
+        of each threshold, in any order, and of all of them. The thresholds are the scores; some may come twice.
+      predictions, targets: of the metric.
+    """
+
+    def of_set_of(where: Array | None, weights: Array | None, replacements: Array | None) -> Array:
+        scores, labels, wrong = _scores(predictions, targets, weights)
+        weight = _weights(labels, where, weights)
+        of_side = jnp.stack([jnp.where(labels == side, weight, 0) for side in (0, 1)])
+        negated = jnp.where(weight > 0, -scores, jnp.inf)  # ascending: the best first
+        order = jnp.argsort(negated)
+        in_order, before = negated[order], jnp.stack([_before(side[order]) for side in of_side])
+        reached = before[:, jnp.searchsorted(in_order, in_order, side="right")]
+        negatives, positives = before[:, -1]
+        if replacements is None:
+            whole = value(*reached, negatives, positives)
+            return of_set(_unbroken(whole, scores, scores, weight), wrong)
+
+        def replaced(example):
+            old, new, own = example
+            there = before[:, jnp.searchsorted(in_order, new, side="right")] + own * jnp.where(old <= new, 0, 1)
+            moved = (new <= in_order).astype(own.dtype) - (old <= in_order).astype(own.dtype)
+            others = reached + own[:, None] * moved[None]
+            return value(*jnp.concatenate([others, there[:, None]], axis=1), negatives, positives)
+
+        moved_scores, *_ = _scores(replacements, targets, None)
+        new = jnp.where(weight > 0, -moved_scores, jnp.inf)
+        each = jax.lax.map(replaced, (negated, new, of_side.T), batch_size=_TOGETHER)
+        return of_set(_unbroken(each, scores, moved_scores, weight), wrong)
+
+    return of_set_of
+
+
+@set_metric(higher_is_better=True, space=class_logits)
+def partial_roc_auc(predictions: Array, targets: Array, *, max_fpr: float = 0.1, standardised: bool = True) -> Value:
+    """Area under the ROC curve up to a false-positive rate f, as `roc_auc_score(max_fpr=f)`; higher is better.
+
+    Standardised it is `(1 + (A - f^2 / 2) / (f - f^2 / 2)) / 2` of the area A, which is 1/2 for chance and 1 for a
+    perfect order. The curve is straight between its points. Source: McClish, Analyzing a Portion of the ROC Curve,
+    Medical Decision Making 9, 1989. Arguments as for `roc_auc`; with `replacements` in time and memory `B^2`.
+
+    Args:
+      max_fpr: f, above 0 and at most 1, where it is `roc_auc`.
+      standardised: False for the area A itself, in [0, f].
+
+    Returns:
+      `[]`; that of chance (1/2, or `f^2 / 2`) for examples of one class and for the empty set; NaN where a score that
+      counts is NaN.
+
+    >>> import jax.numpy as jnp
+    >>> scores, labels = jnp.array([4.0, 3.0, 2.0, 1.0]), jnp.array([1, 0, 1, 0])
+    >>> float(partial_roc_auc(scores, labels, max_fpr=0.5, standardised=False))  # true-positive rate 1/2 up to f
+    0.25
+    """
+    options.number(max_fpr, "max_fpr", above=0, most=1, meaning="a false-positive rate")
+    options.boolean(standardised, "standardised")
+
+    def value(false, true, negatives, positives):
+        # Each rises as the threshold falls, so that sorting both keeps their points.
+        false_rate, true_rate = (
+            jnp.concatenate([jnp.zeros((1,), total.dtype), ratio(jnp.sort(reached), total)])
+            for reached, total in ((false, negatives), (true, positives))
+        )
+        low, high = false_rate[:-1], false_rate[1:]
+        left, right = jnp.minimum(low, max_fpr), jnp.minimum(high, max_fpr)
+        rise = true_rate[1:] - true_rate[:-1]
+        at_right = true_rate[:-1] + rise * ratio(right - low, high - low)
+        area, chance = jnp.sum((right - left) * (true_rate[:-1] + at_right) / 2), max_fpr**2 / 2
+        area = jnp.where(negatives * positives > 0, area, chance)
+        return (1 + (area - chance) / (max_fpr - chance)) / 2 if standardised else area
+
+    return _of_curve(value, predictions, targets)
+
+
+@set_metric(higher_is_better=True, space=class_logits)
+def precision_at_recall(predictions: Array, targets: Array, *, recall: float = 0.8) -> Value:
+    """Largest precision among the thresholds whose recall is at least a bound; higher is better.
+
+    The thresholds are the scores, as in scikit-learn's `precision_recall_curve`: of equal scores all are positive or
+    none. Arguments as for `roc_auc`; with `replacements` in time and memory `B^2`.
+
+    Args:
+      recall: the bound, above 0 and at most 1. (Sums of weights are compared with it to six digits.)
+
+    Returns:
+      `[]` in [0, 1]; the precision of calling all examples positive where the bound is 1 and the last positive comes
+      last; 0 without a positive, and for the empty set; NaN where a score that counts is NaN.
+
+    >>> import jax.numpy as jnp
+    >>> scores, labels = jnp.array([4.0, 3.0, 2.0, 1.0]), jnp.array([1, 0, 1, 0])
+    >>> round(float(precision_at_recall(scores, labels, recall=0.8)), 4)  # of the best three, two are positive
+    0.6667
+    """
+    options.number(recall, "recall", above=0, most=1)
+
+    def value(false, true, negatives, positives):
+        enough = (true >= recall * positives * (1 - _ROUNDING)) & (positives > 0)
+        return jnp.max(jnp.where(enough, ratio(true, true + false), 0))
+
+    return _of_curve(value, predictions, targets)
+
+
+@set_metric(higher_is_better=True, space=class_logits)
+def recall_at_precision(predictions: Array, targets: Array, *, precision: float = 0.8) -> Value:
+    """Largest recall among the thresholds whose precision is at least a bound; higher is better.
+
+    The thresholds are the scores, as in scikit-learn's `precision_recall_curve`: of equal scores all are positive or
+    none. Arguments as for `roc_auc`; with `replacements` in time and memory `B^2`.
+
+    Args:
+      precision: the bound, above 0 and at most 1. (Sums of weights are compared with it to six digits.)
+
+    Returns:
+      `[]` in [0, 1]; 0 where no threshold has such a precision, without a positive, and for the empty set; NaN where a
+      score that counts is NaN.
+
+    >>> import jax.numpy as jnp
+    >>> scores, labels = jnp.array([4.0, 3.0, 2.0, 1.0]), jnp.array([1, 0, 1, 0])
+    >>> float(recall_at_precision(scores, labels, precision=0.8))  # the best one alone
+    0.5
+    """
+    options.number(precision, "precision", above=0, most=1)
+
+    def value(false, true, negatives, positives):
+        enough = true >= precision * (true + false) * (1 - _ROUNDING)
+        return jnp.max(jnp.where(enough, ratio(true, positives), 0))
+
+    return _of_curve(value, predictions, targets)

@@ -6,8 +6,18 @@ _WORDS = {
     "1 - top-k accuracy is top_k_error, as 'top_k_error?k=5'": "topk topkaccuracy top5 top5accuracy top5error",
     "1 - balanced accuracy is balanced_error": "balancedaccuracy uar meanrecall macrorecall balancederrorrate ber",
     "that is f_beta, as 'f_beta?beta=1'": "f1 f1score fscore fmeasure fbetascore",
-    "that is f_beta, as 'f_beta?average=macro' (micro, weighted)": "macrof1 microf1 f1macro f1micro f1weighted",
-    "it is one side of f_beta, which weighs recall against precision by beta": "precision recall sensitivity tpr",
+    "that is f_beta, as 'f_beta?average=macro' (micro, weighted), of several labels label_f_beta": (
+        "macrof1 microf1 f1macro f1micro f1weighted"
+    ),
+    "of several labels it is example_f_beta": "f1samples samplesf1 examplef1",
+    "that is hamming_error": "hamming hammingloss hammingdistance",
+    "1 - subset accuracy is subset_error": "subsetaccuracy exactmatch exactmatchratio subset01loss",
+    "that is label_ranking_average_precision": "lrap labelrankingaverageprecisionscore",
+    "it is one side of f_beta, which weighs recall against precision by beta; at a bound on the other there are "
+    "precision_at_recall and recall_at_precision": "precision recall sensitivity tpr",
+    "that is recall_at_precision": "recallatfixedprecision sensitivityatprecision",
+    "that is precision_at_recall": "precisionatfixedrecall",
+    "that is partial_roc_auc": "pauc partialauc partialauroc rocaucpartial maxfpr",
     "of pixels it is mean_iou, of examples jaccard": "iou miou intersectionoverunion jaccardindex jaccardscore",
     "that is f_beta of the pixels as examples; of whole images there is mean_iou": "dice dicescore dicecoefficient",
     "that is roc_auc": "auc auroc rocaucscore aucroc rocauc areaunderroc areaunderthecurve",

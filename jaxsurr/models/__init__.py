@@ -10,7 +10,9 @@ layer of each is called "head", so that gradients can be compared in its paramet
 
 | head | outputs | targets | losses |
 | --- | --- | --- | --- |
-| `logits` | `[B, K]` | classes, levels | most of them |
+| `logits` | `[B, K]` | classes, levels, scores (K = 2) | most of them |
+| `logit` | `[B]`, of class 1 of two | scores | binary cross-entropy, binary focal, those of AUC and F-beta |
+| `labels` | `[B, K]`, a logit of each label | labels | label cross-entropy, asymmetric |
 | `cumulative` | `[B, K - 1]`, logits of `P(level > k)` | levels | OR-CNN |
 | `coral` | `[B, K - 1]`, one score and K - 1 biases | levels | CORAL, OR-CNN |
 | `conditional` | `[B, K - 1]`, logits of `P(level > k)` given `level >= k` | levels | CORN |
@@ -98,14 +100,15 @@ def build(
     Args:
       name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
         heat-maps), "resnet20", or "resnet20_group_norm"; of sequences `[B, T, ...]`: "conv_steps".
-      outputs: number of classes, levels, points or labels; K or J below.
-      head: of classes or levels, "logits" `[B, K]`; of levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`),
-        "coral" (the same from one score and K - 1 biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given
-        `level >= k`; read as cumulative ones), "score" `[B, 1]` (in levels, about the middle one when it starts); of
-        points, in pixels of a `size` by `size` image, "points" `[B, J, 2]`, which start in its centre, "densities"
-        `[B, J, 4]` (x, y, log sigma_x, log sigma_y; read as the points), or "heatmaps" `[B, J, size, size]` (read by
-        soft-argmax as points); of lists, "items" `[B, L]`, a score of each item of inputs `[B, L, ...]` alone; of
-        tokens, "steps" `[B, T, K]`, logits of each step of inputs `[B, T, ...]`.
+      outputs: number of classes, labels, levels or points; K or J below.
+      head: of classes, scores or levels, "logits" `[B, K]`; of scores, "logit" `[B]`; of labels, "labels" `[B, K]`; of
+        levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`), "coral" (the same from one score and K - 1
+        biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given `level >= k`; read as cumulative ones),
+        "score" `[B, 1]` (in levels, about the middle one when it starts); of points, in pixels of a `size` by `size`
+        image, "points" `[B, J, 2]`, which start in its centre, "densities" `[B, J, 4]` (x, y, log sigma_x, log sigma_y;
+        read as the points), or "heatmaps" `[B, J, size, size]` (read by soft-argmax as points); of lists, "items"
+        `[B, L]`, a score of each item of inputs `[B, L, ...]` alone; of tokens, "steps" `[B, T, K]`, logits of each
+        step of inputs `[B, T, ...]`.
       hidden: widths of the hidden layers of an MLP, channels of a CNN, a U-Net or convolutions of steps.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.

@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.types import Array
+from jaxsurr.core.types import Array, Space
 from jaxsurr.metrics import decoding
+from jaxsurr.spaces import binary_scores
 
 _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
 
@@ -17,13 +18,14 @@ class Head(NamedTuple):
     """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets, among "classes", "scores", "levels", "keypoints", "lists" and "tokens".
+      kinds: of targets, among those of `jaxsurr.training.kinds`.
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
       losses: names of the losses that need this head instead of the usual one of their kind (`jaxsurr.training.kinds`).
       each: whether the model is applied to each item of a list or step of a sequence `[B, L, ...]` independently, with
         outputs `[B, L]` or `[B, L, K]`; bodies of sequences (`bodies.SEQUENCES`) read all steps together.
+      space: of its predictions, for metrics that read both them and class logits; None: that of the metric.
     """
 
     kinds: tuple[str, ...]
@@ -32,6 +34,7 @@ class Head(NamedTuple):
     read: Callable[[Array], Array] | None = None
     losses: tuple[str, ...] = ()
     each: bool = False
+    space: Space | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
@@ -83,6 +86,13 @@ HEADS = {
     "logits": Head(
         ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
     ),
+    "logit": Head(
+        ("scores",),
+        lambda x, outputs, size: _dense(x, 1)[:, 0],
+        losses=("binary_cross_entropy", "binary_focal"),
+        space=binary_scores,
+    ),
+    "labels": Head(("labels",), lambda x, labels, size: _dense(x, labels)),
     "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), losses=("or_cnn",)),
     "coral": Head(("levels",), _coral, ("thresholds",), losses=("coral", "or_cnn")),
     "conditional": Head(

@@ -11,6 +11,7 @@ from jaxsurr.spaces.classes import *
 from jaxsurr.spaces.costs import *
 from jaxsurr.spaces.generic import *
 from jaxsurr.spaces.keypoints import *
+from jaxsurr.spaces.labels import *
 from jaxsurr.spaces.levels import *
 from jaxsurr.spaces.lists import *
 from jaxsurr.spaces.pixels import *

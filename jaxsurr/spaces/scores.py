@@ -17,12 +17,17 @@ _PLACES = np.sinh(np.linspace(-2.0, 2.0, 24)).astype(np.float32)
 
 
 def _signed(predictions: Array, targets: Array) -> Array:
-    """Signed score, positive on the right side of 0."""
-    return jnp.where(targets == 1, predictions, -predictions)
+    """Signed score `[B]`, positive on the right side of 0."""
+    scores = predictions.reshape(-1)
+    return jnp.where(_positive(targets), scores, -scores)
+
+
+def _positive(targets: Array) -> Array:
+    return targets.reshape(-1).astype(jnp.int32) == 1
 
 
 def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
-    mark = jnp.where(targets == 1, 1.0, -1.0).astype(predictions.dtype)
+    mark = jnp.where(_positive(targets), 1.0, -1.0).astype(predictions.dtype)
     features = jnp.stack([_signed(predictions, targets) / scale, mark], axis=-1)
     return features[:, None], jnp.ones_like(features[:, :1, None])[:, :, 0]
 
@@ -63,10 +68,14 @@ def pooled_scores(
     )
 
 
-def _check(predictions: Array, targets: Array) -> Array | None:
-    checks.floating(predictions, 1, "[B], scores of the class 1")
-    checks.integer_labels(predictions, targets, "classes")
-    return checks.labels_in_range(targets, 2, "classes")
+def _pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:
+    return pooled_scores(predictions.reshape(-1), targets.reshape(-1).astype(jnp.int32), scale, where)
+
+
+def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
+    """Predictions and targets as probabilities of class 1."""
+    probabilities = jax.nn.sigmoid(predictions.reshape(-1, 1))
+    return probabilities, _positive(targets)[:, None].astype(probabilities.dtype)
 
 
 def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
@@ -81,21 +90,23 @@ def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 binary_scores = Space(
     name="binary_scores",
     unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
-    spread=lambda predictions, targets: predictions**2,
+    spread=lambda predictions, targets: predictions.reshape(-1) ** 2,
     project=unprojected,
     features=_features,
     margins=_margins,
     margin_range=(-4.0, 4.0),
     losses=_losses,
-    check=_check,
-    pooled=pooled_scores,
+    check=checks.score,
+    pooled=_pooled,
     least=LEAST,
     sample=_sample_scores,
+    alike=_alike,
     decisions=columns(0),
-    amplitudes=lambda predictions, targets: (targets == 1).astype(predictions.dtype)[:, None, None],
+    amplitudes=lambda predictions, targets: _positive(targets).astype(predictions.dtype)[:, None, None],
     natural=LOGISTIC,
 )
-"""Scores `[B]` of the class 1, positive where it is more probable than the class 0; targets `[B]`, 0 or 1.
+"""One logit of two classes, `[B]` or `[B, 1]`: the score of the class 1, positive where that is more probable than the
+class 0; targets `[B]` (or `[B, 1]`), 0 and 1 or bool.
 
 The size of a score is its distance from 0, where the decision changes; scores that lie on one side far from 0, and are
 only to be ordered, should be centred first.

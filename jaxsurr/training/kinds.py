@@ -35,6 +35,18 @@ KINDS = {
         baselines=("cross_entropy", "generalised_cross_entropy", "smoothed"),
         starts=("cross_entropy", "label_smoothing"),
     ),
+    "scores": Kind(
+        head="logit",
+        losses=("scores",),
+        baselines=("binary_cross_entropy", "binary_focal", "smoothed"),
+        starts=("binary_cross_entropy", "binary_focal"),
+    ),
+    "labels": Kind(
+        head="labels",
+        losses=("labels",),
+        baselines=("label_cross_entropy", "asymmetric", "smoothed"),
+        starts=("label_cross_entropy", "asymmetric"),
+    ),
     "levels": Kind(
         head="logits",
         losses=("classes", "levels"),
@@ -68,15 +80,22 @@ _BY_HEAD = {
     for loss in dict.fromkeys(loss for head in models.HEADS.values() for loss in head.losses)
 }
 
-LOSS_KINDS: dict[str, tuple[str, ...]] = {
-    loss: tuple(name for name, kind in KINDS.items() if file in kind.losses) for loss, file in losses.KIND.items()
-} | {loss: models.HEADS[heads[0]].kinds for loss, heads in _BY_HEAD.items() if loss not in losses.KIND}
-"""The kinds of targets that a loss serves, of those that a data source can have."""
-
 LOSS_HEADS: dict[str, tuple[str, ...]] = {
-    loss: _BY_HEAD.get(loss) or tuple(KINDS[kind].head for kind in kinds[:1]) for loss, kinds in LOSS_KINDS.items()
-}
-"""The model's heads that a loss can train, the usual one first: those that name it, or else that of its kind."""
+    loss: tuple(dict.fromkeys(kind.head for kind in KINDS.values() if file in kind.losses))
+    for loss, file in losses.KIND.items()
+} | _BY_HEAD
+"""The model's heads that a loss can train, the usual one first: those that name it, or else those of its kinds."""
+
+
+def _kinds(loss: str) -> tuple[str, ...]:
+    file, served = losses.KIND.get(loss), [kind for head in LOSS_HEADS[loss] for kind in models.HEADS[head].kinds]
+    if file is None:
+        return tuple(served)
+    return tuple(name for name, kind in KINDS.items() if file in kind.losses and name in served)
+
+
+LOSS_KINDS: dict[str, tuple[str, ...]] = {loss: _kinds(loss) for loss in LOSS_HEADS}
+"""The kinds of targets that a loss serves, of those that a data source can have."""
 
 BASELINES = {name: kind.baselines for name, kind in KINDS.items()}
 

@@ -9,7 +9,7 @@ from jaxsurr import metrics, models
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
+from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS
 from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
@@ -48,6 +48,12 @@ def weigh(config: Config, outputs: tuple[int, ...]) -> tuple[float, ...] | None:
     return (weights or (1 / number,) * number) if outputs else None
 
 
+_OR_SET = {
+    "levels": "; or set data.kind=levels, if the classes are in order.",
+    "scores": "; or set data.kind=scores, if there are two classes, for which the model is to have one logit.",
+}
+
+
 def head_for(method: Method, kind: str, fixed: str = "") -> str:
     """The model's head: the config's, else the one that the loss (of the warm start, where it is learned) needs.
 
@@ -66,8 +72,9 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
         trained = method.config.conventional
         what = f"conventional={trained}, which {method.name} starts on,"
     kinds, heads = LOSS_KINDS[trained], LOSS_HEADS[trained]
-    head = method.config.model.head or fixed or heads[0]
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
+    usual = KINDS[kind].head
+    head = method.config.model.head or fixed or (usual if usual in heads else heads[0])
     if head not in serves and method.config.model.head:
         raise ValueError(
             f"model.head is {head!r}, but the targets of {source} are {kind}: "
@@ -77,8 +84,7 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
         fit = sorted(name for name, served in LOSS_KINDS.items() if kind in served)
         raise ValueError(
             f"{what} does not fit the targets of {source}, which are {kind}: it is for {' or '.join(kinds)}. "
-            f"Use one of {', '.join(fit)}"
-            + ("; or set data.kind=levels, if the classes are in order." if "levels" in kinds else ".")
+            f"Use one of {', '.join(fit)}" + _OR_SET.get(next((name for name in kinds if name in _OR_SET), ""), ".")
         )
     if head not in heads:
         raise ValueError(
@@ -100,11 +106,11 @@ def metric_for(method: Method, head: str, levels: int) -> Metric:
       ValueError: the loss asks for a decoding that the head does not allow, or the metric cannot read the head.
     """
     name, options = parse_spec(method.config.metric)
-    allowed = models.HEADS[head].decodes
+    allowed, space = models.HEADS[head].decodes, models.HEADS[head].space
     decodes = "decode" in metrics.METRICS[name].known_options
     if own := metrics.METRICS[name].choices("decode") if decodes else ():  # of classes, on logits
         allowed = tuple(way for way in own if way in allowed)
-        decodes = bool(allowed)
+    decodes = decodes and bool(allowed)
     if method.decode and not (decodes and method.decode in allowed):
         raise ValueError(
             f"the loss {method.name} asks for decode={method.decode}, which {name} of a model with the head {head!r} "
@@ -116,7 +122,8 @@ def metric_for(method: Method, head: str, levels: int) -> Metric:
                 f"the metric {name} reads logits, but the model has the head {head!r}, which the loss needs: use a "
                 "metric of levels that is decoded, as mean_absolute_error, or a loss on logits."
             )
-        return metrics.get(method.config.metric)
+        found = metrics.get(method.config.metric)
+        return found.bind(space=space) if space is not None and found.space.name == "class_logits" else found
     decode = method.decode or options.pop("decode", None)
     options["decode"] = decode if decode in allowed else allowed[0]
     if options["decode"] == "rounded":

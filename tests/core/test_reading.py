@@ -23,7 +23,10 @@ from jaxsurr.training.kinds import LOSS_HEADS
 
 BATCH, RUBBISH = 5, np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)
 MASK = np.array([True, True, False, True, False])
-TWO_CLASSES = ("auc_margin", "pairwise_auc", "smooth_average_precision", "roc_auc", "average_precision")
+TWO_CLASSES = (
+    *("auc_margin", "pairwise_auc", "smooth_average_precision", "roc_auc", "average_precision"),
+    *("partial_roc_auc", "precision_at_recall", "recall_at_precision"),
+)
 
 
 def of_spec(spec):
@@ -46,13 +49,19 @@ SUBJECTS |= dict(
         "edit_distance?end=1",
         "f_beta?average=weighted",
         "cost?decode=expected",
+        "label_f_beta?average=micro",
     )
 )
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
 SUBJECTS["metric roc_auc of scores"] = metrics.roc_auc.bind(space=binary_scores)
 SUBJECTS["metric f_beta of scores"] = metrics.f_beta.bind(space=binary_scores)
+SUBJECTS["metric error_rate of scores"] = metrics.error_rate.bind(space=binary_scores)
+SUBJECTS["metric expected_calibration_error of scores"] = metrics.expected_calibration_error.bind(space=binary_scores)
 STEPS = ("token_logits", "joint_token_logits")
-SETS = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa")
+SETS = (
+    *("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "soft_label_f_beta"),
+    "loss quadratic_weighted_kappa",
+)
 
 
 def kind_of(subject):
@@ -66,6 +75,8 @@ def kind_of(subject):
         return function.space.name
     head = LOSS_HEADS[name][0]
     return {
+        "labels": "label_logits",
+        "logit": "binary_scores",
         "score": "level_scores",
         "points": "keypoint_coordinates",
         "items": "ranked_lists",
@@ -77,6 +88,7 @@ def kind_of(subject):
 SHAPES = {
     "class_logits": (5,),
     "decision_logits": (5,),
+    "label_logits": (5,),
     "level_logits": (5,),
     "cumulative_logits": (4,),
     "two_classes": (2,),
@@ -104,6 +116,8 @@ def sound(kind, seed):
     if kind == "ranked_lists":
         items = (rng.random((BATCH, 6)) < 0.8).astype(np.float32)
         return z * items, RankedLists(rng.integers(0, 4, (BATCH, 6)).astype(np.float32) * items, items)
+    if kind == "label_logits":
+        return z, rng.integers(0, 2, z.shape).astype(np.int32)
     if kind == "pixel_logits":
         labels = rng.integers(-1, 5, (BATCH, 3, 2)).astype(np.int32)
         return z * (labels >= 0)[..., None], labels
@@ -230,6 +244,8 @@ def out_of_range(kind, targets):
         there = targets._replace(lengths=changed(targets.lengths, 1, 2))
         wrong = (5, 10**6) if kind in STEPS else (-1, 5)
         yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in wrong)
+    elif kind == "label_logits":
+        yield from (changed(targets, (1, 0), label) for label in (-1, 2, 10**6))
     elif kind == "pixel_logits":
         yield from (changed(targets, (1, 0, 0), label) for label in (5, 255))
     else:
@@ -488,7 +504,7 @@ def test_relevance_that_is_counted(largest):
 
 
 NO_NUMBERS = (float("nan"), float("inf"), -1.0, "0.5", True, 10**400, [0.5])
-MAY_BE_ZERO = ("gamma", "smoothing", "relevant")
+MAY_BE_ZERO = ("clip", "empty", "gamma", "gamma_negative", "gamma_positive", "smoothing", "relevant")
 NOT_OPTIONS = ("where", "weights", "replacements", "axis_name")
 PLAIN = {s: f for s, f in SUBJECTS.items() if "?" not in s and " of " not in s}
 
@@ -547,15 +563,11 @@ Z, Y = jnp.ones((4, 3)), jnp.array([0, 1, 2, 0])
 @pytest.mark.parametrize(
     ("call", "kind", "sentence"),
     [
-        (lambda: metrics.f_beta(jnp.ones((4, 1)), Y % 2), ValueError, r"z\[:, 0\]"),
-        (
-            lambda: losses.cross_entropy(jnp.ones((4, 1)), Y % 2),
-            ValueError,
-            r"jnp.concatenate\(\[jnp.zeros_like\(z\), z\]",
-        ),
+        (lambda: metrics.top_k_error(jnp.ones(4), Y % 2), ValueError, r"one logit .* error_rate.bind\(space="),
+        (lambda: losses.cross_entropy(jnp.ones((4, 1)), Y % 2), ValueError, "Its loss is binary_cross_entropy"),
         (lambda: losses.cross_entropy(Z, jax.nn.one_hot(Y, 3)), TypeError, r"one-hot labels: pass targets.argmax"),
         (lambda: losses.cross_entropy(Z, jax.nn.one_hot(Y, 3, dtype=int)), ValueError, r"one-hot .* targets.argmax"),
-        (lambda: metrics.roc_auc(jnp.ones(4), Y > 0), TypeError, r"Pass targets.astype\(int\)"),
+        (lambda: metrics.roc_auc(Z[:, :2], Y > 0), TypeError, r"Pass targets.astype\(int\)"),
         (lambda: losses.focal(jnp.ones((2, 3, 4)), jnp.zeros((2, 3), int)), ValueError, r"reshape\(-1, K\) .* where="),
         (lambda: metrics.f_beta.bind(weights=jnp.ones(4)), TypeError, "weights is an array .* into the targets"),
         (lambda: metrics.get("accuracy"), ValueError, "1 - accuracy is error_rate"),

@@ -20,7 +20,7 @@ def test_two_values_are_scores_of_0_and_1():
     found = coded("scores", COLUMN)
     assert np.concatenate(found.splits).tolist() == [0, 1, 1, 0, 1, 0]
     assert found.splits[0].dtype == np.int32 and found.splits[0].shape == (4,)
-    assert (found.outputs, found.names, found.notes) == (1, ("3", "5"), [])
+    assert (found.outputs, found.names, found.notes) == (2, ("3", "5"), [])
     assert np.concatenate(coded("scores", COLUMN, positive="3").splits).tolist() == [1, 0, 0, 1, 0, 1]
 
 
@@ -56,7 +56,7 @@ def test_labels_and_numbers():
         ("scores", np.ones(6), {}, r"two values, and 'here' has 1 \(1\)$"),
         ("scores", COLUMN, {"positive": "4"}, "positive='4': 'here' has no such target; it has 3, 5"),
         ("scores", np.array([3, 3, 3, 3, 5, 5]), {}, "training rows of 'here' all are '5' or none is"),
-        ("labels", np.array([[0, 1], [2, 1]] * 3), {"names": ("a", "b")}, "0 or 1, and 'a' of 'here' has 2"),
+        ("labels", np.array([[0, 1], [2, 1]] * 3), {"names": ("a", "b")}, "here has 2 for label 'a', expected 0 or 1"),
         ("numbers", np.ones(6), {}, "all have the same value"),
         ("numbers", np.array([[1, 2], [1, 3]] * 3), {}, "expected at least 2 distinct ones in each column"),
         ("numbers", COLUMN * 1e39, {}, "5e\\+39, beyond the range of float32"),
@@ -79,7 +79,7 @@ def test_a_source_is_asked_for_a_kind(tmp_path):
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(60) % 2 + 7)
     source = f"npz:{tmp_path / 'a.npz'}"
     data = load(f"{source}?kind=scores&positive=7", seed=0)
-    assert (data.kind, data.outputs, data.names) == ("scores", 1, ("8", "7"))
+    assert (data.kind, data.outputs, data.names) == ("scores", 2, ("8", "7"))
     assert load(f"{source}?kind=numbers", seed=0).train.targets.dtype == np.float32
     with pytest.raises(ValueError, match="positive='7' is for kind 'scores', the kind here is 'classes'"):
         load(f"{source}?positive=7", seed=0)

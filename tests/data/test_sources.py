@@ -273,7 +273,7 @@ def test_stick_figures():
         ("synthetic:stick_figures?n=many", {}, "n='many': expected an integer"),
         ("synthetic:stick_figures?n=30", {"levels": 3}, "leave it out for keypoints"),
         ("synthetic:stick_figures?n=30", {"kind": "levels"}, "kind='levels' does not fit.*expected 'keypoints'"),
-        ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'keypoints'"),
+        ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'scores', the kind here is 'keypoints'"),
         ("synthetic:stick_figures?n=3", {}, "the validation split is empty: 3 rows, limit=None"),
         ("synthetic:stick_figures?n=20", {"test_fraction": 0.02}, "the test split is empty: 20 rows"),
         ("sklearn:digits", {"kind": "keypoints"}, "kind='keypoints' does not fit.*expected one of 'classes', 'levels'"),
@@ -366,3 +366,20 @@ def test_shared_tables(name, rows, levels):
     assert (data.kind, data.outputs) == ("levels", levels)
     assert data.names == tuple(str(level) for level in range(1, levels + 1))
     assert sum(len(split.inputs) for split in splits(data)) == rows
+
+
+def test_scores_are_two_classes(tmp_path):
+    data = load("sklearn:breast_cancer", seed=0)
+    assert (data.kind, data.outputs, data.names) == ("scores", 2, ("malignant", "benign"))
+    assert "scores of 2 classes, inputs 30" in data.description
+    assert set(np.unique(data.train.targets)) == {0, 1}
+    rows = [f"{x},{x % 3},{3 * (x % 2) - 1}" for x in range(40)]
+    (tmp_path / "two.csv").write_text("\n".join(["x,three,two", *rows]))
+    data = load(f"csv:{tmp_path}/two.csv?target=two&kind=scores", seed=0, label_noise=0.5)
+    assert (data.kind, data.outputs, data.names) == ("scores", 2, ("-1", "2"))
+    assert "labels are redrawn at random over all 2 classes" in data.notes[0]
+    assert load(f"csv:{tmp_path}/two.csv?target=three&at_least=1&kind=scores", seed=0).outputs == 2
+    with pytest.raises(
+        ValueError, match=r"scores need targets of two values, and .* has 3 \(0, 1, 2\); name the value that is 1"
+    ):
+        load(f"csv:{tmp_path}/two.csv?target=three&kind=scores", seed=0)

@@ -92,7 +92,7 @@ def test_too_many_symbols_and_other_kinds_are_refused(tmp_path):
         load(tmp_path, **many)
     with pytest.raises(ValueError, match="kind='levels' does not fit the targets"):
         load(tmp_path, "kind=levels&lengths=n", n=LENGTHS)
-    with pytest.raises(ValueError, match="label_noise is for kind 'classes' only"):
+    with pytest.raises(ValueError, match="label_noise is for kinds 'classes' and 'scores'"):
         data.load(f"npz:{tmp_path / 'steps.npz'}?lengths=n", seed=0, label_noise=0.1)
 
 

@@ -28,6 +28,7 @@ SHAPES = {
     "keypoint_coordinates": ((1, 1, 2), (2, 3, 2), (5, 4, 2), (8, 14, 2)),
     "level_scores": ((1, 1), (2, 1), (5, 1), (8, 1)),
     "binary_scores": ((1,), (2,), (5,), (8,)),
+    "label_logits": ((1, 1), (2, 3), (5, 4), (8, 6)),
     "ranked_lists": ((1, 1), (2, 3), (5, 2), (8, 6)),
     "pixel_logits": ((1, 1, 1, 2), (2, 3, 2, 3), (5, 1, 4, 2), (8, 3, 3, 4)),
     "sequence_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
@@ -84,6 +85,13 @@ def _arrays(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
     return values if recipe.targets == "mixed" else np.full_like(values, values.flat[0])
 
 
+def _several(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    """Labels; in the others of `TARGETS` none or all are set."""
+    if recipe.targets == "mixed":
+        return generator.integers(0, 2, recipe.shape).astype(np.int32)
+    return np.full(recipe.shape, recipe.targets == "last", np.int32)
+
+
 def _lists(generator: np.random.Generator, recipe: Recipe) -> RankedLists:
     relevance = generator.integers(0, 4, recipe.shape).astype(np.float32)
     if recipe.targets != "mixed":
@@ -122,6 +130,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "keypoint_coordinates": _keypoints,
     "level_scores": lambda generator, recipe: _labels(generator, recipe, 4),
     "binary_scores": lambda generator, recipe: _labels(generator, recipe, 2),
+    "label_logits": _several,
     "ranked_lists": _lists,
     "pixel_logits": _pixels,
     "sequence_logits": _sequences,

@@ -42,6 +42,12 @@ SMALLER = {
         "losses, 3,": "losses, 2,",
         "n=1200": "n=200",
     },
+    "one_logit_and_labels": {
+        "key(1), 150": "key(1), 10",
+        "epochs=20": "epochs=2",
+        '"data.limit": 1000, "surrogate.burn_in": 100': '"data.limit": 100, "surrogate.burn_in": 5',
+        'gradients"), 3,': 'gradients"), 2,',
+    },
     "when_does_it_help": {"= 16, 600, 25, 64": "= 2, 20, 5, 64", "STEPS // 4, 50": "STEPS // 4, 5"},
 }
 

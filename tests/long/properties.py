@@ -10,6 +10,7 @@ that the surrogate refuses, with the errors. The exit status is 1 where an input
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import sys
@@ -25,7 +26,7 @@ from jaxsurr import losses, metrics, surrogates
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
-from jaxsurr.spaces import cumulative_logits
+from jaxsurr.spaces import binary_scores, cumulative_logits
 from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 from tests.long.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
@@ -66,6 +67,8 @@ OTHERS = (
     _own(lambda z, y: jnp.mean(jnp.round(jnp.abs(z - y)).reshape(z.shape[0], -1), axis=-1), name="rounded_error"),
     METRICS["mean_absolute_error"].bind(decode="expected"),
     METRICS["pck"].bind(threshold=(0.2, 0.5)),
+    dataclasses.replace(METRICS["error_rate"].bind(space=binary_scores), name="error_rate of one logit"),
+    dataclasses.replace(METRICS["roc_auc"].bind(space=binary_scores), name="roc_auc of one logit"),
 )
 
 _few = dict(num_pairs=3)
@@ -146,6 +149,8 @@ _OF_HEADS = {
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
     "items": "ranked_lists",
+    "labels": "label_logits",
+    "logit": "binary_scores",
     "points": "keypoint_coordinates",
     "score": "level_scores",
     "steps": "token_logits",
@@ -178,7 +183,10 @@ def cases() -> Iterator[Case]:
             yield Case(name, metric.name, metric.space.name, surrogate_exercise(make_surrogate, metric), LARGEST)
 
 
-_ORDERING = ("auc_margin", "average_precision", "pairwise_auc", "roc_auc", "smooth_average_precision")
+_ORDERING = (
+    *("auc_margin", "average_precision", "pairwise_auc", "partial_roc_auc", "precision_at_recall"),
+    *("recall_at_precision", "roc_auc", "smooth_average_precision"),
+)
 
 
 def shapes_of(case: Case) -> tuple[tuple[int, ...], ...]:

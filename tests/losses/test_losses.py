@@ -15,6 +15,7 @@ from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (9, 5))
 LABELS = jnp.arange(9) % 5
+SEVERAL = (jax.random.normal(jax.random.key(3), (9, 5)) > 0.3).astype(jnp.int32)  # labels
 SHARES = scipy.special.softmax(np.asarray(LOGITS, np.float64), axis=1)
 OF_LABEL = SHARES[np.arange(9), np.asarray(LABELS)]
 
@@ -71,6 +72,30 @@ def thresholds(of_term):
     ]
 
 
+def logistic(of_chance):
+    """`of_chance(p, y)` of one logit, p the probability of the true class."""
+    return [
+        of_chance(1 / (1 + np.exp(z if y == 0 else -z)), y)
+        for z, y in zip(np.asarray(LOGITS[:, 0], np.float64), np.asarray(LABELS % 2), strict=True)
+    ]
+
+
+def by_label(of_chance):
+    """Mean over labels of `of_chance(p, y)`, p the probability that the label is set."""
+    chances = 1 / (1 + np.exp(-np.asarray(LOGITS, np.float64)))
+    return [
+        np.mean([of_chance(p, y) for p, y in zip(row, labels, strict=True)])
+        for row, labels in zip(chances, np.asarray(SEVERAL), strict=True)
+    ]
+
+
+def asymmetric_of(p, y):
+    if y:
+        return -(1 - p) * np.log(p)
+    shifted = max(p - 0.05, 0)
+    return -(shifted**4) * np.log(1 - shifted)
+
+
 def wing_of(error, width=0.5, curvature=0.1):
     size = abs(error)
     if size < width:
@@ -82,6 +107,10 @@ COSTS = np.arange(25.0).reshape(5, 5) % 7
 EXPECTED = {
     "cost_weighted_cross_entropy": -np.log(OF_LABEL),
     "expected_cost": 1 - OF_LABEL,
+    "asymmetric": by_label(asymmetric_of),
+    "label_cross_entropy": by_label(lambda p, y: -np.log(p if y else 1 - p)),
+    "binary_cross_entropy": logistic(lambda p, y: -np.log(p)),
+    "binary_focal": logistic(lambda p, y: -(0.25 if y else 0.75) * (1 - p) ** 2 * np.log(p)),
     "cross_entropy": -np.log(OF_LABEL),
     "expected_error": 1 - OF_LABEL,
     "generalised_cross_entropy": (1 - OF_LABEL**0.7) / 0.7,
@@ -120,13 +149,17 @@ EXPECTED = {
 def problem(name):
     if LOSS_HEADS[name][0] == "score":
         return LOGITS[:, :1], LABELS
+    if LOSS_HEADS[name] == ("labels",):
+        return LOGITS, SEVERAL
+    if LOSS_HEADS[name] == ("logit",):
+        return LOGITS[:, 0], LABELS % 2
     return {("points",): figures, ("heatmaps",): heatmaps}.get(LOSS_HEADS[name], lambda: (LOGITS, LABELS))()
 
 
 def test_every_loss_is_tested_here():
-    of_sets = {
-        name for name, kind in losses.KIND.items() if kind in ("scores", "lists", "tokens")
-    }  # test_sets, test_tokens
+    of_sets = {name for name, kind in losses.KIND.items() if kind in ("scores", "lists", "tokens")}
+    of_sets |= {"soft_label_f_beta"}  # these are in test_sets, test_tokens and test_labels
+    of_sets -= {"binary_cross_entropy", "binary_focal"}
     assert set(EXPECTED) == set(losses.LOSSES) - of_sets
 
 
@@ -198,7 +231,9 @@ def test_every_loss_has_kinds_of_targets_and_heads_that_serve_them():
     assert set(LOSS_KINDS) == set(LOSS_HEADS) == set(CONVENTIONAL)
     for name, heads in LOSS_HEADS.items():
         for head in heads:
-            assert set(LOSS_KINDS[name]) <= set(models.HEADS[head].kinds), name
+            assert set(LOSS_KINDS[name]) & set(models.HEADS[head].kinds), name
+        for kind in LOSS_KINDS[name]:
+            assert any(kind in models.HEADS[head].kinds for head in heads), name
 
 
 def test_gradient_of_the_kappa_loss_is_that_of_the_loss_of_the_batch():

@@ -222,6 +222,8 @@ OF_EXAMPLES = [name for name, metric in metrics.METRICS.items() if metric.per_ex
 def test_masked_rows_are_zero_and_absent_from_the_mean(name, figures):
     metric = metrics.get(name)
     predictions, targets = figures if metric.space is spaces.keypoint_coordinates else class_data()
+    if metric.space is spaces.label_logits:
+        targets = jax.nn.one_hot(targets, predictions.shape[1], dtype=jnp.int32)
     where = jnp.arange(len(predictions)) % 3 > 0
     spoilt = jnp.where(where.reshape((-1,) + (1,) * (predictions.ndim - 1)), predictions, jnp.nan)
     values, mean = jax.jit(metric), jax.jit(metric.mean)
@@ -276,21 +278,29 @@ def test_direction():
         "edit_distance": 1,
         "error_rate": 1,
         "exact_match": -1,
+        "example_f_beta": -1,
         "expected_calibration_error": 1,
         "f_beta": -1,
         "g_mean": -1,
+        "hamming_error": 1,
         "jaccard": -1,
+        "label_f_beta": -1,
+        "label_ranking_average_precision": -1,
         "matthews_correlation": -1,
         "mean_absolute_error": 1,
         "mean_iou": -1,
         "ndcg": -1,
         "normalised_mean_error": 1,
+        "partial_roc_auc": -1,
         "pck": -1,
         "pooled_token_error": 1,
+        "precision_at_recall": -1,
         "quadratic_weighted_kappa": -1,
         "recall_at_k": -1,
+        "recall_at_precision": -1,
         "roc_auc": -1,
         "token_error": 1,
+        "subset_error": 1,
         "top_k_error": 1,
         "within_one_level": -1,
     }

@@ -15,7 +15,7 @@ METRICS = {
     for name, metric in metrics.METRICS.items()
     if not metric.per_example and metric.space in (spaces.class_logits, spaces.level_logits)
 }
-BINARY = ("average_precision", "roc_auc")
+BINARY = ("average_precision", "partial_roc_auc", "precision_at_recall", "recall_at_precision", "roc_auc")
 
 
 def data(seed=0, batch=40, classes=3, ties=True):
@@ -34,9 +34,17 @@ def classes_of(name):
 def sklearn_of(name, logits, labels, weights):
     predicted = np.argmax(logits, axis=-1)
     shared = dict(sample_weight=weights)
-    if name in BINARY:
-        function = {"roc_auc": "roc_auc_score", "average_precision": "average_precision_score"}[name]
-        return getattr(sklearn.metrics, function)(labels, logits[:, 1] - logits[:, 0], **shared)
+    scores = logits[:, 1] - logits[:, 0]
+    if name == "roc_auc":
+        return sklearn.metrics.roc_auc_score(labels, scores, **shared)
+    if name == "partial_roc_auc":
+        return sklearn.metrics.roc_auc_score(labels, scores, max_fpr=0.1, **shared)
+    if name == "average_precision":
+        return sklearn.metrics.average_precision_score(labels, scores, **shared)
+    if name in ("precision_at_recall", "recall_at_precision"):
+        precision, recall, _ = sklearn.metrics.precision_recall_curve(labels, scores, **shared)
+        reached, best = (recall, precision) if name == "precision_at_recall" else (precision, recall)
+        return np.max(best[reached >= 0.8])
     if name == "f_beta":
         return sklearn.metrics.f1_score(labels, predicted, average="macro", zero_division=0, **shared)
     if name == "jaccard":
@@ -118,16 +126,23 @@ def test_averages_of_f_beta_and_jaccard(average, beta):
         np.testing.assert_allclose(got, sklearn.metrics.jaccard_score(labels, predicted, **options), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("expected_calibration_error",)])
-def test_scores_are_logits_of_two_classes(name):
+@pytest.mark.parametrize("name", METRICS)
+def test_one_logit_is_worth_the_logits_of_two_classes(name):
     logits, labels, weights, where = data(3, classes=2)
     if name == "quadratic_weighted_kappa":
         with pytest.raises(ValueError, match=r"\[B, K\]"):
             METRICS[name](logits[:, 1], labels)
         return
-    scores = jnp.asarray(logits[:, 1] - logits[:, 0])
-    of_scores = METRICS[name](scores, jnp.asarray(labels), where=where, weights=weights)
-    np.testing.assert_allclose(of_scores, METRICS[name](logits, jnp.asarray(labels), where=where, weights=weights))
+    column, ones = logits[:, 1:] - logits[:, :1], np.ones_like(weights)
+    value, replaced = compiled(name)
+    for w, rows in ((ones, np.ones_like(where)), (weights, where)):
+        of_logits = value(np.concatenate([0 * column, column], axis=1), labels, rows, w)
+        for z, y in ((column[:, 0], labels), (column, labels), (column, labels[:, None] > 0)):
+            assert float(value(z, y, rows, w)) == float(of_logits)
+            assert float(value(np.where(rows.reshape(-1, *z.shape[1:]), z, np.nan), y, rows, w)) == float(of_logits)
+    wanted = replaced(logits, labels, where, logits[::-1])
+    for z, y in ((column[:, 0], labels), (column, labels)):
+        np.testing.assert_allclose(replaced(z, y, where, z[::-1]), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_levels_decoded_by_the_mean_and_by_thresholds():
@@ -154,14 +169,19 @@ ONE_CLASS = {  # all labels and predictions are class 1, or a constant score
     "g_mean": 1,
     "jaccard": 1,
     "matthews_correlation": 0,
+    "partial_roc_auc": 0.5,
+    "precision_at_recall": 1,
     "quadratic_weighted_kappa": 0,
+    "recall_at_precision": 1,
     "roc_auc": 0.5,
 }
-EMPTY = dict.fromkeys(ONE_CLASS, 0) | {"roc_auc": 0.5}
+EMPTY = dict.fromkeys(ONE_CLASS, 0) | {"partial_roc_auc": 0.5, "roc_auc": 0.5}
 NEVER_PREDICTED = dict.fromkeys(ONE_CLASS, 0) | {  # labels half 0 and half 1, class 0 always predicted, score constant
     "average_precision": 0.5,
     "balanced_error": 0.5,
     "expected_calibration_error": 1 / (1 + np.exp(-2)) - 0.5,
+    "partial_roc_auc": 0.5,
+    "precision_at_recall": 0.5,
     "roc_auc": 0.5,
 }
 

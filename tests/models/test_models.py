@@ -57,6 +57,8 @@ def test_parameters_are_counted_by_hand(name):
 # what a head gives for 7 outputs, and what the metric reads
 HEADS = {
     "logits": ((2, 7), (2, 7)),
+    "logit": ((2,), (2,)),
+    "labels": ((2, 7), (2, 7)),
     "cumulative": ((2, 6), (2, 6)),
     "coral": ((2, 6), (2, 6)),
     "conditional": ((2, 6), (2, 6)),

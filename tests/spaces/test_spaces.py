@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsurr import Keypoints, RankedLists, Sequences, spaces
+from jaxsurr import Keypoints, RankedLists, Sequences, metrics, spaces
 from jaxsurr.spaces import class_logits, cumulative_logits, generic, keypoint_coordinates, level_logits
 
 SCALE = jnp.float32(0.5)
@@ -33,6 +33,8 @@ PROBLEMS = {
     "keypoint_coordinates": figures(),
     "generic": (LOGITS, LOGITS[::-1] + 1),
     "binary_scores": (LOGITS[:, 0], LABELS % 2),
+    "label_logits": (LOGITS, (jnp.arange(72).reshape(12, 6) % 5 < 2).astype(jnp.int32)),
+    "named_label_logits": (LOGITS, (jnp.arange(72).reshape(12, 6) % 5 < 2).astype(jnp.int32)),
     "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
     "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
     "token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3) - 1, jnp.array([3, 0, 1, 2]))),
@@ -244,6 +246,48 @@ def test_cumulative_margins_count_the_thresholds_on_the_wrong_side():
     margins, weights = cumulative_logits.margins(predictions, targets, SCALE)
     wrong = jnp.sum(weights * (margins[..., 0] < 0), axis=1)
     assert wrong.tolist() == mean_absolute_error(predictions, targets, decode="thresholds").tolist()
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def test_labels_features_against_numpy():
+    predictions, targets = PROBLEMS["label_logits"]
+    (features, weights), (margins, _) = reads(spaces.label_logits, predictions, targets)
+    assert float(jnp.sum(weights[0])) == pytest.approx(1)
+    logits, there = np.asarray(predictions, np.float64) / 0.5, np.asarray(targets)
+    for row, labels, got, margin in zip(logits, there, features, margins[..., 0], strict=True):
+        signed = np.where(labels == 1, row, -row)
+        np.testing.assert_allclose(margin, signed, rtol=1e-5)
+        for k in range(6):
+            other = np.delete(np.arange(6), k)
+            worst = -np.log(np.sum(np.exp(-signed[other])) + np.exp(-8))
+            ahead = 1 / (1 + np.exp(-1.7 * (row[other] - row[k])))
+            ranks = [np.log1p(np.sum(ahead[labels[other] == side])) for side in (1, 0)]
+            expected = [signed[k], 2 * labels[k] - 1, worst, *ranks, np.mean(labels)]
+            np.testing.assert_allclose(got[k], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_labels_are_alike_unless_they_have_names():
+    order = jnp.array([3, 0, 5, 1, 4, 2])
+    predictions, targets = PROBLEMS["label_logits"]
+    for moved, wanted in zip(
+        reads(spaces.label_logits, predictions[:, order], targets[:, order]),
+        reads(spaces.label_logits, predictions, targets),
+        strict=True,
+    ):
+        assert_same(moved[0], wanted[0][:, order])
+    named, _ = spaces.named_label_logits.features(predictions, targets, SCALE)
+    assert named.shape == (12, 6, 6 + 2 * 6)
+    assert_same(named[..., 6:12], jnp.broadcast_to(jnp.eye(6)[None], (12, 6, 6)))
+    assert_same(named[..., 12:], jnp.eye(6)[None] * targets[..., None])
+
+
+def test_labels_margins_count_the_labels_on_the_wrong_side():
+    predictions, targets = PROBLEMS["label_logits"]
+    margins, weights = spaces.label_logits.margins(predictions, targets, SCALE)
+    wrong = jnp.sum(weights * (margins[..., 0] < 0), axis=1)
+    np.testing.assert_allclose(wrong, metrics.hamming_error(predictions, targets), rtol=1e-6)
 
 
 # --- points -----------------------------------------------------------------------------------------------------------

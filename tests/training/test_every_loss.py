@@ -14,6 +14,16 @@ from jaxsurr.training.kinds import LOSS_KINDS
 
 SETS = {
     "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
+    "scores": {
+        "data.source": "sklearn:breast_cancer",
+        "metric": "error_rate",
+        "conventional": "binary_cross_entropy",
+    },
+    "labels": {
+        "data.source": "sklearn:multilabel",
+        "metric": "hamming_error",
+        "conventional": "label_cross_entropy",
+    },
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
     "tokens": {
         "data.source": "synthetic:digit_strings",
@@ -75,8 +85,25 @@ def test_every_loss_trains_by_name(name, data):
     assert program.metric.higher_is_better == (kind in ("keypoints", "lists", "tokens"))
 
 
+@pytest.mark.parametrize("name", BINARY)
+def test_losses_of_two_classes_train_one_logit(name, data):
+    result, program = train(tiny("scores", loss=name, metric="roc_auc"), data["scores"])
+    assert np.isfinite([result["history"][0]["loss"], result["test"]]).all()
+    assert program.metric.space is jaxsurr.spaces.binary_scores
+
+
 @pytest.mark.parametrize(
-    "conventional", ["or_cnn", "coral", "corn", "squared_error", "heatmap_mse", "residual_likelihood"]
+    "conventional",
+    [
+        "asymmetric",
+        "binary_cross_entropy",
+        "or_cnn",
+        "coral",
+        "corn",
+        "squared_error",
+        "heatmap_mse",
+        "residual_likelihood",
+    ],
 )
 def test_a_learned_loss_takes_the_head_of_its_warm_start(conventional, data):
     kind = LOSS_KINDS[conventional][0]
@@ -125,6 +152,11 @@ REFUSED = {
         "classes",
         {"loss": "coral"},
         "the loss coral does not fit the targets of .* set data.kind=levels",
+    ),
+    "one logit of classes": (
+        "classes",
+        {"loss": "binary_cross_entropy"},
+        "it is for scores. Use one of .*; or set data.kind=scores, if there are two classes",
     ),
     "points of levels": ("levels", {"loss": "wing"}, "the loss wing does not fit the targets .* it is for keypoints"),
     "likelihood of classes": ("classes", {"loss": "residual_likelihood"}, "which are classes: it is for keypoints"),

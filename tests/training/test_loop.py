@@ -450,7 +450,7 @@ UNFIT = {
     "no such file": ({"data.source": "csv:none.csv?target=y"}, "there is no csv file 'none.csv'"),
     "noise on levels": (
         {"data.source": "sklearn:diabetes", "metric": "mean_absolute_error", "data.label_noise": 0.4},
-        "label_noise is for kind 'classes' only, the kind here is 'levels'",
+        "label_noise is for kinds 'classes' and 'scores', the kind here is 'levels'",
     ),
     "nearly all held out": (
         {**KINDS["network"], **IN_PARAMETERS, "surrogate.heldout": 0.9},

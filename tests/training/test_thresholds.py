@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from jaxsurr import metrics
+from jaxsurr import metrics, spaces
 from jaxsurr.training import default_config, thresholds, update
 from jaxsurr.training.loop import prepare, train
 
@@ -70,3 +70,16 @@ def test_a_run_with_tuned_thresholds(tmp_path):
     assert "shift" not in plain["history"][0] and len(tuned["history"][0]["shift"]) == 2
     assert [entry["loss"] for entry in plain["history"]] == [entry["loss"] for entry in tuned["history"]]
     assert tuned["validation"] > plain["validation"] and tuned["test"] > plain["test"]
+
+
+@pytest.mark.parametrize("shape", [(400,), (400, 1)])
+def test_the_threshold_of_one_logit_is_that_of_two_classes(shape):
+    logits, labels = rare()
+    pair = jnp.stack([jnp.zeros(400), logits[:, 1] - logits[:, 0]], axis=1)
+    metric = metrics.f_beta.bind(space=spaces.binary_scores)
+    thresholds.check(metric)
+    wanted, entry = thresholds.best_shift(metrics.f_beta, pair, labels), {}
+    moved = thresholds.shifted(metric, pair[:, 1].reshape(shape), labels, entry)
+    assert moved.shape == shape
+    np.testing.assert_allclose(entry["shift"], wanted[1:], rtol=1e-6)
+    np.testing.assert_allclose(metric.mean(moved, labels), metrics.f_beta.mean(pair + wanted[None], labels), rtol=1e-6)

@@ -55,6 +55,9 @@ def _wrong_points(t):
     return points + t * jnp.array([[[0.6, 0.8]]]), Keypoints(points, jnp.ones((3, 2)), jnp.ones(3))
 
 
+_SEVERAL = jnp.array([[0, 1, 1], [0, 0, 0], [1, 0, 1]])
+
+
 def _wrong_steps(t):
     return t * jax.nn.one_hot(jnp.array([[1, 2], [0, 1], [2, 2]]), 3), Sequences(
         jnp.array([[0, 1], [1, 2], [0, 1]]), jnp.array([2, 1, 2])
@@ -77,10 +80,13 @@ WRONG = {
         lambda t: (jnp.array([[0.0], [1.0], [3.0]]) + t, jnp.array([0, 1, 3])),
     ),
     "scores": (
-        jaxsurr.metric(
-            lambda z, y: ((z > 0) != (y == 1)).astype(z.dtype), higher_is_better=False, space=spaces.binary_scores
-        ),
+        metrics.error_rate.bind(space=spaces.binary_scores),
         lambda t: (t * jnp.array([1.0, -1.0, 1.0]), jnp.array([0, 1, 0])),
+    ),
+    "labels": (metrics.hamming_error, lambda t: (t * (1 - 2.0 * _SEVERAL), _SEVERAL)),
+    "named labels": (
+        metrics.hamming_error.bind(space=spaces.named_label_logits),
+        lambda t: (t * (1 - 2.0 * _SEVERAL), _SEVERAL),
     ),
     "keypoints": (metrics.pck, _wrong_points),
     "tokens together": (metrics.exact_match, _wrong_steps),
@@ -139,8 +145,10 @@ def _cosine(a, b):
         ),
         (WRONG["thresholds"][0], 8, {0.0: losses.or_cnn}),
         (metrics.exact_match, 4, {0.0: losses.sequence_cross_entropy, 1.0: losses.sequence_expected_error}),
+        (metrics.error_rate.bind(space=spaces.binary_scores), 2, {0.0: losses.binary_cross_entropy}),
+        (metrics.hamming_error, 5, {0.0: losses.label_cross_entropy}),
     ],
-    ids=["classes", "thresholds", "tokens together"],
+    ids=["classes", "thresholds", "tokens together", "scores", "labels"],
 )
 def test_at_the_natural_scale_the_loss_has_the_gradient_of_the_likelihood_that_is_known(metric, size, pairs):
     surrogate = surrogates.correlated_gradients(metric, relative_scale=None)
@@ -182,6 +190,29 @@ def test_amplitudes_are_what_wrong_decisions_cost():
     state = jax.jit(surrogate.init)(KEY, *data(KEY))
     state = jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 600))[0])(state)
     amplitudes = jnp.exp(state.family.params["amplitude"][1:, 0])
+    np.testing.assert_allclose(amplitudes / amplitudes[1], costs, rtol=0.25)
+
+
+def test_amplitudes_of_named_labels_are_what_each_costs():
+    costs = jnp.array([3.0, 1.0, 2.0])
+
+    @functools.partial(jaxsurr.metric, higher_is_better=False, space=spaces.named_label_logits)
+    def cost(z, y):
+        return jnp.sum(costs[None] * ((z > 0) != (y == 1)), axis=1)
+
+    surrogate = surrogates.correlated_gradients(cost)
+
+    def data(key):
+        keys = jax.random.split(key)
+        y = jax.random.bernoulli(keys[0], 0.5, (128, 3)).astype(jnp.int32)
+        return 2.0 * y - 1 + jax.random.normal(keys[1], (128, 3)), y
+
+    def update(state, key):
+        return surrogate.update(state, key, *data(key))[0], None
+
+    state = jax.jit(surrogate.init)(KEY, *data(KEY))
+    state = jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 600))[0])(state)
+    amplitudes = jnp.exp(state.family.params["amplitude"][1:4, 0])
     np.testing.assert_allclose(amplitudes / amplitudes[1], costs, rtol=0.25)
 
 
