@@ -9,6 +9,8 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
 | a table of numbers with a header | `csv:FILE?target=COLUMN` | levels |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
+| the same, numbers that stay numbers | `csv:FILE?target=COLUMN&kind=numbers`, `sklearn:diabetes?kind=numbers` | numbers |
+| times until an event, some censored | `csv:FILE?target=TIME&event=COLUMN` (also `npz:`) | durations |
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |
 | arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` | `npz:FILE`, `npz:FILE?x=NAME&y=NAME` | classes |
@@ -20,9 +22,10 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | LSP Extended, prepared by this library | `tfds:lsp_extended?manual_dir=DIR` | keypoints |
 | a csv table, prepared by this library | `tfds:ordinal_table?file=PATH&target=NAME` | levels |
 
-Every source also takes `kind` ("classes" or "levels") and `levels`, the number of levels that numbers are cut into; the
-arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and `read_idx`, and the
-keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by default.
+Every source also takes `kind` ("classes", "levels" or "numbers") and `levels`, the number of levels that numbers are
+cut into; the arguments of `load` override them. The formats of files are described in `read_csv`, `read_npz` and
+`read_idx`, and the keys of `tfds:` in `jaxsurr.data.tfds.read_prepared`. `sklearn:diabetes` is cut into 8 levels by
+default.
 
 `scale` is the length that PCK divides errors by; with the size of the head it is PCKh. Training images can be augmented
 at random, `crop,flip` or `flip,rotate=20` (`jaxsurr.data.augment`), as a function of seed, epoch and row, so that a

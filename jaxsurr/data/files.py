@@ -16,13 +16,14 @@ import numpy as np
 
 from jaxsurr.data.bounded import Archive, lines, most_unpacked, regular, unpacked
 from jaxsurr.data.lists import deal
+from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import EXACT, Raw, closest, keypoints
 
 _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*", re.ASCII)
 
 
-def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -> Raw:
+def read_csv(path: str | Path, target: str, *, lists: str | int | None = None, event: str | None = None) -> Raw:
     """Reads a table of numbers whose first line names the columns.
 
     Args:
@@ -30,10 +31,12 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
       target: name of the column that is to be predicted; the others are the inputs.
       lists: name of the column with the list of each row, or the number of items in a list, to assign rows to lists at
         random (`deal`); None: rows are independent.
+      event: name of a column of 0 and 1, where the target is the time until an event: whether it was seen.
 
     Returns:
       `Raw` of kind 'levels' with inputs `[N, D]` float64, in the order of the file, and targets `[N]` float64; with
-      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance.
+      `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the relevance; with `event` of
+      kind 'durations' and `Durations`.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -50,7 +53,7 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
             if header is None:
                 raise ValueError(f"{path.name} is empty; expected a line of column names and then rows of numbers")
             columns = [cell.strip() for cell in header[1]]
-            named = _named(path.name, columns, target, lists)
+            named = _named(path.name, columns, target, lists, event)
             values = array.array("d")
             for line, cells in rows:
                 values.extend(_numbers(path.name, columns, line, cells, named))
@@ -61,6 +64,8 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     table = np.frombuffer(values).reshape(-1, len(columns))
     inputs, (targets, *groups) = np.delete(table, named, axis=1), table[:, named].T
     names = tuple(name for place, name in enumerate(columns) if place not in named)
+    if event is not None:
+        return Raw(inputs, durations(path.name, targets, groups[0]), kind="durations", columns=names)
     if lists is None:
         return Raw(inputs, targets, kind="levels", columns=names)
     dealt, ranked = deal(groups[0] if groups else int(lists), inputs, targets)
@@ -68,10 +73,10 @@ def read_csv(path: str | Path, target: str, *, lists: str | int | None = None) -
     return Raw(dealt, ranked, kind="lists", columns=names, notes=notes)
 
 
-def _named(name: str, columns: list[str], target: str, lists: str | int | None) -> list[int]:
+def _named(name: str, columns: list[str], target: str, lists: str | int | None, event: str | None = None) -> list[int]:
     """The indices of the columns that are not inputs."""
     places = {column: place for place, column in enumerate(columns)}
-    named = [target, *([lists] if isinstance(lists, str) else [])]
+    named = [target, *([lists] if isinstance(lists, str) else []), *([] if event is None else [event])]
     missing = next((column for column in named if column not in places), None)
     if missing is not None:
         _tell_of_separator(name, columns, missing)
@@ -80,7 +85,8 @@ def _named(name: str, columns: list[str], target: str, lists: str | int | None) 
         twice = next(column for place, column in enumerate(columns) if places[column] != place)
         raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
     if len(set(named)) < len(named):
-        raise ValueError(f"{name}: {target!r} cannot be both the target and the column of lists")
+        other = "of lists" if event is None else "of events"
+        raise ValueError(f"{name}: {target!r} cannot be both the target and the column {other}")
     if len(columns) <= len(named):
         raise ValueError(
             f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input"
@@ -140,6 +146,7 @@ def read_npz(
     visible: str | None = None,
     scale: str | None = None,
     names: str | None = None,
+    event: str | None = None,
 ) -> Raw:
     """Reads inputs and targets from the arrays of an npz file.
 
@@ -156,9 +163,10 @@ def read_npz(
       scale: name of the subjects' size, `[N]`, in the unit of the points; needed with `points`. Rows where it is 0 are
         dropped with a warning.
       names: name of an array of strings (without `_train`), the names of the classes, levels or points.
+      event: name of an array `[N]` of 0 and 1, where the targets are times until an event: whether it was seen.
 
     Returns:
-      `Raw`, of kind 'keypoints' where `points` is given, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, 'durations' where `event` is, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -170,22 +178,26 @@ def read_npz(
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
+    if points is not None and event is not None:
+        raise ValueError("an event belongs to a time, y; leave '&points' or '&event' out")
     with Archive(path) as arrays:
         parts, notes, official = [], [], f"{x}_train" in arrays.members
         for suffix in ("_train", "_test") if official else ("",):
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes = {y: (y, (len(inputs),))}
+            shapes = {name: (name, (len(inputs),)) for name in (y, event) if name is not None}
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
                     shapes[visible] = ("visible", (len(inputs), None))
             found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
-            if points is None:
+            where = path.name + suffix.replace("_", ", ")
+            if event is not None:
+                parts += [inputs, durations(where, found[y], found[event])]
+            elif points is None:
                 parts += [inputs, found[y]]
             else:
-                where = path.name + suffix.replace("_", ", ")
                 arguments = inputs, found[points], found.get(visible), found[scale]
                 *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
@@ -194,7 +206,8 @@ def read_npz(
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    return Raw(*parts, kind="classes" if points is None else "keypoints", names=labels, notes=tuple(notes))
+    kind = "durations" if event is not None else "classes" if points is None else "keypoints"
+    return Raw(*parts, kind=kind, names=labels, notes=tuple(notes))
 
 
 def _member(arrays: Archive, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.core.types import Durations, Keypoints, RankedLists
 
 EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
@@ -18,10 +18,10 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored.
-      targets: `[N]` numeric, or `Keypoints` or `RankedLists` of arrays with leading axis N.
+      targets: `[N]` numeric, or `Keypoints`, `RankedLists` or `Durations` of arrays with leading axis N.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
-      kind: 'classes', 'levels', 'keypoints' or 'lists', the default kind of the targets.
+      kind: 'classes', 'levels', 'keypoints', 'lists', 'numbers' or 'durations', the default kind of the targets.
       levels: the default number of levels that the targets are cut into, or None.
       names: of the classes, levels or points; empty where the source has none.
       columns: names of the inputs of a table; empty where the source has none.
@@ -29,9 +29,9 @@ class Raw(NamedTuple):
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints | RankedLists
+    targets: np.ndarray | Keypoints | RankedLists | Durations
     test_inputs: np.ndarray | None = None
-    test_targets: np.ndarray | Keypoints | RankedLists | None = None
+    test_targets: np.ndarray | Keypoints | RankedLists | Durations | None = None
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()

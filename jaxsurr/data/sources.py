@@ -12,10 +12,11 @@ import numpy as np
 
 from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
-from jaxsurr.core.types import Keypoints, RankedLists
+from jaxsurr.core.types import Durations, Keypoints, RankedLists
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data.files import read_csv, read_idx, read_npz
+from jaxsurr.data.numbers import CONTINUOUS, continuous
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tfds import KEYS, read_prepared
@@ -30,11 +31,12 @@ class Split(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` float32, standardised.
-      targets: `[N]` int32, counted from 0, or `Keypoints` or `RankedLists` of float32 arrays with leading axis N.
+      targets: `[N]` int32, counted from 0, or float32 numbers, or `Keypoints`, `RankedLists` or `Durations` of float32
+        arrays with leading axis N.
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints | RankedLists
+    targets: np.ndarray | Keypoints | RankedLists | Durations
 
 
 class Data(NamedTuple):
@@ -44,9 +46,9 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`) or 'lists'
-        (`RankedLists`).
-      outputs: number of classes, levels or points, or of the items of the longest list.
+      kind: of the targets: 'classes' (no order), 'levels' (ordered), 'keypoints' (`Keypoints`), 'lists'
+        (`RankedLists`), 'numbers' (floats) or 'durations' (`Durations`).
+      outputs: number of classes, levels or points, or of the items of the longest list; 1 for numbers and durations.
       names: of the classes, levels or points, in their order; may be empty.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
@@ -87,7 +89,8 @@ def load(
     in steps of their greatest common divisor, so that an error of one level is one year where targets are ages, even if
     some age is missing. The values become the names. Values beyond 2^53 are refused for levels and for float classes.
     With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the
-    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`. Numbers and
+    durations keep their values and their unit, in single precision.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
@@ -96,8 +99,8 @@ def load(
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
-      kind: 'classes' or 'levels'. By default that of the source (`?kind=`), else 'levels' where `levels` is given, else
-        that of the table in `jaxsurr.data`.
+      kind: 'classes', 'levels' or 'numbers'. By default that of the source (`?kind=`), else 'levels' where `levels` is
+        given, else that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: fraction of the rows for training and validation, in (0, 1).
       test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
@@ -134,12 +137,12 @@ def load(
         notes.append(note)
     said = renamed.word("kind", kind or query.get("kind"), warn=True)
     asked = said or ("levels" if levels is not None and numeric else raw.kind)
-    if asked != raw.kind and (asked not in ("classes", "levels") or not numeric):
-        wanted = "'classes' or 'levels'" if numeric else repr(raw.kind)
+    if asked != raw.kind and (asked not in ("classes", "levels", "numbers") or not numeric):
+        wanted = "'classes', 'levels' or 'numbers'" if numeric else repr(raw.kind)
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
-    if levels is not None and (not numeric or levels < 2):
+    if levels is not None and (not numeric or levels < 2 or asked == "numbers"):
         raise ValueError(
-            f"levels={levels}: expected at least 2, and only for numeric targets; leave it out for {raw.kind}"
+            f"levels={levels}: expected at least 2, and only for numeric targets of kind levels; leave it out for {asked}"
         )
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
@@ -148,7 +151,9 @@ def load(
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
     inputs = splitting.standardise(inputs, [part.items > 0 for part in targets] if asked == "lists" else None)
-    if not numeric:
+    if asked in CONTINUOUS:
+        targets, outputs, names = continuous(asked, targets), 1, ()
+    elif not numeric:
         outputs, names = targets[0][0].shape[1], ()
     else:
         numbers: list[Any] = [raw.targets, *([raw.test_targets] if official else [])]
@@ -173,7 +178,8 @@ def load(
     train, validation, test = (Split(*pair) for pair in zip(inputs, targets, strict=True))
     rows, shape = " / ".join(str(len(part)) for part in inputs), " x ".join(map(str, inputs[0].shape[1:]))
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
-    description = f"{source}: {outputs} {asked}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    what = asked if asked in CONTINUOUS else f"{outputs} {asked}"
+    description = f"{source}: {what}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     names = raw.names if len(raw.names) == outputs else names
     return Data(train, validation, test, asked, outputs, names, description, official, tuple(notes))
 
@@ -227,8 +233,11 @@ def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
         raise ValueError(f"'csv:{path}' does not say what to predict; add '?target=NAME' with the name of a column")
     if "list" in query and "list_size" in query:
         raise ValueError(f"'csv:{path}' names a column of lists and a list_size; leave one of them out")
-    size = query.get("list_size")
-    return read_csv(path, query["target"], lists=query.get("list") if size is None else _whole("list_size", size))
+    if "event" in query and ("list" in query or "list_size" in query):
+        raise ValueError(f"'csv:{path}' names a column of events and lists; leave one of them out")
+    size, event = query.get("list_size"), query.get("event")
+    lists = query.get("list") if size is None else _whole("list_size", size)
+    return read_csv(path, query["target"], lists=lists, event=event)
 
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
@@ -258,8 +267,8 @@ class _Scheme(NamedTuple):
 
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
-    "csv": _Scheme(_csv, ("target", "list", "list_size")),
-    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names")),
+    "csv": _Scheme(_csv, ("target", "list", "list_size", "event")),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "event")),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),
     "synthetic": _Scheme(_synthetic, ("n", "size")),

@@ -12,9 +12,11 @@ from typing import Any
 from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.protocols import Loss
 from jaxsurr.losses.classes import *
+from jaxsurr.losses.durations import *
 from jaxsurr.losses.keypoints import *
 from jaxsurr.losses.levels import *
 from jaxsurr.losses.lists import *
+from jaxsurr.losses.numbers import *
 from jaxsurr.losses.scores import *
 from jaxsurr.losses.words import MEANT
 

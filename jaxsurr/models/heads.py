@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxsurr.core.types import Array
+from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics import decoding
 
 _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
@@ -17,12 +18,14 @@ class Head(NamedTuple):
     """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets, among "classes", "scores", "levels", "keypoints" and "lists".
+      kinds: of targets, among "classes", "scores", "levels", "keypoints", "lists", "numbers" and "durations".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
       losses: names of the losses that need this head instead of the usual one of their kind (`jaxsurr.training.kinds`).
       each: whether the model is applied to each item of a list `[B, L, ...]` independently, with outputs `[B, L]`.
+      start: `(params, training targets) -> params`, parameters that begin in the unit of the targets; None: as they
+        are made.
     """
 
     kinds: tuple[str, ...]
@@ -31,6 +34,7 @@ class Head(NamedTuple):
     read: Callable[[Array], Array] | None = None
     losses: tuple[str, ...] = ()
     each: bool = False
+    start: Callable[[PyTree, PyTree], PyTree] | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
@@ -78,6 +82,38 @@ def _heatmaps(features: Array, joints: int, size: int) -> Array:
     return jnp.moveaxis(jax.image.resize(maps, (len(maps), size, size, joints), "linear"), -1, 1)
 
 
+class _InUnit(nn.Module):
+    """Outputs in the unit of the targets: centre and scale are not learned, and what is learned begins at a constant.
+
+    They are the collection "unit" of the parameters, which `_start` fills.
+    """
+
+    begin: tuple[float, ...]
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        centre = self.variable("unit", "centre", jnp.zeros, ()).value
+        scale = self.variable("unit", "scale", jnp.ones, ()).value
+        learned = nn.Dense(len(self.begin), kernel_init=nn.initializers.zeros, name="dense")(features)
+        learned = learned + jnp.asarray(self.begin, learned.dtype)[None]
+        return jax.lax.stop_gradient(centre) + jax.lax.stop_gradient(scale) * learned
+
+
+def _start(params: PyTree, targets: Any) -> PyTree:
+    """Parameters with the mean and the standard deviation of training targets as centre and scale of the outputs."""
+    y = np.asarray(targets, np.float64)
+    centre, scale = np.float32(np.mean(y)), np.float32(np.std(y) or 1)
+    return {**params, "unit": {"head": {"centre": jnp.asarray(centre), "scale": jnp.asarray(scale)}}}
+
+
+def _number(features: Array, outputs: int, size: int) -> Array:
+    return _InUnit((0.0,), name="head")(features.reshape(features.shape[0], -1))[:, 0]
+
+
+def _interval(features: Array, outputs: int, size: int) -> Array:
+    return _InUnit((-1.0, 1.0), name="head")(features.reshape(features.shape[0], -1))
+
+
 HEADS = {
     "logits": Head(
         ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
@@ -97,6 +133,9 @@ HEADS = {
         ("keypoints",), _densities, read=lambda outputs: outputs[..., :2], losses=("residual_likelihood",)
     ),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
+    "number": Head(("numbers",), _number, losses=("absolute_error", "squared_error"), start=_start),
+    "interval": Head(("numbers",), _interval, losses=("interval_score",), start=_start),
+    "order": Head(("durations",), lambda x, outputs, size: _dense(x, 1)[:, 0]),
     "heatmaps": Head(
         ("keypoints",),
         _heatmaps,

@@ -8,10 +8,12 @@ from typing import Any
 from jaxsurr.core import registry, renamed
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.classes import *
+from jaxsurr.spaces.durations import *
 from jaxsurr.spaces.generic import *
 from jaxsurr.spaces.keypoints import *
 from jaxsurr.spaces.levels import *
 from jaxsurr.spaces.lists import *
+from jaxsurr.spaces.numbers import *
 from jaxsurr.spaces.pixels import *
 from jaxsurr.spaces.scores import *
 from jaxsurr.spaces.sequences import *

@@ -54,6 +54,18 @@ KINDS = {
         baselines=("list_softmax", "list_logistic", "smoothed"),
         starts=("list_softmax", "list_logistic"),
     ),
+    "numbers": Kind(
+        head="number",
+        losses=("numbers",),
+        baselines=("squared_error", "huber", "smoothed"),
+        starts=("squared_error", "absolute_error", "huber", "log_cosh"),
+    ),
+    "durations": Kind(
+        head="order",
+        losses=("durations",),
+        baselines=("cox", "pairwise_concordance", "smoothed"),
+        starts=("cox", "pairwise_concordance"),
+    ),
 }
 """By name, as `Data.kind` and `data.kind` say it."""
 
@@ -62,10 +74,17 @@ _BY_HEAD = {
     for loss in dict.fromkeys(loss for head in models.HEADS.values() for loss in head.losses)
 }
 
+_OF_HEADS = {
+    loss: tuple(kind for head in heads for kind in models.HEADS[head].kinds) for loss, heads in _BY_HEAD.items()
+}
+
 LOSS_KINDS: dict[str, tuple[str, ...]] = {
-    loss: tuple(name for name, kind in KINDS.items() if file in kind.losses) for loss, file in losses.KIND.items()
-} | {loss: models.HEADS[heads[0]].kinds for loss, heads in _BY_HEAD.items() if loss not in losses.KIND}
-"""The kinds of targets that a loss serves, of those that a data source can have."""
+    loss: tuple(
+        name for name, kind in KINDS.items() if losses.KIND.get(loss) in kind.losses or name in _OF_HEADS.get(loss, ())
+    )
+    for loss in (*losses.KIND, *(loss for loss in _BY_HEAD if loss not in losses.KIND))
+}
+"""The kinds of targets that a loss serves, of those that a data source can have: of its file, and of heads for it."""
 
 LOSS_HEADS: dict[str, tuple[str, ...]] = {
     loss: _BY_HEAD.get(loss) or tuple(KINDS[kind].head for kind in kinds[:1]) for loss, kinds in LOSS_KINDS.items()

@@ -65,8 +65,9 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
     else:
         trained = method.config.conventional
         what = f"conventional={trained}, which {method.name} starts on,"
-    kinds, heads = LOSS_KINDS[trained], LOSS_HEADS[trained]
-    head = method.config.model.head or fixed or heads[0]
+    kinds = LOSS_KINDS[trained]
+    heads = [name for name in LOSS_HEADS[trained] if kind in models.HEADS[name].kinds]  # none where the kind is wrong
+    head = method.config.model.head or fixed or next(iter(heads), "")
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
     if head not in serves and method.config.model.head:
         raise ValueError(
@@ -114,6 +115,8 @@ def metric_for(method: Method, head: str, levels: int) -> Metric:
                 "metric of levels that is decoded, as mean_absolute_error, or a loss on logits."
             )
         return metrics.get(method.config.metric)
+    if not allowed:
+        return metrics.get(method.config.metric)  # which says what it reads
     decode = method.decode or options.pop("decode", None)
     options["decode"] = decode if decode in allowed else allowed[0]
     if options["decode"] == "rounded":

@@ -276,7 +276,11 @@ def test_stick_figures():
         ("synthetic:stick_figures?n=30", {"label_noise": 0.1}, "'classes' only, the kind here is 'keypoints'"),
         ("synthetic:stick_figures?n=3", {}, "the validation split is empty: 3 rows, limit=None"),
         ("synthetic:stick_figures?n=20", {"test_fraction": 0.02}, "the test split is empty: 20 rows"),
-        ("sklearn:digits", {"kind": "keypoints"}, "kind='keypoints' does not fit.*expected 'classes' or 'levels'"),
+        (
+            "sklearn:digits",
+            {"kind": "keypoints"},
+            "kind='keypoints' does not fit.*expected .*'levels' or 'numbers'",
+        ),
         ("sklearn:digits", {"kind": "class"}, "kind='class' does not fit"),
         ("sklearn:digits", {"levels": 1}, "levels=1: expected at least 2"),
         ("sklearn:digits", {"kind": "levels", "label_noise": 0.1}, "the kind here is 'levels'"),
