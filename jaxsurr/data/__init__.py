@@ -9,7 +9,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
 | a table of numbers with a header | `csv:FILE?target=COLUMN` | levels |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
-| the same, numbers that stay numbers | `csv:FILE?target=COLUMN&kind=numbers`, `sklearn:diabetes?kind=numbers` | numbers |
+| the same, kept as numbers | `csv:FILE?target=COLUMN&kind=numbers`, `sklearn:diabetes?kind=numbers` | numbers |
 | times until an event, some censored | `csv:FILE?target=TIME&event=COLUMN` (also `npz:`) | durations |
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |

@@ -142,7 +142,7 @@ def load(
         raise ValueError(f"kind={asked!r} does not fit the targets of {source!r}, expected {wanted}")
     if levels is not None and (not numeric or levels < 2 or asked == "numbers"):
         raise ValueError(
-            f"levels={levels}: expected at least 2, and only for numeric targets of kind levels; leave it out for {asked}"
+            f"levels={levels}: expected at least 2, and only for numeric targets that are cut; leave it out for {asked}"
         )
     if label_noise and asked != "classes":
         raise ValueError(f"label_noise is for kind 'classes' only, the kind here is {asked!r}; set it to 0")
