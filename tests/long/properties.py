@@ -145,7 +145,10 @@ _OF_HEADS = {
     "conditional": "cumulative_logits",
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
+    "interval": "number_intervals",
     "items": "ranked_lists",
+    "number": "real_numbers",
+    "order": "event_order",
     "points": "keypoint_coordinates",
     "score": "level_scores",
 }
