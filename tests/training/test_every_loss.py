@@ -11,6 +11,7 @@ from jaxsurr.comparison import study
 from jaxsurr.training import default_config, epochs, loop, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
 from jaxsurr.training.kinds import LOSS_KINDS
+from jaxsurr.training.program import at_switch
 
 SETS = {
     "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
@@ -136,6 +137,18 @@ def test_models_of_numbers_begin_at_the_mean_of_the_training_rows_in_their_unit(
         assert unit == {"centre": float(np.float32(exact.mean())), "scale": float(np.float32(exact.std()))}
         moved = program.model.apply(jax.device_get(after.params), jnp.asarray(rows.train.inputs[:3]))
         assert np.abs(moved - first).max() > 0
+
+
+def test_at_the_switch_the_optimizer_forgets_gradients_in_the_unit_of_the_targets(data):
+    for kind, sizes in (("numbers", 0), ("classes", 1)):
+        rows, program = prepare(tiny(kind, loss="smoothed", epochs=2), data=data[kind])
+        state = epochs.fresh_state(tiny(kind), rows.train, program, program.warm)
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(rows.train))
+        after, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
+        before = jax.device_get(after.optimizer)
+        adam, *_, schedule = at_switch(program, before).inner_state
+        assert all(np.any(leaf) == sizes for leaf in jax.tree.leaves(adam.nu["params"]))
+        assert (int(adam.count), int(schedule.count)) == (sizes, 1)
 
 
 def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
