@@ -31,6 +31,9 @@ TASKS = {  # predictions and targets of the shapes that README's table states
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
+    "numbers": [(jnp.zeros((6,)), 0.5 + LABELS), (jnp.zeros((6, 1)), 0.5 + LABELS)],
+    "intervals": [(jnp.zeros((6, 2)), 0.5 + LABELS)],
+    "durations": [(jnp.zeros((6,)), jaxsurr.Durations(1.0 + LABELS, LABELS)), (jnp.zeros((6,)), 1.0 + LABELS)],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
     "sequences": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 2), int), jnp.full((6,), 2)))],
 }
@@ -146,14 +149,15 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
         assert metrics.METRICS[name].space.name in known
     for predictions, targets in TASKS[task]:
         for name in row["metrics"]:
-            space = spaces.binary_scores if predictions.ndim == 1 else metrics.METRICS[name].space
+            space = metrics.METRICS[name].space
+            space = spaces.binary_scores if task == "scores" and predictions.ndim == 1 else space
             metric = metrics.METRICS[name].bind(space=space)
             space.check(predictions, targets)
             assert jnp.isfinite(metric.mean(predictions, targets)), name
         for name in row["fixed losses"]:
             assert losses.KIND[name] == task
             assert set(LOSS_HEADS[name]) & set(row["head"])
-            if "logits" in LOSS_HEADS[name] or LOSS_HEADS[name] in (("points",), ("items",)):
+            if {"logits", "points", "items", "number", "interval", "order"} & set(LOSS_HEADS[name]):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:
@@ -165,7 +169,7 @@ def test_predictions_of_a_task_serve_a_learned_loss():
     for task, examples in TASKS.items():
         metric = metrics.METRICS[tasks()[task]["metrics"][0]]
         for predictions, targets in examples:
-            bound = metric.bind(space=spaces.binary_scores) if predictions.ndim == 1 else metric
+            bound = metric.bind(space=spaces.binary_scores) if task == "scores" and predictions.ndim == 1 else metric
             surrogate = jaxsurr.correlated_gradients(bound, num_pairs=2)
             state = jax.eval_shape(lambda z, y, s=surrogate: s.init(jax.random.key(0), z, y), predictions, targets)
             jax.eval_shape(surrogate.loss, state, predictions, targets)

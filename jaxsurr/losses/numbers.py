@@ -1,4 +1,4 @@
-"""Fixed losses on numbers: of one number for each example, or of the two ends of an interval.
+"""Fixed losses on numbers, one for each example.
 
 Errors are in the unit of the targets, and so are `delta` of `huber` and `scale` of `log_cosh`.
 """
@@ -6,11 +6,11 @@ Errors are in the unit of the targets, and so are `delta` of `huber` and `scale`
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
-from jaxsurr.core.numbers import ends, number
+from jaxsurr.core.numbers import number
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
 
-__all__ = ["absolute_error", "huber", "interval_score", "log_cosh", "pinball", "squared_error"]
+__all__ = ["absolute_error", "huber", "log_cosh", "pinball", "squared_error"]
 
 
 def _error(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array | None]:
@@ -98,45 +98,6 @@ def pinball(predictions: Array, targets: Array, *, where: Array | None = None, t
     >>> pinball(jnp.array([1.0, 5.0]), jnp.array([3.0, 3.0]), tau=0.75).tolist()
     [1.5, 0.5]
     """
-    _fraction(tau, "tau", "of the targets below the prediction")
+    options.fraction(tau, "tau", meaning="of the targets below the prediction")
     error, wrong = _error(predictions, targets, where)
     return of_examples(jnp.maximum(-tau * error, (1 - tau) * error), where, wrong)
-
-
-def interval_score(predictions: Array, targets: Array, *, where: Array | None = None, level: float = 0.9) -> Array:
-    """Interval score (Winkler score): the width of an interval, and a penalty where it misses the target.
-
-    `(u - l) + 2 / a (l - y)^+ + 2 / a (y - u)^+` with `a = 1 - level`. Its minimum has the quantiles `a / 2` and
-    `1 - a / 2` as ends. Ends that cross are exchanged, so that no width is negative and each still has a gradient.
-
-    Sources: Winkler, A Decision-Theoretic Approach to Interval Estimation, JASA 67, 1972; Gneiting and Raftery,
-    Strictly Proper Scoring Rules, Prediction, and Estimation, JASA 102, 2007, equation 43.
-
-    Args:
-      predictions: `[B, 2]` float, the lower and the upper end (head "interval").
-      targets: `[B]` float or integer.
-      where: `[B]` bool; rows where it is False are 0.
-      level: of the interval, the fraction of targets that it should hold, in (0, 1).
-
-    Returns:
-      `[B]`, at least 0, in the unit of the targets.
-
-    Raises:
-      ValueError, TypeError: shapes, dtypes or the level do not fit, or (outside `jit`) a target is NaN or infinite.
-
-    >>> import jax.numpy as jnp
-    >>> interval_score(jnp.array([[0.0, 2.0], [2.0, 0.0]]), jnp.array([1.0, 3.0]), level=0.5).tolist()
-    [2.0, 6.0]
-    """
-    _fraction(level, "level", "of the targets within the interval")
-    z, y, wrong = read(checks.intervals, predictions, targets, where)
-    low, high = ends(z)
-    outside = jnp.maximum(low - y, 0) + jnp.maximum(y - high, 0)
-    return of_examples(high - low + 2 / (1 - level) * outside, where, wrong)
-
-
-def _fraction(value: float, name: str, meaning: str) -> None:
-    """Refuses anything but a number above 0 and below 1."""
-    options.number(value, name, above=0, most=1, meaning=f"below 1: a fraction {meaning}")
-    if value == 1:
-        raise ValueError(f"{name} must be below 1 (a fraction {meaning}), got {value!r}.")

@@ -19,6 +19,7 @@ from jaxsurr.metrics.classes import *
 from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.durations import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
+from jaxsurr.metrics.intervals import *
 from jaxsurr.metrics.keypoints import *
 from jaxsurr.metrics.levels import *
 from jaxsurr.metrics.lists import *

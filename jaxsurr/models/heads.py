@@ -18,7 +18,8 @@ class Head(NamedTuple):
     """A head: its layer, targets, decoders and losses.
 
     Attributes:
-      kinds: of targets, among "classes", "scores", "levels", "keypoints", "lists", "numbers" and "durations".
+      kinds: of targets, among "classes", "scores", "levels", "keypoints", "lists", "numbers", "intervals" and
+        "durations".
       layer: `(features, outputs, size) -> outputs`, within a flax module; its parameters are those of a module "head".
       decodes: decoders of levels (`jaxsurr.decoding`), the default first; empty for other targets.
       read: `outputs -> predictions`, for the metric; None where these are the outputs.
@@ -134,7 +135,7 @@ HEADS = {
     ),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
     "number": Head(("numbers",), _number, losses=("absolute_error", "squared_error"), start=_start),
-    "interval": Head(("numbers",), _interval, losses=("interval_score",), start=_start),
+    "interval": Head(("numbers", "intervals"), _interval, losses=("interval_score",), start=_start),
     "order": Head(("durations",), lambda x, outputs, size: _dense(x, 1)[:, 0]),
     "heatmaps": Head(
         ("keypoints",),
