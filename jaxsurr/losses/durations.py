@@ -53,7 +53,11 @@ def cox(predictions: Array, targets: PyTree, *, where: Array | None = None) -> A
     largest = jax.lax.stop_gradient(jnp.max(log_hazards, axis=0))
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
     shares = masked_mean(jnp.exp(log_hazards - largest[None]), where)
-    at_all = largest + jnp.log(jnp.where(shares > 0, shares, 1)) + jnp.log(jnp.maximum(num_valid(where, len(z)), 1))
+    at_all = (
+        largest
+        + jnp.log(jnp.where(shares > 0, shares, 1))
+        + jnp.log(jnp.maximum(num_valid(where, len(z)), 1)).astype(z.dtype)
+    )
     of_event = masked_mean(jnp.where(event, at_all - hazard, 0), where)
     return _of_each(safe_divide(of_event, masked_mean(event.astype(z.dtype), where)), predictions, where, wrong)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import Keypoints, RankedLists, Sequences, losses, metrics
+from jaxsurr import Durations, Keypoints, RankedLists, Sequences, losses, metrics
 from jaxsurr.core import reading
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
@@ -50,7 +50,10 @@ SUBJECTS |= dict(
 SUBJECTS["loss soft_f_beta of scores"] = losses.soft_f_beta
 SUBJECTS["metric roc_auc of scores"] = metrics.roc_auc.bind(space=binary_scores)
 SUBJECTS["metric f_beta of scores"] = metrics.f_beta.bind(space=binary_scores)
-SETS = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa")
+SETS = (
+    "auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "loss quadratic_weighted_kappa", "cox",
+    "pairwise_concordance",
+)  # fmt: skip
 
 
 def kind_of(subject):
@@ -68,6 +71,9 @@ def kind_of(subject):
         "points": "keypoint_coordinates",
         "items": "ranked_lists",
         "heatmaps": "heatmaps",
+        "number": "real_numbers",
+        "interval": "number_intervals",
+        "order": "event_order",
     }.get(head, "class_logits" if head == "logits" else "cumulative_logits")
 
 
@@ -83,6 +89,10 @@ SHAPES = {
     "ranked_lists": (6,),
     "pixel_logits": (3, 2, 5),
     "sequence_logits": (4, 5),
+    "real_numbers": (),
+    "relative_numbers": (1,),
+    "number_intervals": (2,),
+    "event_order": (),
 }
 
 
@@ -105,6 +115,10 @@ def sound(kind, seed):
         lengths = rng.integers(0, 5, BATCH).astype(np.int32)
         tokens = rng.integers(0, 5, (BATCH, 4)).astype(np.int32) * (np.arange(4) < lengths[:, None])
         return z, Sequences(tokens.astype(np.int32), lengths)
+    if kind in ("real_numbers", "relative_numbers", "number_intervals"):
+        return z, rng.normal(1, 2, BATCH).astype(np.float32)
+    if kind == "event_order":
+        return z, Durations(rng.exponential(2, BATCH).astype(np.float32), (np.arange(BATCH) < 4).astype(np.float32))
     return z, rng.integers(0, 2 if kind in ("two_classes", "binary_scores") else 5, BATCH).astype(np.int32)
 
 
@@ -156,6 +170,10 @@ def spoilt(kind, predictions, targets, where, seed):
         targets = Sequences(
             put(targets.tokens, within, [-5, 10**6]), put(targets.lengths, where, [-3, 99, np.iinfo(np.int32).max])
         )
+    elif isinstance(targets, Durations):
+        targets = Durations(put(targets.time, where, [-3, *RUBBISH]), put(targets.event, where, [2, *RUBBISH]))
+    elif targets.dtype == np.float32:
+        targets = put(targets, where, RUBBISH)
     elif kind == "pixel_logits":
         ignored = np.where(targets < 0, rng.choice([-1, -100], targets.shape), targets).astype(np.int32)
         targets = put(ignored, where, [-1, 255, 10**6])
@@ -216,6 +234,11 @@ def out_of_range(kind, targets):
         yield from (targets._replace(lengths=changed(targets.lengths, 1, length)) for length in (-1, 5))
         there = targets._replace(lengths=changed(targets.lengths, 1, 2))
         yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in (-1, 5))
+    elif isinstance(targets, Durations):
+        yield from (targets._replace(time=changed(targets.time, 1, time)) for time in (-1, np.nan, np.inf))
+        yield from (targets._replace(event=changed(targets.event, 1, event)) for event in (2, np.nan))
+    elif targets.dtype == np.float32:
+        yield from (changed(targets, 1, value) for value in (np.nan, np.inf, -np.inf))
     elif kind == "pixel_logits":
         yield from (changed(targets, (1, 0, 0), label) for label in (5, 255))
     else:
