@@ -1,4 +1,4 @@
-"""Predictions that are numbers: one for each example, or the two ends of an interval; and their errors."""
+"""Predictions that are one number for each example, their errors and their order."""
 
 from typing import Any
 
@@ -15,19 +15,6 @@ LEAST_TARGET = 1e-6
 def number(predictions: Array) -> Array:
     """The number of each example: `[B]` or `[B, 1]` to `[B]`."""
     return predictions if predictions.ndim == 1 else predictions[:, 0]
-
-
-def ends(predictions: Array) -> tuple[Array, Array]:
-    """The lower and the upper end of intervals `[B, 2]`, `[B]` each; of ends that cross the lower one is the lower.
-
-    >>> import jax.numpy as jnp
-    >>> low, high = ends(jnp.array([[1.0, 2.0], [4.0, 3.0]]))
-    >>> low.tolist(), high.tolist()
-    ([1.0, 3.0], [2.0, 4.0])
-    """
-    first, second = predictions[:, 0], predictions[:, 1]
-    crossed = first > second
-    return jnp.where(crossed, second, first), jnp.where(crossed, first, second)
 
 
 def target_size(targets: Array, dtype: Any) -> Array:

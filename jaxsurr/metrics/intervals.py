@@ -4,7 +4,6 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core import checks
-from jaxsurr.core.numbers import ends
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
@@ -23,7 +22,7 @@ def interval_coverage(predictions: Array, targets: Array, *, where: Array | None
     alone makes them. `interval_score` counts both.
 
     Args:
-      predictions: `[B, 2]` float, the lower and the upper end; ends that cross are exchanged.
+      predictions: `[B, 2]` float, the lower and the upper end; an interval whose ends cross holds nothing.
       targets: `[B]` float or integer.
       where: `[B]` bool; rows where it is False are 0.
 
@@ -35,11 +34,10 @@ def interval_coverage(predictions: Array, targets: Array, *, where: Array | None
 
     >>> import jax.numpy as jnp
     >>> interval_coverage(jnp.array([[0.0, 2.0], [2.0, 0.0], [0.0, 2.0]]), jnp.array([1.0, 1.0, 3.0])).tolist()
-    [1.0, 1.0, 0.0]
+    [1.0, 0.0, 0.0]
     """
     z, y, wrong = checked(checks.intervals, predictions, targets)
-    low, high = ends(z)
-    held = ((low <= y) & (y <= high)).astype(z.dtype)
+    held = ((z[:, 0] <= y) & (y <= z[:, 1])).astype(z.dtype)
     return of_examples(jnp.where(jnp.any(jnp.isnan(z), axis=1), jnp.nan, held), where, wrong)
 
 
@@ -57,8 +55,7 @@ def interval_width(predictions: Array, targets: Array, *, where: Array | None = 
     [2.0, 3.0]
     """
     z, _, wrong = checked(checks.intervals, predictions, targets)
-    low, high = ends(z)
-    return of_examples(high - low, where, wrong)
+    return of_examples(jnp.abs(z[:, 1] - z[:, 0]), where, wrong)
 
 
 @metric(higher_is_better=False, space=number_intervals, bounded=False)

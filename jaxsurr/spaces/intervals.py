@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core import checks
-from jaxsurr.core.numbers import ends
 from jaxsurr.core.types import Array, Space
 from jaxsurr.spaces.invariance import columns, unit_one, unprojected
 from jaxsurr.spaces.numbers import LEAST_ERROR, sample_numbers, sampled_errors
@@ -15,9 +14,8 @@ __all__ = ["number_intervals"]
 
 def _within(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     """How far the target lies above the lower end and below the upper end, in scales."""
-    low, high = ends(predictions)
     y = targets.astype(predictions.dtype)
-    return (y - low) / scale, (high - y) / scale
+    return (y - predictions[:, 0]) / scale, (predictions[:, 1] - y) / scale
 
 
 def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -66,12 +64,12 @@ number_intervals = Space(
     least=LEAST_ERROR,
     sample=_sample_intervals,
     alike=lambda predictions, targets: (
-        jnp.arcsinh(jnp.stack(ends(predictions), axis=-1) - targets.astype(predictions.dtype)[:, None]),
+        jnp.arcsinh(predictions - targets.astype(predictions.dtype)[:, None]),
         jnp.zeros_like(predictions),
     ),
     decisions=columns(0),
 )
-"""Intervals `[B, 2]` in the unit of the targets `[B]`; invariant to a shift of both, and to an exchange of the ends.
+"""Intervals `[B, 2]` in the unit of the targets `[B]`; invariant to a shift of both.
 
 A decision is whether the interval holds the target.
 """

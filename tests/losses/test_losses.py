@@ -81,7 +81,6 @@ ERRORS = np.asarray(LOGITS[:, 0], np.float64) - (np.asarray(LABELS) + 0.25)
 
 
 def interval_of(low, high, y, level=0.9):
-    low, high = min(low, high), max(low, high)
     return high - low + 2 / (1 - level) * (max(low - y, 0) + max(y - high, 0))
 
 

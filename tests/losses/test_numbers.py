@@ -50,7 +50,16 @@ def test_gradient_of_the_interval_score_against_finite_differences():
         moved = [ENDS + sign * step * np.eye(2, dtype=np.float32)[end] for sign in (1, -1)]
         up, down = (np.asarray(losses.interval_score(z, TARGETS), np.float64) for z in moved)
         np.testing.assert_allclose(got[:, end], (up - down) / (2 * step), rtol=2e-3, atol=2e-3)
-    assert losses.interval_score(ENDS[:, ::-1], TARGETS).tolist() == losses.interval_score(ENDS, TARGETS).tolist()
+
+
+def test_the_interval_score_is_that_of_two_quantiles_and_crossing_costs_more():
+    quantiles = [losses.pinball(ENDS[:, end], TARGETS, tau=tau) for end, tau in ((0, 0.1), (1, 0.9))]
+    score = losses.interval_score(ENDS, TARGETS, level=0.8)
+    np.testing.assert_allclose(score, 2 / 0.2 * (quantiles[0] + quantiles[1]), rtol=1e-5)
+    crossed = ENDS[:, 0] > ENDS[:, 1]
+    assert 0 < crossed.sum() < 12
+    exchanged = losses.interval_score(np.sort(ENDS, axis=1), TARGETS, level=0.8)
+    assert (np.asarray(score > exchanged) == crossed).all()
 
 
 def test_pinball_is_that_of_scikit_learn_and_least_at_the_quantile():

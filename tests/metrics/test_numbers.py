@@ -92,9 +92,8 @@ def test_intervals_against_a_loop():
         ends = np.stack([numbers, numbers[::-1]], axis=1)
         held, width, score = (metrics.get(f"interval_{part}")(ends, targets) for part in ("coverage", "width", "score"))
         for (a, b), y, *got in zip(ends.tolist(), targets.tolist(), held, width, score, strict=True):
-            low, high = min(a, b), max(a, b)
-            missed = max(low - y, 0) + max(y - high, 0)
-            np.testing.assert_allclose(got, [low <= y <= high, high - low, high - low + 20 * missed], rtol=1e-5)
+            missed = max(a - y, 0) + max(y - b, 0)
+            np.testing.assert_allclose(got, [a <= y <= b, abs(b - a), b - a + 20 * missed], rtol=1e-5)
         inside = mean("interval_coverage")(ends, targets, where)
         np.testing.assert_allclose(inside, np.mean(np.asarray(held)[where]), rtol=1e-6)
 
