@@ -13,8 +13,8 @@ def interval_score(predictions: Array, targets: Array, *, where: Array | None = 
     """Interval score (Winkler score): the width of an interval, and a penalty where it misses the target.
 
     `(u - l) + 2 / a (l - y)^+ + 2 / a (y - u)^+` with `a = 1 - level`. Its minimum has the quantiles `a / 2` and
-    `1 - a / 2` as ends: it is `2 / a` times the sum of their pinball losses, and so convex in both ends. Ends that cross
-    are an empty interval, which costs more than the one with its ends exchanged, and each is drawn to its own side.
+    `1 - a / 2` as ends: it is `2 / a` times the sum of their pinball losses, and so convex in both. Ends that cross are
+    an empty interval, which costs more than the one with its ends exchanged, and each is drawn to its own side.
 
     Sources: Winkler, A Decision-Theoretic Approach to Interval Estimation, JASA 67, 1972; Gneiting and Raftery,
     Strictly Proper Scoring Rules, Prediction, and Estimation, JASA 102, 2007, equation 43.
