@@ -7,7 +7,7 @@ from typing import Any
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.renamed import MODULES, Renamed
-from jaxsurr.core.types import Batch, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
+from jaxsurr.core.types import Batch, Durations, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
 from jaxsurr.diagnosis.diagnose import Diagnosis, diagnose
 from jaxsurr.metrics import Metric, decoding, metric
 from jaxsurr.pretraining import Fitted, fit, pretrained
@@ -21,6 +21,7 @@ from jaxsurr.surrogates.frozen import follow_scale, frozen
 __all__ = [
     "Batch",
     "Diagnosis",
+    "Durations",
     "Fitted",
     "Info",
     "Keypoints",

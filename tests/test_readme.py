@@ -32,6 +32,9 @@ TASKS = {  # predictions and targets of the shapes that README's table states
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
+    "numbers": [(jnp.zeros((6,)), 0.5 + LABELS), (jnp.zeros((6, 1)), 0.5 + LABELS)],
+    "intervals": [(jnp.zeros((6, 2)), 0.5 + LABELS)],
+    "durations": [(jnp.zeros((6,)), jaxsurr.Durations(1.0 + LABELS, LABELS)), (jnp.zeros((6,)), 1.0 + LABELS)],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],
     "tokens": [(jnp.zeros((6, 4, 3)), jaxsurr.Sequences(jnp.ones((6, 4), int), jnp.full((6,), 2)))],
 }
@@ -40,7 +43,8 @@ TASKS = {  # predictions and targets of the shapes that README's table states
 def bound(name, predictions):
     """The metric of this name, in the space of one logit where predictions are such."""
     metric = metrics.METRICS[name]
-    return metric.bind(space=spaces.binary_scores) if predictions[0].size == 1 else metric
+    alone = predictions[0].size == 1 and metric.space is spaces.class_logits
+    return metric.bind(space=spaces.binary_scores) if alone else metric
 
 
 def blocks(language, page=README):
@@ -159,7 +163,9 @@ def test_a_task_has_the_metrics_losses_space_and_heads_that_its_row_says(task):
         for name in row["fixed losses"]:
             assert losses.KIND[name] == task
             assert set(LOSS_HEADS[name]) & set(row["head"])
-            if {"logits", "logit", "labels", "points", "items", "steps"} & set(LOSS_HEADS[name]):
+            if {"logits", "logit", "labels", "points", "items", "steps", "number", "interval", "order"} & set(
+                LOSS_HEADS[name]
+            ):
                 loss = losses.get(name)(predictions, targets)
                 assert loss.shape == (6,), name
     for head in row["head"]:

@@ -58,6 +58,11 @@ def floating(predictions: Any, ndim: int | None = None, axes: str = "", advice: 
         raise ValueError("predictions hold no example: the batch is empty. Pass at least one.")
 
 
+def _whole(targets: Any) -> bool:
+    """Whether targets are known to be whole numbers."""
+    return is_concrete(targets) and not np.any(np.asarray(targets, np.float64) % 1)
+
+
 def integer_labels(predictions: Any, targets: Any, what: str) -> None:
     """Refuses targets that are not one integer for each row of `predictions`."""
     if not hasattr(targets, "dtype"):
@@ -69,7 +74,9 @@ def integer_labels(predictions: Any, targets: Any, what: str) -> None:
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         if targets.dtype == jnp.bool_ and not one_hot:
             advice = " Pass targets.astype(int), by which False is 0 and True is 1."
-        elif not one_hot and is_concrete(targets) and not np.any(np.asarray(targets, np.float64) % 1):
+        elif what == "levels" and jnp.issubdtype(targets.dtype, jnp.floating) and not _whole(targets):
+            advice = " Targets that are numbers have metrics of their own: absolute_error, root_mean_squared_error, ..."
+        elif not one_hot and _whole(targets):
             advice = " They are whole numbers: pass targets.astype(int)."
         raise TypeError(f"targets must be integers ({what}), got dtype {targets.dtype}.{advice}")
     if targets.shape != predictions.shape[:1]:
@@ -189,6 +196,57 @@ def scored(predictions: Any, targets: Any) -> None:
     if predictions.shape[1] != 1:
         raise ValueError(f"predictions must have shape [B, 1], one score in levels, got {list(predictions.shape)}.")
     integer_labels(predictions, targets, "levels")
+
+
+def one_number(predictions: Any) -> None:
+    """Refuses predictions that are not one number for each example, `[B]` or `[B, 1]` floats."""
+    floating(predictions)
+    if predictions.ndim > 2 or predictions.shape[1:] not in ((), (1,)):
+        raise ValueError(
+            f"predictions must have shape [B] or [B, 1], one number for each example, got {list(predictions.shape)}."
+        )
+
+
+def numbers(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B]` or `[B, 1]` floats, and targets that are not one finite number each."""
+    one_number(predictions)
+    return _number_targets(predictions, targets)
+
+
+def intervals(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B, 2]` floats, the ends of intervals, and targets as `numbers` does."""
+    floating(predictions, 2, "[B, 2], the lower and the upper end of an interval")
+    if predictions.shape[1] != 2:
+        raise ValueError(
+            "predictions must have shape [B, 2], the lower and the upper end of an interval, got "
+            f"{list(predictions.shape)}."
+        )
+    return _number_targets(predictions, targets)
+
+
+def _number_targets(predictions: Any, targets: Any) -> Array | None:
+    if not hasattr(targets, "dtype"):
+        censored = type(targets).__name__ == "Durations"
+        advice = " Times with censoring are for concordance_index, cox and pairwise_concordance." if censored else ""
+        raise TypeError(f"targets must be an array of numbers, got {type(targets).__name__}.{advice}")
+    if not jnp.issubdtype(targets.dtype, jnp.floating) and not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise TypeError(f"targets must be numbers, floats or integers, got dtype {targets.dtype}.")
+    if targets.shape != predictions.shape[:1]:
+        column = targets.ndim == 2 and targets.shape[1] == 1
+        raise ValueError(
+            f"targets must hold one number for each row of predictions, shape [{predictions.shape[0]}], got "
+            f"{list(targets.shape)}.{' Pass targets[:, 0].' if column else ''}"
+        )
+    if not is_concrete(targets):
+        return ~jnp.isfinite(targets.astype(jnp.float32))
+    with np.errstate(over="ignore"):
+        wrong = ~np.isfinite(np.asarray(targets, np.float32))
+    if wrong.any():
+        raise ValueError(
+            f"targets hold {int(wrong.sum())} values that are NaN or infinite, the first at index "
+            f"{int(np.argmax(wrong))}. Leave examples without a target out by where=."
+        )
+    return None
 
 
 def pixels(predictions: Any, targets: Any) -> Array | None:

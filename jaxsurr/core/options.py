@@ -69,6 +69,18 @@ def _within(value: float, above: float | None, least: float | None, most: float 
     )
 
 
+def fraction(value: Any, name: str, *, meaning: str) -> None:
+    """Refuses anything but a number above 0 and below 1.
+
+    >>> fraction(1, "tau", meaning="of the targets")
+    Traceback (most recent call last):
+    ValueError: tau must be a number above 0 and below 1 (a fraction of the targets), got 1.
+    """
+    if isinstance(value, jax.core.Tracer) or (_is_number(value) and 0 < value < 1):
+        return
+    raise ValueError(f"{name} must be a number above 0 and below 1 (a fraction {meaning}), got {value!r}.")
+
+
 def boolean(value: Any, name: str) -> None:
     """Refuses anything but True and False.
 

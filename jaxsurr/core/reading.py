@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, psum, upcast, wide
-from jaxsurr.core.targets import Keypoints, RankedLists, cleared
+from jaxsurr.core.targets import Durations, Keypoints, RankedLists, cleared
 from jaxsurr.core.types import Array, PyTree
 
 Check = Callable[[Array, PyTree], Array | None]
@@ -68,12 +68,12 @@ def checked(check: Check, predictions: Array, targets: PyTree) -> tuple[Array, P
     predictions, targets = jnp.asarray(predictions), jax.tree.map(jnp.asarray, targets)
     leaves = [predictions, *(leaf for leaf in jax.tree.leaves(targets))]
     dtype = wide(jnp.float64 if any(leaf.dtype == jnp.float64 for leaf in leaves) else predictions.dtype)
-    numbers = isinstance(targets, Keypoints | RankedLists)
+    numbers = isinstance(targets, Keypoints | RankedLists | Durations)
 
     def plain(leaf):
         if leaf.dtype == jnp.bool_:
             return leaf
-        return leaf.astype(dtype if numbers else jnp.int32)
+        return leaf.astype(dtype if numbers or jnp.issubdtype(leaf.dtype, jnp.floating) else jnp.int32)
 
     return upcast(predictions).astype(dtype), jax.tree.map(plain, targets), wrong
 

@@ -1,4 +1,4 @@
-"""Targets of several arrays: keypoints, ranked lists and sequences, their masks and their checks.
+"""Targets of several arrays: keypoints, ranked lists, sequences, durations; their masks and their checks.
 
 Masked entries (points that are not visible, places without an item, tokens beyond the end) never count and may hold
 anything. Checks work while tracing, like those of `jaxsurr.core.checks`.
@@ -55,6 +55,18 @@ class Sequences(NamedTuple):
 
     tokens: AnyArray
     lengths: AnyArray
+
+
+class Durations(NamedTuple):
+    """Targets of survival analysis: times to an event, some of them censored.
+
+    Attributes:
+      time: `[B]` float or integer of at least 0, until the event, or until observation ended.
+      event: `[B]` bool, or 0 and 1: whether the event was seen; where it is 0 it came later than `time`, if at all.
+    """
+
+    time: AnyArray
+    event: AnyArray
 
 
 # --- masked entries ---------------------------------------------------------------------------------------------------
@@ -306,5 +318,28 @@ def check_sequences(predictions: Any, targets: Any) -> Array | None:
         raise ValueError(
             f"targets.tokens must be tokens from 0 to {count - 1}, as predictions have room for {count}, got "
             f"{int(tokens[unknown][0])}. Give the model more outputs, or shorten targets.lengths."
+        )
+    return None
+
+
+def check_durations(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not `[B]` or `[B, 1]` floats, and targets that are not `Durations` that fit them."""
+    checks.one_number(predictions)
+    _fields(targets, Durations, {"time": predictions.shape[:1], "event": predictions.shape[:1]})
+    library: Any = np if checks.is_concrete(targets) else jnp
+    time, event = (library.asarray(leaf) for leaf in targets)
+    impossible = ~((time >= 0) & (time < np.inf))
+    unclear = ~((event == 0) | (event == 1))
+    if library is jnp:
+        return impossible | unclear
+    if impossible.any():
+        raise ValueError(
+            "targets.time must be at least 0 and finite, no NaN: it runs from the start of observation; got "
+            f"{time[impossible][0]} in example {int(np.argmax(impossible))}."
+        )
+    if unclear.any():
+        raise ValueError(
+            f"targets.event must be 1 (or True) where the event was seen and 0 where not, got {event[unclear][0]} in "
+            f"example {int(np.argmax(unclear))}."
         )
     return None

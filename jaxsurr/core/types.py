@@ -11,9 +11,19 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from jaxsurr.core import protocols, renamed
-from jaxsurr.core.targets import AnyArray, Keypoints, RankedLists, Sequences
+from jaxsurr.core.targets import AnyArray, Durations, Keypoints, RankedLists, Sequences
 
-__all__ = ["Batch", "Info", "Keypoints", "RankedLists", "Sequences", "Space", "Surrogate", "View"]  # the reference
+__all__ = [
+    "Batch",
+    "Durations",
+    "Info",
+    "Keypoints",
+    "RankedLists",
+    "Sequences",
+    "Space",
+    "Surrogate",
+    "View",
+]  # the reference
 
 PyTree = Any
 

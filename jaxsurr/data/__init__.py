@@ -14,9 +14,10 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | a table with a header, of numbers and words, with gaps | `csv:FILE?target=COLUMN` | levels; of words classes |
 | the same, classes without order | `csv:FILE?target=COLUMN&kind=classes` | classes |
 | the same, words in order | `csv:FILE?target=COLUMN&order=low,mid,high` | levels |
+| times until an event, some censored | `csv:FILE?target=TIME&event=COLUMN` (also `npz:`, `parquet:`) | durations |
 | the same, two classes: 1 from a number on | `csv:FILE?target=COLUMN&at_least=6` | classes |
 | the same, one score for two values | `csv:FILE?target=COLUMN&kind=scores&positive=yes` | scores |
-| the same, numbers as they are | `csv:FILE?target=COLUMN&kind=numbers` | numbers |
+| the same, numbers as they are | `csv:FILE?target=COLUMN&kind=numbers`, `sklearn:diabetes?kind=numbers` | numbers |
 | the same, several columns of 0 and 1 | `csv:FILE?target=COLUMN,COLUMN`, `?target=label_*` | labels; else numbers |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |
 | the same tables | `parquet:FILE?target=COLUMN` (`[parquet]`) | as `csv:` |

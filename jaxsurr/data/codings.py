@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 from jaxsurr.data import labels as several
 from jaxsurr.data import target_coding as coding
+from jaxsurr.data.numbers import continuous
 from jaxsurr.data.raw import Raw
-
-_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 class Request(NamedTuple):
@@ -154,18 +153,10 @@ def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     """Float targets, as they are."""
     if raw.unordered:
         raise ValueError(f"the targets of {request.source!r} are words ({', '.join(raw.names[:5])}), expected numbers")
-    arrays = [np.asarray(part, np.float64) for part in splits]
-    largest = max(float(np.max(np.abs(part))) for part in arrays)
-    if not largest <= _FLOAT32:
-        raise ValueError(f"a target of {request.source!r} is {largest:g}, beyond the range of float32; rescale them")
-    if not np.all(np.ptp(arrays[0], axis=0)):
-        raise ValueError(
-            "the targets of the training rows all have the same value; expected at least 2 distinct ones"
-            + " in each column" * (arrays[0].ndim > 1)
-        )
+    arrays = continuous("numbers", [np.asarray(part) for part in splits])
     outputs = 1 if arrays[0].ndim == 1 else arrays[0].shape[1]
     names = raw.names if len(raw.names) == outputs else ()
-    return Coded([part.astype(np.float32) for part in arrays], outputs, names, [])
+    return Coded(arrays, outputs, names, [])
 
 
 def _keypoints(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
@@ -187,6 +178,10 @@ def _tokens(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     return Coded(list(splits), len(raw.names), raw.names, notes)
 
 
+def _durations(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
+    return Coded(continuous("durations", list(splits)), 1, (), [])
+
+
 CODINGS = {
     "classes": Coding((1,), _classes, cut=True, classes=True),
     "levels": Coding((1,), _levels, cut=True, classes=True),
@@ -196,5 +191,6 @@ CODINGS = {
     "keypoints": Coding((Keypoints,), _keypoints),
     "lists": Coding((RankedLists,), _lists),
     "tokens": Coding((Sequences,), _tokens),
+    "durations": Coding((Durations,), _durations),
 }
 """By name, as `&kind=` and `Data.kind` say it. A new kind of targets is a new entry."""

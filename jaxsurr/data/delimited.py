@@ -27,6 +27,7 @@ def read_csv(
     *,
     lists: str | int | None = None,
     weight: str | None = None,
+    event: str | None = None,
     drop: str | Sequence[str] = (),
     missing: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
@@ -50,6 +51,7 @@ def read_csv(
       lists: name of the column with the list of each row, or the number of items in a list, to assign rows to lists at
         random (`deal`); None: rows are independent.
       weight: name of the column of the rows' weights, at least 0 and not all 0.
+      event: name of a column of 0 and 1, where the target is the time until an event: whether it was seen.
       drop: columns that are left out, separated by commas.
       missing: more cells that are missing values, separated by commas.
       categories: columns whose numbers are words, as postal codes.
@@ -61,7 +63,7 @@ def read_csv(
       `Raw` with inputs `[N, D]` float64, in the order of the file, or a `Table` where there are words or gaps, and
       targets `[N]` of kind 'levels', or 'classes' where they are words; `[N, K]` of kind 'labels' or 'numbers' where
       there are several; with `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the
-      relevance.
+      relevance; with `event` of kind 'durations', `Durations`.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -70,9 +72,8 @@ def read_csv(
         lists that is too large to be exact. The error names the line (counted from 1, the header) and the column.
     """
     path = regular(Path(path), "csv", "csv")
-    given = dict(
-        target=target, lists=lists, weight=weight, drop=drop, missing=missing, categories=categories, order=order
-    )
+    given = dict(target=target, lists=lists, weight=weight, event=event, drop=drop, missing=missing)
+    given |= dict(categories=categories, order=order)
     with path.open("rb") as file:
         wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     problem = None
@@ -135,7 +136,7 @@ def roles_of(columns: Sequence[str], **given) -> Roles:
     """Roles of columns, whose names may be written with commas between them."""
     several = {key: split_names(given[key], columns) for key in ("target", "drop", "categories")}
     texts = {key: split_names(given[key], ()) for key in ("missing", "order")}
-    return Roles(lists=given["lists"], weight=given["weight"], **several, **texts)
+    return Roles(lists=given["lists"], weight=given["weight"], event=given["event"], **several, **texts)
 
 
 def _blocks(reader: Any, name: str, columns: list[str]) -> Iterator[tuple[Sequence[int], list[tuple[str, ...]]]]:

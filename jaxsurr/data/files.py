@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsurr.data.bounded import Archive, most_unpacked, regular, unpacked
+from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
 from jaxsurr.data.weights import check as check_weights
 
@@ -27,6 +28,7 @@ def read_npz(
     scale: str | None = None,
     names: str | None = None,
     weight: str | None = None,
+    event: str | None = None,
     several: bool = False,
 ) -> Raw:
     """Reads inputs and targets from the arrays of an npz file.
@@ -46,10 +48,12 @@ def read_npz(
       names: name of an array of strings (without `_train`), the names of the classes, levels, points, labels
         or numbers.
       weight: name of the weights of the rows, `[N]`, at least 0 and not all 0.
+      event: name of an array `[N]` of 0 and 1, where the targets are times until an event: whether it was seen.
       several: whether a row has several targets, labels of 0 and 1 or numbers.
 
     Returns:
-      `Raw`, of kind 'keypoints' where `points` is given, 'labels' where targets are `several`, otherwise 'classes'.
+      `Raw`, of kind 'keypoints' where `points` is given, 'durations' where `event` is, 'labels' where targets are
+      `several`, otherwise 'classes'.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -63,7 +67,9 @@ def read_npz(
         raise ValueError("kind=labels and kind=numbers read y, and points read none; leave one of them out")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
-    if weight is not None and weight in (x, y, points, scale, visible):
+    if points is not None and event is not None:
+        raise ValueError("an event belongs to a time, y; leave '&points' or '&event' out")
+    if weight is not None and weight in (x, y, points, scale, visible, event):
         raise ValueError(f"{path.name}: {weight!r} cannot be both the weights and the inputs or targets")
     with Archive(path) as arrays:
         parts, notes, weights, official = [], [], [], f"{x}_train" in arrays.members
@@ -72,6 +78,8 @@ def read_npz(
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
             shapes = {y: (y, (len(inputs), *([None] * (several and _axes(arrays, y + suffix) == 2))))}
+            if event is not None:
+                shapes[event] = (event, (len(inputs),))
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
@@ -79,10 +87,12 @@ def read_npz(
             found = {name: _array(arrays, name + suffix, shape, name == points) for name, (_, shape) in shapes.items()}
             if weight is not None:
                 weights.append(_weights(arrays, weight + suffix, len(inputs)))
-            if points is None:
+            where = path.name + suffix.replace("_", ", ")
+            if event is not None:
+                parts += [inputs, durations(where, found[y], found[event])]
+            elif points is None:
                 parts += [inputs, found[y]]
             else:
-                where = path.name + suffix.replace("_", ", ")
                 arguments = inputs, found[points], found.get(visible), found[scale]
                 *posed, said = keypoints(where, *arguments, points + suffix)
                 parts, notes = parts + posed, notes + said
@@ -93,7 +103,8 @@ def read_npz(
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
         labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
-    kind = "keypoints" if points is not None else "labels" if several else "classes"
+    kind = "durations" if event is not None else "labels" if several else "classes"
+    kind = "keypoints" if points is not None else kind
     weighed = dict(zip(("weights", "test_weights"), weights, strict=False))
     return Raw(*parts, kind=kind, names=labels, notes=tuple(notes), **weighed)
 

@@ -23,6 +23,7 @@ def from_frame(
     *,
     kind: str | None = None,
     weight: str | None = None,
+    event: str | None = None,
     lists: str | int | None = None,
     drop: Sequence[str] = (),
     missing: Sequence[str] = (),
@@ -37,7 +38,7 @@ def from_frame(
       frame: a frame of pandas or polars, a table of pyarrow, or a mapping from names to columns.
       target: the column that is predicted, or several.
       kind: of the targets; by default 'levels' of numbers, 'classes' of words, 'labels' or 'numbers' of several.
-      weight, lists, drop, missing, categories, order: as for `read_csv`.
+      weight, event, lists, drop, missing, categories, order: as for `read_csv`.
       positive: for kind 'scores' the target that is 1.
       test: a frame of official test rows with the same columns, or None.
 
@@ -64,7 +65,7 @@ def from_frame(
     named: dict[str, Any] = {
         key: split_names([value] if isinstance(value, str) else value, ()) for key, value in given.items()
     }
-    roles = Roles(lists=lists, weight=weight, missing=tuple(missing), order=tuple(order), **named)
+    roles = Roles(lists=lists, weight=weight, event=event, missing=tuple(missing), order=tuple(order), **named)
     raw = read_columns("the frame", held, roles, lambda key, value: f"{key}=[{value!r}]")
     if test is not None:
         raw = _divided(raw, rows, lists)
@@ -77,7 +78,7 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
     Args:
       path: the file.
       target: the column that is predicted, or several, separated by commas.
-      options: `lists`, `weight`, `drop`, `missing`, `categories` and `order` of `read_csv`.
+      options: `lists`, `weight`, `event`, `drop`, `missing`, `categories` and `order` of `read_csv`.
 
     Returns:
       As `read_csv`.
@@ -98,7 +99,7 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
             known = file.schema_arrow.names
             named: dict[str, Any] = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
             texts = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
-            facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight")}
+            facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight", "event")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
             table = file.read([name for name in known if name not in roles.drop])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 
 EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
@@ -18,7 +18,7 @@ class Raw(NamedTuple):
 
     Attributes:
       inputs: `[N, ...]` numeric, as stored; or a `jaxsurr.data.tables.Table` of N rows, with words or gaps.
-      targets: `[N]` or `[N, K]` numeric, or `Keypoints`, `RankedLists` or `Sequences` of arrays with leading axis N.
+      targets: `[N]` or `[N, K]` numeric, or `Keypoints`, `RankedLists`, `Sequences` or `Durations` of N rows.
       test_inputs: `[M, ...]` where the source has an official test set, otherwise None.
       test_targets: like `targets`, or None.
       kind: the default kind of the targets, one of `jaxsurr.data.codings.CODINGS`.
@@ -32,9 +32,9 @@ class Raw(NamedTuple):
     """
 
     inputs: Any
-    targets: np.ndarray | Keypoints | RankedLists | Sequences
+    targets: np.ndarray | Keypoints | RankedLists | Sequences | Durations
     test_inputs: Any = None
-    test_targets: np.ndarray | Keypoints | RankedLists | Sequences | None = None
+    test_targets: np.ndarray | Keypoints | RankedLists | Sequences | Durations | None = None
     kind: str = "classes"
     levels: int | None = None
     names: tuple[str, ...] = ()

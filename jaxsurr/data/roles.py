@@ -9,6 +9,7 @@ import numpy as np
 from jaxsurr.data import weights as weights_of
 from jaxsurr.data.columns import MOST_WORDS, Cells, Reading, Typed
 from jaxsurr.data.lists import deal
+from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import Raw, closest
 from jaxsurr.data.tables import inputs_of
 
@@ -21,6 +22,7 @@ class Roles(NamedTuple):
       lists: name of the column with the list of each row; or the number of items of a list, to assign rows to lists at
         random; or None, where rows are independent.
       weight: name of the column of the rows' weights, or None.
+      event: name of the column that says whether the event was seen, where the target is the time until it, or None.
       drop: names of columns that are left out.
       missing: more cells that are missing values, beside those of `jaxsurr.data.columns.MISSING`.
       categories: names of columns of categories, whose numbers are words.
@@ -30,6 +32,7 @@ class Roles(NamedTuple):
     target: tuple[str, ...]
     lists: str | int | None = None
     weight: str | None = None
+    event: str | None = None
     drop: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -37,7 +40,8 @@ class Roles(NamedTuple):
 
     def named(self) -> tuple[str, ...]:
         """The columns that are no inputs, but for those that are left out."""
-        return (*self.target, *filter(None, (self.lists if isinstance(self.lists, str) else None, self.weight)))
+        lists = self.lists if isinstance(self.lists, str) else None
+        return (*self.target, *filter(None, (lists, self.weight, self.event)))
 
 
 def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
@@ -79,12 +83,15 @@ def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[[str
     if len(places) < len(columns):
         twice = next(column for place, column in enumerate(columns) if places[column] != place)
         raise ValueError(f"{name} has two columns named {twice[:80]!r}; rename one of them")
+    if roles.event in roles.target:
+        raise ValueError(f"{name}: {roles.event!r} cannot be both the target and the column of events")
     if roles.lists in roles.target:
         raise ValueError(f"{name}: {roles.lists!r} cannot be both the target and the column of lists")
     for column in dict.fromkeys(named):
         if named.count(column) > 1 or column in roles.drop:
             raise ValueError(
-                f"{name}: {column!r} has two roles among target, list, weight and columns to leave out; expected one"
+                f"{name}: {column!r} has two roles among target, list, weight, event and columns to leave out; "
+                "expected one"
             )
     unread = {*named, *roles.drop}
     inputs = [column for column in columns if column not in unread]
@@ -160,11 +167,18 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
 
 
 def _called(column: str, roles: Roles) -> str:
-    return "weight" if column == roles.weight else "list" if column == roles.lists else "target"
+    return {roles.weight: "weight", roles.event: "event", roles.lists: "list"}.get(column, "target")
 
 
 def _targets(name: str, columns: dict[str, Typed], roles: Roles) -> dict[str, Any]:
     """Targets of rows, their default kind and names, as fields of `Raw`."""
+    if roles.event is not None:
+        time, event = columns[roles.target[0]], columns[roles.event]
+        if len(roles.target) > 1 or time.words or event.words:
+            raise ValueError(
+                f"{name}: a time is one column of numbers, and its event one of 0 and 1, or of true and false"
+            )
+        return dict(targets=durations(name, time.values, event.values), kind="durations")
     several = {column: columns[column] for column in roles.target}
     if len(several) > 1:
         if words := [column for column, held in several.items() if held.words]:

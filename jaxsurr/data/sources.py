@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsurr.core import renamed
 from jaxsurr.core.spec import parse_value
-from jaxsurr.core.types import Keypoints, RankedLists, Sequences
+from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 from jaxsurr.data import labels as several
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
@@ -22,6 +22,7 @@ from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.frames import read_parquet
 from jaxsurr.data.given import Source
+from jaxsurr.data.numbers import CONTINUOUS
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
@@ -29,7 +30,7 @@ from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
-_TABLE = ("target", "weight", "drop", "missing", "categories", "order")  # keys of tables
+_TABLE = ("target", "event", "weight", "drop", "missing", "categories", "order")  # keys of tables
 _TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
@@ -45,7 +46,7 @@ class Split(NamedTuple):
     """
 
     inputs: np.ndarray
-    targets: np.ndarray | Keypoints | RankedLists | Sequences
+    targets: np.ndarray | Keypoints | RankedLists | Sequences | Durations
     weights: np.ndarray | None = None
 
 
@@ -57,9 +58,10 @@ class Data(NamedTuple):
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
       kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'labels' (several of 0 and 1),
-        'levels' (ordered), 'keypoints' (`Keypoints`), 'lists' (`RankedLists`) or 'tokens' (`Sequences` with a label for
-        each step).
-      outputs: number of classes, labels, levels or points, of the items of the longest list, or of the labels of steps.
+        'levels' (ordered), 'numbers' (floats), 'durations' (`Durations`), 'keypoints' (`Keypoints`), 'lists'
+        (`RankedLists`) or 'tokens' (`Sequences` with a label for each step).
+      outputs: number of classes, labels, levels or points, of the items of the longest list, or of the labels of steps;
+        1 for numbers and durations.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
       notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
@@ -100,7 +102,8 @@ def load(
     in steps of their greatest common divisor, so that an error of one level is one year where targets are ages, even if
     some age is missing. The values become the names. Values beyond 2^53 are refused for levels and for float classes.
     With `levels` (other than the number of distinct values), or where numbers have fractions, they are cut at the
-    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`.
+    quantiles 1/levels, 2/levels ... of the training rows: level k holds `edge_k <= t < edge_(k+1)`. Numbers and
+    durations keep their values and their unit, in single precision.
 
     Inputs: integers of three axes and more (images) are divided by 255. Then the mean is subtracted and the result
     divided by the standard deviation of the training rows, of each feature for tables `[N, D]` and items of lists
@@ -113,8 +116,8 @@ def load(
     Args:
       source: `scheme:rest?key=value&key=value`, see the top of this module; or what `from_arrays` or `from_frame` made.
       seed: of the split, the label noise and synthetic data, from 0 to 2^32 - 1.
-      kind: 'classes', 'scores' (two classes, for a model with one logit), 'labels' or 'levels'. By default that of the
-        source (`?kind=`), else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
+      kind: one that the targets can be coded as (`jaxsurr.data.codings`). By default that of the source (`?kind=`),
+        else 'levels' where `levels` is given, else that of the table in `jaxsurr.data`.
       levels: number of levels to cut the targets into, at least 2.
       validation_fraction: fraction of the rows for training and validation, in (0, 1).
       test_fraction: fraction of all rows, in (0, 1); not used where there is an official test set.
@@ -199,7 +202,8 @@ def load(
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     noise += ", weighted rows" if raw.weights is not None else ""
     noise += ", balanced classes" if balance else ""
-    what = "scores of 2 classes" if asked == "scores" else f"{outputs} {asked}"
+    what = asked if asked in CONTINUOUS and outputs == 1 else f"{outputs} {asked}"
+    what = "scores of 2 classes" if asked == "scores" else what
     description = f"{source}: {what}, inputs {shape}, {rows} rows to train / validate / test{noise}"
     return Data(train, validation, test, asked, outputs, coded.names, description, official, tuple(notes))
 
@@ -280,6 +284,8 @@ def _table(scheme: str, read: Callable[..., Raw], path: str, query: dict[str, st
         raise ValueError(
             f"'{scheme}:{path}' does not say what to predict; add '?target=NAME' with the name of a column"
         )
+    if "event" in query and ("list" in query or "list_size" in query):
+        raise ValueError(f"'{scheme}:{path}' names a column of events and lists; leave one of them out")
     if "list" in query and "list_size" in query:
         raise ValueError(f"'{scheme}:{path}' names a column of lists and a list_size; leave one of them out")
     size = query.get("list_size")
@@ -300,7 +306,7 @@ def _arrays(text: str, query: dict[str, str], seed: int) -> Raw:
 
 def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
     if query.get("kind") == "tokens" or "lengths" in query:
-        if unfit := [key for key in ("points", "visible", "scale", "weight") if key in query]:
+        if unfit := [key for key in ("points", "visible", "scale", "weight", "event") if key in query]:
             raise ValueError(f"'npz:{path}' has {unfit[0]!r}, which tokens do not have; leave one of them out")
         return read_steps(path, **_without_kind(query))
     return read_npz(path, **_without_kind(query), several=query.get("kind") in ("labels", "numbers"))
@@ -332,7 +338,7 @@ class _Scheme(NamedTuple):
 _SCHEMES = {
     "sklearn": _Scheme(_sklearn),
     "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
-    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight", "lengths")),
+    "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight", "event", "lengths")),
     "river": _Scheme(lambda name, query, seed: several.read_river(name)),
     "idx": _Scheme(lambda directory, query, seed: read_idx(directory)),
     "tfds": _Scheme(_tfds, KEYS),

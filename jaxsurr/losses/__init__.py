@@ -12,10 +12,13 @@ from typing import Any
 from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.protocols import Loss
 from jaxsurr.losses.classes import *
+from jaxsurr.losses.durations import *
+from jaxsurr.losses.intervals import *
 from jaxsurr.losses.keypoints import *
 from jaxsurr.losses.labels import *
 from jaxsurr.losses.levels import *
 from jaxsurr.losses.lists import *
+from jaxsurr.losses.numbers import *
 from jaxsurr.losses.scores import *
 from jaxsurr.losses.tokens import *
 from jaxsurr.losses.words import MEANT

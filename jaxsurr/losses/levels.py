@@ -1,4 +1,4 @@
-"""Fixed losses on ordinal levels: on their logits, on logits of thresholds, or on one score."""
+"""Fixed losses on ordinal levels: on their logits or on logits of thresholds; those of one score are in `numbers`."""
 
 import functools
 
@@ -12,7 +12,6 @@ from jaxsurr.core.types import Array
 from jaxsurr.losses.classes import soft_cross_entropy
 
 __all__ = [
-    "absolute_error",
     "coral",
     "corn",
     "expected_absolute_error",
@@ -20,7 +19,6 @@ __all__ = [
     "quadratic_weighted_kappa",
     "sord",
     "squared_emd",
-    "squared_error",
 ]
 
 _LEVELS = functools.partial(checks.labelled, what="levels")
@@ -139,21 +137,6 @@ def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> A
     threshold = jnp.arange(z.shape[-1], dtype=levels.dtype)[None]
     terms = _threshold_terms(jnp.where(levels[:, None] >= threshold, z, 0), levels[:, None] > threshold)
     return of_examples(jnp.sum(jnp.where(levels[:, None] >= threshold, terms, 0), axis=-1), where, wrong)
-
-
-def absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
-    """Absolute error of one score, `|s - y|`, in levels; `[B, 1]` and `[B]` integers to `[B]`."""
-    return jnp.abs(_score_error(predictions, targets, where))
-
-
-def squared_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
-    """Squared error of one score, `(s - y)^2`, in levels squared; `[B, 1]` and `[B]` integers to `[B]`."""
-    return _score_error(predictions, targets, where) ** 2
-
-
-def _score_error(predictions: Array, targets: Array, where: Array | None) -> Array:
-    z, levels, wrong = read(checks.scored, predictions, targets, where)
-    return of_examples(z[:, 0] - levels.astype(z.dtype), where, wrong)
 
 
 def quadratic_weighted_kappa(

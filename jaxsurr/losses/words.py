@@ -7,11 +7,15 @@ _WORDS = {
         "bce bcewithlogits bcewithlogitsloss binarycrossentropy sigmoidbinarycrossentropy sigmoid logistic"
     ),
     "of one logit it is binary_focal, of logits of classes focal": "focalloss sigmoidfocal sigmoidfocalloss",
-    "of points it is mse, of one score in levels squared_error": "l2 meansquarederror",
-    "of points it is l1, of one score in levels absolute_error, of logits of levels expected_absolute_error": (
-        "mae meanabsoluteerror"
-    ),
-    "of points it is smooth_l1": "huber huberloss",
+    "of points it is mse, of numbers and of one score in levels squared_error": "l2 l2loss meansquarederror mseloss",
+    "of points it is l1, of numbers and of one score in levels absolute_error, of logits of levels "
+    "expected_absolute_error": "mae meanabsoluteerror l1loss maeloss",
+    "of numbers it is huber, of points smooth_l1": "huberloss smoothl1loss",
+    "that is log_cosh": "logcosh logcoshloss",
+    "that is pinball, as 'pinball?tau=0.9'": "quantile quantileloss pinballloss",
+    "that is interval_score": "winkler winklerscore",
+    "that is cox": "coxph coxphloss partiallikelihood deepsurv proportionalhazards",
+    "pairwise_concordance approaches it": "concordance concordanceindex cindex",
     "that is generalised_cross_entropy": "gce generalizedcrossentropy",
     "that is squared_emd": "emd wasserstein earthmover",
     "that is quadratic_weighted_kappa": "qwk kappa weightedkappa",

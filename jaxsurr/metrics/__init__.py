@@ -19,11 +19,14 @@ from jaxsurr.metrics.calibration import *
 from jaxsurr.metrics.classes import *
 from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.costs import *
+from jaxsurr.metrics.durations import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
+from jaxsurr.metrics.intervals import *
 from jaxsurr.metrics.keypoints import *
 from jaxsurr.metrics.labels import *
 from jaxsurr.metrics.levels import *
 from jaxsurr.metrics.lists import *
+from jaxsurr.metrics.numbers import *
 from jaxsurr.metrics.pixels import *
 from jaxsurr.metrics.scores import *
 from jaxsurr.metrics.sequences import *

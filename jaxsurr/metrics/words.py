@@ -22,10 +22,23 @@ _WORDS = {
     "that is f_beta of the pixels as examples; of whole images there is mean_iou": "dice dicescore dicecoefficient",
     "that is roc_auc": "auc auroc rocaucscore aucroc rocauc areaunderroc areaunderthecurve",
     "that is average_precision": "ap map auprc prauc aucpr averageprecisionscore meanaverageprecision",
-    "that is mean_absolute_error, of ordered levels": "mae l1 absoluteerror",
-    "of ordered levels there are mean_absolute_error and quadratic_weighted_kappa; of points normalised_mean_error": (
-        "mse rmse meansquarederror rootmeansquarederror"
+    "of ordered levels it is mean_absolute_error, of numbers it is absolute_error": (
+        "mae l1 absolutedeviation meanabsolutedeviation"
     ),
+    "of numbers it is root_mean_squared_error, which orders models alike; of ordered levels there are "
+    "mean_absolute_error and quadratic_weighted_kappa, of points normalised_mean_error": (
+        "mse rmse meansquarederror rootmeansquareerror squarederror"
+    ),
+    "that is mean_absolute_percentage_error": "mape absolutepercentageerror percentageerror relativeerror",
+    "that is r2": "r2score rsquared coefficientofdetermination explainedvariance",
+    "that is concordance_index": "cindex concordance concordanceindexcensored harrellc harrellsc ci",
+    "that is within_tolerance, as 'within_tolerance?tolerance=5', or within_relative_tolerance": (
+        "tolerance withintolerance accuracywithintolerance hitrateoferrors"
+    ),
+    "that is interval_coverage, to be read beside interval_width": "coverage picp predictionintervalcoverage",
+    "that is interval_width": "width mpiw meanwidth intervalmeanwidth",
+    "that is interval_score": "winkler winklerscore",
+    "that is a loss: jaxsurr.losses.pinball": "pinball pinballloss meanpinballloss quantileloss d2pinballscore",
     "that is matthews_correlation": "mcc matthewscorrcoef matthews phi phicoefficient",
     "of classes it is cohen_kappa, of ordered levels quadratic_weighted_kappa": "kappa cohenkappascore cohenskappa",
     "that is quadratic_weighted_kappa": "qwk weightedkappa quadratickappa",

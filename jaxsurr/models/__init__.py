@@ -22,6 +22,12 @@ layer of each is called "head", so that gradients can be compared in its paramet
 | `heatmaps` | `[B, J, size, size]`, read by soft-argmax | keypoints | squared error of heat-maps |
 | `items` | `[B, L]`, a score of each item alone | lists | softmax and logistic loss of lists |
 | `steps` | `[B, T, K]`, logits of each step, alone or beside its neighbours | tokens | those of tokens and sequences |
+| `number` | `[B]`, in the unit of the targets | numbers | absolute and squared error, Huber, ... |
+| `interval` | `[B, 2]`, in the unit of the targets | numbers | interval score |
+| `order` | `[B]`, larger for a later event | durations | Cox, pairwise concordance |
+
+The heads `number` and `interval` give `centre + scale * output`, with the mean and the standard deviation of the
+training targets (`Model.start`), so that a learning rate means the same in any unit; they begin at a constant.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +51,14 @@ class ModelInit(Protocol):
         ...
 
 
+class ModelStart(Protocol):
+    """`Model.start`."""
+
+    def __call__(self, params: PyTree, targets: PyTree, /) -> PyTree:
+        """The parameters to begin with: those of `init`, in the unit and at the centre of the training targets."""
+        ...
+
+
 class Model(NamedTuple):
     """A model as pure functions; your own needs the first two only.
 
@@ -54,12 +68,15 @@ class Model(NamedTuple):
       read: `outputs -> predictions`, for the metric; None: that of the head (`HEADS`), or the outputs.
       train: `(params, inputs) -> (outputs, statistics)`, for training; `statistics` are the entries of the dict
         `params` that this replaces, `{}` where there are none. None: as `apply`.
+      start: `(params, targets) -> params`, the parameters to begin with, given the training targets; None: those of
+        `init`.
     """
 
     init: ModelInit
     apply: Apply
     read: Callable[[Array], Array] | None = None
     train: TrainApply | None = None
+    start: ModelStart | None = None
 
 
 class _WithHead(nn.Module):
@@ -108,7 +125,8 @@ def build(
         image, "points" `[B, J, 2]`, which start in its centre, "densities" `[B, J, 4]` (x, y, log sigma_x, log sigma_y;
         read as the points), or "heatmaps" `[B, J, size, size]` (read by soft-argmax as points); of lists, "items"
         `[B, L]`, a score of each item of inputs `[B, L, ...]` alone; of tokens, "steps" `[B, T, K]`, logits of each
-        step of inputs `[B, T, ...]`.
+        step of inputs `[B, T, ...]`; of numbers, "number" `[B]` or "interval" `[B, 2]`, in the unit of the targets
+        given to `start`; of durations, "order" `[B]`.
       hidden: widths of the hidden layers of an MLP, channels of a CNN, a U-Net or convolutions of steps.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.
@@ -151,12 +169,12 @@ def build(
 
     def train(params: PyTree, inputs: Array) -> tuple[Array, dict[str, PyTree]]:
         outputs: Any = module.apply(
-            params, inputs, train=True, mutable=["batch_stats"]
+            params, inputs, train=True, mutable=["batch_stats", "unit"]
         )  # a pair, as something is mutable
         return outputs
 
     apply: Any = module.apply  # the predictions alone, as nothing is mutable
-    return Model(init, apply, HEADS[head].read, train)
+    return Model(init, apply, HEADS[head].read, train, HEADS[head].start)
 
 
 __all__ = ["BODIES", "HEADS", "Head", "Model", "build"]

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxsurr.core.types import Array, Space
+from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
 
@@ -26,6 +27,8 @@ class Head(NamedTuple):
       each: whether the model is applied to each item of a list or step of a sequence `[B, L, ...]` independently, with
         outputs `[B, L]` or `[B, L, K]`; bodies of sequences (`bodies.SEQUENCES`) read all steps together.
       space: of its predictions, for metrics that read both them and class logits; None: that of the metric.
+      start: `(params, training targets) -> params`, parameters that begin in the unit of the targets; None: as they
+        are made.
     """
 
     kinds: tuple[str, ...]
@@ -35,6 +38,7 @@ class Head(NamedTuple):
     losses: tuple[str, ...] = ()
     each: bool = False
     space: Space | None = None
+    start: Callable[[PyTree, PyTree], PyTree] | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
@@ -82,6 +86,38 @@ def _heatmaps(features: Array, joints: int, size: int) -> Array:
     return jnp.moveaxis(jax.image.resize(maps, (len(maps), size, size, joints), "linear"), -1, 1)
 
 
+class _InUnit(nn.Module):
+    """Outputs in the unit of the targets: centre and scale are not learned, and what is learned begins at a constant.
+
+    They are the collection "unit" of the parameters, which `_start` fills.
+    """
+
+    begin: tuple[float, ...]
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        centre = self.variable("unit", "centre", jnp.zeros, ()).value
+        scale = self.variable("unit", "scale", jnp.ones, ()).value
+        learned = nn.Dense(len(self.begin), kernel_init=nn.initializers.zeros, name="dense")(features)
+        learned = learned + jnp.asarray(self.begin, learned.dtype)[None]
+        return jax.lax.stop_gradient(centre) + jax.lax.stop_gradient(scale) * learned
+
+
+def _start(params: PyTree, targets: Any) -> PyTree:
+    """Parameters with the mean and the standard deviation of training targets as centre and scale of the outputs."""
+    y = np.asarray(targets, np.float64)
+    centre, scale = np.float32(np.mean(y)), np.float32(np.std(y) or 1)
+    return {**params, "unit": {"head": {"centre": jnp.asarray(centre), "scale": jnp.asarray(scale)}}}
+
+
+def _number(features: Array, outputs: int, size: int) -> Array:
+    return _InUnit((0.0,), name="head")(features.reshape(features.shape[0], -1))[:, 0]
+
+
+def _interval(features: Array, outputs: int, size: int) -> Array:
+    return _InUnit((-1.0, 1.0), name="head")(features.reshape(features.shape[0], -1))
+
+
 HEADS = {
     "logits": Head(
         ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
@@ -109,6 +145,9 @@ HEADS = {
     ),
     "steps": Head(("tokens",), lambda x, outputs, size: _dense(x, outputs), each=True),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
+    "number": Head(("numbers",), _number, losses=("absolute_error", "squared_error"), start=_start),
+    "interval": Head(("numbers", "intervals"), _interval, losses=("interval_score",), start=_start),
+    "order": Head(("durations",), lambda x, outputs, size: _dense(x, 1)[:, 0]),
     "heatmaps": Head(
         ("keypoints",),
         _heatmaps,

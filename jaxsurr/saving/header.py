@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, renamed
-from jaxsurr.core.types import Array, Keypoints, PyTree, RankedLists, Sequences
+from jaxsurr.core.types import Array, Durations, Keypoints, PyTree, RankedLists, Sequences
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import METHODS
 
@@ -137,7 +137,7 @@ def check_header(header: Any) -> None:
 # --- the example ------------------------------------------------------------------------------------------------------
 
 
-_NAMED = {"keypoints": Keypoints, "lists": RankedLists, "sequences": Sequences}
+_NAMED = {"durations": Durations, "keypoints": Keypoints, "lists": RankedLists, "sequences": Sequences}
 
 
 def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | None:
@@ -159,8 +159,8 @@ def shapes_of_example(example: tuple[Array, PyTree] | None) -> dict[str, Any] | 
         named = {"array": one(targets)}
     else:
         raise TypeError(
-            "targets of an example must be an array, jaxsurr.Keypoints, RankedLists or Sequences, or a dict of arrays, "
-            f"got {type(targets).__name__}: others cannot be described in a file."
+            f"targets of an example must be an array, {', '.join(made.__name__ for made in _NAMED.values())}, or a "
+            f"dict of arrays, got {type(targets).__name__}: others cannot be described in a file."
         )
     return {"predictions": one(predictions), "targets": named}
 

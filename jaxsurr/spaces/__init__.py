@@ -9,11 +9,14 @@ from jaxsurr.core import registry, renamed
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.classes import *
 from jaxsurr.spaces.costs import *
+from jaxsurr.spaces.durations import *
 from jaxsurr.spaces.generic import *
+from jaxsurr.spaces.intervals import *
 from jaxsurr.spaces.keypoints import *
 from jaxsurr.spaces.labels import *
 from jaxsurr.spaces.levels import *
 from jaxsurr.spaces.lists import *
+from jaxsurr.spaces.numbers import *
 from jaxsurr.spaces.pixels import *
 from jaxsurr.spaces.scores import *
 from jaxsurr.spaces.sequences import *

@@ -34,6 +34,8 @@ def fresh_state(
     sample = jax.tree.map(lambda leaf: leaf[rows], train)
     if params is None:
         params = jax.jit(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
+        if program.model.start is not None:
+            params = program.model.start(params, train.targets)
     batch = Batch(sample.inputs, sample.targets, sample.weights)
     apply = program.outputs if surrogate is program.warm else program.model.apply
     state = bilevel.init_state(step_key, params, program.optimizer, surrogate, jax.jit(apply), batch)

@@ -19,6 +19,8 @@ class Kind(NamedTuple):
       baselines: strong and cheap losses, without which no table of targets of this kind is worth reading.
       starts: fixed losses, with the heads that they need, among which the start of a learned loss is chosen.
       of_images: whether predictions are places in an image, so that inputs must be images with channels last.
+      in_unit: whether fixed losses are in the unit of the targets, or its square, so that their gradients say nothing
+        of the size of a learned loss's: at the switch to it the optimizer's averages of them begin anew.
     """
 
     head: str
@@ -26,6 +28,7 @@ class Kind(NamedTuple):
     baselines: tuple[str, ...]
     starts: tuple[str, ...]
     of_images: bool = False
+    in_unit: bool = False
 
 
 KINDS = {
@@ -71,6 +74,19 @@ KINDS = {
         losses=("tokens",),
         baselines=("token_cross_entropy", "sequence_expected_error", "smoothed"),
         starts=("token_cross_entropy", "token_label_smoothing", "sequence_cross_entropy"),
+    ),
+    "numbers": Kind(
+        head="number",
+        losses=("numbers",),
+        baselines=("squared_error", "huber", "smoothed"),
+        starts=("squared_error", "absolute_error", "huber", "log_cosh"),
+        in_unit=True,
+    ),
+    "durations": Kind(
+        head="order",
+        losses=("durations",),
+        baselines=("cox", "pairwise_concordance", "smoothed"),
+        starts=("cox", "pairwise_concordance"),
     ),
 }
 """By name, as `Data.kind` and `data.kind` say it."""

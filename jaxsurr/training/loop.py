@@ -111,7 +111,8 @@ def run(
         `prepare`, like `program`, where several runs share them.
       program: from `prepare`.
       model: one of your own, where `config.model.name` is "own": a `jaxsurr.models.Model` that gives what the head
-        `config.model.head` gives (where it is empty "logits" of classes and levels, "points", or "items" of lists), or
+        `config.model.head` gives (where it is empty "logits" of classes and levels, "points", "items" of lists, the
+        "number" of an example in the unit of the targets, the "order" of durations), or
         a function `(*, outputs, head, axis_name) -> Model`, which can serve any loss.
       stop: called after every step; where it gives True the run saves its state there, within an epoch too, and raises
         `jaxsurr.training.stopping.Stopped`. The launchers pass one that listens for SIGTERM.

@@ -22,7 +22,7 @@ from jaxsurr.training.epochs import (
     warn_if_flat,
 )
 from jaxsurr.training.feed import feed
-from jaxsurr.training.program import Program
+from jaxsurr.training.program import Program, at_switch
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
 
@@ -65,7 +65,7 @@ class OneRun:
     def switch(self, epoch: int) -> None:
         host = self.executor.fetch(self.state)
         begun = learning_state(self.config, self.run.parts[0], self.run.data.validation, self.program, host.params)
-        state = self.executor.place(begun._replace(optimizer=host.optimizer, step=host.step))
+        state = self.executor.place(begun._replace(optimizer=at_switch(self.program, host.optimizer), step=host.step))
         flat = []
         for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):
             state, info = self.program.steps["burn_in"](state, *batch)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
@@ -47,6 +48,7 @@ class Program(NamedTuple):
       starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
       left_out: why other starts cannot be used, by the same text.
+      in_unit: whether the optimizer's averages begin anew at the switch to the learned loss (`Kind.in_unit`).
     """
 
     model: models.Model
@@ -63,6 +65,7 @@ class Program(NamedTuple):
     match: Callable | None
     starts: Mapping[str, Any] = types.MappingProxyType({})
     left_out: Mapping[str, str] = types.MappingProxyType({})
+    in_unit: bool = False
 
 
 def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
@@ -115,6 +118,22 @@ def set_rates(state: Any, config: Config) -> Any:
     """A state of the optimizer with the learning rate and the weight decay of a config."""
     rates = {name: jnp.asarray(getattr(config, name), state.hyperparams[name].dtype) for name in RATES}
     return state._replace(hyperparams=state.hyperparams | rates)
+
+
+def at_switch(program: Program, state: Any) -> Any:
+    """The state of the optimizer, on the host, with which the learned loss goes on.
+
+    Averages of gradients and of their squares begin anew where the fixed loss is in another unit (`Program.in_unit`):
+    Adam would remember squares of that size for thousands of steps, and hardly move. The place in the schedule stays.
+    """
+    averages = (optax.ScaleByAdamState, optax.TraceState)
+    if not program.in_unit:
+        return state
+    return jax.tree.map(
+        lambda node: jax.tree.map(np.zeros_like, node) if isinstance(node, averages) else node,
+        state,
+        is_leaf=lambda node: isinstance(node, averages),
+    )
 
 
 def without_rates(loss: str) -> str:
@@ -223,6 +242,7 @@ def build(
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
         match=None if config.surrogate.relative_scale or not metric.per_example else jax.jit(match),
+        in_unit=KINDS[data.kind].in_unit,
     )
 
 

@@ -21,7 +21,7 @@ from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_state, warm_epochs_of, warn_if_flat
 from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size_of
 from jaxsurr.training.methods import Method
-from jaxsurr.training.program import Program
+from jaxsurr.training.program import Program, at_switch
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.stopping import Stopped
 
@@ -81,7 +81,7 @@ class SideBySide:
         }
         any_of_them = next(iter(begun.values()))
         state = self.stacked([begun.get(place, any_of_them) for place in range(len(self.runs))])
-        optimizer, step = self.executor.place((host.optimizer, host.step))
+        optimizer, step = self.executor.place((at_switch(self.program, host.optimizer), host.step))
         self.state = state._replace(optimizer=optimizer, step=step)
         if number := self.shared.surrogate.burn_in:
             each = [functools.partial(self.batches, run, epoch) for run in range(len(self.runs))]

@@ -22,6 +22,7 @@ TINY = {
 }  # fmt: skip
 LEVELS = {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"}
 POINTS = {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"}
+NUMBERS = {"data.source": "sklearn:diabetes?kind=numbers", "metric": "absolute_error"}
 
 
 def config_of(losses=("auto",), **fields):
@@ -45,6 +46,15 @@ def test_all_fixed_losses_of_the_targets_and_all_learned_ones_fit_a_metric_of_ex
         assert len(set(losses)) == len(losses) == len(plain)
         starts = [start.partition("?")[0] for start in KINDS[kind].starts]
         assert plain[: len(starts)] == starts and losses[-1] == "correlated_gradients?start=auto"
+
+
+def test_what_fits_numbers():
+    losses = found(**NUMBERS)
+    assert losses[:4] == KINDS["numbers"].starts and losses[-1] == "correlated_gradients?start=auto"
+    plain = {loss.partition("?")[0] for loss in losses}
+    fixed = {loss for loss, kinds in LOSS_KINDS.items() if "numbers" in kinds}
+    # It is not known how to rewrite the metric through comparisons, and an interval is not one number.
+    assert plain == fixed - {"interval_score"} | set(LEARNED) - {"interpolation"}
 
 
 def test_what_does_not_accept_the_metric_or_the_head_is_left_out():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import Keypoints, RankedLists, Sequences, losses, metrics
+from jaxsurr import Durations, Keypoints, RankedLists, Sequences, losses, metrics
 from jaxsurr.core import reading
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
@@ -60,7 +60,7 @@ SUBJECTS["metric expected_calibration_error of scores"] = metrics.expected_calib
 STEPS = ("token_logits", "joint_token_logits")
 SETS = (
     *("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta", "soft_label_f_beta"),
-    "loss quadratic_weighted_kappa",
+    *("loss quadratic_weighted_kappa", "cox", "pairwise_concordance"),
 )
 
 
@@ -82,6 +82,9 @@ def kind_of(subject):
         "items": "ranked_lists",
         "steps": "token_logits",
         "heatmaps": "heatmaps",
+        "number": "real_numbers",
+        "interval": "number_intervals",
+        "order": "event_order",
     }.get(head, "class_logits" if head == "logits" else "cumulative_logits")
 
 
@@ -101,6 +104,10 @@ SHAPES = {
     "sequence_logits": (4, 5),
     "token_logits": (4, 5),
     "joint_token_logits": (4, 5),
+    "real_numbers": (),
+    "relative_numbers": (1,),
+    "number_intervals": (2,),
+    "event_order": (),
 }
 
 
@@ -130,6 +137,10 @@ def sound(kind, seed):
         lengths = rng.integers(0, 5, BATCH).astype(np.int32)
         tokens = rng.integers(0, 5, (BATCH, 4)).astype(np.int32) * (np.arange(4) < lengths[:, None])
         return z, Sequences(tokens.astype(np.int32), lengths)
+    if kind in ("real_numbers", "relative_numbers", "number_intervals"):
+        return z, rng.normal(1, 2, BATCH).astype(np.float32)
+    if kind == "event_order":
+        return z, Durations(rng.exponential(2, BATCH).astype(np.float32), (np.arange(BATCH) < 4).astype(np.float32))
     return z, rng.integers(0, 2 if kind in ("two_classes", "binary_scores") else 5, BATCH).astype(np.int32)
 
 
@@ -183,6 +194,10 @@ def spoilt(kind, predictions, targets, where, seed):
         targets = Sequences(
             put(targets.tokens, within, [-5, 10**6]), put(targets.lengths, where, [-3, 99, np.iinfo(np.int32).max])
         )
+    elif isinstance(targets, Durations):
+        targets = Durations(put(targets.time, where, [-3, *RUBBISH]), put(targets.event, where, [2, *RUBBISH]))
+    elif targets.dtype == np.float32:
+        targets = put(targets, where, RUBBISH)
     elif kind == "pixel_logits":
         ignored = np.where(targets < 0, rng.choice([-1, -100], targets.shape), targets).astype(np.int32)
         targets = put(ignored, where, [-1, 255, 10**6])
@@ -246,6 +261,11 @@ def out_of_range(kind, targets):
         yield from (there._replace(tokens=changed(there.tokens, (1, 0), token)) for token in wrong)
     elif kind == "label_logits":
         yield from (changed(targets, (1, 0), label) for label in (-1, 2, 10**6))
+    elif isinstance(targets, Durations):
+        yield from (targets._replace(time=changed(targets.time, 1, time)) for time in (-1, np.nan, np.inf))
+        yield from (targets._replace(event=changed(targets.event, 1, event)) for event in (2, np.nan))
+    elif targets.dtype == np.float32:
+        yield from (changed(targets, 1, value) for value in (np.nan, np.inf, -np.inf))
     elif kind == "pixel_logits":
         yield from (changed(targets, (1, 0, 0), label) for label in (5, 255))
     else:
@@ -574,7 +594,7 @@ Z, Y = jnp.ones((4, 3)), jnp.array([0, 1, 2, 0])
         (lambda: metrics.get("F1-score"), ValueError, "f_beta"),
         (lambda: metrics.get("auc"), ValueError, "that is roc_auc"),
         (lambda: losses.get("BCE"), ValueError, "or_cnn"),
-        (lambda: losses.get("huber"), ValueError, "smooth_l1"),
+        (lambda: losses.get("HuberLoss"), ValueError, "of numbers it is huber, of points smooth_l1"),
         (lambda: metrics.as_metric("eror_rate"), ValueError, "did you mean 'error_rate'"),
     ],
 )
@@ -587,7 +607,8 @@ def test_other_words_speak_of_names_that_there_are():
     from jaxsurr.losses.words import MEANT as OF_LOSSES
     from jaxsurr.metrics.words import MEANT as OF_METRICS
 
-    for meant, known in ((OF_LOSSES, losses.LOSSES), (OF_METRICS, {**metrics.METRICS, "losses.cross_entropy": None})):
+    also = dict.fromkeys(("losses.cross_entropy", "losses.pinball"))
+    for meant, known in ((OF_LOSSES, losses.LOSSES), (OF_METRICS, {**metrics.METRICS, **also})):
         assert not set(meant) & set(known)
         for sentence in meant.values():
             assert any(name in sentence for name in known), sentence

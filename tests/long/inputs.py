@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core.types import Array, Keypoints, RankedLists, Sequences
+from jaxsurr.core.types import Array, Durations, Keypoints, RankedLists, Sequences
 from jaxsurr.spaces import SPACES
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -36,6 +36,10 @@ SHAPES = {
     "joint_token_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
     "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
+    "real_numbers": ((1,), (2, 1), (5,), (8, 1)),
+    "relative_numbers": ((1,), (2, 1), (5,), (8, 1)),
+    "number_intervals": ((1, 2), (2, 2), (5, 2), (8, 2)),
+    "event_order": ((1,), (2, 1), (5,), (8,)),
 }
 TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
 """Shapes in place of `SHAPES["class_logits"]`, for metrics that rank examples of two classes."""
@@ -123,6 +127,24 @@ def _steps(generator: np.random.Generator, recipe: Recipe) -> Sequences:
     return Sequences(generator.integers(-1, classes, (batch, room)).astype(np.int32), lengths.astype(np.int32))
 
 
+def _numbers(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    """Numbers of many sizes, some of them 0 or equal; or all equal to 0 or to a million."""
+    batch = recipe.shape[0]
+    if recipe.targets != "mixed":
+        return np.full(batch, 0 if recipe.targets == "first" else 1e6, np.float32)
+    return (np.round(generator.normal(0, 2, batch)) * generator.choice([1e-3, 1.0, 1e3])).astype(np.float32)
+
+
+def _durations(generator: np.random.Generator, recipe: Recipe) -> Durations:
+    """Times with ties, some censored; or all censored; or all events at one time."""
+    batch = recipe.shape[0]
+    time = np.round(generator.exponential(3, batch)).astype(np.float32)
+    event = generator.integers(0, 2, batch).astype(np.float32)
+    if recipe.targets == "first":
+        return Durations(time, np.zeros_like(event))
+    return Durations(time, event) if recipe.targets == "mixed" else Durations(0 * time + 2, np.ones_like(event))
+
+
 MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
@@ -138,6 +160,10 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "joint_token_logits": _steps,
     "generic": _arrays,
     "heatmaps": _keypoints,
+    "real_numbers": _numbers,
+    "relative_numbers": _numbers,
+    "number_intervals": _numbers,
+    "event_order": _durations,
 }
 """Targets for predictions of `recipe.shape`, by name of the prediction space."""
 
@@ -231,6 +257,8 @@ def _fill(generator: np.random.Generator, space: str, values: np.ndarray, target
         return Sequences(
             some(targets.tokens, beyond | ~where[:, None], *labels), some(targets.lengths, ~where, -5, 100)
         )
+    if isinstance(targets, Durations):
+        return Durations(some(targets.time, ~where, *odd, -1), some(targets.event, ~where, *odd, 2))
     rows = ~where.reshape(-1, *[1] * (targets.ndim - 1))
     return some(targets, rows, *(odd if np.issubdtype(targets.dtype, np.floating) else labels))
 

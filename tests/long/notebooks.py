@@ -31,6 +31,7 @@ SMALLER = {
         "in range(90)": "in range(9)",
         "number >= 50": "number >= 5",
     },
+    "numbers": {"None, 1500": "None, 15", "key(8), 60": "key(8), 6"},
     "three_tasks": {
         "epochs=30": "epochs=3",
         "epochs=12": "epochs=3",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsurr import Keypoints, RankedLists, Sequences, metrics, spaces
+from jaxsurr import Durations, Keypoints, RankedLists, Sequences, metrics, spaces
 from jaxsurr.spaces import class_logits, cumulative_logits, generic, keypoint_coordinates, level_logits
 
 SCALE = jnp.float32(0.5)
@@ -36,6 +36,10 @@ PROBLEMS = {
     "label_logits": (LOGITS, (jnp.arange(72).reshape(12, 6) % 5 < 2).astype(jnp.int32)),
     "named_label_logits": (LOGITS, (jnp.arange(72).reshape(12, 6) % 5 < 2).astype(jnp.int32)),
     "ranked_lists": (LOGITS, RankedLists(jnp.abs(jnp.round(LOGITS[::-1])), (jnp.arange(72) % 5 > 0).reshape(12, 6))),
+    "real_numbers": (LOGITS[:, 0], LOGITS[:, 1]),
+    "relative_numbers": (LOGITS[:, :1], LOGITS[:, 1]),
+    "number_intervals": (LOGITS[:, :2], LOGITS[:, 2]),
+    "event_order": (LOGITS[:, 0], Durations(jnp.abs(LOGITS[:, 1]), LABELS % 2)),
     "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
     "token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3) - 1, jnp.array([3, 0, 1, 2]))),
     "joint_token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import models
+from jaxsurr import losses, models
 from jaxsurr.comparison import study
 from jaxsurr.training import default_config, epochs, loop, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
 from jaxsurr.training.kinds import LOSS_KINDS
+from jaxsurr.training.program import at_switch
 
 SETS = {
     "classes": {"data.source": "sklearn:digits", "metric": "error_rate"},
@@ -31,6 +32,11 @@ SETS = {
         "conventional": "token_cross_entropy",
     },
     "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
+    "numbers": {
+        "data.source": "sklearn:diabetes?kind=numbers",
+        "metric": "within_tolerance?tolerance=30",
+        "conventional": "squared_error",
+    },
 }
 BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
 TINY = {
@@ -57,6 +63,13 @@ def data(tmp_path_factory):
         "conventional": "list_softmax",
         "model.name": "mlp",
     }
+    rows = [f"{number % 9},{number % 3 % 2},{generator.normal():.3f}" for number in range(60)]
+    (path.parent / "durations.csv").write_text("\n".join(["week,arrest,x", *rows]))
+    SETS["durations"] = {
+        "data.source": f"csv:{path.parent / 'durations.csv'}?target=week&event=arrest",
+        "metric": "concordance_index",
+        "conventional": "cox",
+    }
     return {kind: loop.load_data(update(default_config(), **{**TINY, **fields})) for kind, fields in SETS.items()}
 
 
@@ -77,12 +90,14 @@ def of_two_classes(data):
 
 @pytest.mark.parametrize("name", CONVENTIONAL)
 def test_every_loss_trains_by_name(name, data):
-    kind = LOSS_KINDS[name][0]
+    kind = LOSS_KINDS[name][-1 if name in (*losses.numbers.__all__, "interval_score") else 0]
+    fields = {"metric": "interval_score"} if name == "interval_score" else {}
     rows = of_two_classes(data[kind]) if name in BINARY else data[kind]
-    result, program = train(tiny(kind, loss=name), rows)
+    result, program = train(tiny(kind, loss=name, **fields), rows)
     assert np.isfinite(result["history"][0]["loss"])
     assert np.isfinite([result["validation"], result["test"]]).all()
-    assert program.metric.higher_is_better == (kind in ("keypoints", "lists", "tokens"))
+    of_scores = ("keypoints", "lists", "tokens", "numbers", "durations")
+    assert program.metric.higher_is_better == (kind in of_scores and not fields)
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -127,6 +142,46 @@ def test_the_loss_of_a_list_metric_is_learned_and_scores_each_item_alone(data):
     scores = program.model.apply(params, inputs)
     np.testing.assert_allclose(scores[:, ::-1], program.model.apply(params, inputs[:, ::-1]), rtol=1e-6)
     assert scores.shape == data["lists"].test.targets.relevance.shape
+
+
+@pytest.mark.parametrize("kind", ["numbers", "durations"])
+@pytest.mark.parametrize("loss", ["correlated_gradients", "smoothed"])
+def test_the_loss_of_a_metric_of_numbers_or_durations_is_learned(kind, loss, data):
+    result, _ = train(tiny(kind, loss=loss, epochs=2), data[kind])
+    assert [entry["phase"] for entry in result["history"]] == ["conventional", "surrogate"]
+    assert np.isfinite([result["validation"], result["test"], result["history"][1]["loss"]]).all()
+
+
+def test_models_of_numbers_begin_at_the_mean_of_the_training_rows_in_their_unit(data):
+    """Centre and scale are not learned, whatever the weight decay."""
+    targets = data["numbers"].train.targets
+    for loss, begin in (("squared_error", [0.0]), ("interval_score", [-1.0, 1.0])):
+        config = tiny("numbers", loss=loss, metric="interval_score" if len(begin) > 1 else "absolute_error")
+        update(config, weight_decay=0.5)
+        rows, program = prepare(config, data=data["numbers"])
+        state = epochs.fresh_state(config, rows.train, program, program.warm)
+        first = program.model.apply(state.params, jnp.asarray(rows.train.inputs[:3]))
+        wanted = targets.mean() + targets.std() * np.array(begin)
+        np.testing.assert_allclose(first.reshape(3, -1), np.tile(wanted, (3, 1)), rtol=1e-5)
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(rows.train))
+        after, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
+        unit = {name: float(value) for name, value in after.params["unit"]["head"].items()}
+        exact = targets.astype(np.float64)
+        assert unit == {"centre": float(np.float32(exact.mean())), "scale": float(np.float32(exact.std()))}
+        moved = program.model.apply(jax.device_get(after.params), jnp.asarray(rows.train.inputs[:3]))
+        assert np.abs(moved - first).max() > 0
+
+
+def test_at_the_switch_the_optimizer_forgets_gradients_in_the_unit_of_the_targets(data):
+    for kind, sizes in (("numbers", 0), ("classes", 1)):
+        rows, program = prepare(tiny(kind, loss="smoothed", epochs=2), data=data[kind])
+        state = epochs.fresh_state(tiny(kind), rows.train, program, program.warm)
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:16]), tuple(rows.train))
+        after, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
+        before = jax.device_get(after.optimizer)
+        adam, *_, schedule = at_switch(program, before).inner_state
+        assert all(np.any(leaf) == sizes for leaf in jax.tree.leaves(adam.nu["params"]))
+        assert (int(adam.count), int(schedule.count)) == (sizes, 1)
 
 
 def test_a_loss_of_lists_does_not_serve_classes_and_says_which_do(data):
@@ -180,6 +235,31 @@ REFUSED = {
         "levels",
         {"loss": "or_cnn", "metric": "error_rate"},
         "the metric error_rate reads logits, .* 'cumulative'",
+    ),
+    "metric of levels": (
+        "numbers",
+        {"loss": "squared_error", "metric": "mean_absolute_error"},
+        "mean_absolute_error does not fit the model's predictions and the numbers",
+    ),
+    "loss of times": (
+        "numbers",
+        {"loss": "cox"},
+        "cox does not fit .* it is for durations. Use one of absolute_error, hub",
+    ),
+    "errors of times": (
+        "durations",
+        {"loss": "squared_error"},
+        "is for levels or numbers. Use one of cox, pairwise_conco",
+    ),
+    "start": (
+        "durations",
+        {"loss": "smoothed", "conventional": "cross_entropy"},
+        "Use one of cox, pairwise_concordance",
+    ),
+    "one number": (
+        "numbers",
+        {"loss": "interval_score", "metric": "absolute_error"},
+        r"absolute_error does not fit .* \[B\] or \[B, 1\], one number for each example, got \[2, 2\]",
     ),
     "mixture": (
         "keypoints",

@@ -1,0 +1,47 @@
+"""Predictions that are one number for each example, their errors and their order."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxsurr.core import checks
+from jaxsurr.core.targets import Durations, check_durations
+from jaxsurr.core.types import Array, PyTree
+
+LEAST_TARGET = 1e-6
+"""The size that smaller targets count as where an error is divided by its target."""
+
+
+def number(predictions: Array) -> Array:
+    """The number of each example: `[B]` or `[B, 1]` to `[B]`."""
+    return predictions if predictions.ndim == 1 else predictions[:, 0]
+
+
+def target_size(targets: Array, dtype: Any) -> Array:
+    """The size of each target, which its error is divided by; at least `LEAST_TARGET`."""
+    return jnp.maximum(jnp.abs(targets.astype(dtype)), LEAST_TARGET)
+
+
+def check_ordered(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions that are not one number each, and targets that are neither `Durations` nor numbers `[B]`."""
+    if isinstance(targets, Durations):
+        return check_durations(predictions, targets)
+    return checks.numbers(predictions, targets)
+
+
+def as_durations(targets: PyTree, dtype: Any) -> tuple[Array, Array]:
+    """Times `[B]` and a mask of seen events `[B]`; numbers are times of events that were all seen."""
+    if isinstance(targets, Durations):
+        return targets.time.astype(dtype), targets.event > 0
+    return targets.astype(dtype), jnp.ones(targets.shape, bool)
+
+
+def comes_first(time: Array, event: Array) -> Array:
+    """Whether the event of i is known to come before that of j, `[B, B]` bool at `[i, j]`.
+
+    It is where the event of i was seen and j lasted longer, or as long without an event. Of two events at the same time
+    none comes first.
+    """
+    ends_before = time[:, None] < time[None]
+    survived = (time[:, None] == time[None]) & ~event[None]
+    return event[:, None] & (ends_before | survived)

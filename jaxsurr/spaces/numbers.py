@@ -1,0 +1,121 @@
+"""Spaces of numbers: errors in the unit of the targets, and errors relative to the target."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr import losses
+from jaxsurr.core import checks
+from jaxsurr.core.numbers import number, target_size
+from jaxsurr.core.types import Array, Space
+from jaxsurr.spaces.invariance import columns, unit_one, unprojected
+
+__all__ = ["real_numbers", "relative_numbers"]
+
+LEAST_ERROR = 1e-6
+"""The root of the smallest spread of errors that the smoothing scale is relative to; targets may be in any unit."""
+
+
+def _error(predictions: Array, targets: Array) -> Array:
+    return number(predictions) - targets.astype(predictions.dtype)
+
+
+def _length(error: Array) -> Array:
+    """The size of an error, with gradient 0 where it is 0."""
+    return jnp.where(error == 0, 0, jnp.abs(jnp.where(error == 0, 1, error)))
+
+
+def _of_error(error: Array) -> tuple[Array, Array]:
+    """Features of errors in scales, `[B, 1, F]`, near and far from 0; of one item each."""
+    size = _length(error)
+    features = jnp.stack([error, size, error / 8, size / 8, jnp.log1p(size**2)], axis=-1)
+    return features[:, None], jnp.ones_like(size)[:, None]
+
+
+def _margins_of(error: Array) -> tuple[Array, Array]:
+    return -_length(error)[:, None, None], jnp.ones_like(error)[:, None]
+
+
+def _losses_of(error: Array) -> Array:
+    nothing = jnp.zeros_like(error)
+    atoms = (losses.absolute_error, losses.huber, losses.squared_error)
+    return jnp.stack([loss(error, nothing) for loss in atoms], axis=-1)
+
+
+def _alike_of(error: Array) -> tuple[Array, Array]:
+    """The errors, compressed, and none."""
+    return jnp.arcsinh(error)[:, None], jnp.zeros_like(error)[:, None]
+
+
+def sampled_errors(key: Array, rows: int) -> Array:
+    """Random errors of many sizes, from a hundredth of a unit to ten."""
+    size_key, sign_key = jax.random.split(key)
+    size = jnp.exp(jax.random.uniform(size_key, (rows,), minval=-4.6, maxval=2.3))
+    return size * jax.random.rademacher(sign_key, (rows,), size.dtype)
+
+
+def sample_numbers(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Random targets, and predictions that are off by random errors."""
+    target_key, error_key = jax.random.split(key)
+    targets = 3 * jax.random.normal(target_key, (rows,))
+    return targets + sampled_errors(error_key, rows), targets
+
+
+real_numbers = Space(
+    name="real_numbers",
+    unit=unit_one,
+    spread=lambda predictions, targets: _error(predictions, targets) ** 2,
+    project=unprojected,
+    features=lambda predictions, targets, scale: _of_error(_error(predictions, targets) / scale),
+    margins=lambda predictions, targets, scale: _margins_of(_error(predictions, targets) / scale),
+    margin_range=(-16.0, 0.0),
+    losses=lambda predictions, targets, scale: _losses_of(_error(predictions, targets) / scale),
+    check=checks.numbers,
+    least=LEAST_ERROR,
+    sample=sample_numbers,
+    alike=lambda predictions, targets: _alike_of(_error(predictions, targets)),
+    decisions=columns(1, sign=-1),
+)
+"""Numbers `[B]` or `[B, 1]` in the unit of the targets `[B]`; invariant to a shift of both.
+
+The smoothing scale is relative to the spread of the errors, the root of their mean square, which is also the deviation
+of the noise that a normal likelihood assumes (`natural`). A decision is whether a prediction is near enough to its
+target: within a tolerance.
+"""
+
+
+def _relative(predictions: Array, targets: Array) -> Array:
+    return _error(predictions, targets) / target_size(targets, predictions.dtype)
+
+
+def _relative_unit(predictions: Array, targets: Array) -> Array:
+    size = target_size(targets, predictions.dtype)
+    return size.reshape(-1, *(1,) * (predictions.ndim - 1))
+
+
+def _sample_relative(key: Array, rows: int, size: int) -> tuple[Array, Array]:
+    """Random targets of either sign, of sizes from 1/e^3 to e^3, and predictions about a tenth of them away."""
+    target_key, sign_key, error_key = jax.random.split(key, 3)
+    length = jnp.exp(jax.random.uniform(target_key, (rows,), minval=-3.0, maxval=3.0))
+    targets = length * jax.random.rademacher(sign_key, (rows,), length.dtype)
+    return targets + 0.1 * length * sampled_errors(error_key, rows), targets
+
+
+relative_numbers = Space(
+    name="relative_numbers",
+    unit=_relative_unit,
+    spread=lambda predictions, targets: _relative(predictions, targets) ** 2,
+    project=unprojected,
+    features=lambda predictions, targets, scale: _of_error(_relative(predictions, targets) / scale),
+    margins=lambda predictions, targets, scale: _margins_of(_relative(predictions, targets) / scale),
+    margin_range=(-16.0, 0.0),
+    losses=lambda predictions, targets, scale: _losses_of(_relative(predictions, targets) / scale),
+    check=checks.numbers,
+    least=LEAST_ERROR,
+    sample=_sample_relative,
+    alike=lambda predictions, targets: _alike_of(_relative(predictions, targets)),
+    decisions=columns(1, sign=-1),
+)
+"""Numbers `[B]` or `[B, 1]`, and targets `[B]` whose size is the unit of an example; invariant to a factor of both.
+
+A target of size below 1e-6 counts as that size.
+"""
