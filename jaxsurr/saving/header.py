@@ -30,6 +30,7 @@ METRIC = {
 }  # fmt: skip
 LOSS = {"name": str, "options": dict}
 LARGEST_NUMBER, DEEPEST = 2**24, 8
+_MOST_VALUES = 1024  # of an option, such as the rows of a cost matrix
 LARGEST_COUNT, ENDLESS = 2**14, ("scale_updates",)  # of pairs, sets, units, each of which takes memory
 
 
@@ -68,7 +69,7 @@ def _reasonable(value: Any, depth: int = 0) -> None:
 
 
 def _reasonable_numbers(options: Any) -> None:
-    if len(options) > 64:
+    if len(options) > _MOST_VALUES:
         raise ValueError(f"an option has {len(options)} values.")
     for value in options:
         if isinstance(value, list):

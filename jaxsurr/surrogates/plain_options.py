@@ -106,9 +106,9 @@ def check_values(function: Callable, options: Mapping[str, Any], of: str) -> Non
 
 def _size(options: Mapping[str, Any]) -> int:
     """Number of classes of made-up predictions: that of a matrix among the options, else five."""
-    matrices = (
-        value for value in options.values() if isinstance(value, tuple) and value and isinstance(value[0], tuple)
-    )
+    several = (list, tuple)
+    lists = (value for value in options.values() if isinstance(value, several) and value)
+    matrices = (value for value in lists if isinstance(value[0], several))
     return next((len(matrix) for matrix in matrices if 2 <= len(matrix) <= _MOST), 5)
 
 

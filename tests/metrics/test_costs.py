@@ -1,5 +1,6 @@
 """The cost of decisions: against loops and scikit-learn, as an option, in files and in runs; what is learned of it."""
 
+import functools
 import json
 
 import jax
@@ -164,3 +165,12 @@ def test_losses_have_the_matrix_of_the_metric_and_each_decides_as_it_says(file, 
         prepare(update(config.copy_and_resolve_references(), loss=f"expected_cost?matrix={file}"), data=data)
     with pytest.raises(ValueError, match="use one of argmax, expected"):
         prepare(update(config.copy_and_resolve_references(), loss="cross_entropy?decode=median"), data=data)
+
+
+def test_a_fixed_loss_is_kept_with_the_matrix_of_many_classes(tmp_path):
+    matrix = np.random.default_rng(1).random((100, 100))
+    surrogate = jaxsurr.surrogates.conventional(functools.partial(losses.expected_cost, matrix=matrix.tolist()))
+    logits, labels = jnp.eye(100)[:4], jnp.arange(4)
+    loaded, state = jaxsurr.load(jaxsurr.save(tmp_path / "it", surrogate, (), example=(logits, labels)))
+    expected = losses.expected_cost(logits, labels, matrix=matrix)
+    np.testing.assert_allclose(loaded.loss(state, logits, labels), expected, rtol=1e-6)
