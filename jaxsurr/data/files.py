@@ -11,6 +11,7 @@ import math
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -187,7 +188,7 @@ def read_npz(
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes: dict[str, tuple] = {y: (y, (len(inputs), None) if labels else (len(inputs),))}
+            shapes: dict[Any, tuple] = {y: (y, (len(inputs), None) if labels else (len(inputs),))}
             if points is not None:
                 shapes = {points: ("points", (len(inputs), None, 2)), scale: ("scale", (len(inputs),))}
                 if visible is not None:
