@@ -7,6 +7,7 @@ valid one of its size (`jaxsurr.data.bounded`).
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def read_npz(
             inputs = _array(arrays, x + suffix)
             if inputs.ndim == 1 or (inputs.ndim == 3 and inputs.dtype.kind in "iu"):
                 inputs = inputs[..., None]
-            shapes = {y: (y, (len(inputs), *([None] * (several and _axes(arrays, y + suffix) == 2))))}
+            shapes: dict[Any, tuple] = {y: (y, (len(inputs), *([None] * (several and _axes(arrays, y + suffix) == 2))))}
             if event is not None:
                 shapes[event] = (event, (len(inputs),))
             if points is not None:

@@ -259,7 +259,7 @@ _SKLEARN: dict[str, dict[str, Any]] = {
     "diabetes": {"kind": "levels", "levels": 8},
     "multilabel": {"kind": "labels", "notes": ("sklearn:multilabel is synthetic, as make_multilabel_classification",)},
 }
-_MULTILABEL = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}
+_MULTILABEL: dict[str, Any] = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}
 
 
 def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
@@ -270,7 +270,8 @@ def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
     except ImportError as error:
         raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
     if name == "multilabel":
-        inputs, targets = datasets.make_multilabel_classification(**_MULTILABEL)
+        made: Any = datasets.make_multilabel_classification(**_MULTILABEL)
+        inputs, targets = made
         return Raw(inputs, several.as_labels(name, targets), **_SKLEARN[name])
     return Raw(*getattr(datasets, f"load_{name}")(return_X_y=True), **_SKLEARN[name])
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxsurr.core import checks, options
 from jaxsurr.core.labels import check_labels
 from jaxsurr.core.reading import of_examples, of_set, read
-from jaxsurr.core.reductions import masked, safe_divide
+from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array
 from jaxsurr.losses.classes import focused, raised
 
@@ -102,9 +102,9 @@ def soft_label_f_beta(
     checks.one_of(average, "average", ("macro", "micro"))
     options.number(beta, "beta", above=0)
     z, labels, wrong = read(check_labels, predictions, targets, where)
-    there = masked(_set(labels).astype(z.dtype), where)
-    probability = masked(jax.nn.sigmoid(z), where)
-    both, predicted, true = (jnp.sum(count, axis=0) for count in (probability * there, probability, there))
+    there, probability = _set(labels).astype(z.dtype), jax.nn.sigmoid(z)
+    # Means in place of sums, whose ratios are the same.
+    both, predicted, true = (masked_mean(count, where) for count in (probability * there, probability, there))
     if average == "micro":
         both, predicted, true = (jnp.sum(count, keepdims=True) for count in (both, predicted, true))
     # Without a set label there is no score, and the denominator may be too small to be squared.

@@ -206,15 +206,15 @@ def _of_curve(value: Callable[[Array, Array, Array, Array], Array], predictions:
         reached = before[:, jnp.searchsorted(in_order, in_order, side="right")]
         negatives, positives = before[:, -1]
         if replacements is None:
-            whole = value(*reached, negatives, positives)
+            whole = value(reached[0], reached[1], negatives, positives)
             return of_set(_unbroken(whole, scores, scores, weight), wrong)
 
         def replaced(example):
             old, new, own = example
             there = before[:, jnp.searchsorted(in_order, new, side="right")] + own * jnp.where(old <= new, 0, 1)
             moved = (new <= in_order).astype(own.dtype) - (old <= in_order).astype(own.dtype)
-            others = reached + own[:, None] * moved[None]
-            return value(*jnp.concatenate([others, there[:, None]], axis=1), negatives, positives)
+            false, true = jnp.concatenate([reached + own[:, None] * moved[None], there[:, None]], axis=1)
+            return value(false, true, negatives, positives)
 
         moved_scores, *_ = _scores(replacements, targets, None)
         new = jnp.where(weight > 0, -moved_scores, jnp.inf)

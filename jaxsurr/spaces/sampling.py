@@ -22,11 +22,12 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
     """Samples predictions of a space, and matching targets.
 
     Args:
-      space: of classes, levels, cumulative logits, keypoints, scores of two classes, or lists; or your own, if it has a
-        `sample`.
+      space: of classes, scores of two classes, labels, levels, cumulative logits, keypoints or lists; or your own, if
+        it has a `sample`.
       key: typed.
       rows: B, how many examples.
-      size: number of classes or levels K or of the items of a list L, at least 2, or of points J; scores have none.
+      size: number of classes or levels K or of the items of a list L, at least 2, or of labels K or points J; scores
+        have none.
 
     Returns:
       predictions `[B, K]`, `[B, K - 1]`, `[B, J, 2]`, `[B]` or `[B, L]`, and targets.

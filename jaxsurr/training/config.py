@@ -76,7 +76,7 @@ def default_config() -> Config:
       mixture: weight of the conventional loss after that, in [0, 1].
       fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
       tune_threshold: add to the logits of each class what makes the metric of the validation split best, chosen in
-        each epoch, and the same to those of the test split; for metrics of class logits.
+        each epoch, and the same to those of the test split; for metrics of logits of classes, scores or labels.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.

@@ -14,6 +14,7 @@ from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared
+from jaxsurr.spaces import binary_scores
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.sound import of_sound_batches
 
@@ -121,6 +122,19 @@ def _close(threshold: float = 0.5) -> Rewriting:
     )
 
 
+def _signs(of_wrong: Callable[..., Array]) -> Rewriting:
+    """`d_k` the logit of label k where it is set, else minus it; a label (or one of two classes) is wrong below 0."""
+
+    def differences(predictions, targets):
+        columns = predictions.reshape(len(predictions), -1)
+        return jnp.where(targets.reshape(columns.shape).astype(jnp.int32) == 1, columns, -columns)
+
+    def value(bits, targets):
+        return of_wrong((bits < 0).astype(bits.dtype), axis=-1)
+
+    return Rewriting(differences, lambda differences, targets: jnp.ones_like(differences), value)
+
+
 def rewriting(metric: Metric) -> Rewriting:
     """The metric as a function of comparisons.
 
@@ -129,7 +143,11 @@ def rewriting(metric: Metric) -> Rewriting:
     """
     options = dict(metric.options)
     if metric.function is metrics.error_rate.function:
-        return _top_k(1)
+        return _signs(jnp.max) if metric.space.name == binary_scores.name else _top_k(1)
+    if metric.function is metrics.subset_error.function:
+        return _signs(jnp.max)
+    if metric.function is metrics.hamming_error.function:
+        return _signs(jnp.mean)
     if metric.function is metrics.top_k_error.function:
         return _top_k(**options)
     if metric.function is metrics.pck.function and not isinstance(options.get("threshold"), tuple):
@@ -144,8 +162,8 @@ def rewriting(metric: Metric) -> Rewriting:
             return _mode()
     raise ValueError(
         f"interpolation cannot rewrite {metric.name} through comparisons: it knows error_rate, top_k_error, "
-        "mean_absolute_error decoded by median, argmax or thresholds, and pck at one threshold. "
-        "Use one of these, or a learned surrogate."
+        "hamming_error, subset_error, mean_absolute_error decoded by median, argmax or thresholds, and pck at one "
+        "threshold. Use one of these, or a learned surrogate."
     )
 
 
@@ -233,7 +251,8 @@ def interpolation(metric: Callable[..., Array]) -> Surrogate:
     pck from `4 (1 - distance / (threshold scale))`, free of the unit of the points.
 
     Args:
-      metric: `error_rate`, `top_k_error`, `mean_absolute_error` or `pck` at one threshold, with its options bound.
+      metric: `error_rate`, `top_k_error`, `hamming_error`, `subset_error`, `mean_absolute_error` or `pck` at one
+        threshold, with its options bound.
 
     Returns:
       `Surrogate(init, loss, update)`. Each example carries the value of the set (negative where higher is better), so

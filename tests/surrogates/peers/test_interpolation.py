@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsurr import Keypoints, metrics
+from jaxsurr import Keypoints, metrics, spaces
 from jaxsurr.surrogates import interpolation
 from jaxsurr.surrogates.peers.interpolation import anchors, interpolated, rewriting
 
@@ -26,6 +26,8 @@ def cases(batch=6):
         "mean_absolute_error": (logits, labels),
         "mean_absolute_error?decode=argmax": (logits, labels),
         "mean_absolute_error?decode=thresholds": (-jnp.sort(-logits[:, 1:], axis=1), labels),
+        "hamming_error": (logits, (logits[::-1] > 0).astype(jnp.int32)),
+        "subset_error": (logits[:, :2], logits[::-1, :2] > 0),
         "pck?threshold=0.4": (points + 4 * jax.random.normal(keys[3], points.shape), pose),
     }
 
@@ -46,6 +48,18 @@ def test_rewriting_has_the_value_of_the_metric(spec):
     found, wanted, best = values(predictions, targets)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     np.testing.assert_array_equal(best, jnp.full((64,), 1.0 if metric.higher_is_better else 0.0))
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 1)])
+def test_one_logit_is_compared_with_0(shape):
+    metric = metrics.error_rate.bind(space=spaces.binary_scores)
+    z, y = jax.random.normal(KEY, shape), jnp.arange(64) % 3 > 0
+    rewritten = rewriting(metric)
+    bits = jnp.where(rewritten.differences(z, y) > 0, 1.0, -1.0)
+    np.testing.assert_array_equal(rewritten.value(bits, y), metric(z, y))
+    surrogate = interpolation(metric)
+    gradient = jax.grad(lambda z: jnp.mean(surrogate.loss(surrogate.init(KEY, z, y), z, y)))(z)
+    assert gradient.shape == shape and np.isfinite(gradient).all() and np.any(gradient)
 
 
 def test_interpolation_is_exact_at_anchors_and_its_gradient_finite():
