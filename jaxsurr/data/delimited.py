@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from jaxsurr.data.bounded import lines, regular
-from jaxsurr.data.columns import Reading, decimal_comma, number
+from jaxsurr.data.cells import decimal_comma, number
+from jaxsurr.data.columns import Reading
 from jaxsurr.data.raw import Raw, closest
 from jaxsurr.data.roles import Roles, check, collectors, raw_of, split_names, typed
 
@@ -66,8 +67,9 @@ def read_csv(
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, a
-        word in a column of numbers, dates, ids, too many words, a missing target or weight, or an integer of targets or
-        lists that is too large to be exact. The error names the line (counted from 1, the header) and the column.
+        word in a column of numbers, dates, ids, too many words, no target, a missing list or weight, or an integer of
+        targets or lists that is too large to be exact. The error names the line (counted from 1, the header) and the
+        column.
     """
     path = regular(Path(path), "csv", "csv")
     given = dict(
@@ -121,7 +123,7 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
         for column, held in zip(columns, block, strict=True):
             if column in cells:
                 cells[column].add(held, numbers)
-    raw = raw_of(typed(cells, roles), inputs, roles, reading)
+    raw = raw_of(typed({name: held.typed for name, held in cells.items()}, roles, reading), inputs, roles, reading)
     notes = [f"numbers of {name} are read with decimal commas"] if reading.decimal == "," else []
     if named := [column for column in unnamed if column in raw.columns]:
         notes.append(

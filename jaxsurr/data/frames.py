@@ -4,6 +4,7 @@ Neither pandas nor polars is needed: a frame is read column by column as NumPy a
 changed.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from jaxsurr.data.bounded import regular
-from jaxsurr.data.columns import Cells, Reading, Typed, cell_of
+from jaxsurr.data.cells import cell_of
+from jaxsurr.data.columns import Cells, Reading, Typed
 from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import EXACT, Raw
-from jaxsurr.data.roles import Roles, check, raw_of, split_names
+from jaxsurr.data.roles import Roles, check, raw_of, split_names, typed
 
 
 def from_frame(
@@ -65,8 +67,13 @@ def from_frame(
         key: split_names([value] if isinstance(value, str) else value, ()) for key, value in given.items()
     }
     roles = Roles(lists=lists, weight=weight, missing=tuple(missing), order=tuple(order), **named)
-    raw = read_columns("the frame", held, roles, lambda key, value: f"{key}=[{value!r}]")
+    raw = read_columns("the frame", held, roles, lambda key, *values: f"{key}={list(values)!r}")
     if test is not None:
+        if lists is None and len(raw.targets) < len(held[roles.target[0]]):
+            raise ValueError(
+                "the frames have rows without a target; leave them out before, as frame.dropna(subset=[...]) does, so "
+                "that it is clear which rows are to test on"
+            )
         raw = _divided(raw, rows, lists)
     return source_of(raw, kind, positive)
 
@@ -169,11 +176,12 @@ def read_columns(name: str, held: Mapping[str, Any], roles: Roles, option: Any) 
     inputs = check(name, list(held), roles, option)
     single = roles.target[0] if len(roles.target) == 1 else None
     role = {single: "target", roles.lists: "list"}
-    columns = {
-        column: _typed(column, values, reading, role.get(column, ""), column in roles.categories)
+    makers = {
+        column: functools.partial(_typed, column, values, reading, role.get(column, ""))
         for column, values in held.items()
         if column not in roles.drop
     }
+    columns = typed(makers, roles, reading)
     if not len(columns[roles.target[0]].values):
         raise ValueError(f"{name} has no rows; expected at least one")
     return raw_of(columns, inputs, roles, reading)
