@@ -104,7 +104,7 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
         with parquet.ParquetFile(path) as file:
             known = file.schema_arrow.names
             named: dict[str, Any] = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
-            texts = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
+            texts: dict[str, Any] = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
             facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
