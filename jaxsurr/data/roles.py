@@ -144,6 +144,8 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
                 f"{name}, {reading.place} {first}, column {column!r}: '' or another mark of a missing value; a row "
                 f"needs its {'weight' if column == roles.weight else 'list'}: fill it in, or delete such rows"
             )
+    if roles.weight is not None:
+        _check_weights(name, roles.weight, columns[roles.weight])
     columns, told = _with_targets(columns, roles, reading)
     notes += told
     if roles.drop:
@@ -156,12 +158,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         raise ValueError(f"{name}: no input column has a value ({_listed(empty)}); expected at least one that has")
     if bools := [column for column, held in kept.items() if held.was_bool]:
         notes.append(f"{_count(len(bools), 'column')} of true and false, or yes and no, as 1 and 0 ({_listed(bools)})")
-    table, weights = inputs_of(kept), None
-    if roles.weight is not None:
-        held = columns[roles.weight]
-        if held.words:
-            raise ValueError(f"{name}, column {roles.weight!r}: weights must be numbers, found {held.words[0]!r}")
-        weights = weights_of.check(f"{name}, column {roles.weight!r}", held.values, len(held.values))
+    table, weights = inputs_of(kept), None if roles.weight is None else columns[roles.weight].values
     facts: dict[str, Any] = _targets(name, columns, roles)
     if roles.lists is not None:
         if facts.get("unordered") or facts["targets"].ndim > 1:
@@ -172,6 +169,12 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
             notes.append(f"{len(table)} rows are dealt at random into {len(dealt)} lists of up to {groups}")
         table, facts = dealt, {"targets": ranked, "kind": "lists"}
     return Raw(table, columns=tuple(kept), notes=tuple(notes), weights=weights, **facts)
+
+
+def _check_weights(name: str, column: str, held: Typed) -> None:
+    if held.words:
+        raise ValueError(f"{name}, column {column!r}: weights must be numbers, found {held.words[0]!r}")
+    weights_of.check(f"{name}, column {column!r}", held.values, len(held.values))
 
 
 def _with_targets(columns: dict[str, Typed], roles: Roles, reading: Reading) -> tuple[dict[str, Typed], list[str]]:
