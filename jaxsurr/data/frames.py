@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxsurr.data.bounded import regular
+from jaxsurr.data.bounded import most_unpacked, regular
 from jaxsurr.data.cells import cell_of
 from jaxsurr.data.columns import Cells, Reading, Typed
 from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import EXACT, Raw
 from jaxsurr.data.roles import Roles, check, raw_of, split_names, typed
+
+_UNPACKED = 2**30  # bytes that any parquet file may unpack to
 
 
 def from_frame(
@@ -108,11 +110,23 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
             facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
-            table = file.read([name for name in known if name not in roles.drop])
+            kept = [name for name in known if name not in roles.drop]
+            _refuse_more_than_fits(path, file.metadata.num_rows, len(kept))
+            table = file.read(kept)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{path.name} is not a parquet file, or it is damaged: {error}") from error
     left = dict.fromkeys(roles.drop)
     return read_columns(path.name, columns_of(table) | left, roles, Reading(path.name).option)
+
+
+def _refuse_more_than_fits(path: Path, rows: int, columns: int) -> None:
+    """Refuses a file of a few bytes that states rows without end, before memory is taken for them."""
+    size, most = rows * columns * 8, max(_UNPACKED, most_unpacked(path, packed=True))
+    if size > most:
+        raise ValueError(
+            f"{path.name} states {rows} rows of {columns} columns, {size / 2**30:.1f} GiB, more than its "
+            f"{path.stat().st_size} bytes can be expected to hold; leave columns out, or write it again"
+        )
 
 
 def columns_of(frame: Any) -> dict[str, np.ndarray]:

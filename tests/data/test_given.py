@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsurr import Keypoints, RankedLists
-from jaxsurr.data import from_arrays, from_frame, load, read_parquet
+from jaxsurr.data import frames, from_arrays, from_frame, load, read_parquet
 from jaxsurr.data.tables import Table
 
 ROWS = 60
@@ -321,6 +321,16 @@ def test_a_parquet_file_is_what_a_csv_file_is(tmp_path):
             load(source, seed=0)
     with pytest.raises(FileNotFoundError, match="no parquet file"):
         load(f"parquet:{tmp_path / 'none.parquet'}?target=y", seed=0)
+
+
+def test_a_parquet_file_of_a_few_bytes_holds_no_gigabytes(tmp_path, monkeypatch):
+    table = arrow_table({"a": np.zeros(10**6, np.int8), "y": np.zeros(10**6, np.int8)})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "t.parquet")
+    monkeypatch.setattr(frames, "_UNPACKED", 2**20)
+    with pytest.raises(
+        ValueError, match=r"t\.parquet states 1000000 rows of 2 columns, 0\.0 GiB, more than its \d+ bytes"
+    ):
+        read_parquet(tmp_path / "t.parquet", "y")
 
 
 def test_parquet_says_what_it_needs(tmp_path, monkeypatch):
