@@ -42,7 +42,8 @@ def read_csv(
     encoding is UTF-8, UTF-16 with a mark of order, or else Latin-1 (Windows-1252), which is noted. Cells may be quoted;
     blank lines are skipped; a column without a name is named by its place, `column_3`. What columns of numbers and of
     words are, and which cells are missing values, says `jaxsurr.data.columns`; what is made of them
-    `jaxsurr.data.tables`. True and false, yes and no, in a column of inputs are 1 and 0.
+    `jaxsurr.data.tables`. True and false, yes and no, in a column of inputs are 1 and 0. Rows without a target, and
+    columns without a value, are left out and noted.
 
     Args:
       path: the file.
