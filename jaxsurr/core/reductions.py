@@ -5,20 +5,20 @@ of floats of at least 0. An example of weight 0 is one that is masked, and one o
 examples are not multiplied by their weights; sums and means over examples are.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 
-def are_weights(where: Array | None) -> bool:
+def are_weights(where: Array | None) -> TypeGuard[Array]:
     """Whether `where` holds weights, and is no mask."""
     return where is not None and jnp.issubdtype(jnp.asarray(where).dtype, jnp.floating)
 
 
-def valid(where: Array | None) -> Array | None:
-    """The mask of a mask or of weights, `[B]` bool; None for None.
+def valid(where: Array) -> Array:
+    """The mask of a mask or of weights, `[B]` bool.
 
     A weight that is negative or NaN is valid here, and makes the sums of its examples NaN.
     """
@@ -32,10 +32,9 @@ def masked(values: Array, where: Array | None) -> Array:
       values: `[B, ...]`.
       where: `[B]` bool, or weights, or None for all.
     """
-    where = valid(where)
     if where is None:
         return values
-    return jnp.where(_rows(where, values), values, jnp.zeros((), values.dtype))
+    return jnp.where(_rows(valid(where), values), values, jnp.zeros((), values.dtype))
 
 
 def weighted(values: Array, where: Array | None) -> Array:
@@ -44,7 +43,7 @@ def weighted(values: Array, where: Array | None) -> Array:
     Inside `jit`, where they cannot be refused, weights that are negative, infinite or NaN make their rows NaN.
     """
     values = masked(values, where)
-    if where is None or not are_weights(where):
+    if not are_weights(where):
         return values
     weights = jnp.asarray(where, values.dtype)
     return values * _rows(jnp.where((weights >= 0) & jnp.isfinite(weights), weights, jnp.nan), values)
@@ -64,7 +63,7 @@ def mean_one(where: Array | None, axis_name: str | None = None) -> Array | None:
     >>> mean_one(jnp.array([0.0, 2.0, 6.0])).tolist()
     [0.0, 0.5, 1.5]
     """
-    if where is None or not are_weights(where):
+    if not are_weights(where):
         return where
     weights = jnp.asarray(where, jnp.float32)
     number, total = psum((jnp.sum(weights != 0, dtype=jnp.float32), jnp.sum(weights)), axis_name)
@@ -98,7 +97,7 @@ def upcast(values: Array) -> Array:
 
 def log_odds_of_draws(where: Array | None, batch: int) -> tuple[Array, Array]:
     """The mask `[B]` of examples that may be drawn, and the logarithms of their odds: 0, or those of their weights."""
-    allowed = jnp.ones(batch, bool) if where is None else jnp.asarray(valid(where))
+    allowed = jnp.ones(batch, bool) if where is None else valid(jnp.asarray(where))
     odds = jnp.log(jnp.where(allowed, where, 1)) if are_weights(where) else jnp.zeros((), jnp.float32)
     return allowed, jnp.where(allowed, odds, -1e30)
 
@@ -110,7 +109,7 @@ def fill_masked_rows(tree: Any, where: Array | None) -> Any:
     """
     if where is None:
         return tree
-    where = jnp.asarray(valid(where))
+    where = valid(jnp.asarray(where))
     first = where & (jnp.arange(len(where)) == jnp.argmax(where))
 
     def one(leaf):
