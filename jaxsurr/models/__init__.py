@@ -33,7 +33,7 @@ import flax.linen as nn
 
 from jaxsurr.core import checks
 from jaxsurr.core.images import refuse_channels_first
-from jaxsurr.core.protocols import Apply, TrainApply
+from jaxsurr.core.protocols import Apply, Start, TrainApply
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.models.bodies import BODIES, IMAGES
 from jaxsurr.models.heads import HEADS, Head
@@ -64,7 +64,7 @@ class Model(NamedTuple):
     apply: Apply
     read: Callable[[Array], Array] | None = None
     train: TrainApply | None = None
-    start: Callable[[PyTree, PyTree], PyTree] | None = None
+    start: Start | None = None
 
 
 class _WithHead(nn.Module):

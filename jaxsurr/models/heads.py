@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core.protocols import Start
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics import decoding
 
@@ -35,7 +36,7 @@ class Head(NamedTuple):
     read: Callable[[Array], Array] | None = None
     losses: tuple[str, ...] = ()
     each: bool = False
-    start: Callable[[PyTree, PyTree], PyTree] | None = None
+    start: Start | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
