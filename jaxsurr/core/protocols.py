@@ -84,14 +84,6 @@ class TrainApply(Protocol):
         ...
 
 
-class Start(Protocol):
-    """`Model.start`: the parameters that a model begins with, in the unit of the targets."""
-
-    def __call__(self, params: PyTree, targets: PyTree, /) -> PyTree:
-        """Parameters like those of `init`, given all training targets `[N, ...]`; not traced."""
-        ...
-
-
 class NoiseUnit(Protocol):
     """`Space.unit`: the length of one unit of noise."""
 

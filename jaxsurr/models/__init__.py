@@ -33,7 +33,7 @@ import flax.linen as nn
 
 from jaxsurr.core import checks
 from jaxsurr.core.images import refuse_channels_first
-from jaxsurr.core.protocols import Apply, Start, TrainApply
+from jaxsurr.core.protocols import Apply, TrainApply
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.models.bodies import BODIES, IMAGES
 from jaxsurr.models.heads import HEADS, Head
@@ -44,6 +44,14 @@ class ModelInit(Protocol):
 
     def __call__(self, key: Array, inputs: Array, /) -> PyTree:
         """Parameters for a typed key and inputs `[B, ...]`, of which only the shape counts."""
+        ...
+
+
+class ModelStart(Protocol):
+    """`Model.start`."""
+
+    def __call__(self, params: PyTree, targets: PyTree, /) -> PyTree:
+        """The parameters to begin with: those of `init`, in the unit and at the centre of the training targets."""
         ...
 
 
@@ -64,7 +72,7 @@ class Model(NamedTuple):
     apply: Apply
     read: Callable[[Array], Array] | None = None
     train: TrainApply | None = None
-    start: Start | None = None
+    start: ModelStart | None = None
 
 
 class _WithHead(nn.Module):

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core.protocols import Start
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics import decoding
 
@@ -36,7 +35,7 @@ class Head(NamedTuple):
     read: Callable[[Array], Array] | None = None
     losses: tuple[str, ...] = ()
     each: bool = False
-    start: Start | None = None
+    start: Callable[[PyTree, PyTree], PyTree] | None = None
 
 
 def _dense(features: Array, numbers: int, **options: Any) -> Array:
