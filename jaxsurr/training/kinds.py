@@ -79,7 +79,7 @@ KINDS = {
         head="number",
         losses=("numbers",),
         baselines=("squared_error", "huber", "smoothed"),
-        starts=("squared_error", "absolute_error", "huber", "log_cosh"),
+        starts=("squared_error", "absolute_error", "huber", "log_cosh", "interval_score"),
         in_unit=True,
     ),
     "durations": Kind(

@@ -50,7 +50,9 @@ def test_all_fixed_losses_of_the_targets_and_all_learned_ones_fit_a_metric_of_ex
 
 def test_what_fits_numbers():
     losses = found(**NUMBERS)
-    assert losses[:4] == KINDS["numbers"].starts and losses[-1] == "correlated_gradients?start=auto"
+    assert losses[:4] == KINDS["numbers"].starts[:4] and losses[-1] == "correlated_gradients?start=auto"
+    of_intervals = found(**NUMBERS | {"metric": "interval_score"})
+    assert of_intervals == ("interval_score", "correlated_gradients?start=auto")
     plain = {loss.partition("?")[0] for loss in losses}
     fixed = {loss for loss, kinds in LOSS_KINDS.items() if "numbers" in kinds}
     # It is not known how to rewrite the metric through comparisons, and an interval is not one number.
