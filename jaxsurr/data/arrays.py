@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxsurr.core.types import Keypoints
 from jaxsurr.data import weights as weights_of
+from jaxsurr.data.cells import cell_of
 from jaxsurr.data.codings import CODINGS, form_of, kinds_of
-from jaxsurr.data.columns import Typed, cell_of
+from jaxsurr.data.columns import Typed
 from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
 from jaxsurr.data.tables import inputs_of

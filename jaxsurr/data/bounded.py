@@ -80,10 +80,10 @@ def unpacked(path: Path, head: int) -> Generator[bytes, int, None]:
             number = yield bytes(out)
 
 
-def most_unpacked(path: Path) -> int:
-    """Upper bound on the number of bytes of a file, after unpacking where it is a gzip file."""
+def most_unpacked(path: Path, packed: bool = False) -> int:
+    """Upper bound on the number of bytes of a file, after unpacking where it is a gzip file or otherwise `packed`."""
     size = path.stat().st_size
-    return size * _MOST_DEFLATED if path.suffix == ".gz" else size
+    return size * _MOST_DEFLATED if packed or path.suffix == ".gz" else size
 
 
 class Archive:

@@ -1,43 +1,29 @@
 """Columns of tables: cells of text become numbers or words, column by column, or are refused with line and column.
 
 A column is of numbers where at least half of its values are numbers; any other value is then an error. It is of words
-where most of its values are words. Cells that hold nothing, or one of `MISSING`, are missing in both.
+where most of its values are words. Cells that hold nothing, or a mark of a missing value, are missing in both
+(`jaxsurr.data.cells.MISSING`).
 """
 
 import array
-import datetime
-import decimal
 import itertools
 import math
-import numbers
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsurr.data.cells import DATE, MARKED, MISSING, NO_NUMBER, decimal_comma, number, python_number
 from jaxsurr.data.raw import EXACT
 
-MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "nil", "?"))
-"""Cells that are missing values, in lower case."""
-NO_NUMBER = frozenset(("none", "-", "--", "."))
-"""Cells that are missing values in columns of numbers, in lower case, and words in others."""
-MOST_CATEGORIES = 100
+MOST_CATEGORIES = 256
 """Words of a column that become columns of 0 and 1; more are refused."""
 MOST_WORDS = 1000
 """Different cells of a column that are remembered."""
 _LEAST_IDS = 10  # rows from which on words that all differ are ids
 _SHOWN = 80  # characters of a cell in a message
 _BOOLS = ({"true", "false"}, {"yes", "no"})
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
-_TIME = r"([T ]\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?( ?(Z|UTC|[+-]\d\d:?\d\d))?)?"
-_DATE = re.compile(
-    rf"(\d{{4}}[-/.]\d{{1,2}}([-/.]\d{{1,2}}{_TIME})?|\d{{1,2}}[-/.]\d{{1,2}}[-/.](\d{{4}}|\d\d){_TIME}"
-    rf"|\d{{1,2}}[- ][a-z]{{3,9}}\.?[- ]\d{{2,4}}{_TIME}|[a-z]{{3,9}}\.? \d{{1,2}},? \d{{4}}{_TIME}"
-    r"|\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?)",
-    re.ASCII | re.IGNORECASE,
-)
-_MARKED = re.compile(r"[€$£]?\s*[+-]?\d{1,3}([,.' ]?\d{3})*([.,]\d+)?\s*[%€$£]?", re.ASCII)
 
 
 class Typed(NamedTuple):
@@ -64,70 +50,14 @@ class Reading(NamedTuple):
       place: what a row is called, "line" or "row".
       missing: more cells that are missing values.
       decimal: the decimal mark, "." or ",".
-      option: `(key, value) -> text`, how an option is written.
+      option: `(key, *values) -> text`, how an option is written.
     """
 
     name: str
     place: str = "line"
     missing: tuple[str, ...] = ()
     decimal: str = "."
-    option: Callable[[str, str], str] = lambda key, value: f"'&{key}={value}'"
-
-
-def decimal_comma(cell: str) -> bool:
-    """Whether a cell is a number with a decimal comma."""
-    return _DECIMAL_COMMA.fullmatch(cell) is not None
-
-
-def number(cell: str, decimal: str = ".") -> float | None:
-    """The finite number that a cell holds, or None.
-
-    Python also reads 1_000, and digits of other scripts; a table that has them means something else.
-
-    >>> number("-1.5e3"), number("1,5"), number("1,5", ","), number("1_000"), number("inf")
-    (-1500.0, None, 1.5, None, None)
-    """
-    if not cell.isascii() or "_" in cell:
-        return None
-    if decimal == ",":
-        if "." in cell:  # it divides thousands
-            return None
-        cell = cell.replace(",", ".")
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _python_number(cell: str) -> bool:
-    """Whether Python reads a number where a table means something else: 1_000, inf, 1e400, other scripts."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def cell_of(value: Any, where: str) -> str:
-    """The text that a value of a column of objects would have in a file; "" where it is missing.
-
-    Raises:
-      TypeError: it is neither text nor a number nor a date.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, numbers.Real | decimal.Decimal):
-        return "" if math.isnan(value) else str(value)
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    raise TypeError(
-        f"{where} holds {type(value).__name__} objects, expected numbers or text; leave it out or convert it"
-    )
+    option: Callable[..., str] = lambda key, *values: f"'&{key}={','.join(values)}'"
 
 
 class Cells:
@@ -302,16 +232,16 @@ class Cells:
     def _check_words(self, stray: list[tuple[int, str]], numbers: int, words: int, *, all_differ: bool) -> None:
         """Refuses words among numbers, and words that are numbers, dates or ids."""
         option, (line, text) = self.reading.option, stray[0]
-        odd = [(line, text) for line, text in stray if _python_number(text)]
+        odd = [(line, text) for line, text in stray if python_number(text)]
         line, text = odd[0] if odd else stray[0]
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
         commas = self.reading.decimal == "." and decimal_comma(text)
-        if numbers >= words or odd or commas or self._mostly(_MARKED, stray):
+        if numbers >= words or odd or commas or self._mostly(MARKED, stray):
             if commas:
                 advice = f"write a decimal point, or add {option('decimal', ',')} where all numbers have commas"
             elif self.reading.decimal == "," and number(text) is not None:
                 advice = "other numbers have a decimal comma: write one, and no marks of thousands"
-            elif _MARKED.fullmatch(text):
+            elif MARKED.fullmatch(text):
                 advice = "write it without unit, sign of currency and marks of thousands"
             else:
                 advice = (
@@ -320,7 +250,7 @@ class Cells:
                 )
             more = f" ({words} of {numbers + words} values are none)" if words > 1 else ""
             raise ValueError(f"{self._at(line)}: {shown!r} is not a finite number{more}; {advice}")
-        if self._mostly(_DATE, stray):
+        if self._mostly(DATE, stray):
             raise ValueError(
                 f"{self._at(line)}: {shown!r} is a date or a time, which is no number; "
                 + ("" if self.role else f"leave the column out, {option('drop', self.column)}, or ")

@@ -1,7 +1,7 @@
 """Reader of tables of text: csv files with any of the usual separators, marks and encodings.
 
 Tables are read by `csv` and not by pandas, so that an error names line and column, types are not guessed from a part of
-the file, and memory is bounded. It takes about three times as long as `pandas.read_csv`, and less memory.
+the file, and memory is bounded. It takes two to three times as long as `pandas.read_csv`, and half the memory.
 """
 
 import csv
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from jaxsurr.data.bounded import lines, regular
-from jaxsurr.data.columns import Reading, decimal_comma, number
+from jaxsurr.data.cells import decimal_comma, number
+from jaxsurr.data.columns import Reading
 from jaxsurr.data.raw import Raw, closest
 from jaxsurr.data.roles import Roles, check, collectors, raw_of, split_names, typed
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Separators by name; they can also be given as they are."""
 _SNIFFED = 100  # lines that the separator is found from
-_CELLS = 100_000  # that are held as text at once
+_CELLS = 5_000  # that are held as text at once; with more, they outlive caches and take three times as long
 
 
 def read_csv(
@@ -42,7 +43,8 @@ def read_csv(
     encoding is UTF-8, UTF-16 with a mark of order, or else Latin-1 (Windows-1252), which is noted. Cells may be quoted;
     blank lines are skipped; a column without a name is named by its place, `column_3`. What columns of numbers and of
     words are, and which cells are missing values, says `jaxsurr.data.columns`; what is made of them
-    `jaxsurr.data.tables`. True and false, yes and no, in a column of inputs are 1 and 0.
+    `jaxsurr.data.tables`. True and false, yes and no, in a column of inputs are 1 and 0. Rows without a target, and
+    columns without a value, are left out and noted.
 
     Args:
       path: the file.
@@ -68,8 +70,9 @@ def read_csv(
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: no such column, a name twice, no input column, no rows, a row of another length than the header, a
-        word in a column of numbers, dates, ids, too many words, a missing target or weight, or an integer of targets or
-        lists that is too large to be exact. The error names the line (counted from 1, the header) and the column.
+        word in a column of numbers, dates, ids, too many words, no target, a missing list or weight, or an integer of
+        targets or lists that is too large to be exact. The error names the line (counted from 1, the header) and the
+        column.
     """
     path = regular(Path(path), "csv", "csv")
     given = dict(target=target, lists=lists, weight=weight, event=event, drop=drop, missing=missing)
@@ -122,7 +125,7 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
         for column, held in zip(columns, block, strict=True):
             if column in cells:
                 cells[column].add(held, numbers)
-    raw = raw_of(typed(cells, roles), inputs, roles, reading)
+    raw = raw_of(typed({name: held.typed for name, held in cells.items()}, roles, reading), inputs, roles, reading)
     notes = [f"numbers of {name} are read with decimal commas"] if reading.decimal == "," else []
     if named := [column for column in unnamed if column in raw.columns]:
         notes.append(

@@ -4,17 +4,21 @@ Neither pandas nor polars is needed: a frame is read column by column as NumPy a
 changed.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxsurr.data.bounded import regular
-from jaxsurr.data.columns import Cells, Reading, Typed, cell_of
+from jaxsurr.data.bounded import most_unpacked, regular
+from jaxsurr.data.cells import cell_of
+from jaxsurr.data.columns import Cells, Reading, Typed
 from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import EXACT, Raw
-from jaxsurr.data.roles import Roles, check, raw_of, split_names
+from jaxsurr.data.roles import Roles, check, raw_of, split_names, typed
+
+_UNPACKED = 2**30  # bytes that any parquet file may unpack to
 
 
 def from_frame(
@@ -66,8 +70,13 @@ def from_frame(
         key: split_names([value] if isinstance(value, str) else value, ()) for key, value in given.items()
     }
     roles = Roles(lists=lists, weight=weight, event=event, missing=tuple(missing), order=tuple(order), **named)
-    raw = read_columns("the frame", held, roles, lambda key, value: f"{key}=[{value!r}]")
+    raw = read_columns("the frame", held, roles, lambda key, *values: f"{key}={list(values)!r}")
     if test is not None:
+        if lists is None and len(raw.targets) < len(held[roles.target[0]]):
+            raise ValueError(
+                "the frames have rows without a target; leave them out before, as frame.dropna(subset=[...]) does, so "
+                "that it is clear which rows are to test on"
+            )
         raw = _divided(raw, rows, lists)
     return source_of(raw, kind, positive)
 
@@ -98,15 +107,27 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
         with parquet.ParquetFile(path) as file:
             known = file.schema_arrow.names
             named: dict[str, Any] = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
-            texts = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
+            texts: dict[str, Any] = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
             facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight", "event")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
-            table = file.read([name for name in known if name not in roles.drop])
+            kept = [name for name in known if name not in roles.drop]
+            _refuse_more_than_fits(path, file.metadata.num_rows, len(kept))
+            table = file.read(kept)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{path.name} is not a parquet file, or it is damaged: {error}") from error
     left = dict.fromkeys(roles.drop)
     return read_columns(path.name, columns_of(table) | left, roles, Reading(path.name).option)
+
+
+def _refuse_more_than_fits(path: Path, rows: int, columns: int) -> None:
+    """Refuses a file of a few bytes that states rows without end, before memory is taken for them."""
+    size, most = rows * columns * 8, max(_UNPACKED, most_unpacked(path, packed=True))
+    if size > most:
+        raise ValueError(
+            f"{path.name} states {rows} rows of {columns} columns, {size / 2**30:.1f} GiB, more than its "
+            f"{path.stat().st_size} bytes can be expected to hold; leave columns out, or write it again"
+        )
 
 
 def columns_of(frame: Any) -> dict[str, np.ndarray]:
@@ -170,11 +191,12 @@ def read_columns(name: str, held: Mapping[str, Any], roles: Roles, option: Any) 
     inputs = check(name, list(held), roles, option)
     single = roles.target[0] if len(roles.target) == 1 else None
     role = {single: "target", roles.lists: "list"}
-    columns = {
-        column: _typed(column, values, reading, role.get(column, ""), column in roles.categories)
+    makers = {
+        column: functools.partial(_typed, column, values, reading, role.get(column, ""))
         for column, values in held.items()
         if column not in roles.drop
     }
+    columns = typed(makers, roles, reading)
     if not len(columns[roles.target[0]].values):
         raise ValueError(f"{name} has no rows; expected at least one")
     return raw_of(columns, inputs, roles, reading)

@@ -1,7 +1,8 @@
 """Roles of the columns of a table: targets, lists, weights, inputs; and the `Raw` that they make."""
 
 import fnmatch
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,8 @@ from jaxsurr.data import weights as weights_of
 from jaxsurr.data.columns import MOST_WORDS, Cells, Reading, Typed
 from jaxsurr.data.lists import deal
 from jaxsurr.data.numbers import durations
-from jaxsurr.data.raw import Raw, closest
-from jaxsurr.data.tables import inputs_of
+from jaxsurr.data.raw import DataWarning, Raw, closest
+from jaxsurr.data.tables import inputs_of, is_missing
 
 
 class Roles(NamedTuple):
@@ -24,7 +25,7 @@ class Roles(NamedTuple):
       weight: name of the column of the rows' weights, or None.
       event: name of the column that says whether the event was seen, where the target is the time until it, or None.
       drop: names of columns that are left out.
-      missing: more cells that are missing values, beside those of `jaxsurr.data.columns.MISSING`.
+      missing: more cells that are missing values, beside those of `jaxsurr.data.cells.MISSING`.
       categories: names of columns of categories, whose numbers are words.
       order: the words of the target from the lowest to the highest, which makes them levels; empty for none.
     """
@@ -63,7 +64,7 @@ def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str,
     return tuple(found)
 
 
-def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[[str, str], str]) -> list[str]:
+def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[..., str]) -> list[str]:
     """The names of the input columns.
 
     Args:
@@ -96,7 +97,7 @@ def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[[str
     unread = {*named, *roles.drop}
     inputs = [column for column in columns if column not in unread]
     if not inputs:
-        left = f" ({option('drop', ','.join(roles.drop))} leaves out the others)" if roles.drop else ""
+        left = f" ({option('drop', *roles.drop)} leaves out the others)" if roles.drop else ""
         raise ValueError(
             f"{name} has the column {' and '.join(map(repr, named))} only; expected at least one more, as input{left}"
         )
@@ -110,13 +111,33 @@ def collectors(columns: Sequence[str], roles: Roles, reading: Reading) -> dict[s
     return {column: Cells(column, reading, role=role.get(column, "")) for column in columns if column not in roles.drop}
 
 
-def typed(columns: dict[str, Cells], roles: Roles) -> dict[str, Typed]:
+def typed(makers: Mapping[str, Callable[..., Typed]], roles: Roles, reading: Reading) -> dict[str, Typed]:
     """Columns by name, as numbers or words.
 
+    Args:
+      makers: `(as_words) -> Typed` of each column, as `Cells.typed`.
+      roles: of the columns.
+      reading: how the table is read, for messages.
+
     Raises:
-      ValueError: as `Cells.typed`.
+      ValueError: as `Cells.typed`; where several inputs are refused, with the option that leaves out all of them.
     """
-    return {column: cells.typed(as_words=column in roles.categories) for column, cells in columns.items()}
+    found, refused = {}, {}
+    for column, make in makers.items():
+        try:
+            found[column] = make(as_words=column in roles.categories)
+        except ValueError as error:
+            if column in roles.named():
+                raise
+            refused[column] = error
+    if not refused:
+        return found
+    first, *others = refused
+    if not others:
+        raise refused[first]
+    option = reading.option("drop", *roles.drop, *refused)
+    more = f"Refused too: {_listed(others)}; to leave out all of them: {option}"
+    raise ValueError(f"{refused[first]}. {more}") from refused[first]
 
 
 def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, reading: Reading) -> Raw:
@@ -129,15 +150,20 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
       reading: how the table was read, for messages.
 
     Raises:
-      ValueError: a missing target, list or weight; targets that do not fit each other; no input with a value.
+      ValueError: a missing list or weight; no row with a target; targets that do not fit each other; no input with
+        a value.
     """
     name, notes = reading.name, []
     for column in roles.named():
-        if first := columns[column].first_missing:
+        if (first := columns[column].first_missing) and column not in roles.target:
             raise ValueError(
                 f"{name}, {reading.place} {first}, column {column!r}: '' or another mark of a missing value; a row "
                 f"needs its {_called(column, roles)}: fill it in, or delete such rows"
             )
+    if roles.weight is not None:
+        _check_weights(name, roles.weight, columns[roles.weight])
+    columns, told = _with_targets(columns, roles, reading)
+    notes += told
     if roles.drop:
         notes.append(f"{_count(len(roles.drop), 'column')} left out as asked for ({_listed(roles.drop)})")
     empty = [column for column in inputs if not columns[column].words and np.isnan(columns[column].values).all()]
@@ -148,12 +174,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         raise ValueError(f"{name}: no input column has a value ({_listed(empty)}); expected at least one that has")
     if bools := [column for column, held in kept.items() if held.was_bool]:
         notes.append(f"{_count(len(bools), 'column')} of true and false, or yes and no, as 1 and 0 ({_listed(bools)})")
-    table, weights = inputs_of(kept), None
-    if roles.weight is not None:
-        held = columns[roles.weight]
-        if held.words:
-            raise ValueError(f"{name}, column {roles.weight!r}: weights must be numbers, found {held.words[0]!r}")
-        weights = weights_of.check(f"{name}, column {roles.weight!r}", held.values, len(held.values))
+    table, weights = inputs_of(kept), None if roles.weight is None else columns[roles.weight].values
     facts: dict[str, Any] = _targets(name, columns, roles)
     if roles.lists is not None:
         if facts.get("unordered") or facts["targets"].ndim > 1:
@@ -167,7 +188,33 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
 
 
 def _called(column: str, roles: Roles) -> str:
-    return {roles.weight: "weight", roles.event: "event", roles.lists: "list"}.get(column, "target")
+    return {roles.weight: "weight", roles.event: "event"}.get(column, "list")
+
+
+def _check_weights(name: str, column: str, held: Typed) -> None:
+    if held.words:
+        raise ValueError(f"{name}, column {column!r}: weights must be numbers, found {held.words[0]!r}")
+    weights_of.check(f"{name}, column {column!r}", held.values, len(held.values))
+
+
+def _with_targets(columns: dict[str, Typed], roles: Roles, reading: Reading) -> tuple[dict[str, Typed], list[str]]:
+    """The rows that have a target, and a note, with a warning, on the number of others."""
+    gaps = np.any([is_missing(columns[column].values) for column in roles.target], axis=0)
+    if not gaps.any():
+        return columns, []
+    targets = " and ".join(map(repr, roles.target))
+    first = min(columns[column].first_missing for column in roles.target if columns[column].first_missing)
+    if gaps.all():
+        raise ValueError(
+            f"{reading.name}, {reading.place} {first}, column {targets}: '' or another mark of a missing value, as in "
+            "all rows; expected rows with a target"
+        )
+    note = (
+        f"{np.sum(gaps)} of {len(gaps)} rows have no target in {targets} (the first on {reading.place} {first}) and "
+        "are left out"
+    )
+    warnings.warn(note, DataWarning, stacklevel=4)
+    return {name: column._replace(values=column.values[~gaps]) for name, column in columns.items()}, [note]
 
 
 def _targets(name: str, columns: dict[str, Typed], roles: Roles) -> dict[str, Any]:

@@ -48,14 +48,15 @@ class Table:
 
 def inputs_of(columns: dict[str, Typed]) -> np.ndarray | Table:
     """Inputs `[N, D]` float64 where all columns are numbers without gaps, else a `Table`."""
-    gaps = tuple(bool(_missing(column.values).any()) for column in columns.values())
+    gaps = tuple(bool(is_missing(column.values).any()) for column in columns.values())
     words = tuple(column.words for column in columns.values())
     if not any(gaps) and not any(words):
         return np.stack([column.values for column in columns.values()], axis=1)
     return Table(tuple(columns), tuple(column.values for column in columns.values()), words, gaps)
 
 
-def _missing(column: np.ndarray) -> np.ndarray:
+def is_missing(column: np.ndarray) -> np.ndarray:
+    """Mask of the missing values of a column."""
     return np.isnan(column) if column.dtype.kind == "f" else column < 0
 
 
@@ -88,7 +89,7 @@ def encode(
     encoded: list[list[np.ndarray]] = [[] for _ in splits]
     for place, (name, words) in enumerate(zip(first.names, first.words, strict=True)):
         parts = [split.columns[place] for split in splits]
-        missing = [_missing(part) for part in parts]
+        missing = [is_missing(part) for part in parts]
         gaps = sum(int((gap & here).sum()) for gap, here in zip(missing, present, strict=True))
         if words:
             trained = np.bincount(parts[0][present[0] & ~missing[0]], minlength=len(words)) > 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsurr import Keypoints, RankedLists
-from jaxsurr.data import from_arrays, from_frame, load, read_parquet
+from jaxsurr.data import frames, from_arrays, from_frame, load, read_parquet
 from jaxsurr.data.tables import Table
 
 ROWS = 60
@@ -209,8 +209,10 @@ def test_a_frame_is_refused_with_row_and_column(make):
             from_frame(make(COLUMNS | {"day": day}), "grade")
     with pytest.raises(ValueError, match=r"row 5, column 'age': 'x' is not a finite number; .*missing=\['x'\]"):
         from_frame(make(COLUMNS | {"age": [*"1234x", *"5" * (ROWS - 5)]}), "grade")
-    with pytest.raises(ValueError, match="the frame, row 2, column 'grade': '' or another mark of a missing value"):
+    with pytest.warns(UserWarning, match=r"1 of 60 rows have no target in 'grade' \(the first on row 2\)"):
         from_frame(make(COLUMNS | {"grade": [0, None, *Y.tolist()[2:]]}), "grade")
+    with pytest.raises(ValueError, match=r"Refused too: b; .* all of them: drop=\['number', 'age', 'b'\]"):
+        from_frame(make(COLUMNS | {"age": [str(k) + "x" for k in range(ROWS)], "b": days}), "grade", drop=["number"])
     with pytest.raises(ValueError, match=r"the frame has no column 'grad'\. Did you mean 'grade'"):
         from_frame(make(COLUMNS), "grad")
     with pytest.raises(ValueError, match=r"the frame, row 3, column 'a': '?inf'? is not a finite number"):
@@ -264,6 +266,8 @@ def test_a_test_frame():
     data = load(from_frame(first, "grade", test=last), seed=0)
     assert data.official_test and len(data.test.inputs) == 10
     np.testing.assert_array_equal(data.test.targets, Y[50:])
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="the frames have rows without a target"):
+        from_frame(first, "grade", test=last | {"grade": [None] * 10})
     with pytest.raises(
         ValueError, match="the test frame must have the columns of the other, in their order; see 'age'"
     ):
@@ -317,6 +321,16 @@ def test_a_parquet_file_is_what_a_csv_file_is(tmp_path):
             load(source, seed=0)
     with pytest.raises(FileNotFoundError, match="no parquet file"):
         load(f"parquet:{tmp_path / 'none.parquet'}?target=y", seed=0)
+
+
+def test_a_parquet_file_of_a_few_bytes_holds_no_gigabytes(tmp_path, monkeypatch):
+    table = arrow_table({"a": np.zeros(10**6, np.int8), "y": np.zeros(10**6, np.int8)})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "t.parquet")
+    monkeypatch.setattr(frames, "_UNPACKED", 2**20)
+    with pytest.raises(
+        ValueError, match=r"t\.parquet states 1000000 rows of 2 columns, 0\.0 GiB, more than its \d+ bytes"
+    ):
+        read_parquet(tmp_path / "t.parquet", "y")
 
 
 def test_parquet_says_what_it_needs(tmp_path, monkeypatch):

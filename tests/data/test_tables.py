@@ -168,8 +168,8 @@ REFUSED = {
         "column 'id': 'K-0' and all other 120 words differ, as ids .*leave the column out, '&drop=id'",
     ),
     "names": (
-        dict(name=[f"N{k // 2 if k < 4 else k}" for k in range(ROWS)], y=GRADES),
-        "column 'name': 'N0' is one of 118 different words, and at most 100 .*'&drop=name', or code it",
+        dict(name=[f"N{k}" for k in range(300)] * 2, y=GRADES * 5),
+        "column 'name': 'N0' is one of 300 different words, and at most 256 .*'&drop=name', or code it",
     ),
     "money": (
         dict(price=[f"$1,{k + 100}.00" for k in range(ROWS)], y=GRADES),
@@ -183,10 +183,11 @@ REFUSED = {
         dict(a=[*NUMBERS[:100], "ca. 3", *NUMBERS[101:]], y=GRADES),
         "line 102, column 'a': 'ca. 3' is not a finite number; correct it, or add '&missing=ca. 3' .*'&categories=a'",
     ),
-    "no target": (
-        dict(a=NUMBERS, y=gaps(GRADES, 50)),
-        "line 2, column 'y': '' or another mark of a missing value; a row needs its target: fill it in, or delete",
+    "several columns": (
+        dict(a=NUMBERS, name=[f"N{k}" for k in range(ROWS)], b=[*NUMBERS[1:], "x"], day=["1.1.2021"] * ROWS, y=GRADES),
+        "'N0' and all other .*'&drop=name'. Refused too: b, day; to leave out all of them: '&drop=name,b,day'",
     ),
+    "no target": (dict(a=NUMBERS, y=[""] * ROWS), "line 2, column 'y': '' or another mark .* as in all rows"),
     "targets that all differ": (dict(a=NUMBERS, y=[f"x{k}" for k in range(ROWS)]), "all other 120 targets differ"),
     "no value at all": (dict(a=[""] * ROWS, b=["NA"] * ROWS, y=GRADES), r"no input column has a value \(a, b\)"),
 }
@@ -387,6 +388,22 @@ def test_mutated_tables_are_read_or_refused_in_words(tmp_path):
             assert len(str(error).split()) > 5, error
             ended[False] += 1
     assert min(ended.values()) > 20
+
+
+def test_rows_without_a_target_are_left_out_and_counted(tmp_path):
+    write(tmp_path / "t.csv", dict(a=gaps(NUMBERS, 50), y=gaps(GRADES, 50, "NA"), w=range(ROWS)))
+    note = "3 of 120 rows have no target in 'y' (the first on line 2) and are left out"
+    with pytest.warns(UserWarning, match=r"3 of 120 rows have no target in 'y' \(the first on line 2\)"):
+        data = load(f"csv:{tmp_path / 't.csv'}?target=y&weight=w", seed=0)
+    assert data.notes == (note,)  # the gaps of column a were in these rows
+    found = np.concatenate([split.weights for split in (data.train, data.validation, data.test)])
+    assert sorted(found) == [k for k in range(ROWS) if k % 50]
+    write(tmp_path / "t.csv", dict(a=NUMBERS, y=gaps(COLORS, 50, " "), z=gaps(GRADES, 60)))
+    with pytest.warns(UserWarning, match="3 of 120 rows have no target in 'y'"):
+        assert load(f"csv:{tmp_path / 't.csv'}?target=y&drop=z", seed=0).names == ("blue", "green", "red")
+    write(tmp_path / "t.csv", dict(a=NUMBERS, y=gaps(["0", "1"] * 60, 50), z=gaps(["1", "0"] * 60, 60)))
+    with pytest.warns(UserWarning, match="4 of 120 rows have no target in 'y' and 'z'"):
+        assert load(f"csv:{tmp_path / 't.csv'}?target=y,z", seed=0).kind == "labels"
 
 
 def test_a_list_needs_its_number(tmp_path):
