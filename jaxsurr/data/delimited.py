@@ -1,7 +1,7 @@
 """Reader of tables of text: csv files with any of the usual separators, marks and encodings.
 
 Tables are read by `csv` and not by pandas, so that an error names line and column, types are not guessed from a part of
-the file, and memory is bounded. It takes about three times as long as `pandas.read_csv`, and less memory.
+the file, and memory is bounded. It takes two to three times as long as `pandas.read_csv`, and half the memory.
 """
 
 import csv
@@ -19,7 +19,7 @@ from jaxsurr.data.roles import Roles, check, collectors, raw_of, split_names, ty
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Separators by name; they can also be given as they are."""
 _SNIFFED = 100  # lines that the separator is found from
-_CELLS = 100_000  # that are held as text at once
+_CELLS = 5_000  # that are held as text at once; with more, they outlive caches and take three times as long
 
 
 def read_csv(
