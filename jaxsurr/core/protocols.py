@@ -4,8 +4,8 @@ They are for editors and type checkers. Nothing is checked at run time, and any 
 arguments before a `/` are passed by position and may have other names.
 
 `B` examples, `M` metrics that are learned at once, `I` items of an example (pixels, keypoints, entries of a list; 1
-where an example is one item). Predictions are `[B, ...]`, as the model makes them, and `where` is `[B]` bool, or None
-where every example counts.
+where an example is one item). Predictions are `[B, ...]`, as the model makes them, and `where` is `[B]` bool, or
+`[B]` float, weights of the examples of which 0 is False, or None where every example counts.
 """
 
 from __future__ import annotations
