@@ -22,6 +22,7 @@ from jaxsurr.benchmarks import (
     results_measurements,
     results_power,
     results_summaries,
+    results_tasks,
 )
 from jaxsurr.benchmarks.results_rows import results_folder
 
@@ -31,6 +32,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = (
     | results_measurements.BLOCKS
     | results_power.BLOCKS
     | results_summaries.BLOCKS
+    | results_tasks.BLOCKS
 )
 PAGES = ("README.md", "configs/README.md", "notebooks/results/README.md")
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -8,9 +8,11 @@ from jaxsurr.benchmarks import results_rows as rows
 NAMES = {
     "absolute_error": "absolute error of a score",
     "auc_margin": "AUC margin",
+    "binary_cross_entropy": "binary cross-entropy",
     "coral": "CORAL",
     "corn": "CORN",
     "correlated_gradients": "learned loss",
+    "cox": "Cox",
     "cross_entropy": "cross-entropy",
     "embedding": "LS-ED",
     "euclidean": "Euclidean distance",
@@ -20,6 +22,7 @@ NAMES = {
     "generalised_cross_entropy": "generalised cross-entropy",
     "interpolation": "UniLoss",
     "l1": "L1",
+    "label_cross_entropy": "cross-entropy of labels",
     "label_smoothing": "label smoothing",
     "list_logistic": "logistic loss of lists",
     "list_softmax": "softmax of lists",
@@ -34,6 +37,8 @@ NAMES = {
     "soft_f_beta": "soft F1",
     "sord": "SORD",
     "squared_emd": "squared EMD",
+    "squared_error": "squared error",
+    "token_cross_entropy": "cross-entropy of tokens",
     "value_fit": "value fit",
 }
 _OPTIONS = {
