@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric, smoothing_scale
@@ -19,6 +20,7 @@ def matched_scale(
     value: Array | float,
     *,
     key: Array,
+    where: Array | None = None,
     space: Space | None = None,
     num_pairs: int = 16,
     low: float = 0.05,
@@ -42,6 +44,7 @@ def matched_scale(
       predictions, targets: `[B, ...]` of examples that the model was trained on; a thousand or two are enough.
       value: of the metric on held-out examples.
       key: typed.
+      where: `[B]` bool, or weights of the examples, or None.
       space: the prediction space, by default the metric's.
       num_pairs: antithetic pairs of the estimate.
       low, high: bounds of the result.
@@ -68,17 +71,17 @@ def matched_scale(
         raise ValueError(f"low and high must be positive and in this order, got {low!r} and {high!r}.")
     if checks.is_concrete(value) and not np.all(np.isfinite(value)):
         raise ValueError(f"value must be the metric of held-out examples, a finite number, got {value}.")
-    predictions, targets = prepared(space, predictions, targets, None)
-    spread = jnp.mean(space.spread(predictions, targets)) if spread is None else spread
+    predictions, targets = prepared(space, predictions, targets, where)
+    spread = masked_mean(space.spread(predictions, targets), where) if spread is None else spread
     value = jnp.ravel(jnp.asarray(value))[0]
 
     def halve(_, bounds):
         below, above = bounds
         middle = (below + above) / 2
-        options: dict[str, Any] = dict(key=key, num_pairs=num_pairs, space=space)
+        options: dict[str, Any] = dict(key=key, num_pairs=num_pairs, space=space, where=where)
         options["scale"] = smoothing_scale(jnp.exp(middle), spread, space.least)
         found = smoothed_metric(metric, predictions, targets, **options).value
-        found = jnp.mean(found, axis=0) if metric.per_example else found
+        found = masked_mean(found, where) if metric.per_example else found
         better = metric.sign * (jnp.ravel(found)[0] - value) < 0
         return jnp.where(better, middle, below), jnp.where(better, above, middle)
 

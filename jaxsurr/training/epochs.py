@@ -56,12 +56,15 @@ def learning_state(
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
     rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_READ]
-    apply, mean = jax.jit(program.model.apply), program.metric.mean
+    apply = jax.jit(program.model.apply)
 
-    def read(split: Split) -> tuple[Any, Any]:
+    def mean(predictions: Any, targets: Any, where: Any) -> Any:
+        return program.metric.mean(predictions, targets, where=where)
+
+    def read(split: Split) -> tuple[Any, Any, Any]:
         parts = range(0, len(split.inputs), _PREDICTED)
         z = [apply(params, jnp.asarray(split.inputs[i : i + _PREDICTED])) for i in parts]
-        return jnp.concatenate(z), split.targets
+        return jnp.concatenate(z), split.targets, None if split.weights is None else jnp.asarray(split.weights)
 
     seen = read(jax.tree.map(lambda leaf: leaf[rows], train))
     few = jax.tree.map(lambda leaf: leaf[:_MATCHED], seen)

@@ -44,7 +44,7 @@ class Program(NamedTuple):
         state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
-      match: compiled `(key, predictions, targets, value, spread) -> relative scale`, where that is to be matched.
+      match: compiled `(key, predictions, targets, where, value, spread) -> scale`, where that is to be matched.
       starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
       left_out: why other starts cannot be used, by the same text.
@@ -206,8 +206,8 @@ def build(
     def predict(params: Any, inputs: Any) -> Any:
         return read(model.apply(params, inputs))
 
-    def match(key: Any, predictions: Any, targets: Any, value: Any, spread: Any) -> Any:
-        return matched_scale(metric, predictions, targets, value, key=key, spread=spread)
+    def match(key: Any, predictions: Any, targets: Any, where: Any, value: Any, spread: Any) -> Any:
+        return matched_scale(metric, predictions, targets, value, key=key, where=where, spread=spread)
 
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)

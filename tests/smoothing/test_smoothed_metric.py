@@ -299,6 +299,16 @@ def test_matched_scale_stays_in_its_bounds_and_knows_the_direction():
     assert found[0] < found[1] < found[2] == pytest.approx(1.0, rel=0.02)
 
 
+def test_matched_scale_reads_the_examples_that_have_weight():
+    labels = jnp.arange(200) % 2
+    logits = 4.0 * jax.nn.one_hot(labels, 2)
+    weights = jnp.where(jnp.arange(200) < 100, 3.0, 0.0)
+    wrong = jnp.where((weights > 0)[:, None], logits, -logits)  # the others are all wrong, and do not count
+    found = matched_scale(metrics.error_rate, wrong, labels, 0.05, key=KEY, where=weights)
+    mask = matched_scale(metrics.error_rate, logits, labels, 0.05, key=KEY, where=weights > 0)
+    assert float(found) == pytest.approx(float(mask), rel=1e-5)
+
+
 def test_matched_scale_refuses_bounds_that_are_not_in_order():
     with pytest.raises(ValueError, match=r"low and high must be positive and in this order, got 0\.5 and 0\.1"):
         matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), 0.1, key=KEY, low=0.5, high=0.1)
