@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxsurr.core.types import PyTree
+from jaxsurr.metrics.calls import note
 
 _numbers = itertools.count()
 _errors: dict[int, Exception] = {}  # the newest errors of black boxes, by the number in their message
@@ -89,12 +90,14 @@ class Host:
         if self.per_example:
             values = np.where(counts & ~finite, np.nan, 0).astype(np.float32)
             rows = counts & finite
+            note(int(rows.any(axis=1).sum()))
             if rows.any():
                 values[rows] = self.values(targets, predictions, lambda leaf: leaf[rows], (int(rows.sum()),))
             return values
         sound = ~np.any(counts & ~finite, axis=1)
         values = np.where(sound, 0, np.nan).astype(np.float32)
         sound &= counts.any(axis=1)
+        note(int(sound.sum()))
         if self.stacked and sound.any() and (counts == counts[:1]).all():
             rows = np.ix_(sound, counts[0])
             values[sound] = self.values(targets, predictions, lambda leaf: leaf[rows], (int(sound.sum()),))
