@@ -35,10 +35,13 @@ def note(sets: int) -> None:
 
 
 @contextlib.contextmanager
-def count_calls() -> Iterator[Calls]:
+def count_calls(calls: Calls | None = None) -> Iterator[Calls]:
     """Context that counts the evaluations of all black boxes of this process, in compiled code too.
 
     JAX may return before it has computed: read a value, or call `jax.block_until_ready`, before the number is read.
+
+    Args:
+      calls: whose number is raised; by default new ones.
 
     >>> import jax.numpy as jnp, jaxsurr
     >>> share = jaxsurr.metrics.black_box(lambda targets, predictions: predictions.mean(), higher_is_better=True)
@@ -47,7 +50,7 @@ def count_calls() -> Iterator[Calls]:
     >>> calls.number
     3
     """
-    calls = Calls()
+    calls = Calls() if calls is None else calls
     with _lock:
         _counting.append(calls)
     try:

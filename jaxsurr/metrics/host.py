@@ -55,8 +55,8 @@ def own_errors() -> Iterator[None]:
 class Host:
     """A black box on the host, called on NumPy arrays of one set or of many."""
 
-    def __init__(self, function, name, options, per_example, stacked, timeout):
-        self.function, self.name, self.options = function, name, options
+    def __init__(self, function, name, options, per_example, stacked, timeout, weighted=False):
+        self.function, self.name, self.options, self.weighted = function, name, options, weighted
         self.per_example, self.stacked, self.timeout = per_example, stacked, timeout
 
     def in_program(self, ndims: PyTree, arguments: PyTree) -> np.ndarray:
@@ -122,6 +122,8 @@ class Host:
                 else "one number"
             )
             advice = "" if self.per_example or shape else " Declare a value for each example with per_example=True."
+            if self.weighted:
+                wanted, advice = f"{wanted} when it is given sample_weight=", " Let it return what it does without."
             raise ValueError(
                 f"{self.name} must return {wanted}, shape {list(shape)}, got {list(result.shape)}.{advice}"
             )

@@ -22,7 +22,7 @@ _PLACES = 256  # looked at along an entry at once
 _ALL = 200_000  # where the whole search is one such look, so many
 _READ = 20_000  # rows that places are found from
 _SCALES = 2.0 ** np.linspace(-3, 3, 16), 2.0 ** np.linspace(-0.35, 0.35, 16)  # a look, and another at the best
-_MANY = 12  # classes from which on there are fewer starts
+_MANY = 12  # classes from which on fewer places are looked at
 
 
 class Found(NamedTuple):
@@ -75,11 +75,20 @@ class Search:
       targets: of the metric.
       where: `[B]` bool or weights, or None.
       calls: the most evaluations of a black box, or None for a metric in JAX.
+      least_gain: what a change has to gain; where it is above 0 there is one start, no shift.
     """
 
-    def __init__(self, metric: Metric, predictions: Array, targets: PyTree, where: Array | None, calls: int | None):
+    def __init__(
+        self,
+        metric: Metric,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None,
+        calls: int | None,
+        least_gain: float = 0.0,
+    ):
         self.metric, self.predictions, self.targets, self.where = metric, predictions, targets, where
-        self.most = calls
+        self.most, self.least_gain = calls, least_gain
         self.lowest, self.highest = np.inf, -np.inf
         self.argmax = predictions.ndim > 1 and predictions.shape[-1] > 1 and chooses(metric)
         width = 1 if predictions.ndim == 1 else predictions.shape[-1]
@@ -210,7 +219,7 @@ class Search:
             before = value
             for column in self.free:
                 change, found = self.along(shifts, scale, column, reach)
-                if found < value - _tolerance(value):
+                if found < value - max(_tolerance(value), self.least_gain):
                     shifts = shifts + change * (np.arange(len(shifts)) == column)
                     value = found
             if self.left <= 0 or len(self.free) == 1 or (value >= before and self.most is None):
@@ -220,10 +229,10 @@ class Search:
         return shifts, value
 
     def starts(self) -> list[np.ndarray]:
-        """Shifts to start from: none; those that make rare classes as frequent as they are, or as others; random."""
+        """Shifts to start from: none; those that make rare classes as frequent as others."""
         width, labels = self.z.shape[1], self.labels
         found = [np.zeros(width)]
-        if len(self.free) == 1 or labels is None or not len(labels):
+        if len(self.free) == 1 or self.least_gain or labels is None or not len(labels):
             return found
         if not self.argmax:
             above = labels[:, None] > np.arange(width)[None] if labels.ndim == 1 else labels > 0
@@ -237,10 +246,6 @@ class Search:
             found += [even, even / 2]
             if self.most is not None:
                 found += self._relatives()
-        if self.counted is not None and width <= _MANY:
-            noise = np.random.default_rng(0).normal(size=(3, width))
-            rivals = needed(self.z, 0, True)
-            found += list(noise * (np.std(rivals[np.isfinite(rivals)]) if np.isfinite(rivals).any() else 1.0))
         return found
 
     def _relatives(self) -> list[np.ndarray]:
@@ -286,7 +291,7 @@ class Search:
                 best = min(best, (shifts, value), key=lambda end: end[1])
             scale, best = self._scaled(*best)
         shifts, value = best
-        if not value < self.before - _tolerance(self.before):
+        if not value < self.before - max(_tolerance(self.before), self.least_gain):
             shifts, scale, value = np.zeros_like(shifts), 1.0, self.before
         moved = self.highest > self.lowest + _tolerance(self.lowest)
         shifts = self.form(shifts).reshape(self.predictions.shape[1:][-1:])
@@ -330,9 +335,11 @@ def _tolerance(value: float) -> float:
     return 2e-6 * max(1.0, abs(value)) if np.isfinite(value) else 0.0
 
 
-def search(metric: Metric, predictions: Any, targets: PyTree, where: Any = None, *, calls: int) -> Search:
+def search(
+    metric: Metric, predictions: Any, targets: PyTree, where: Any = None, *, calls: int, least_gain: float = 0.0
+) -> Search:
     """A search on arrays of any kind that NumPy reads; `calls` limit evaluations of a black box alone."""
     predictions, targets = jnp.asarray(predictions), jax.tree.map(jnp.asarray, targets)
     where = None if where is None else jnp.asarray(where)
     on_host = calls_of(lambda z, y, w: metric.mean(z, y, where=w), predictions, targets, where) > 0
-    return Search(metric, predictions, targets, where, calls if on_host else None)
+    return Search(metric, predictions, targets, where, calls if on_host else None, least_gain)

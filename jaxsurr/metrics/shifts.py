@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, options
 from jaxsurr.core.reductions import valid
 from jaxsurr.core.targets import Keypoints, RankedLists
 from jaxsurr.core.types import Array, PyTree
@@ -48,7 +48,15 @@ class Tuned(NamedTuple):
         return shifted(predictions, self.shifts, self.scale)
 
 
-def tune(metric: Any, predictions: Any, targets: PyTree, *, where: Any = None, calls: int = CALLS) -> Tuned:
+def tune(
+    metric: Any,
+    predictions: Any,
+    targets: PyTree,
+    *,
+    where: Any = None,
+    calls: int = CALLS,
+    least_gain: float = 0.0,
+) -> Tuned:
     """Shifts of predictions with which a metric of these rows is best, and a scale where that matters.
 
     `argmax_(s, a) metric(a (z + s), y)`, for logits of classes or levels one shift for each, for scores a threshold,
@@ -62,9 +70,11 @@ def tune(metric: Any, predictions: Any, targets: PyTree, *, where: Any = None, c
     temperature) is tried where the metric depends on it, as with median decoding or a calibration error. Of places that
     are equally good the one in the widest gap between examples is taken. The same rows give the same result.
 
-    Overfitting: K - 1 numbers are fitted, so that `after` is better than the metric of new rows will be. Tune on rows
-    that the model was not trained on, and report the metric of others. With few rows of a class, a dozen say, the gain
-    can vanish; `jaxsurr.compare` with `?tune_threshold=True` shows on test rows whether it does.
+    Overfitting: up to K numbers are fitted, so that `after` is better than the metric of new rows will be. Tune on rows
+    that the model was not trained on, and report the metric of others. Of few rows and many classes the best shifts of
+    these rows are not those of others; `least_gain=1 / B` is a guard: each change of a shift must then gain what about
+    one example can, starting from no shift, and the search ends earlier. `jaxsurr.compare` tunes so, with
+    `?tune_threshold=True`, and shows on test rows what it gains.
 
     Args:
       metric: a `Metric`, the name of one, or a function with a direction (`jaxsurr.metric`); a black box
@@ -73,6 +83,7 @@ def tune(metric: Any, predictions: Any, targets: PyTree, *, where: Any = None, c
       targets: of the metric.
       where: `[B]` bool, or float weights of at least 0, or None.
       calls: the most evaluations of a black box, at least 10.
+      least_gain: the least change for the better of the metric for which a shift is changed, in its unit.
 
     Returns:
       `Tuned`; `apply` shifts other predictions. It has no shift (and a scale of 1) where nothing is better.
@@ -95,10 +106,11 @@ def tune(metric: Any, predictions: Any, targets: PyTree, *, where: Any = None, c
     checks.positive_integer(calls, "calls")
     if calls < 10:
         raise ValueError(f"calls must be at least 10, got {calls}: fewer evaluations tell too little of a metric.")
+    options.number(least_gain, "least_gain", least=0, meaning="in the unit of the metric")
     checks.floating(predictions if hasattr(predictions, "ndim") else np.asarray(predictions))
     checks.mask(where, len(predictions))
     _check_rows(predictions, targets, where)
-    seeker = search(metric, predictions, targets, where, calls=calls)
+    seeker = search(metric, predictions, targets, where, calls=calls, least_gain=least_gain)
     if not np.isfinite(seeker.before):
         raise ValueError(
             f"{metric.name} is no finite number on these predictions, so that nothing can be compared with it. Leave "

@@ -22,11 +22,11 @@ def check(metric: Metric) -> None:
 def shifted(metric: Metric, predictions: Any, targets: PyTree, entry: dict[str, Any]) -> Array:
     """Predictions with the shift (and scale) of an epoch's entry, chosen on these, and kept there, if it has none yet.
 
-    They are those of `jaxsurr.decoding.tune`. Where that would refuse the rows, as those of one class, the best is
-    taken nevertheless, or no shift where the metric is no number: a run goes on.
+    They are those of `jaxsurr.decoding.tune` with a `least_gain` of 1 / B. Where that would refuse the rows, as those
+    of one class, the best is taken nevertheless, or no shift where the metric is no number: a run goes on.
     """
     if "shift" not in entry:
-        found = search(metric, predictions, targets, calls=CALLS).run()
+        found = search(metric, predictions, targets, calls=CALLS, least_gain=1 / len(predictions)).run()
         entry["shift"] = np.asarray(found.shifts, np.float64).tolist()
         if found.scale != 1:
             entry["scale_of_shifted"] = found.scale

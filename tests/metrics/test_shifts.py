@@ -167,6 +167,16 @@ def test_thresholds_of_several_labels():
 # --- what holds always ------------------------------------------------------------------------------------------------
 
 
+def test_least_gain_is_what_every_change_gains():
+    logits, labels = classes(3, 200)
+    best = decoding.tune("f_beta", logits, labels)
+    some = decoding.tune("f_beta", logits, labels, least_gain=0.02)
+    none = decoding.tune("f_beta", logits, labels, least_gain=1.0)
+    assert none.shifts.tolist() == [0, 0, 0] and none.after == none.before
+    assert some.before + 0.02 <= some.after <= best.after
+    assert np.sum(np.asarray(some.shifts) != 0) <= np.sum(np.asarray(best.shifts) != 0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_never_worse_and_nothing_to_gain_changes_nothing(seed):
     logits, labels = classes(seed, 40)
@@ -259,6 +269,7 @@ def test_what_cannot_be_tuned_is_refused_in_a_sentence():
         ({"where": -np.ones(40, np.float32)}, ValueError, "at least 0"),
         ({"where": np.ones(3, bool)}, ValueError, r"shape \[40\]"),
         ({"calls": 3}, ValueError, "calls must be at least 10"),
+        ({"least_gain": -1.0}, ValueError, "least_gain must be"),
         ({"calls": 2.5}, ValueError, "calls must be an integer"),
         ({"metric": "f_betas"}, ValueError, "did you mean 'f_beta'"),
         ({"metric": sklearn.metrics.f1_score}, TypeError, "does not say which direction is better"),
