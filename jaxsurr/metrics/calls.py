@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 
@@ -81,8 +80,9 @@ def _within(jaxpr: Jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
         if equation.primitive.name == "pure_callback":
-            last = equation.invars[-1].aval  # one number for each example (`black_box`), after the axes of sets
-            total += math.prod(equation.outvars[0].aval.shape[: max(np.ndim(last) - 1, 0)])
+            last: Any = equation.invars[-1].aval  # one number for each example (`black_box`), after the axes of sets
+            result: Any = equation.outvars[0].aval
+            total += math.prod(result.shape[: max(last.ndim - 1, 0)])
             continue
         inner = [_within(one) for value in equation.params.values() for one in _programs(value)]
         number = max(inner, default=0) if equation.primitive.name == "cond" else sum(inner)

@@ -287,7 +287,7 @@ class Search:
         if self.counted is None:
             values = self.values(np.stack(starts), np.ones(len(starts)))
             order = np.argsort(values, kind="stable")[: 2 if self.most is None else 1]
-            for shifts, value in (self.ascend(starts[i], 1.0, values[i]) for i in order):
+            for shifts, value in (self.ascend(starts[i], 1.0, float(values[i])) for i in order):
                 best = min(best, (shifts, value), key=lambda end: end[1])
             scale, best = self._scaled(*best)
         shifts, value = best
