@@ -10,7 +10,7 @@ from jaxsurr.core.reductions import valid
 from jaxsurr.core.targets import Keypoints, RankedLists
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric, as_metric
-from jaxsurr.metrics.shift_search import search
+from jaxsurr.metrics.shift_search import PROBES, search
 from jaxsurr.metrics.shift_values import shifted
 from jaxsurr.spaces import keypoint_coordinates, ranked_lists
 
@@ -110,7 +110,7 @@ def tune(
     checks.floating(predictions if hasattr(predictions, "ndim") else np.asarray(predictions))
     checks.mask(where, len(predictions))
     _check_rows(predictions, targets, where)
-    seeker = search(metric, predictions, targets, where, calls=calls, least_gain=least_gain)
+    seeker = search(metric, predictions, targets, where, calls=calls - PROBES, least_gain=least_gain)
     if not np.isfinite(seeker.before):
         raise ValueError(
             f"{metric.name} is no finite number on these predictions, so that nothing can be compared with it. Leave "

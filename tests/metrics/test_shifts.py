@@ -189,6 +189,27 @@ def test_never_worse_and_nothing_to_gain_changes_nothing(seed):
     assert tuned.shifts.tolist() == [0, 0, 0] and (tuned.scale, tuned.before, tuned.after) == (1, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda z: 0 * z,
+        lambda z: 1e30 * z,
+        lambda z: 1e-30 * z,
+        lambda z: np.where(np.arange(3) == 0, -1e9, z).astype(np.float32),
+        lambda z: np.where(np.arange(3) == 0, -np.inf, z).astype(np.float32),
+        lambda z: z.astype(np.float16),
+    ],
+    ids=["constant", "huge", "tiny", "class ruled out", "minus infinity", "half precision"],
+)
+def test_odd_logits_get_finite_shifts_and_no_worse(spoil):
+    logits, labels = classes(0, 60)
+    z = spoil(logits)
+    with np.errstate(all="raise", under="ignore"):
+        tuned = decoding.tune("f_beta", z, labels)
+    assert np.isfinite(tuned.shifts).all() and tuned.after >= tuned.before
+    np.testing.assert_allclose(metrics.f_beta.mean(tuned.apply(z), labels), tuned.after, atol=1e-6)
+
+
 def test_masked_rows_may_hold_anything_and_the_result_is_that_of_the_others():
     logits, labels = classes(0, 90)
     where = np.arange(90) % 3 > 0

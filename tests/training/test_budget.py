@@ -5,11 +5,13 @@ import time
 
 import jax
 import numpy as np
+import optax
 import pytest
 import sklearn.metrics
 
-from jaxsurr import metrics
+from jaxsurr import bilevel, metrics, surrogates
 from jaxsurr.comparison import compare
+from jaxsurr.core.types import Batch
 from jaxsurr.training import budget, default_config, run, update
 from jaxsurr.training.loop import prepare, train
 from jaxsurr.training.stopping import Stopped
@@ -74,6 +76,36 @@ def test_a_run_that_is_stopped_within_an_epoch_goes_on_with_its_count(rare, tmp_
     result = run(config, tmp_path, data=data, program=program)
     assert [e["metric_calls"] for e in result["history"]] == [e["metric_calls"] for e in whole["history"]]
     assert json.loads((tmp_path / "result.json").read_text())["metric_calls"] == whole["metric_calls"]
+
+
+def test_between_updates_the_metric_is_not_asked_and_the_power_goes_on():
+    z, y = np.eye(3, dtype=np.float32)[np.arange(12) % 3], np.arange(12) // 2 % 3
+    box = metrics.black_box(
+        lambda y, z: (y != z).astype(float), higher_is_better=False, decode="argmax", per_example=True
+    )
+    surrogate, optimizer = surrogates.correlated_gradients(box, num_pairs=2, relative_scale=1.0), optax.sgd(0.1)
+    step = {
+        learn: bilevel.make_step(
+            lambda params, inputs: params * inputs,
+            optimizer,
+            surrogate,
+            learn=learn,
+            power=optax.linear_schedule(0.0, 1.0, 4),
+        )
+        for learn in (True, False)
+    }
+    batch = Batch(z, y)
+    state = bilevel.init_state(jax.random.key(0), jax.numpy.ones(()), optimizer, surrogate, lambda p, x: p * x, batch)
+    with metrics.count_calls() as calls:
+        state, _ = jax.jit(step[True])(state, batch)
+        asked = calls.number
+        for _ in range(4):
+            state, info = jax.jit(step[False])(state, batch)
+            assert np.isfinite(info.loss)
+        jax.block_until_ready(state.params)
+    assert asked == calls.number == metrics.calls_of(step[True], state, batch) > 0
+    assert metrics.calls_of(step[False], state, batch) == 0
+    assert float(state.surrogate.power) == 1 and float(state.params) != 1
 
 
 def test_without_a_budget_it_is_asked_in_every_update_and_metrics_in_jax_are_not_counted():
