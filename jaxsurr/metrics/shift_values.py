@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,19 @@ _AT_ONCE = 2**22  # numbers in the arrays that are evaluated together
 _FAR = 20.0  # logits of decisions that are certain
 
 
+def readable(tree: PyTree) -> PyTree:
+    """A tree whose arrays of other libraries, such as tensors of PyTorch on the host, are arrays of NumPy."""
+
+    def one(leaf: Any) -> Any:
+        foreign = hasattr(leaf, "__array__") and not isinstance(leaf, jax.Array | np.ndarray | np.generic)
+        return np.asarray(leaf) if foreign else leaf
+
+    return jax.tree.map(one, tree)
+
+
 def shifted(predictions: AnyArray, shifts: AnyArray, scale: AnyArray) -> Array:
     """`scale (z + shifts)`, shifts along the last axis; of `[B]` scores there is one."""
-    z, shifts = jnp.asarray(predictions), jnp.asarray(shifts)
+    z, shifts = jnp.asarray(readable(predictions)), jnp.asarray(shifts)
     return (z + jnp.reshape(shifts, (1,) * (z.ndim - shifts.ndim) + shifts.shape)) * jnp.asarray(scale)
 
 

@@ -11,7 +11,7 @@ from jaxsurr.core.targets import Keypoints, RankedLists
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.metrics.shift_search import PROBES, search
-from jaxsurr.metrics.shift_values import shifted
+from jaxsurr.metrics.shift_values import readable, shifted
 from jaxsurr.spaces import keypoint_coordinates, ranked_lists
 
 CALLS = 200
@@ -102,6 +102,7 @@ def tune(
     [False, True, True, False]
     """
     metric = as_metric(metric)
+    predictions, targets, where = readable((predictions, targets, where))
     refuse(metric, targets)
     checks.positive_integer(calls, "calls")
     if calls < 10:

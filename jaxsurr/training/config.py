@@ -75,8 +75,8 @@ def default_config() -> Config:
       warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
       mixture: weight of the conventional loss after that, in [0, 1].
       fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
-      tune_threshold: add to the logits of each class what makes the metric of the validation split best, chosen in
-        each epoch, and the same to those of the test split; for metrics of class logits.
+      tune_threshold: add to the predictions of each class, level or score what makes the metric of the validation split
+        best (`jaxsurr.decoding.tune`), chosen in each epoch, and the same to those of the test split.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.

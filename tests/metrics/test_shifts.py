@@ -245,6 +245,29 @@ def test_apply_is_pure_and_keeps_shapes_and_half_precision():
     np.testing.assert_array_equal(tuned._replace(shifts=jnp.float32(-1)).apply(np.ones(3, np.float32)), np.zeros(3))
 
 
+class Tensor:
+    """An array of another framework: NumPy can read it, and its dtype is not one of NumPy's."""
+
+    dtype = "framework.float32"
+
+    def __init__(self, values):
+        self.values, self.ndim, self.shape = values, values.ndim, values.shape
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def test_arrays_of_another_framework_are_read():
+    logits, labels = classes(0, 60)
+    where = np.arange(60) > 4
+    tuned = decoding.tune("f_beta", Tensor(logits), Tensor(labels), where=Tensor(where))
+    assert tuned.after == decoding.tune("f_beta", logits, labels, where=where).after
+    np.testing.assert_array_equal(tuned.apply(Tensor(logits)), tuned.apply(logits))
+
+
 def test_pixels_are_shifted_along_their_classes():
     rng = np.random.default_rng(0)
     labels = (rng.random((4, 5, 5)) < 0.2).astype(np.int32)
