@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jaxsurr.benchmarks import (
     results_ablation,
+    results_calls,
     results_comparisons,
     results_measurements,
     results_power,
@@ -29,6 +30,7 @@ from jaxsurr.benchmarks.results_rows import results_folder
 BLOCKS: dict[str, Callable[[Path], str]] = (
     results_comparisons.BLOCKS
     | results_ablation.BLOCKS
+    | results_calls.BLOCKS
     | results_measurements.BLOCKS
     | results_power.BLOCKS
     | results_summaries.BLOCKS

@@ -43,7 +43,7 @@ def table(runs: Sequence[Mapping[str, Any]], reference: str = "") -> list[dict[s
 
     Returns:
       Rows, best mean first, with `gradient correlation` and `ceiling` of the last epoch, means over the seeds of those
-      that know them.
+      that know them; where the metric is a black box also `metric calls`, the sets that a run asked it for.
     """
     rows = statistics.rows(
         by_seed(runs, "test"),
@@ -56,6 +56,10 @@ def table(runs: Sequence[Mapping[str, Any]], reference: str = "") -> list[dict[s
             values = [run.get(field) for run in runs if run["loss"] == row["loss"]]
             known = [value for value in values if value is not None]
             row[column] = float(np.mean(known)) if known else None
+    if any("metric_calls" in run for run in runs):  # a black box, whose calls may be what a loss costs
+        for row in rows:
+            asked = [run["metric_calls"] for run in runs if run["loss"] == row["loss"] and "metric_calls" in run]
+            row["metric calls"] = round(float(np.mean(asked))) if asked else None
     return rows
 
 

@@ -16,6 +16,7 @@ from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics.base import Metric, as_metric, metric, output_shape
 from jaxsurr.metrics.black_box import black_box
 from jaxsurr.metrics.calibration import *
+from jaxsurr.metrics.calls import calls_of, count_calls
 from jaxsurr.metrics.classes import *
 from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.costs import *
@@ -99,6 +100,8 @@ __all__ = [
     "Metric",
     "as_metric",
     "black_box",
+    "calls_of",
+    "count_calls",
     "get",
     "metric",
     "output_shape",

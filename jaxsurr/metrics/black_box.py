@@ -50,6 +50,8 @@ def black_box(
     loss that perturbs. Within a callback the function is called once for each set, or once for all with `per_example`
     or `stacked`. Tracing (`init`, shapes, compilation) never calls it. Under `jax.pmap` each device makes a callback
     for its own examples. JAX may omit a callback whose result is not used, and waits for the others.
+    `jaxsurr.metrics.count_calls` counts the sets that black boxes are asked for, and `jaxsurr.metrics.calls_of` tells
+    for how many a function will ask.
 
     Args:
       function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets copies, as NumPy arrays, of
@@ -130,7 +132,7 @@ def black_box(
         asked = function
         if weights is not None:
             asked, targets = _weighted(function), (targets, jnp.asarray(weights))
-        host = Host(asked, called, options, per_example, stacked, timeout)
+        host = Host(asked, called, options, per_example, stacked, timeout, weights is not None)
 
         def value(predictions, targets, counts):
             finite = jnp.all(jnp.isfinite(predictions).reshape(predictions.shape[0], -1), axis=-1)

@@ -3,6 +3,8 @@
 Decoding belongs to the metric. For ordinal levels, the median of the predicted distribution minimises the expected
 absolute error, and scores better than the mode for any loss. Levels and positions on heat-maps are returned in at least
 single precision: half precision cannot count beyond 256.
+
+`tune` finds, on validation, the shifts of predictions with which a metric is best, such as the threshold of F1.
 """
 
 import jax
@@ -12,6 +14,12 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reductions import wide
 from jaxsurr.core.types import Array
+from jaxsurr.metrics.shifts import Tuned, tune
+
+__all__ = [
+    "DECODERS", "Tuned", "argmax_level", "cumulative_logits", "expected_level", "get", "median_level", "rounded_level",
+    "soft_argmax", "threshold_count", "tune",
+]  # fmt: skip
 
 
 def argmax_level(logits: Array) -> Array:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxsurr.core.types import PyTree
+from jaxsurr.metrics.calls import note
 
 _numbers = itertools.count()
 _errors: dict[int, Exception] = {}  # the newest errors of black boxes, by the number in their message
@@ -54,8 +55,8 @@ def own_errors() -> Iterator[None]:
 class Host:
     """A black box on the host, called on NumPy arrays of one set or of many."""
 
-    def __init__(self, function, name, options, per_example, stacked, timeout):
-        self.function, self.name, self.options = function, name, options
+    def __init__(self, function, name, options, per_example, stacked, timeout, weighted=False):
+        self.function, self.name, self.options, self.weighted = function, name, options, weighted
         self.per_example, self.stacked, self.timeout = per_example, stacked, timeout
 
     def in_program(self, ndims: PyTree, arguments: PyTree) -> np.ndarray:
@@ -89,12 +90,14 @@ class Host:
         if self.per_example:
             values = np.where(counts & ~finite, np.nan, 0).astype(np.float32)
             rows = counts & finite
+            note(int(rows.any(axis=1).sum()))
             if rows.any():
                 values[rows] = self.values(targets, predictions, lambda leaf: leaf[rows], (int(rows.sum()),))
             return values
         sound = ~np.any(counts & ~finite, axis=1)
         values = np.where(sound, 0, np.nan).astype(np.float32)
         sound &= counts.any(axis=1)
+        note(int(sound.sum()))
         if self.stacked and sound.any() and (counts == counts[:1]).all():
             rows = np.ix_(sound, counts[0])
             values[sound] = self.values(targets, predictions, lambda leaf: leaf[rows], (int(sound.sum()),))
@@ -119,6 +122,8 @@ class Host:
                 else "one number"
             )
             advice = "" if self.per_example or shape else " Declare a value for each example with per_example=True."
+            if self.weighted:
+                wanted, advice = f"{wanted} when it is given sample_weight=", " Let it return what it does without."
             raise ValueError(
                 f"{self.name} must return {wanted}, shape {list(shape)}, got {list(result.shape)}.{advice}"
             )

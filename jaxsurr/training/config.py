@@ -34,7 +34,7 @@ LEAST = {
     "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.power": 0, "surrogate.spread": 0,
     "surrogate.value_weight": 0,
     "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
-    "surrogate.outer_every": 1, "surrogate.burn_in": 0,
+    "surrogate.outer_every": 1, "surrogate.metric_calls": 0, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
 }  # fmt: skip
 POSITIVE = ("learning_rate",)
@@ -75,8 +75,8 @@ def default_config() -> Config:
       warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
       mixture: weight of the conventional loss after that, in [0, 1].
       fallback: train the conventional loss to the end too, and keep the better of the two runs on validation.
-      tune_threshold: add to the logits of each class what makes the metric of the validation split best, chosen in
-        each epoch, and the same to those of the test split; for metrics of logits of classes, scores or labels.
+      tune_threshold: add to the predictions of each class, level or score what makes the metric of the validation split
+        best (`jaxsurr.decoding.tune`), chosen in each epoch, and the same to those of the test split.
       batch_size: over all devices.
       learning_rate, weight_decay, optimizer: of the model; "adam" (AdamW) or "sgd" (momentum 0.9). The learning rate
         falls to zero along a cosine.
@@ -91,8 +91,10 @@ def default_config() -> Config:
         (`jaxsurr.matched_scale`); for a metric of sets it is 0.15. One of -1 is natural (`Space.natural`). `power` is q
         of the loss at the end of the run, and `path` how it gets there: "linear", "late", "steps" or "constant"
         (`jaxsurr.training.power`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
-        before every `outer_every`-th model step. For objective "parameters": `part` ("head" or "all") of the model, and
-        `heldout`, the fraction of training rows that are held out (0: another training batch is used).
+        before every `outer_every`-th model step; where `metric_calls` is not 0, so rarely that a black box is asked for
+        no more than so many sets in the updates of an epoch (`jaxsurr.training.budget`). For objective "parameters":
+        `part` ("head" or "all") of the model, and `heldout`, the fraction of training rows that are held out (0:
+        another training batch is used).
       devices: how many to use, 0 for all.
       checkpoint: `every` so many epochs, the `keep` newest.
     """
@@ -146,6 +148,7 @@ def default_config() -> Config:
                 calibrate=True,
                 outer_steps=1,
                 outer_every=1,
+                metric_calls=0,
                 burn_in=200,
                 part="head",
                 heldout=0.0,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxsurr import parallel
 from jaxsurr.core.types import Batch
 from jaxsurr.data import batches, num_batches
-from jaxsurr.training import stopping, thresholds
+from jaxsurr.training import budget, stopping, thresholds
 from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.epochs import (
     burn_in,
@@ -66,8 +66,8 @@ class OneRun:
         host = self.executor.fetch(self.state)
         begun = learning_state(self.config, self.run.parts[0], self.run.data.validation, self.program, host.params)
         state = self.executor.place(begun._replace(optimizer=at_switch(self.program, host.optimizer), step=host.step))
-        flat = []
-        for batch in burn_in(lambda offset: self.batches(epoch, offset), self.config.surrogate.burn_in):
+        flat, number = [], budget.burn_in(self.config, self.program.asks)
+        for batch in burn_in(lambda offset: self.batches(epoch, offset), number):
             state, info = self.program.steps["burn_in"](state, *batch)
             flat.append(info.surrogate.zero_gradient_fraction)
             self.check()  # what is saved is the state of before
@@ -76,7 +76,7 @@ class OneRun:
         self.state = self.executor.place(self.executor.fetch(state)._replace(step=host.step))
 
     def train(self, epoch: int, learned: bool) -> None:
-        every, made = self.config.surrogate.outer_every, len(self.run.steps)
+        every, made = budget.outer_every(self.config, self.program.asks, self.steps), len(self.run.steps)
         for number, batch in enumerate(self.batches(epoch, skip=made), made):
             phase = "conventional" if not learned else "surrogate" if number % every == 0 else "frozen"
             if phase == "frozen":

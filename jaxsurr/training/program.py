@@ -17,6 +17,7 @@ from jaxsurr.core.types import Surrogate
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
+from jaxsurr.training.budget import Asks, asks_of
 from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
@@ -44,6 +45,7 @@ class Program(NamedTuple):
         state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
+      asks: how often a black box is asked.
       match: compiled `(key, predictions, targets, where, value, spread) -> scale`, where that is to be matched.
       starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
@@ -63,6 +65,7 @@ class Program(NamedTuple):
     predict_each: Callable
     outputs: Callable
     match: Callable | None
+    asks: Asks = Asks()
     starts: Mapping[str, Any] = types.MappingProxyType({})
     left_out: Mapping[str, str] = types.MappingProxyType({})
     in_unit: bool = False
@@ -241,9 +244,17 @@ def build(
         scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
+        asks=asks_of(config, metric, surrogate, _batch(model, predict, data, config.batch_size), executor.num_devices),
         match=None if config.surrogate.relative_scale or not metric.per_example else jax.jit(match),
         in_unit=KINDS[data.kind].in_unit,
     )
+
+
+def _batch(model: models.Model, predict: Callable, data: Data, size: int) -> tuple[Any, Any]:
+    """Structures of the predictions and targets of a batch."""
+    inputs, targets = jax.eval_shape(lambda: jax.tree.map(lambda leaf: jnp.asarray(leaf[:size]), tuple(data.train[:2])))
+    params = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    return jax.eval_shape(predict, params, inputs), targets
 
 
 def _step(

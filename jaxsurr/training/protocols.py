@@ -25,7 +25,8 @@ Outcome = dict[str, Any]
 
 With `fallback` or a start that is chosen: whether the fixed run `stayed`, that is, is the one that counts. With the
 latter also the `start`, the fixed loss that was chosen, and the validation metric of all `starts`, None of one that
-diverged.
+diverged. Where the metric is a black box `metric_calls`, the number of sets that it was asked for, in this run and in
+each epoch of the history; with `fallback` or starts it is that of the run that counts.
 """
 
 
@@ -92,6 +93,7 @@ class SurrogateConfig(Protocol):
     calibrate: bool
     outer_steps: int
     outer_every: int
+    metric_calls: int
     burn_in: int
     part: str
     heldout: float

@@ -56,7 +56,7 @@ class RunFiles:
             arrays, progress = found
             state, run.history = arrays["state"], progress["history"]
             run.best = (arrays["best"], progress["best"]) if progress["best"] else ()
-            run.steps = progress["steps"]
+            run.steps, run.calls.number = progress["steps"], progress.get("metric_calls", 0)
         self.kept = len(run.history) * steps + len(run.steps)
         if jax.process_index() == 0:
             # Lines of epochs that are made again go, and so does a line that was cut off.
@@ -103,8 +103,11 @@ class RunFiles:
         """Writes a checkpoint within an epoch, after so many steps of the run."""
         params, best = run.best or (state.params, None)
         told = stopping.plain(jax.device_get(run.steps))
+        progress = {"history": run.history, "best": best, "steps": told}
+        if told and run.calls.number:  # what was asked before the first step is asked again
+            progress["metric_calls"] = run.calls.number
         paused = self._paused()
         try:
-            paused.save(made, {"state": state, "best": params}, {"history": run.history, "best": best, "steps": told})
+            paused.save(made, {"state": state, "best": params}, progress)
         finally:
             paused.close()

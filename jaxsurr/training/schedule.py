@@ -14,6 +14,7 @@ from jaxsurr.bilevel import StepInfo
 from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
+from jaxsurr.metrics.calls import Calls, count_calls
 from jaxsurr.training.epochs import better, divergence, entry_of, warm_epochs_of
 from jaxsurr.training.feed import Parts
 from jaxsurr.training.methods import Method
@@ -35,6 +36,7 @@ class Run:
       params: of the model after these, on the host; what is scored.
       entry: of the epoch that they are of.
       error: where the run diverged.
+      calls: evaluations of black boxes in the epoch under way; those of runs side by side are counted together.
     """
 
     method: Method
@@ -46,6 +48,7 @@ class Run:
     params: PyTree = None
     entry: Entry = dataclasses.field(default_factory=dict)
     error: FloatingPointError | None = None
+    calls: Calls = dataclasses.field(default_factory=Calls)
 
     @property
     def config(self) -> Config:
@@ -60,9 +63,10 @@ class Run:
         if not self.best or better(metric, self.entry, self.best[1]):
             self.best = (self.params, self.entry)
 
-    def outcome(self, test: float | list[float] | None) -> Outcome:
-        """The outcome of the run, given the test metric at its best epoch."""
+    def outcome(self, test: float | list[float] | None, calls: int) -> Outcome:
+        """The outcome of the run, given the test metric at its best epoch and the calls of a black box for it."""
         final, (_, best) = self.history[-1], self.best
+        asked = [entry["metric_calls"] for entry in self.history if "metric_calls" in entry]
         return {
             "epochs": final["epoch"],
             "best_epoch": best["epoch"],
@@ -71,6 +75,7 @@ class Run:
             "gradient_correlation": final.get("gradient_correlation"),
             "ceiling": final.get("ceiling"),
             "history": self.history,
+            **({"metric_calls": sum(asked) + calls} if asked else {}),
         }
 
 
@@ -114,6 +119,15 @@ def follow(engine: Engine) -> list[Outcome | FloatingPointError]:
     Returns:
       For each run what it found, or the error of one that diverged.
     """
+    calls = engine.runs[0].calls
+    for run in engine.runs:
+        run.calls = calls
+    with count_calls(calls):
+        return _followed(engine, calls)
+
+
+def _followed(engine: Engine, calls: Calls) -> list[Outcome | FloatingPointError]:
+    """The outcomes of `follow`; evaluations of black boxes are counted by `calls`, which is 0 after every epoch."""
     engine.start()
     runs, program = engine.runs, engine.program
     alive = list(runs)  # those that diverge are computed along, where they are side by side, and forgotten
@@ -130,12 +144,17 @@ def follow(engine: Engine) -> list[Outcome | FloatingPointError]:
         alive = [run for run in alive if run.error is None]
         if not alive:
             break
-        for run, value in zip(runs, engine.score("validation", runs), strict=True):
+        values = engine.score("validation", runs)
+        asked, calls.number = calls.number // len(runs), 0
+        for run, value in zip(runs, values, strict=True):
             if run.error is None:
+                if program.asks.metric:
+                    run.entry["metric_calls"] = asked
                 run.end_epoch(program.metric, value)
                 engine.record(run)
     whole = [run for run in alive if run.data.test is not None]
     for run in whole:
         run.params, run.entry = run.best
     tests = iter(engine.score("test", whole) if whole else ())
-    return [run.error or run.outcome(next(tests) if run in whole else None) for run in runs]
+    asked = calls.number // max(len(whole), 1)
+    return [run.error or (run.outcome(next(tests), asked) if run in whole else run.outcome(None, 0)) for run in runs]

@@ -36,7 +36,8 @@ _ROWS = 4096  # that are predicted at once, of each run
 def capacity(method: Method, data: Data, program: Program) -> int:
     """The number of runs like this one that can be trained side by side; 0 where it has to be trained alone."""
     config = method.config
-    alone = config.data.augment or config.tune_threshold or config.surrogate.outer_every > 1
+    rarely = config.surrogate.outer_every > 1 or config.surrogate.metric_calls > 0
+    alone = config.data.augment or config.tune_threshold or rarely
     suited = config.model.name in DENSE and not alone
     if not (suited and program.executor.axis_name is None):
         return 0

@@ -8,7 +8,7 @@ import pytest
 from jaxsurr import metrics
 from jaxsurr.bilevel import StepInfo
 from jaxsurr.core.types import Info
-from jaxsurr.training import default_config, feed, prepare, schedule, side_by_side, update
+from jaxsurr.training import budget, default_config, feed, prepare, schedule, side_by_side, update
 from jaxsurr.training.loop import train, train_runs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.side_by_side import capacity
@@ -111,7 +111,7 @@ class Recorded:
 
     def __init__(self, runs, losses, validation):
         self.runs, self.losses, self.validation, self.asked = runs, losses, validation, []
-        self.program = types.SimpleNamespace(surrogate=(), metric=metrics.get("error_rate"))
+        self.program = types.SimpleNamespace(surrogate=(), metric=metrics.get("error_rate"), asks=budget.Asks())
 
     def start(self):
         self.asked.append("start")

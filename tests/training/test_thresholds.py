@@ -1,11 +1,11 @@
 """Thresholds that are tuned on validation."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics
 
+import jaxsurr
 from jaxsurr import metrics, spaces
 from jaxsurr.training import default_config, thresholds, update
 from jaxsurr.training.loop import prepare, train
@@ -18,27 +18,6 @@ def rare(seed=0, size=400):
     return jnp.asarray(np.stack([0 * scores, scores], axis=1), jnp.float32), jnp.asarray(labels)
 
 
-def test_threshold_of_two_classes_is_the_best_of_all():
-    logits, labels = rare()
-    shift = thresholds.best_shift(metrics.f_beta, logits, labels)
-    assert float(shift[0]) == 0
-    scores = np.asarray(logits[:, 1])
-    best = max(sklearn.metrics.f1_score(labels, scores > threshold, zero_division=0) for threshold in scores - 1e-6)
-    before, after = metrics.f_beta(logits, labels), metrics.f_beta(logits + shift[None], labels)
-    assert after > before + 0.1
-    # A hundredth of 400 rows is four of them: the best of all thresholds is at most a few rows away.
-    assert best - 0.03 < float(after) <= best + 1e-6
-
-
-def test_many_classes_get_no_worse_and_nothing_to_gain_changes_nothing():
-    logits = jax.random.normal(jax.random.key(0), (200, 4)) + jnp.array([2.0, 0, 0, 0])[None]
-    labels = jnp.arange(200) % 4
-    shift = thresholds.best_shift(metrics.balanced_error, logits, labels)
-    assert metrics.balanced_error(logits + shift[None], labels) < metrics.balanced_error(logits, labels)
-    perfect = 9 * jax.nn.one_hot(labels, 4)
-    assert thresholds.best_shift(metrics.balanced_error, perfect, labels).tolist() == [0, 0, 0, 0]
-
-
 def test_shift_is_chosen_once_and_kept():
     logits, labels = rare()
     entry = {}
@@ -48,8 +27,32 @@ def test_shift_is_chosen_once_and_kept():
     np.testing.assert_allclose(again - rare(1)[0], moved - logits, atol=1e-5)
 
 
+def test_shift_is_that_of_tune_and_no_worse_than_a_threshold_at_each_hundredth():
+    logits, labels = rare()
+    entry = {}
+    moved = thresholds.shifted(metrics.f_beta, logits, labels, entry)
+    assert entry["shift"] == jaxsurr.decoding.tune("f_beta", logits, labels, least_gain=1 / 400).shifts.tolist()
+    hundredths = np.quantile(logits[:, 1], np.linspace(0, 1, 101))
+    best = max(sklearn.metrics.f1_score(labels, logits[:, 1] > place) for place in hundredths)
+    assert float(metrics.f_beta(moved, labels)) >= best - 1e-6
+
+
+def test_a_scale_is_kept_too_and_rows_that_tell_nothing_end_no_run():
+    logits, labels = rare()
+    entry = {}
+    moved = thresholds.shifted(metrics.expected_calibration_error, 5 * logits, labels, entry)
+    assert entry["scale_of_shifted"] != 1
+    np.testing.assert_array_equal(
+        moved, thresholds.shifted(metrics.expected_calibration_error, 5 * logits, labels, entry)
+    )
+    for z, y in ((logits, 0 * labels), (jnp.full_like(logits, jnp.nan), labels)):
+        entry = {}
+        assert thresholds.shifted(metrics.f_beta, z, y, entry).shape == logits.shape
+        assert np.isfinite(entry["shift"]).all()
+
+
 def test_points_have_no_threshold():
-    with pytest.raises(ValueError, match="pck reads keypoint_coordinates"):
+    with pytest.raises(ValueError, match="tune_threshold: pck reads keypoint_coordinates"):
         thresholds.check(metrics.pck)
 
 
@@ -78,8 +81,9 @@ def test_the_threshold_of_one_logit_is_that_of_two_classes(shape):
     pair = jnp.stack([jnp.zeros(400), logits[:, 1] - logits[:, 0]], axis=1)
     metric = metrics.f_beta.bind(space=spaces.binary_scores)
     thresholds.check(metric)
-    wanted, entry = thresholds.best_shift(metrics.f_beta, pair, labels), {}
+    of_pair, entry = {}, {}
+    wanted = thresholds.shifted(metrics.f_beta, pair, labels, of_pair)
     moved = thresholds.shifted(metric, pair[:, 1].reshape(shape), labels, entry)
     assert moved.shape == shape
-    np.testing.assert_allclose(entry["shift"], wanted[1:], rtol=1e-6)
-    np.testing.assert_allclose(metric.mean(moved, labels), metrics.f_beta.mean(pair + wanted[None], labels), rtol=1e-6)
+    np.testing.assert_allclose(np.ravel(entry["shift"]), of_pair["shift"][1:], rtol=1e-6)
+    np.testing.assert_allclose(metric.mean(moved, labels), metrics.f_beta.mean(wanted, labels), rtol=1e-6)
