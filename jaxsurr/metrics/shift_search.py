@@ -15,6 +15,7 @@ from jaxsurr.core.reductions import valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 from jaxsurr.metrics.calls import calls_of
+from jaxsurr.metrics.shift_places import between, chooses, needed, tolerance
 from jaxsurr.metrics.shift_values import Counted, of_shifts, one_value, shifted
 
 PROBES = 6
@@ -42,29 +43,6 @@ class Found(NamedTuple):
     after: float
     calls: int
     moved: bool
-
-
-def chooses(metric: Metric) -> bool:
-    """Whether predictions are logits that one number added to all of an example does not change."""
-    return not np.any(np.asarray(metric.space.project(jnp.ones((1, 2)))))
-
-
-def needed(z: np.ndarray, column: int, argmax: bool) -> np.ndarray:
-    """The change of a column beyond which it is the largest of its row, or (of thresholds) above 0; `[B]`."""
-    if not argmax:
-        return -z[:, column]
-    rivals = np.max(np.where(np.arange(z.shape[1])[None] == column, -np.inf, z), axis=1)
-    with np.errstate(invalid="ignore"):
-        return rivals - z[:, column]
-
-
-def between(points: np.ndarray) -> np.ndarray:
-    """The places between distinct points, and one beyond each end, in ascending order."""
-    points = np.unique(points[np.isfinite(points)])
-    if not len(points):
-        return points
-    end = (points[-1] - points[0]) / len(points) or 1.0
-    return np.concatenate([points[:1] - end, (points[1:] + points[:-1]) / 2, points[-1:] + end])
 
 
 class Search:
@@ -182,7 +160,7 @@ class Search:
                 found = self.values(moves, np.full(len(moves), scale))
             if not np.isfinite(found).any():
                 break
-            alike = np.flatnonzero(found <= found.min() + _tolerance(found.min()))
+            alike = np.flatnonzero(found <= found.min() + tolerance(found.min()))
             first = int(alike[np.argmax(np.nan_to_num(widths[chosen[alike]], nan=-1.0))])  # in the widest gap
             if found[first] < value:
                 best, value = float(changes[first]), float(found[first])
@@ -220,7 +198,7 @@ class Search:
             before = value
             for column in self.free:
                 change, found = self.along(shifts, scale, column, reach)
-                if found < value - max(_tolerance(value), self.least_gain):
+                if found < value - max(tolerance(value), self.least_gain):
                     shifts = shifts + change * (np.arange(len(shifts)) == column)
                     value = found
             if self.left <= 0 or len(self.free) == 1 or (value >= before and self.most is None):
@@ -267,7 +245,7 @@ class Search:
         direct = self.values(moves, np.ones(len(moves)))
         z = np.asarray(self.z, np.float32)
         same = zip(self.form(moves), direct, strict=True)
-        return all(abs(self.counted.at(z + one[None]) - value) <= _tolerance(value) for one, value in same)
+        return all(abs(self.counted.at(z + one[None]) - value) <= tolerance(value) for one, value in same)
 
     def run(self) -> Found:
         """The best shifts and scale that are found; those of no shift where nothing is better."""
@@ -281,7 +259,7 @@ class Search:
             direct = self.values(np.stack([shifts for shifts, _ in ends]), np.ones(len(ends)))
             first = int(np.argmin(direct))
             z = np.asarray(self.z, np.float32) + self.form(ends[first][0])[None]
-            if abs(self.counted.at(z) - direct[first]) > _tolerance(direct[first]):
+            if abs(self.counted.at(z) - direct[first]) > tolerance(direct[first]):
                 self.counted = None  # it depends on more than decisions
             if direct[first] < best[1]:
                 best = (ends[first][0], float(direct[first]))
@@ -292,9 +270,9 @@ class Search:
                 best = min(best, (shifts, value), key=lambda end: end[1])
             scale, best = self._scaled(*best)
         shifts, value = best
-        if not value < self.before - max(_tolerance(self.before), self.least_gain):
+        if not value < self.before - max(tolerance(self.before), self.least_gain):
             shifts, scale, value = np.zeros_like(shifts), 1.0, self.before
-        moved = self.highest > self.lowest + _tolerance(self.lowest)
+        moved = self.highest > self.lowest + tolerance(self.lowest)
         shifts = self.form(shifts).reshape(self.predictions.shape[1:][-1:])
         return Found(shifts, scale, self.before, value, self.calls, moved)
 
@@ -302,7 +280,7 @@ class Search:
         """The best scale, and shifts with it, where the metric depends on a scale at all."""
         best = (1.0, (shifts, value))
         tried = self.values(np.stack([shifts, shifts]), np.array([0.5, 2.0]))
-        if np.all(np.abs(np.where(np.isfinite(tried), tried, value) - value) <= _tolerance(value)):
+        if np.all(np.abs(np.where(np.isfinite(tried), tried, value) - value) <= tolerance(value)):
             return best
         starts = ((shifts, value), (np.zeros_like(shifts), self.before))  # a scale may do what a shift did
         for end in starts if np.any(shifts) else starts[1:]:
@@ -311,7 +289,7 @@ class Search:
                 scales = scale * (factors if self.most is None else factors[1::3])
                 found = self.values(np.stack([end[0]] * len(scales)), scales)
                 first = int(np.argmin(found))
-                if found[first] < end[1] - _tolerance(end[1]):
+                if found[first] < end[1] - tolerance(end[1]):
                     scale, end = float(scales[first]), (end[0], float(found[first]))
                     end = min(end, self.ascend(end[0], scale, end[1]), key=lambda one: one[1])
             best = min(best, (scale, end), key=lambda one: one[1][1])
@@ -329,14 +307,9 @@ class Search:
             moves = (np.float32(by) * last.astype(np.float32).reshape(shape[1:][-1:]) for by in (0, -1, 3))
             values = [float(one_value(self.metric, shifted(z, one, 1.0), self.targets, self.where)) for one in moves]
             self.calls += len(values)
-            if max(values) - min(values) > _tolerance(values[0]):
+            if max(values) - min(values) > tolerance(values[0]):
                 return False
         return True
-
-
-def _tolerance(value: float) -> float:
-    """What single precision does not tell apart."""
-    return 2e-6 * max(1.0, abs(value)) if np.isfinite(value) else 0.0
 
 
 def search(

@@ -131,7 +131,7 @@ class Counted:
         Args:
           z: `[B, ...]` predictions.
           column: of them.
-          needed: `[B]`, the change beyond which the decision is another one (`shift_search.needed`).
+          needed: `[B]`, the change beyond which the decision is another one (`shift_places.needed`).
           changes: `[C]`, none of which is among `needed`.
         """
         if self.levels:
