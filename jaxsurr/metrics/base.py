@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import typing
+import warnings
 import zlib
 from typing import Any
 
@@ -101,8 +102,10 @@ class Metric:
             for name in ("weights", "replacements"):
                 if options.get(name) is not None and np.shape(options[name])[:1] == np.shape(where):
                     options[name] = masked(jnp.asarray(options[name]), where)
+        options["where"] = where
         try:
-            return self.function(predictions, targets, where=where, **options)
+            _tell_if_flat(self, predictions, targets, options)
+            return self.function(predictions, targets, **options)
         except _UNTRACEABLE as error:
             raise _untraceable(self.name) from error
 
@@ -180,6 +183,27 @@ class Metric:
         """
         values = self(predictions, targets, where=where)
         return masked_mean(values, where) if self.per_example else values
+
+
+class FlatMetricWarning(UserWarning):
+    """Warning of a metric that is differentiated, and whose gradient is 0."""
+
+
+def _tell_if_flat(metric: Metric, predictions: Array, targets: PyTree, options: dict[str, Any]) -> None:
+    """Warns where a metric is differentiated outside of compiled code, and its gradient is 0 in all predictions.
+
+    There alone is the value of predictions known that are traced: it is what `stop_gradient` returns.
+    """
+    if checks.is_concrete(predictions) or not checks.is_concrete(known := jax.lax.stop_gradient(predictions)):
+        return
+    gradient = jax.grad(lambda z: jnp.sum(metric.function(z, targets, **options)))(known)
+    if not np.any(gradient):
+        warnings.warn(
+            f"{metric.name} is differentiated, and its gradient is 0 in all of these predictions, as a metric is that "
+            "counts decisions. Train on a surrogate of it, jaxsurr.correlated_gradients(metric).",
+            FlatMetricWarning,
+            stacklevel=4,
+        )
 
 
 def metric(

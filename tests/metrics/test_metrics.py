@@ -1,5 +1,7 @@
 """Metrics of single examples against plain loops and scikit-learn; masks, binding, names."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import sklearn.metrics
 import jaxsurr
 from jaxsurr import Keypoints, metrics, spaces
 from jaxsurr.metrics import decoding
+from jaxsurr.metrics.base import FlatMetricWarning
 
 
 def class_data(dtype=jnp.float32):
@@ -269,11 +272,40 @@ def test_get():
         metrics.get("pck?treshold=0.2")
 
 
+FOUR, CLASSES = jax.random.normal(jax.random.key(5), (4, 3)), jnp.array([0, 1, 2, 1])
+FLAT = {
+    "error_rate": (FOUR, CLASSES),
+    "mean_absolute_error": (FOUR, CLASSES),
+    "f_beta": (FOUR, CLASSES),
+    "hamming_error": (FOUR, jnp.ones((4, 3), int)),
+    "within_tolerance": (FOUR[:, 0], jnp.zeros(4)),
+}
+SMOOTH = {
+    "absolute_error": (FOUR[:, 0], jnp.zeros(4)),
+    "expected_calibration_error": (FOUR, CLASSES),
+}
+
+
+@pytest.mark.parametrize("name", [*FLAT, *SMOOTH])
+def test_a_gradient_of_a_metric_that_counts_decisions_says_what_to_do(name):
+    metric, (z, y) = metrics.METRICS[name], (FLAT | SMOOTH)[name]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        jax.grad(lambda z: metric.mean(z, y))(z)
+        jax.jit(jax.grad(lambda z: metric.mean(z, y)))(z)  # where nothing is known
+        metric.mean(z, y)
+    told = [str(one.message) for one in caught if issubclass(one.category, FlatMetricWarning)]
+    assert len(told) == (name in FLAT)
+    assert all("Train on a surrogate of it, jaxsurr.correlated_gradients(metric)" in text for text in told)
+
+
 def test_direction():
     assert {name: metric.sign for name, metric in metrics.METRICS.items()} == {
+        "absolute_error": 1,
         "average_precision": -1,
         "balanced_error": 1,
         "cohen_kappa": -1,
+        "concordance_index": -1,
         "cost": 1,
         "edit_distance": 1,
         "error_rate": 1,
@@ -283,11 +315,15 @@ def test_direction():
         "f_beta": -1,
         "g_mean": -1,
         "hamming_error": 1,
+        "interval_coverage": -1,
+        "interval_score": 1,
+        "interval_width": 1,
         "jaccard": -1,
         "label_f_beta": -1,
         "label_ranking_average_precision": -1,
         "matthews_correlation": -1,
         "mean_absolute_error": 1,
+        "mean_absolute_percentage_error": 1,
         "mean_iou": -1,
         "ndcg": -1,
         "normalised_mean_error": 1,
@@ -296,13 +332,17 @@ def test_direction():
         "pooled_token_error": 1,
         "precision_at_recall": -1,
         "quadratic_weighted_kappa": -1,
+        "r2": -1,
         "recall_at_k": -1,
         "recall_at_precision": -1,
         "roc_auc": -1,
-        "token_error": 1,
+        "root_mean_squared_error": 1,
         "subset_error": 1,
+        "token_error": 1,
         "top_k_error": 1,
         "within_one_level": -1,
+        "within_relative_tolerance": -1,
+        "within_tolerance": -1,
     }
 
 
