@@ -185,7 +185,9 @@ def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
     total = jnp.sum(counts.true)
     true, predicted = ratio(counts.true, total), ratio(counts.predicted, total)
     agreement = ratio(jnp.sum(counts.both), total)
-    return agreement, jnp.sum(true * predicted), jnp.sum(true * true), jnp.sum(predicted * predicted)
+    # Inner products, and no sums of products: XLA of jax 0.10 fuses those with what follows, and on CPU the result is
+    # then wrong for more than 32,768 sets at once.
+    return agreement, true @ predicted, true @ true, predicted @ predicted
 
 
 @set_metric(higher_is_better=True, space=class_logits)

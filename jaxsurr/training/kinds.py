@@ -104,14 +104,13 @@ LOSS_HEADS: dict[str, tuple[str, ...]] = {
 
 
 def _kinds(loss: str) -> tuple[str, ...]:
-    file, served = losses.KIND.get(loss), [kind for head in LOSS_HEADS[loss] for kind in models.HEADS[head].kinds]
-    if file is None:
-        return tuple(served)
-    return tuple(name for name, kind in KINDS.items() if file in kind.losses and name in served)
+    file, heads = losses.KIND.get(loss), _BY_HEAD.get(loss, ())
+    named = {kind for head in heads for kind in models.HEADS[head].kinds}
+    return tuple(name for name, kind in KINDS.items() if (name in named if heads else file in kind.losses))
 
 
 LOSS_KINDS: dict[str, tuple[str, ...]] = {loss: _kinds(loss) for loss in LOSS_HEADS}
-"""The kinds of targets that a loss serves, of those that a data source can have."""
+"""The kinds of targets that a loss serves, of those of data sources: those of heads for it, or else of its file."""
 
 BASELINES = {name: kind.baselines for name, kind in KINDS.items()}
 

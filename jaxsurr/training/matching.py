@@ -71,10 +71,11 @@ def head_for(method: Method, kind: str, fixed: str = "") -> str:
     else:
         trained = method.config.conventional
         what = f"conventional={trained}, which {method.name} starts on,"
-    kinds, heads = LOSS_KINDS[trained], LOSS_HEADS[trained]
+    kinds = LOSS_KINDS[trained]
+    heads = [name for name in LOSS_HEADS[trained] if kind in models.HEADS[name].kinds]  # none where the kind is wrong
     serves = [name for name, facts in models.HEADS.items() if kind in facts.kinds]
     usual = KINDS[kind].head
-    head = method.config.model.head or fixed or (usual if usual in heads else heads[0])
+    head = method.config.model.head or fixed or (usual if usual in heads else next(iter(heads), ""))
     if head not in serves and method.config.model.head:
         raise ValueError(
             f"model.head is {head!r}, but the targets of {source} are {kind}: "

@@ -216,8 +216,9 @@ def test_nan_point_is_wrong(figures):
 # --- masks and means --------------------------------------------------------------------------------------------------
 
 
-# Metrics of sets, lists, sequences and tokens are in test_sets.py, test_structured.py and test_tokens.py.
+# Those of sets, lists, sequences, tokens and numbers are in test_sets, test_structured, test_tokens and test_numbers.
 APART = (spaces.ranked_lists, spaces.sequence_logits, spaces.token_logits, spaces.joint_token_logits)
+APART += (spaces.real_numbers, spaces.relative_numbers, spaces.number_intervals)
 OF_EXAMPLES = [name for name, metric in metrics.METRICS.items() if metric.per_example and metric.space not in APART]
 
 

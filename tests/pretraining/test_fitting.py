@@ -91,6 +91,11 @@ class TestFromNone:
                 "keypoint_coordinates": "pck?threshold=0.5",
                 "binary_scores": "roc_auc",
                 "ranked_lists": "ndcg?k=1",
+                "label_logits": "example_f_beta",
+                "real_numbers": "within_tolerance?tolerance=1",
+                "relative_numbers": "within_relative_tolerance?tolerance=0.3",
+                "number_intervals": "interval_coverage",
+                "event_order": "concordance_index",
             }[space]
             metric = metrics.get(spec)
             values = jnp.stack([metric(*drawn) for drawn in draws])

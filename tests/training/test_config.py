@@ -51,7 +51,7 @@ WRONG = {
     "metric": ("eror_rate", "did you mean 'error_rate'"),
     "optimizer": ("adamw", "did you mean 'adam'"),
     "model.name": ("liner", "did you mean 'linear'"),
-    "model.head": ("logit", "did you mean 'logits'"),
+    "model.head": ("logots", "did you mean 'logits'"),
     "surrogate.family": ("bases", "did you mean 'basis'"),
     "surrogate.objective": ("prediction", "did you mean 'predictions'"),
     "surrogate.part": ("tail", "Known: all, head"),
