@@ -13,8 +13,9 @@ from jaxsurr.core import checks
 from jaxsurr.core.reductions import are_weights, masked, masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, Space, View
 from jaxsurr.metrics.base import Metric
+from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
-from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_metric, table_directions
+from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_and_sums, table_directions
 
 NOISE = table_directions()
 """The normal noise of all surrogates, read from a table."""
@@ -47,11 +48,13 @@ class Goal(NamedTuple):
       values: `[B, M]` (`[1, M]` of a set).
       gradient: `[M, B, ...]`, with respect to the predictions.
       error: as `gradient`, of the mean square of the estimate's error; NaN for a single pair.
+      sums: what the estimator "functions" carries over to the next estimate, or None.
     """
 
     values: Array
     gradient: Array
     error: Array
+    sums: FunctionSums | None = None
 
 
 def check_options(num_pairs: int, relative_scale: float | None, estimation: Estimation) -> None:
@@ -101,11 +104,12 @@ def estimated_goal(
     chunk_size: int = 16,
     estimator: str = "auto",
     directions: Directions = NOISE,
+    sums: FunctionSums | None = None,
     axis_name: str | None = None,
 ) -> Goal:
     """The goal at a view's predictions, estimated from antithetic pairs; arguments as for `smoothed_metric`."""
     shape = view.predictions.shape
-    smoothed = smoothed_metric(
+    smoothed, carried = smoothed_and_sums(
         metric,
         view.predictions,
         view.targets,
@@ -118,11 +122,14 @@ def estimated_goal(
         first_example=first_row(view.predictions, axis_name),
         directions=directions,
         estimator=estimator,
+        sums=sums,
+        axis_name=axis_name,
     )
     return Goal(
         metric.sign * smoothed.value.reshape(shape[0] if metric.per_example else 1, -1),
         metric.sign * smoothed.gradient.reshape(-1, *shape),
         metric.sign * smoothed.error.reshape(-1, *shape),
+        carried,
     )
 
 

@@ -219,7 +219,11 @@ def test_calls_of_tracing_of_an_evaluation_and_of_a_step(monkeypatch):
     def apply(params, inputs):
         return inputs @ params
 
-    state = bilevel.init_state(KEY, jnp.eye(3), optax.sgd(0.1), surrogate, apply, batch)
+    init = jax.jit(lambda: bilevel.init_state(KEY, jnp.eye(3), optax.sgd(0.1), surrogate, apply, batch))
+    state = init()
+    assert (asked.host, asked.function.calls) == (0, 0)
+    assert asked.by(lambda: surrogate.init(KEY, LOGITS, LABELS)) == (1, 5)  # whether the order matters
+    asked.host = asked.function.calls = 0
     step = jax.jit(bilevel.make_step(apply, optax.sgd(0.1), surrogate))
     step.lower(state, batch)
     assert (asked.host, asked.function.calls) == (0, 0)
