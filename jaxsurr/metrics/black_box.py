@@ -48,8 +48,8 @@ def black_box(
     such as the 2 C evaluations for a chunk of C pairs (`chunk_size`) when a smoothed metric is estimated. So
     `correlated_gradients`, `value_fit` and `smoothed` make `ceil(num_pairs / chunk_size)` callbacks in an update or a
     loss that perturbs. Within a callback the function is called once for each set, or once for all with `per_example`
-    or `stacked`. Tracing (shapes, compilation) never calls it; `init` of a surrogate does so outside of compiled code, five
-    times, to see whether the order of the examples matters. Under `jax.pmap` each device makes a callback
+    or `stacked`. Tracing (shapes, compilation) never calls it. Outside of compiled code `init` of a surrogate calls it
+    five times, to see whether the order of the examples matters. Under `jax.pmap` each device makes a callback
     for its own examples. JAX may omit a callback whose result is not used, and waits for the others.
 
     Args:
