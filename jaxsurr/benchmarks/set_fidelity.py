@@ -39,6 +39,7 @@ from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
 FAMILIES = ("network",)
+_ROWS = 2**14  # of all sets of a chunk: XLA gives wrong sets of the Matthews correlation beyond twice as many on a CPU
 BLACK_BOXES = {"f1_score": "f_beta", "matthews_corrcoef": "matthews_correlation"}
 """Functions of scikit-learn, of two classes, and the same metrics of this library."""
 CARRIED = (1, 10, 50)
@@ -67,7 +68,8 @@ def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> l
 
     @jax.jit
     def reference(key, logits, labels):
-        return smoothed_metric(metric, logits, labels, key=key, scale=SCALE, num_pairs=pairs, chunk_size=32).gradient
+        options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, chunk_size=max(1, _ROWS // len(labels)))
+        return smoothed_metric(metric, logits, labels, key=key, **options).gradient
 
     return [reference(jax.random.key(20 + number), *one) for number, one in enumerate(sets)]
 

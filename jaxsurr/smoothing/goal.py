@@ -29,7 +29,8 @@ class Estimation(NamedTuple):
         is learned; 0 learns at the predictions themselves.
       decay: of the running averages of spread, calibration and offset, in [0, 1).
       chunk_size: antithetic pairs held in memory at once.
-      estimator: of the gradient of a metric of sets, see `smoothed_metric`.
+      estimator: of the gradient of a metric of sets: "auto", "replace", "functions", "groups" or "whole", see
+        `jaxsurr.smoothing.set_estimators`.
     """
 
     spread: float = 1.0

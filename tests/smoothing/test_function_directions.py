@@ -263,3 +263,22 @@ def test_a_metric_that_depends_on_the_order_is_noticed(method):
         warnings.simplefilter("error")
         assert method(OWN).init(jax.random.key(0), logits, labels).functions is not None
         surrogates.smoothed(metrics.f_beta).init(jax.random.key(0), logits, labels)
+
+
+def test_runs_side_by_side_and_devices():
+    surrogate = learned(OWN, num_pairs=3)
+    logits, labels = jnp.stack([classes(16)[0], 2 * classes(16)[0]]), jnp.stack([classes(16)[1]] * 2)
+    key = jax.random.key(1)
+    state = surrogate.init(jax.random.key(0), logits[0], labels[0])
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+    together, _ = jax.jit(jax.vmap(lambda *part: surrogate.update(part[0], key, *part[1:])))(states, logits, labels)
+    alone, _ = surrogate.update(state, key, logits[1], labels[1])
+    for one, of_both in zip(alone.functions, together.functions, strict=True):
+        np.testing.assert_allclose(of_both[1], one, rtol=1e-3, atol=1e-6)
+
+    def shared(logits, labels):
+        return surrogate.update(state, key, logits, labels, axis_name="devices")[0].functions
+
+    of_devices = jax.jit(jax.vmap(shared, axis_name="devices"))(logits, labels)
+    assert of_devices.number.tolist() == [6, 6]  # each device's share is a set, and all are summed
+    np.testing.assert_allclose(of_devices.gram[0], of_devices.gram[1])
