@@ -257,7 +257,9 @@ def smoothed_and_sums(
         estimator = choose_estimator(estimator, metric, batch, group_size, atoms)
         chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(predictions.size, batch * atoms)))
         if estimator == "functions":
-            options = dict(key=key, scale=scale, num_pairs=num_pairs, space=space, unit=unit, chunk_size=chunk_size)
+            options: dict[str, Any] = dict(
+                key=key, scale=scale, num_pairs=num_pairs, space=space, unit=unit, chunk_size=chunk_size
+            )
             options |= dict(first_example=first_example, directions=directions, sums=sums, axis_name=axis_name)
             *found, sums = along_functions(metric, predictions, targets, where, **options)
             return Smoothed(*found), sums
@@ -265,7 +267,7 @@ def smoothed_and_sums(
     def evaluate(moved):
         return metric(moved, targets, where=where)
 
-    def chunk(sums, first_pair, pairs):
+    def chunk(totals, first_pair, pairs):
         noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         step = scale * unit[None] * noise
@@ -292,20 +294,20 @@ def smoothed_and_sums(
         gradient, difference = (
             jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
         )
-        return jax.tree.map(jnp.add, sums, (jnp.sum(values, axis=0), gradient, difference))
+        return jax.tree.map(jnp.add, totals, (jnp.sum(values, axis=0), gradient, difference))
 
     metrics = int(np.prod(outputs))
     zero = jnp.zeros((metrics, batch, size), dtype)
-    sums = (jnp.zeros((batch, *outputs) if metric.per_example else outputs, dtype), zero, zero)
+    totals = (jnp.zeros((batch, *outputs) if metric.per_example else outputs, dtype), zero, zero)
     whole, rest = divmod(num_pairs, chunk_size)
     if whole == 1:
-        sums = chunk(sums, 0, chunk_size)
+        totals = chunk(totals, 0, chunk_size)
     elif whole:
         starts = chunk_size * jnp.arange(whole)
-        sums = jax.lax.scan(lambda carry, first: (chunk(carry, first, chunk_size), None), sums, starts)[0]
+        totals = jax.lax.scan(lambda carry, first: (chunk(carry, first, chunk_size), None), totals, starts)[0]
     if rest:
-        sums = chunk(sums, whole * chunk_size, rest)
-    value, gradient, difference = (total / num_pairs for total in sums)
+        totals = chunk(totals, whole * chunk_size, rest)
+    value, gradient, difference = (total / num_pairs for total in totals)
     odd = num_pairs // 2
     if odd == 0:
         difference = jnp.full_like(difference, jnp.nan)
