@@ -168,7 +168,7 @@ def measure_carried(
     cosines: dict[int, list[float]] = {}
     for number, ((logits, labels), goal) in enumerate(zip(sets, goals, strict=True)):
         carried = sums
-        for update in range(1, (1 if spec in BLACK_BOXES else max(CARRIED)) + 1):
+        for update in range(1, (1 if classes == 2 else max(CARRIED)) + 1):
             found = compiled(jax.random.fold_in(jax.random.key(number), update), logits, labels, carried)
             carried = found.sums
             if update in CARRIED and float(jnp.sum(goal**2)) > 0:

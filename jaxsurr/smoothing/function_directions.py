@@ -15,7 +15,7 @@ If the gradient is `g_i = w_i sum_j c_j f_j(z_i, y_i)`, w_i the share of example
 the coefficients, `D_p = sum_j c_j X_pj + noise` with `X_pj = sum_i w_i <f_j, h_p>`. They are found by least squares,
 with a ridge that is chosen by the evidence of the data (MacKay, Bayesian interpolation, Neural Computation 4, 1992).
 `c_j` is the derivative of the metric with respect to the mean of atom j, which changes slowly from batch to batch: the
-sums of the normal equations carry over from update to update, so that there may be more functions than pairs.
+sums of the normal equations carry over from update to update where there are more functions than pairs.
 
 No knowledge of the metric is needed. Functions that the atoms do not span are not seen. Directions that are functions,
 and their solution, are this library's.
@@ -40,7 +40,7 @@ _WIDTH = math.sqrt(2)  # of a soft event: the deviation of a difference of two l
 _AMPLITUDE = 1.0  # of h where it is large, in scales
 _UNITS = 64  # random functions of spaces that pool nothing
 _REACH = 8.0  # in scales: features beyond change no random function
-_DECAY = 0.98  # of the sums from update to update: about fifty count
+_DECAY = 0.9  # of the sums from update to update: about ten count, as a model that trains moves on
 _RIDGES = tuple(np.logspace(-3, 1, 9))  # variance of the noise over that of the signal, tried
 _PLACES = (1.0, 0.1, 0.01)  # prior size of coefficients at mere places, over that at decisions, tried
 _XI, _ERROR = np.uint32(2**32 - 2), np.uint32(2**32 - 3)  # random streams, beside those of the examples
@@ -257,9 +257,11 @@ def along_functions(
     if rest:
         total = chunk(total, whole * chunk_size, rest)
     value, new = total[0], psum(total[1], axis_name)
-    if sums is not None:
-        new = jax.tree.map(lambda old, add: (_DECAY * old + add).astype(old.dtype), sums, new)
     decided = _at_decisions(space, predictions, targets, scale, atoms)
+    if sums is not None:
+        # Old pairs are of another model, which costs more than it gains where the new ones are enough.
+        decay = _DECAY if decided.sum() > num_pairs else 0.0
+        new = jax.tree.map(lambda old, add: (decay * old + add).astype(old.dtype), sums, new)
     coefficients, wrong = solved(new, decided, jax.random.fold_in(key, _ERROR))
     slope, error = (jax.vmap(gradient, in_axes=1)(part.astype(dtype)) for part in (coefficients, wrong))
     error, shape = _as_of_unbiased(slope, error, axis_name), (*outputs, batch, *event)
