@@ -42,7 +42,7 @@ def _of_f_beta(folder: Path, by: str, kept: Callable[[dict[str, Any]], bool]) ->
     """Lines of the fidelity of gradients of F1, by a number in ascending order and by the quantity measured."""
     found: dict[int, dict[str, Any]] = {}
     for line in rows.lines_of(folder / "set_fidelity.jsonl"):
-        if line["metric"] == "f_beta" and kept(line):
+        if line["metric"] == "f_beta" and "carried" not in line and kept(line):
             found.setdefault(line[by], {})[line["what"]] = line
     return dict(sorted(found.items()))
 
@@ -83,6 +83,58 @@ def set_classes(folder: Path) -> str:
             for classes, of in found.items()
         ]
     )
+
+
+def set_functions(folder: Path) -> str:
+    """Fidelity of gradients along functions of an example, beside the other estimators."""
+    found: dict[tuple[str, int, int], dict[Any, dict[str, Any]]] = {}
+    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
+        if "carried" in line:
+            shape = (line["metric"], line["classes"], line["size"])
+            found.setdefault(shape, {})[line["updates"] or line["what"]] = line
+
+    def cell(line: Mapping[str, Any] | None) -> str:
+        return "" if line is None else f"{line['cosine']:.2f}"
+
+    return summary_table(
+        [
+            {
+                "metric": f"`{metric}`",
+                "classes or levels": classes,
+                "examples in the set": size,
+                "each example alone": cell(of.get("replace")),
+                "groups of 32": cell(of["groups"]),
+                "functions": cell(of[1]),
+                "after 10 updates": cell(of.get(10)),
+                "after 50": cell(of.get(50)),
+                "time, functions over groups": f"{of[1]['seconds'] / of['groups']['seconds']:.2f}",
+                "memory of both": f"{of[1]['MiB']:.1f} / {of['groups']['MiB']:.1f} MiB",
+            }
+            for (metric, classes, size), of in found.items()
+        ]
+    )
+
+
+def set_training(folder: Path) -> str:
+    """Training of a linear model on a black box, from the threshold that is best for it."""
+    lines = rows.lines_of(folder / "set_training.jsonl")
+    table = []
+    for split in ("train", "test"):
+        before, after = (np.array([line[f"{split}_{when}"] for line in lines]) for when in ("before", "after"))
+        paired = statistics.paired(after - before, higher_is_better=True)
+        table.append(
+            {
+                "rows": f"{split}, {lines[0]['rows' if split == 'train' else 'test_rows']:,}",
+                "with the tuned threshold": f"{np.mean(before):.4f}",
+                "trained on the metric": f"{np.mean(after):.4f}",
+                "95 % t interval of the difference": rows.interval(paired),
+                "verdict": paired["verdict"],
+                "seeds in which it is higher": f"{np.sum(after > before)} of {len(lines)}",
+                "calls of the metric": f"{lines[0]['calls']:,}",
+                "seconds": f"{np.median([line['seconds'] for line in lines]):.0f}",
+            }
+        )
+    return summary_table(table)
 
 
 def own_ground(folder: Path) -> str:
@@ -152,6 +204,16 @@ def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
 
 BLOCKS = {
     block.__name__: block
-    for block in (fidelity, ready_losses, set_sizes, set_classes, own_ground, generated_inputs, instrument)
+    for block in (
+        fidelity,
+        ready_losses,
+        set_sizes,
+        set_classes,
+        set_functions,
+        set_training,
+        own_ground,
+        generated_inputs,
+        instrument,
+    )
 }
 """The blocks of this file by their names."""

@@ -2,14 +2,22 @@
 
   python -m jaxsurr.benchmarks.set_fidelity --out=set_fidelity.jsonl
   python -m jaxsurr.benchmarks.set_fidelity --sizes=8,32,128,512,2048,4096 --classes=2,10,100,1000 --out=FILE
+  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=64,256,1024,4096 --metrics=f1_score,matthews_corrcoef
+  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=10 --metrics=f_beta
+  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=7 --metrics=quadratic_weighted_kappa
 
 Predictions are sampled for every set: normal logits, the true class one ahead, classes of unequal frequency (of two, a
 tenth is positive). Each estimator, and each surrogate after its updates, is compared on held-out sets with a reference
 gradient of many pairs. Time is the median over updates after the first; memory is the temporary memory that XLA plans
 for one update. There is one line for each measurement.
+
+With --carried estimates are made again and again at the predictions of each set, and the solution along functions of an
+example carries over. `f1_score` and `matthews_corrcoef` are scikit-learn's, untouched; their references are those of
+the same metrics of this library.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import time
@@ -22,14 +30,20 @@ import numpy as np
 
 from jaxsurr import surrogates
 from jaxsurr.core.moments import cosine, moments
-from jaxsurr.core.types import Array
-from jaxsurr.metrics import Metric, get
+from jaxsurr.core.types import Array, View
+from jaxsurr.metrics import Metric, black_box, get
 from jaxsurr.report import summary_table
+from jaxsurr.smoothing.goal import Goal, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
 FAMILIES = ("network",)
+_ROWS = 2**14  # of all sets of a chunk: XLA gives wrong sets of the Matthews correlation beyond twice as many on a CPU
+BLACK_BOXES = {"f1_score": "f_beta", "matthews_corrcoef": "matthews_correlation"}
+"""Functions of scikit-learn, of two classes, and the same metrics of this library."""
+CARRIED = (1, 10, 50)
+"""Estimates along functions after which they are compared, where a solution carries over."""
 
 
 def sample_set(key: Array, size: int, classes: int) -> tuple[Array, Array]:
@@ -40,12 +54,22 @@ def sample_set(key: Array, size: int, classes: int) -> tuple[Array, Array]:
     return jax.random.normal(of_noise, (size, classes)) + jax.nn.one_hot(labels, classes), labels
 
 
+def sample_levels(key: Array, size: int, levels: int) -> tuple[Array, Array]:
+    """Logits and labels of one set of ordered levels: a parabola about the true one, and normal noise."""
+    of_labels, of_noise = jax.random.split(key)
+    every = jnp.arange(float(levels))
+    frequency = jnp.exp(-0.5 * ((every - (levels - 1) / 2) / (levels / 5)) ** 2)
+    labels = jax.random.categorical(of_labels, jnp.log(frequency), shape=(size,))
+    return jax.random.normal(of_noise, (size, levels)) - (every[None] - labels[:, None]) ** 2 / 4, labels
+
+
 def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> list[Array]:
     """The gradient of the smoothed metric at each set, from many pairs of the estimator with the least noise."""
 
     @jax.jit
     def reference(key, logits, labels):
-        return smoothed_metric(metric, logits, labels, key=key, scale=SCALE, num_pairs=pairs, chunk_size=64).gradient
+        options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, chunk_size=max(1, _ROWS // len(labels)))
+        return smoothed_metric(metric, logits, labels, key=key, **options).gradient
 
     return [reference(jax.random.key(20 + number), *one) for number, one in enumerate(sets)]
 
@@ -115,6 +139,55 @@ def measure(
     return rows
 
 
+def measure_carried(
+    spec: str, size: int, classes: int, *, pairs: int, reference_pairs: int, held_out: int, seed: int
+) -> list[dict[str, Any]]:
+    """Cosines and costs of estimates along functions, as their solution carries over, and of the other estimators.
+
+    Arguments as for `measure`; `spec` may be one of `BLACK_BOXES`.
+    """
+    metric, key = _metric(spec), jax.random.key(seed)
+    exact = get(BLACK_BOXES.get(spec, spec))
+    sample = sample_levels if metric.space.name == "level_logits" else sample_set
+    shape: dict[str, Any] = {"metric": spec, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
+    shape["carried"] = True
+    sets = [sample(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
+    goals, rows = references(exact, sets, reference_pairs), []
+
+    def estimate(key, logits, labels, sums=None, *, estimator) -> Goal:
+        options: dict[str, Any] = dict(key=key, scale=SCALE, num_pairs=pairs, estimator=estimator, sums=sums)
+        return estimated_goal(metric, View(logits, labels), **options)
+
+    for estimator in ("replace", "groups") if metric.replaces else ("groups",):
+        compiled, cost = costs(functools.partial(estimate, estimator=estimator), key, *sets[0], repeats=3)
+        found = of_sets(lambda *given, of=compiled: metric.sign * of(*given).gradient[0], sets, goals)
+        rows.append({**shape, "what": estimator, "updates": 0, "cosine": found, **cost})
+    along = functools.partial(estimate, estimator="functions")
+    sums = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(along, key, *sets[0]).sums)
+    compiled, cost = costs(along, key, *sets[0], sums, repeats=3)
+    cosines: dict[int, list[float]] = {}
+    for number, ((logits, labels), goal) in enumerate(zip(sets, goals, strict=True)):
+        carried = sums
+        for update in range(1, (1 if classes == 2 else max(CARRIED)) + 1):
+            found = compiled(jax.random.fold_in(jax.random.key(number), update), logits, labels, carried)
+            carried = found.sums
+            if update in CARRIED and float(jnp.sum(goal**2)) > 0:
+                similar = float(cosine(moments(metric.sign * found.gradient[0], goal)))
+                cosines.setdefault(update, []).append(similar)
+    for update, found in cosines.items():
+        rows.append({**shape, "what": "functions", "updates": update, "cosine": float(np.mean(found)), **cost})
+    return rows
+
+
+def _metric(spec: str) -> Metric:
+    """A metric by its name, or a black box by that of scikit-learn's function."""
+    if spec not in BLACK_BOXES:
+        return get(spec)
+    import sklearn.metrics
+
+    return black_box(getattr(sklearn.metrics, spec), higher_is_better=True, decode="argmax")
+
+
 def numbers(text: str) -> list[int]:
     """Integers separated by commas."""
     return [int(part) for part in text.split(",")]
@@ -131,16 +204,19 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=200, help="Updates of each surrogate; 0 leaves surrogates out.")
     parser.add_argument("--held_out", type=int, default=4, help="Sets on which gradients are compared.")
     parser.add_argument("--seeds", type=int, default=1, help="Repetitions.")
+    parser.add_argument("--carried", action="store_true", help="Estimates along functions, as they carry over.")
     parser.add_argument("--out", help="A JSON-lines file to add each measurement to.")
     options = parser.parse_args()
     device = jax.devices()[0].device_kind
-    shared = {name: getattr(options, name) for name in ("pairs", "reference_pairs", "updates", "held_out")}
+    names = ("pairs", "reference_pairs", "held_out", *(() if options.carried else ("updates",)))
+    shared = {name: getattr(options, name) for name in names}
+    of_one = measure_carried if options.carried else measure
     for spec, classes, size, seed in itertools.product(
         options.metrics.split(","), options.classes, options.sizes, range(options.seeds)
     ):
         if classes > 2 and spec in ("roc_auc", "average_precision"):
             continue
-        rows = measure(spec, size, classes, seed=seed, **shared)
+        rows = of_one(spec, size, classes, seed=seed, **shared)
         if options.out:
             with open(options.out, "a") as file:
                 file.writelines(json.dumps({**row, "device": device}) + "\n" for row in rows)

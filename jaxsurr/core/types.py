@@ -71,6 +71,8 @@ class Pooled(NamedTuple):
       weights: `[B, I]`, of the items of an example, which sum to 1.
       positions: `[G, E]`, features that tell one group from another.
       fraction: typical size of a pooled label feature, 1 over the number of classes where groups are classes.
+      decided: number of the first groups, in which something is decided (a class, a threshold); the others are places
+        at which only the order of examples is seen. None: all are.
     """
 
     features: Array
@@ -78,6 +80,7 @@ class Pooled(NamedTuple):
     weights: Array
     positions: Array
     fraction: float = 1.0
+    decided: int | None = None
 
 
 @renamed.fields

@@ -14,14 +14,25 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample
 
 
-def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
+def template(surrogate: Surrogate, example: tuple[Any, Any] | None, *, functions: bool = True) -> PyTree:
     """The structure, dtypes and shapes of a surrogate's state.
+
+    Args:
+      surrogate: that `init` is asked of.
+      example: predictions and targets for it, or None where any will do.
+      functions: whether the state has `functions`, where such surrogates have some. Files of older versions have none,
+        nor has one of a metric that depends on the order of the examples.
 
     Raises:
       ValueError: they depend on the shape of predictions, which is not known.
     """
+
+    def of(*example: Any) -> Any:
+        state: Any = jax.eval_shape(surrogate.init, jax.random.key(0), *example)
+        return state if functions or not hasattr(state, "functions") else state._replace(functions=None)
+
     if example is not None:
-        return jax.eval_shape(surrogate.init, jax.random.key(0), *example)
+        return of(*example)
     ask = (
         "pass example=(predictions, targets), a batch with the shapes of the one for `init`: the shapes of this "
         "surrogate's state depend on them, or it works for one shape only."
@@ -36,7 +47,7 @@ def template(surrogate: Surrogate, example: tuple[Any, Any] | None) -> PyTree:
     for size in (5, 7):
         try:
             z, y = jax.eval_shape(lambda key, size=size: sample(space, key, 4, size), jax.random.key(0))
-            made.append(jax.eval_shape(surrogate.init, jax.random.key(0), z, y))
+            made.append(of(z, y))
         except Exception as error:  # a metric of the user's own, which may ask for anything
             raise ValueError(f"it cannot learn from sampled predictions ({error}); {ask}") from error
     if jax.tree.leaves(made[0]) != jax.tree.leaves(made[1]):

@@ -70,7 +70,8 @@ def save(
             f"jaxsurr.surrogates ({', '.join(METHODS)})."
         )
     shapes = shapes_of_example(example)
-    wanted, structure = named(template(surrogate, example_of_shapes(shapes)))
+    functions = getattr(state, "functions", None) is not None
+    wanted, structure = named(template(surrogate, example_of_shapes(shapes), functions=functions))
     leaves, found = named(jax.tree.map(jnp.asarray, state))
     if structure != found:
         raise ValueError(
@@ -118,9 +119,11 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
     except Exception as error:  # a header can ask for anything, and each method refuses it in its own way
         raise ValueError(f"{path} cannot be used: {error}") from error
     try:
-        wanted, structure = named(template(surrogate, example_of_shapes(header["example"])))
+        held = list(arrays())
+        functions = any(name.startswith(".functions") for name, _ in held)
+        wanted, structure = named(template(surrogate, example_of_shapes(header["example"]), functions=functions))
         with jax.ensure_compile_time_eval():  # a file may be read while a function is traced
-            leaves = restored(arrays(), wanted)
+            leaves = restored(held, wanted)
     except Exception as error:  # a header can ask for a state that no method makes, each method says so in its own way
         metric = given.get("metric")
         whose = f" with the metric {getattr(metric, '__name__', metric)!r}" if metric else ""

@@ -13,8 +13,9 @@ from jaxsurr.core import checks
 from jaxsurr.core.reductions import are_weights, masked, masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, Space, View
 from jaxsurr.metrics.base import Metric
+from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
-from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_metric, table_directions
+from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_and_sums, table_directions
 
 NOISE = table_directions()
 """The normal noise of all surrogates, read from a table."""
@@ -28,7 +29,9 @@ class Estimation(NamedTuple):
         is learned; 0 learns at the predictions themselves.
       decay: of the running averages of spread, calibration and offset, in [0, 1).
       chunk_size: antithetic pairs held in memory at once.
-      estimator: of the gradient of a metric of sets, see `smoothed_metric`.
+      estimator: of the gradient of a metric of sets: "auto", "replace", "functions", "groups" or "whole", see
+        `jaxsurr.smoothing.set_estimators`. For "auto" a surrogate that learns does not take "functions": its gradients
+        are nearer to the metric's, and models trained on it no better so far.
     """
 
     spread: float = 1.0
@@ -47,11 +50,13 @@ class Goal(NamedTuple):
       values: `[B, M]` (`[1, M]` of a set).
       gradient: `[M, B, ...]`, with respect to the predictions.
       error: as `gradient`, of the mean square of the estimate's error; NaN for a single pair.
+      sums: what the estimator "functions" carries over to the next estimate, or None.
     """
 
     values: Array
     gradient: Array
     error: Array
+    sums: FunctionSums | None = None
 
 
 def check_options(num_pairs: int, relative_scale: float | None, estimation: Estimation) -> None:
@@ -101,11 +106,12 @@ def estimated_goal(
     chunk_size: int = 16,
     estimator: str = "auto",
     directions: Directions = NOISE,
+    sums: FunctionSums | None = None,
     axis_name: str | None = None,
 ) -> Goal:
     """The goal at a view's predictions, estimated from antithetic pairs; arguments as for `smoothed_metric`."""
     shape = view.predictions.shape
-    smoothed = smoothed_metric(
+    smoothed, carried = smoothed_and_sums(
         metric,
         view.predictions,
         view.targets,
@@ -118,11 +124,14 @@ def estimated_goal(
         first_example=first_row(view.predictions, axis_name),
         directions=directions,
         estimator=estimator,
+        sums=sums,
+        axis_name=axis_name,
     )
     return Goal(
         metric.sign * smoothed.value.reshape(shape[0] if metric.per_example else 1, -1),
         metric.sign * smoothed.gradient.reshape(-1, *shape),
         metric.sign * smoothed.error.reshape(-1, *shape),
+        carried,
     )
 
 

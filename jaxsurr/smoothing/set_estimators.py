@@ -22,6 +22,12 @@ m(z - s e)] e_i / (2 s)`. There are n examples of d coordinates.
   1)`, whatever n, as for a metric of examples. It needs a metric that knows `replacements`, as all sums over examples
   and all orders do at the price of a few metrics of the set.
 
+"functions"
+  All examples move along one function of prediction and target (`jaxsurr.smoothing.function_directions`), as the
+  gradient of a metric that does not depend on the order of examples is one. About `P / (P + J - 1)` for J functions,
+  whatever n and d, and better where the solution carries over from update to update. Any function of the examples will
+  do; what the J functions do not span is not seen.
+
 The scaling is what linear metrics have exactly; `python -m jaxsurr.benchmarks.set_fidelity` measures it. The estimators
 are this library's own arrangement of known parts (conditional expectation, random grouping).
 """
@@ -34,7 +40,7 @@ from jaxsurr.core.reductions import masked, safe_divide, valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 
-ESTIMATORS = ("auto", "replace", "groups", "whole")
+ESTIMATORS = ("auto", "replace", "functions", "groups", "whole")
 GROUP_SIZE = 32
 _VALUES = 2  # pairs of a chunk in which the value of the whole set is taken, where gradients come from groups
 
@@ -45,12 +51,25 @@ def check_estimator(estimator: str, group_size: int) -> None:
     checks.positive_integer(group_size, "group_size")
 
 
-def choose_estimator(estimator: str, metric: Metric, batch: int, group_size: int) -> str:
+def choose_estimator(estimator: str, metric: Metric, batch: int, group_size: int, atoms: int = 0) -> str:
     """The estimator that is meant for sets of this size.
 
+    Args:
+      estimator: as it was asked for.
+      metric: of sets.
+      batch: examples in a set.
+      group_size: about how many examples a group has.
+      atoms: functions that "functions" has for such predictions; 0 where it has none for them.
+
     Raises:
-      ValueError: "replace" is asked for, and the metric does not know `replacements`.
+      ValueError: "replace" is asked for, and the metric does not know `replacements`; or "functions", and there are
+        none.
     """
+    if estimator == "functions" and not atoms:
+        raise ValueError(
+            f"estimator='functions' has too many functions to fit for predictions of {metric.name} with so many "
+            "classes, levels or groups; use 'groups'."
+        )
     if estimator == "replace" and not metric.replaces:
         raise ValueError(
             f"estimator='replace' needs a metric that takes replacements=, and {metric.name} does not; use 'groups'."
@@ -59,6 +78,8 @@ def choose_estimator(estimator: str, metric: Metric, batch: int, group_size: int
         return estimator
     if metric.replaces:
         return "replace"
+    if atoms:
+        return "functions"
     return "groups" if batch >= 2 * group_size else "whole"
 
 

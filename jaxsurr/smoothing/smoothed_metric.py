@@ -24,6 +24,7 @@ from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcas
 from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.function_directions import FunctionSums, along_functions, num_functions
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 
 
@@ -57,7 +58,8 @@ class Smoothed(NamedTuple):
       value: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets), the estimate of `m_s`.
       gradient: `[B, ...]` or `[M, B, ...]`, the estimate of its gradient with respect to the predictions.
       error: as `gradient`: half the difference of the estimates from even and from odd pairs. It has the mean square
-        of the estimate's error, is independent of its signal, and is NaN for a single pair.
+        of the estimate's error, is independent of its signal, and is NaN for a single pair. Of the estimator
+        "functions": the error as far as its functions express the gradient.
     """
 
     value: Array
@@ -173,8 +175,9 @@ def smoothed_metric(
       first_example: index of the first row among all rows of all devices; the noise of a row depends on its index.
       directions: where the noise comes from, `normal_directions` or `table_directions()`.
       estimator: of a metric of sets: "replace" (each example's own difference, where the metric knows `replacements`),
-        "groups" (of random groups of examples), "whole" (all examples at once), or "auto", which takes the first where
-        it can, else the second, and the third for sets of fewer than two groups.
+        "functions" (of functions of an example), "groups" (of random groups of examples), "whole" (all examples at
+        once), or "auto": the first where it can, else the second where the space pools what it reads, else the third,
+        and the last for sets of fewer than two groups.
       group_size: examples in a group, about.
 
     Returns:
@@ -189,6 +192,49 @@ def smoothed_metric(
     >>> exact = jax.scipy.stats.norm.cdf(-0.5 / jnp.sqrt(2.0))
     >>> bool(abs(out.value[0] - exact) < 0.02)
     True
+    """
+    return smoothed_and_sums(
+        metric,
+        predictions,
+        targets,
+        key=key,
+        scale=scale,
+        num_pairs=num_pairs,
+        where=where,
+        space=space,
+        chunk_size=chunk_size,
+        first_example=first_example,
+        directions=directions,
+        estimator=estimator,
+        group_size=group_size,
+    )[0]
+
+
+def smoothed_and_sums(
+    metric: Metric,
+    predictions: Array,
+    targets: PyTree,
+    *,
+    key: Array,
+    scale: Array | float,
+    num_pairs: int,
+    where: Array | None,
+    space: Space | None,
+    chunk_size: int,
+    first_example: Array | int,
+    directions: Directions,
+    estimator: str,
+    group_size: int = GROUP_SIZE,
+    sums: FunctionSums | None = None,
+    axis_name: str | None = None,
+) -> tuple[Smoothed, FunctionSums | None]:
+    """`smoothed_metric`, and what its solution along functions carries over to the next call.
+
+    Args:
+      metric, predictions, targets, key, scale, num_pairs, where, space, chunk_size, first_example, directions,
+        estimator, group_size: as for `smoothed_metric`.
+      sums: of the last call, or None; for the estimator "functions" alone.
+      axis_name: of the `jax.pmap` axis over which it adds its sums.
     """
     metric = as_metric(metric)
     space = metric.space if space is None else space
@@ -207,13 +253,21 @@ def smoothed_metric(
     example_ids = first_example + jnp.arange(batch)
     check_estimator(estimator, group_size)
     if not metric.per_example:
-        estimator = choose_estimator(estimator, metric, batch, group_size)
-        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // predictions.size))
+        atoms = num_functions(estimator, metric, space, predictions, targets)
+        estimator = choose_estimator(estimator, metric, batch, group_size, atoms)
+        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(predictions.size, batch * atoms)))
+        if estimator == "functions":
+            options: dict[str, Any] = dict(
+                key=key, scale=scale, num_pairs=num_pairs, space=space, unit=unit, chunk_size=chunk_size
+            )
+            options |= dict(first_example=first_example, directions=directions, sums=sums, axis_name=axis_name)
+            *found, sums = along_functions(metric, predictions, targets, where, **options)
+            return Smoothed(*found), sums
 
     def evaluate(moved):
         return metric(moved, targets, where=where)
 
-    def chunk(sums, first_pair, pairs):
+    def chunk(totals, first_pair, pairs):
         noise = directions(key, example_ids, first_pair, pairs, num_pairs, size)
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         step = scale * unit[None] * noise
@@ -240,20 +294,20 @@ def smoothed_metric(
         gradient, difference = (
             jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
         )
-        return jax.tree.map(jnp.add, sums, (jnp.sum(values, axis=0), gradient, difference))
+        return jax.tree.map(jnp.add, totals, (jnp.sum(values, axis=0), gradient, difference))
 
     metrics = int(np.prod(outputs))
     zero = jnp.zeros((metrics, batch, size), dtype)
-    sums = (jnp.zeros((batch, *outputs) if metric.per_example else outputs, dtype), zero, zero)
+    totals = (jnp.zeros((batch, *outputs) if metric.per_example else outputs, dtype), zero, zero)
     whole, rest = divmod(num_pairs, chunk_size)
     if whole == 1:
-        sums = chunk(sums, 0, chunk_size)
+        totals = chunk(totals, 0, chunk_size)
     elif whole:
         starts = chunk_size * jnp.arange(whole)
-        sums = jax.lax.scan(lambda carry, first: (chunk(carry, first, chunk_size), None), sums, starts)[0]
+        totals = jax.lax.scan(lambda carry, first: (chunk(carry, first, chunk_size), None), totals, starts)[0]
     if rest:
-        sums = chunk(sums, whole * chunk_size, rest)
-    value, gradient, difference = (total / num_pairs for total in sums)
+        totals = chunk(totals, whole * chunk_size, rest)
+    value, gradient, difference = (total / num_pairs for total in totals)
     odd = num_pairs // 2
     if odd == 0:
         difference = jnp.full_like(difference, jnp.nan)
@@ -264,4 +318,4 @@ def smoothed_metric(
         mean_even = (gradient + difference) * num_pairs / (2 * even)
         difference = (mean_even - mean_odd) * np.sqrt(even * odd) / num_pairs
     shape = (*outputs, batch, *event)
-    return Smoothed(value, gradient.reshape(shape), difference.reshape(shape))
+    return Smoothed(value, gradient.reshape(shape), difference.reshape(shape)), None

@@ -65,6 +65,7 @@ def pooled_scores(
         label_features[:, None, :, None],
         jnp.ones_like(scores)[:, None],
         positions,
+        decided=1,
     )
 
 

@@ -22,6 +22,7 @@ from jaxsurr.core.moments import affine, correlate
 from jaxsurr.core.reductions import masked, masked_mean, mean_one, num_valid, psum, weighted
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
+from jaxsurr.smoothing.function_directions import no_sums, num_functions
 from jaxsurr.smoothing.goal import (
     DEFAULT,
     Estimation,
@@ -34,12 +35,14 @@ from jaxsurr.smoothing.goal import (
     with_noise,
     zero_gradient_fraction,
 )
+from jaxsurr.smoothing.set_estimators import GROUP_SIZE, choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides, family_of
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters
 from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.objectives import check_kind, check_power, value_fit
+from jaxsurr.surrogates.order import noticing_order
 from jaxsurr.surrogates.sound import of_sound_batches
 from jaxsurr.surrogates.state import (
     SurrogateState,
@@ -205,6 +208,10 @@ def correlated_gradients(
         outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
         metrics = outputs[0] if outputs else 1
         state = first_state(space, view, metrics, relative_scale, power if leads else None)
+        if not metric.per_example and estimation.estimator == "functions":
+            atoms = num_functions("functions", metric, space, predictions, targets)
+            choose_estimator("functions", metric, len(predictions), GROUP_SIZE, atoms)  # or refuses it
+            state = state._replace(functions=no_sums(atoms, metrics))
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(
@@ -261,6 +268,10 @@ def correlated_gradients(
             slope = fit = with_noise(
                 slope, space, key=centre_key, scale=scale, spread=estimation.spread, axis_name=axis_name
             )
+        estimator = estimation.estimator
+        if not metric.per_example and state.functions is None:  # as `init` has found
+            wanted = "auto" if estimator == "functions" else estimator
+            estimator = choose_estimator(wanted, metric, len(fit.predictions), GROUP_SIZE)
         goal = estimated_goal(
             metric,
             fit,
@@ -269,9 +280,11 @@ def correlated_gradients(
             num_pairs=num_pairs,
             space=space,
             chunk_size=estimation.chunk_size,
-            estimator=estimation.estimator,
+            estimator=estimator,
+            sums=state.functions,
             axis_name=axis_name,
         )
+        state = state._replace(functions=goal.sums)
         if not metric.per_example:
             goal = goal_of_each(goal, fit.where)
         mean = masked_mean(goal.values, fit.where, axis_name=axis_name)
@@ -308,4 +321,4 @@ def correlated_gradients(
             info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
         return after, info
 
-    return of_sound_batches(functools.partial(prepared, space), init, loss, update)
+    return noticing_order(of_sound_batches(functools.partial(prepared, space), init, loss, update), metric, space)

@@ -9,24 +9,31 @@ import jax.numpy as jnp
 
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
+from jaxsurr.smoothing.function_directions import num_functions
 from jaxsurr.smoothing.goal import DEFAULT, Estimation, check_options, estimated_goal
+from jaxsurr.smoothing.set_estimators import GROUP_SIZE, choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides
 from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.objectives import check_power
+from jaxsurr.surrogates.order import noticing_order
 from jaxsurr.surrogates.sound import of_sound_batches
 from jaxsurr.surrogates.state import first_spread, natural_scale, power_of, scale_of, settled
 
 
 class SmoothedState(NamedTuple):
-    """The key of the noise, and `spread`, `step`, `relative_scale` and `power` as in `SurrogateState`."""
+    """The key of the noise, and `spread`, `step`, `relative_scale` and `power` as in `SurrogateState`.
+
+    `functions` is an empty array where the gradient of a set metric is estimated along functions, and None elsewhere.
+    """
 
     key: Array
     spread: Array
     step: Array
     relative_scale: Array
     power: Array | None
+    functions: Array | None = None
 
 
 @described
@@ -62,7 +69,20 @@ def smoothed(
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
         spread, relative = first_spread(space, View(predictions, targets, where), relative_scale)
-        return SmoothedState(key, spread, jnp.int32(0), relative, power_of(power if leads else None))
+        state = SmoothedState(key, spread, jnp.int32(0), relative, power_of(power if leads else None))
+        if chosen(predictions, targets) == "functions":
+            state = state._replace(functions=jnp.zeros((0,)))
+        return state
+
+    def chosen(predictions: Array, targets: PyTree, along_functions: bool = True) -> str:
+        """The estimator of a set metric."""
+        wanted = estimation.estimator
+        if metric.per_example:
+            return wanted
+        if not along_functions:
+            return choose_estimator("auto" if wanted == "functions" else wanted, metric, len(predictions), GROUP_SIZE)
+        atoms = num_functions(wanted, metric, space, predictions, targets)
+        return choose_estimator(wanted, metric, len(predictions), GROUP_SIZE, atoms)
 
     def loss(
         state: SmoothedState,
@@ -81,7 +101,7 @@ def smoothed(
             num_pairs=num_pairs,
             space=space,
             chunk_size=estimation.chunk_size,
-            estimator=estimation.estimator,
+            estimator=chosen(fixed, targets, state.functions is not None),
             axis_name=axis_name,
         )
         change = goal.gradient * (predictions - fixed)[None]
@@ -111,4 +131,4 @@ def smoothed(
             state = settled(state, space, View(predictions, targets, where), estimation.decay, axis_name)
         return state._replace(key=key, step=state.step + 1), Info.unknown()
 
-    return of_sound_batches(functools.partial(prepared, space), init, loss, update)
+    return noticing_order(of_sound_batches(functools.partial(prepared, space), init, loss, update), metric, space)

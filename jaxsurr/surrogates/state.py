@@ -8,6 +8,7 @@ from jaxsurr.core import renamed
 from jaxsurr.core.moments import Moments
 from jaxsurr.core.reductions import masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.smoothed_metric import smoothing_scale
 
 SETTLED = 50
@@ -29,6 +30,8 @@ class SurrogateState(NamedTuple):
         be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does. None where it has no effect.
       relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
         (`jaxsurr.matched_scale`), and nothing is compiled again.
+      functions: the sums of the estimate of a set metric's gradient along functions, which carry over
+        (`jaxsurr.smoothing.function_directions`). None: it is estimated otherwise.
     """
 
     family: PyTree
@@ -39,6 +42,7 @@ class SurrogateState(NamedTuple):
     step: Array
     relative_scale: Array
     power: Array | None
+    functions: FunctionSums | None = None
 
 
 def scale_of(state: Any, space: Space) -> Array:
