@@ -107,7 +107,7 @@ class Cells:
     def _add_numbers(self, cells: Sequence[str]) -> bool:
         """Adds cells that all are numbers or gaps seen before; False, and nothing is added, where they are not."""
         text, comma, gaps = "".join(cells), self.reading.decimal == ",", self.gaps
-        if not text.isascii() or "_" in text or (comma and "." in text):
+        if self.values is None or not text.isascii() or "_" in text or (comma and "." in text):
             return False
         absent = 0
         if gaps and not gaps.isdisjoint(cells):
@@ -119,7 +119,6 @@ class Cells:
             return False
         if np.isfinite(np.frombuffer(found)).sum() != len(found) - absent:
             return False
-        assert self.values is not None
         self.values.extend(found)
         self.counts["number"] += len(found) - absent
         self.counts["missing"] += absent

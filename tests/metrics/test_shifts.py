@@ -317,7 +317,7 @@ def test_what_cannot_be_tuned_is_refused_in_a_sentence():
         ({"metric": "f_betas"}, ValueError, "did you mean 'f_beta'"),
         ({"metric": sklearn.metrics.f1_score}, TypeError, "does not say which direction is better"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_input(change, error, words):
     scores, labels = rare(0, 40)
