@@ -68,6 +68,7 @@ SPLIT = {
 
 ATTRIBUTES = {
     "jaxsurr.comparison.runs.BASELINES": "jaxsurr.training.kinds.BASELINES",
+    "jaxsurr.data.files.read_csv": "jaxsurr.data.read_csv",
     "jaxsurr.losses.HEADS": "jaxsurr.training.kinds.LOSS_HEADS",
     "jaxsurr.losses.KINDS": "jaxsurr.training.kinds.LOSS_KINDS",
     "jaxsurr.reductions.count": "jaxsurr.core.reductions.num_valid",

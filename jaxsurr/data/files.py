@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxsurr.core import renamed
 from jaxsurr.data.bounded import Archive, most_unpacked, regular, unpacked
 from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
@@ -202,3 +203,8 @@ def _idx(directory: Path, name: str, axes: int) -> np.ndarray:
     if content.send(1):
         raise ValueError(f"{wanted}{'more' if path.suffix == '.gz' else most}; fetch it again")
     return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def __getattr__(name: str) -> Any:
+    """Old names."""
+    return renamed.attribute(__name__, name)

@@ -69,6 +69,9 @@ def _class_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return jnp.stack([loss(predictions, targets) for loss in atoms], axis=-1)
 
 
+_MOST = 0.6  # a probability of the second largest logit that only rounding can exceed
+
+
 def one_against_all(predictions: Array, temperature: float) -> Array:
     """Margins of each class over the soft maximum of all others, `[B, K]`.
 
@@ -80,6 +83,7 @@ def one_against_all(predictions: Array, temperature: float) -> Array:
     others = jax.nn.logsumexp(jnp.where(first, FAR, scaled), axis=-1, keepdims=True)
     everyone = jax.nn.logsumexp(scaled, axis=-1, keepdims=True)
     probability = jnp.where(first, 0, jnp.exp(jnp.where(first, everyone, scaled) - everyone))
+    probability = jnp.where(probability > _MOST, 0.5, probability)  # by rounding, of two huge logits that are equal
     rivals = jnp.where(first, others, everyone + jnp.log1p(-probability))
     return temperature * (scaled - rivals)
 

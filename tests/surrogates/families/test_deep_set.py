@@ -141,6 +141,16 @@ def test_one_against_all_is_exact_for_the_first_class_too():
         np.testing.assert_allclose(margins, wanted, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
+def test_equal_logits_have_finite_margins_however_large(size):
+    logits = size * jnp.array([[1.0, 1.0, -1.0], [-1.0, -1.0, -1.0]])
+    for space in (spaces.class_logits, spaces.decision_logits):
+        margins = space.margins(logits, jnp.array([2, 0]), jnp.float32(0.3))[0]
+        assert np.isfinite(margins).all()
+        gradient = jax.grad(lambda z, s=space: jnp.sum(s.margins(z, jnp.array([2, 0]), jnp.float32(0.3))[0]))(logits)
+        assert np.isfinite(gradient).all()
+
+
 def test_a_hundred_classes_do_not_saturate_it():
     _, _, infos = learned(metrics.f_beta, 60, size=128, classes=100)
     assert jnp.mean(infos.gradient_correlation[-20:]) > 0.5 * jnp.mean(infos.ceiling[-20:]) > 0.1
