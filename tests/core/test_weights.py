@@ -77,9 +77,9 @@ def case_of(name, metric="error_rate"):
 
 
 OF_SETS = ("quadratic_weighted_kappa", "average_precision")
-SURROGATES = [case_of(name) for name in properties.SURROGATES if not name.endswith("parameters)")] + [
-    case_of("correlated_gradients(network, predictions)", metric) for metric in OF_SETS
-]
+EACH_HOW = ("relational", "set_value_fit", "correlated_gradients(decisions, predictions)")
+SURROGATES = [case_of(name) for name in EACH_HOW]  # by draws, by sums, by moments; the basis is below
+SURROGATES += [case_of("correlated_gradients(network, predictions)", metric) for metric in OF_SETS]
 
 
 @pytest.mark.parametrize("case", SURROGATES, ids=lambda case: f"{case.name} {case.metric}")
