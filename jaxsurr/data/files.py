@@ -104,14 +104,19 @@ def read_npz(
         if unread:
             why = f"rows to validate on come from {x}_train" if official else f"there is no {x}_train"
             notes += [f"{path.name}: {', '.join(unread)} is not read; {why}"]
-        labels = () if names is None else tuple(str(name) for name in _member(arrays, names).ravel())
+        labels = () if names is None else tuple(str(name) for name in member(arrays, names).ravel())
     kind = "durations" if event is not None else "labels" if several else "classes"
     kind = "keypoints" if points is not None else kind
     weighed = dict(zip(("weights", "test_weights"), weights, strict=False))
     return Raw(*parts, kind=kind, names=labels, notes=tuple(notes), **weighed)
 
 
-def _member(arrays: Archive, name: str) -> np.ndarray:
+def member(arrays: Archive, name: str) -> np.ndarray:
+    """An array of an npz file, with a row for each example.
+
+    Raises:
+      ValueError: there is none of this name, or it is a scalar.
+    """
     if name not in arrays.members:
         raise ValueError(f"{arrays.name} has no array {name!r}. {closest(name, arrays.members)}")
     found = arrays.read(name)
@@ -122,7 +127,7 @@ def _member(arrays: Archive, name: str) -> np.ndarray:
 
 def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: bool = False) -> np.ndarray:
     """An array of numbers, finite unless `anything` is allowed, of a given shape."""
-    found, file = _member(arrays, name), arrays.name
+    found, file = member(arrays, name), arrays.name
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{file}: the array {name!r} has dtype {found.dtype}, expected numbers")
     if found.dtype.kind == "f" and not anything and not np.isfinite(found).all():
@@ -146,11 +151,11 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
 
 
 def _axes(arrays: Archive, name: str) -> int:
-    return _member(arrays, name).ndim
+    return member(arrays, name).ndim
 
 
 def _weights(arrays: Archive, name: str, rows: int) -> np.ndarray:
-    return check_weights(f"{arrays.name}, {name!r}", _member(arrays, name), rows)
+    return check_weights(f"{arrays.name}, {name!r}", member(arrays, name), rows)
 
 
 def read_idx(directory: str | Path) -> Raw:

@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxsurr.core.types import Sequences
 from jaxsurr.data.bounded import Archive, regular
-from jaxsurr.data.raw import EXACT, Raw, closest
+from jaxsurr.data.files import member
+from jaxsurr.data.raw import EXACT, Raw
 
 _MOST_SYMBOLS = 1000  # integer inputs become one-hot
 
@@ -57,7 +58,7 @@ def read_steps(
             if lengths is not None:
                 ends = _lengths(path.name, lengths + suffix, _numbers(arrays, lengths + suffix), labels.shape)
             parts.append((inputs, _whole(path.name, y + suffix, labels), ends))
-        named = () if names is None else tuple(str(name) for name in _array(arrays, names).ravel())
+        named = () if names is None else tuple(str(name) for name in member(arrays, names).ravel())
     inputs, notes = _steps_of(path.name, x, [part[0] for part in parts], [part[2] for part in parts])
     labels, values, more = _coded(path.name, [part[1] for part in parts], [part[2] for part in parts])
     if named and len(named) != len(values):
@@ -101,17 +102,8 @@ def digit_strings(n: int, size: int, seed: int) -> Raw:
     return Raw(inputs, Sequences(tokens, lengths.astype(np.int32)), kind="tokens", names=names)
 
 
-def _array(arrays: Archive, name: str) -> np.ndarray:
-    if name not in arrays.members:
-        raise ValueError(f"{arrays.name} has no array {name!r}. {closest(name, arrays.members)}")
-    found = arrays.read(name)
-    if found.ndim == 0:
-        raise ValueError(f"{arrays.name}: {name!r} is not an array with one row for each example")
-    return found
-
-
 def _numbers(arrays: Archive, name: str) -> np.ndarray:
-    found = _array(arrays, name)
+    found = member(arrays, name)
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{arrays.name}: the array {name!r} has dtype {found.dtype}, expected numbers")
     return found
