@@ -1,7 +1,6 @@
 """The command line: what it accepts, what it prints, how it fails; one and several devices and processes."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import jaxsurr
+from tests.devices import simulated
 
 SHORT = ["--config.epochs=2", "--config.warm_epochs=1", "--config.data.limit=160", "--config.devices=1", "--nofigures"]
 SINGLE = ["--config.losses=()", "--config.loss=cross_entropy", *SHORT]
@@ -196,13 +195,8 @@ LEARNED = [
 
 
 def start(workdir, devices, *arguments, fields=LEARNED):
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-    }
     command = [sys.executable, "-m", "jaxsurr", f"--workdir={workdir}", *fields, *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=simulated(devices), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def of_two():

@@ -5,10 +5,8 @@ model takes a step on it) and once with a frozen surrogate, and must end at the 
 Run as a program, this file trains on eight simulated devices and leaves what it found in a file.
 """
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import jaxsurr
 from jaxsurr import bilevel
 from jaxsurr.surrogates.families.mlp import mlp
+from tests.devices import simulated
 
 STEPS, ROWS, FEATURES, CLASSES = 4, 48, 8, 3
 KEY = jax.random.key(5)
@@ -206,12 +205,7 @@ def test_a_loop_ends_where_the_library_ends(loop, frozen, expected):
 def eight(tmp_path_factory):
     """What this file finds on eight simulated devices, in a process of its own."""
     out = tmp_path_factory.mktemp("eight") / "found.npz"
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-    }
-    done = subprocess.run([sys.executable, __file__, str(out)], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, __file__, str(out)], env=simulated(8), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return np.load(out, allow_pickle=False)
 

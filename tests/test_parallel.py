@@ -1,6 +1,5 @@
 """One device and eight train, predict and fetch the same; what cannot be shared among devices is refused in words."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import jaxsurr
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Split, batches
 from tests import process_worker
+from tests.devices import simulated
 
 WORKER = Path(__file__).with_name("process_worker.py")
 
@@ -171,13 +171,8 @@ def test_executor_checks_the_number_of_devices(monkeypatch):
 def eight(tmp_path_factory):
     """What `process_worker.py devices` found."""
     out = tmp_path_factory.mktemp("eight") / "results"
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-    }
     command = [sys.executable, str(WORKER), "devices", str(out)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=simulated(8), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return process_worker.read(out)
 

@@ -1,7 +1,6 @@
 """Two processes that train together train like one, end together, and name one that is gone."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import jaxsurr
 from jaxsurr import processes as watched
 from tests import process_worker
+from tests.devices import simulated
 
 WORKER = Path(__file__).with_name("process_worker.py")
 TIMEOUT = 240
@@ -27,14 +26,9 @@ def free_port():
 
 
 def start(out, address, number, index, devices):
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-    }
     command = [sys.executable, str(WORKER), "processes", str(out), address, str(number), str(index)]
     log = out.with_suffix(".log").open("w")
-    return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(command, env=simulated(devices), stdout=log, stderr=subprocess.STDOUT)
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +116,14 @@ class Job:
 
     def __init__(self, workdir, processes=2):
         self.workdir = workdir
-        environment = os.environ | {
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={2 // processes}",
-            "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-        }
         command = [sys.executable, "-m", "jaxsurr", *FLAGS, f"--workdir={workdir}"]
         together = [f"--coordinator_address=localhost:{free_port()}", "--num_processes=2"] * (processes > 1)
         self.processes = [
             subprocess.Popen(
-                [*command, *together, f"--process_id={index}"], env=environment, stderr=subprocess.PIPE, text=True
+                [*command, *together, f"--process_id={index}"],
+                env=simulated(2 // processes),
+                stderr=subprocess.PIPE,
+                text=True,
             )
             for index in range(processes)
         ]
@@ -157,8 +149,9 @@ class Job:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-        assert not any("Traceback" in text for text in said)
-        return [process.returncode for process in self.processes], [(text.splitlines() or [""])[-1] for text in said]
+        codes = [process.returncode for process in self.processes]
+        assert not any("Traceback" in text for text in said) and -signal.SIGABRT not in codes, "\n\n".join(said)
+        return codes, [(text.splitlines() or [""])[-1] for text in said]
 
     def found(self):
         result = json.loads((self.workdir / "result.json").read_text())

@@ -1,6 +1,5 @@
 """Arrays sharded on a mesh with explicit axes give what one device gives, in every kind of surrogate and in a step."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxsurr
 from jaxsurr.core.meshes import automatic, explicit_mesh
+from tests.devices import simulated
 
 WORKER = Path(__file__).with_name("mesh_worker.py")
 ON = [("network", 2), ("network", 8), ("kernel", 2), ("relational", 2), ("ready", 2), ("step", 8)]
@@ -20,13 +19,8 @@ ON = [("network", 2), ("network", 8), ("kernel", 2), ("relational", 2), ("ready"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     out = tmp_path_factory.mktemp("meshes") / "results.npz"
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8",
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-    }
     command = [sys.executable, str(WORKER), str(out)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=simulated(8), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     found = {}
     with np.load(out, allow_pickle=False) as arrays:

@@ -1,7 +1,6 @@
 """Functions that JAX cannot see into, as metrics."""
 
 import functools
-import os
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from jaxsurr import bilevel, metrics, smoothed_metric, spaces, surrogates
 from jaxsurr.metrics import black_box, own_errors
 from jaxsurr.metrics.host import Host
 from jaxsurr.smoothing.smoothed_metric import table_directions
+from tests.devices import simulated
 
 KEY = jax.random.key(0)
 LABELS = jnp.arange(16) % 3
@@ -325,13 +325,12 @@ except LookupError as error:
 
 
 def test_pmap_on_four_devices():
-    environment = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", ON_FOUR],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | environment,
+        env=simulated(4),
     )
     assert done.stdout.splitlines() == ["True", "12 {16}", "32 True", "negative"], done.stderr
 
