@@ -192,7 +192,8 @@ def _of_curve(value: Callable[[Array, Array, Array, Array], Array], predictions:
 
     Args:
       value: `[T], [T], [], [] -> []`, of the weights of the negatives and of the positives that have at least the score
-        of each threshold, in any order, and of all of them. The thresholds are the scores; some may come twice.
+        of each threshold, which rise as the thresholds fall, and of all of them. The thresholds are the scores; some
+        may come twice.
       predictions, targets: of the metric.
     """
 
@@ -211,9 +212,14 @@ def _of_curve(value: Callable[[Array, Array, Array, Array], Array], predictions:
 
         def replaced(example):
             old, new, own = example
-            there = before[:, jnp.searchsorted(in_order, new, side="right")] + own * jnp.where(old <= new, 0, 1)
+            at = jnp.searchsorted(in_order, new, side="right")
+            there = before[:, at] + own * jnp.where(old <= new, 0, 1)
             moved = (new <= in_order).astype(own.dtype) - (old <= in_order).astype(own.dtype)
-            false, true = jnp.concatenate([reached + own[:, None] * moved[None], there[:, None]], axis=1)
+            others, place = reached + own[:, None] * moved[None], jnp.arange(len(in_order) + 1)
+            below, above = (
+                jnp.concatenate(pair, axis=1) for pair in ((others, others[:, :1]), (others[:, :1], others))
+            )
+            false, true = jnp.where(place < at, below, jnp.where(place == at, there[:, None], above))
             return value(false, true, negatives, positives)
 
         moved_scores, *_ = _scores(replacements, targets, None)
@@ -249,9 +255,8 @@ def partial_roc_auc(predictions: Array, targets: Array, *, max_fpr: float = 0.1,
     options.boolean(standardised, "standardised")
 
     def value(false, true, negatives, positives):
-        # Each rises as the threshold falls, so that sorting both keeps their points.
         false_rate, true_rate = (
-            jnp.concatenate([jnp.zeros((1,), total.dtype), ratio(jnp.sort(reached), total)])
+            jnp.concatenate([jnp.zeros((1,), total.dtype), ratio(reached, total)])
             for reached, total in ((false, negatives), (true, positives))
         )
         low, high = false_rate[:-1], false_rate[1:]

@@ -1,0 +1,70 @@
+"""The table of the results page on the zoo of metrics, as Markdown, from raw lines."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jaxsurr.benchmarks import results_rows as rows
+from jaxsurr.benchmarks.results_words import label
+from jaxsurr.benchmarks.zoo import TASKS
+from jaxsurr.comparison import statistics
+from jaxsurr.core.spec import parse_spec
+from jaxsurr.report import summary_table
+
+
+def of_task(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the learned loss gains on a metric over the conventional losses, each with and without tuned decisions.
+
+    Both sides choose on validation, seed by seed: among all conventional losses and decodings, and between the learned
+    loss as it is and with tuned decisions.
+
+    Args:
+      lines: of the task's runs.
+
+    Returns:
+      As `jaxsurr.comparison.statistics.practice`.
+    """
+    runs = [line for line in lines if line["purpose"] == "run"]
+    test, validation = rows.by_seed(runs, "test"), rows.by_seed(runs, "validation")
+    higher = runs[0]["higher_is_better"]
+    fixed = [loss for loss in test if rows.is_fixed(loss)]
+    ours = [loss for loss in test if parse_spec(loss)[0] == rows.OURS]
+    taken = statistics.chosen(validation, higher_is_better=higher, among=ours)
+    for values in (test, validation):
+        values[rows.OURS] = {seed: values[loss][seed] for seed, loss in taken.items()}
+    found: Any = statistics.practice(test, validation, higher_is_better=higher, fixed=fixed, learned=rows.OURS)
+    return found | {"means": {loss: sum(of.values()) / len(of) for loss, of in test.items()}, "seeds": len(taken)}
+
+
+def zoo(folder: Path) -> str:
+    """A row for each metric of the zoo, and how many of each verdict there are."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for line in rows.lines_of(folder / "zoo.jsonl"):
+        lines.setdefault(line["task"], []).append(line)
+    table, verdicts = [], Counter()
+    for name, task in TASKS.items():
+        if name not in lines:
+            continue
+        found = of_task(lines[name])
+        verdicts[found["learned"]["verdict"]] += 1
+        (most, _), *_ = Counter(found["picked"]).most_common(1)
+        gained = found["learned"]
+        table.append(
+            {
+                "metric": f"{task.what} {'↑' if lines[name][0]['higher_is_better'] else '↓'}",
+                "data": task.data,
+                "seeds": found["seeds"],
+                "usual loss": f"{found['means'][task.usual]:.4f}",
+                "best conventional by validation": f"{found['fixed']:.4f}",
+                "mostly": label(most),
+                "smoothed metric": f"{found['means']['smoothed']:.4f}",
+                "learned loss": f"{gained['test']:.4f}",
+                "learned minus best conventional": f"{rows.interval(gained, 4)} {gained['verdict']}",
+            }
+        )
+    counts = ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
+    return f"{summary_table(table)}\n\nThe learned loss against the best conventional one, of {len(table)}: {counts}."
+
+
+BLOCKS = {"zoo": zoo}
+"""The block of this file by its name."""
