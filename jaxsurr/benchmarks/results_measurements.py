@@ -117,23 +117,27 @@ def set_functions(folder: Path) -> str:
 
 def set_training(folder: Path) -> str:
     """Training of a linear model on a black box, from the threshold that is best for it."""
-    lines = rows.lines_of(folder / "set_training.jsonl")
+    by_data: dict[str, list[dict[str, Any]]] = {}
+    for line in rows.lines_of(folder / "set_training.jsonl"):
+        by_data.setdefault(line["data"], []).append(line)
     table = []
-    for split in ("train", "test"):
-        before, after = (np.array([line[f"{split}_{when}"] for line in lines]) for when in ("before", "after"))
-        paired = statistics.paired(after - before, higher_is_better=True)
-        table.append(
-            {
-                "rows": f"{split}, {lines[0]['rows' if split == 'train' else 'test_rows']:,}",
-                "with the tuned threshold": f"{np.mean(before):.4f}",
-                "trained on the metric": f"{np.mean(after):.4f}",
-                "95 % t interval of the difference": rows.interval(paired),
-                "verdict": paired["verdict"],
-                "seeds in which it is higher": f"{np.sum(after > before)} of {len(lines)}",
-                "calls of the metric": f"{lines[0]['calls']:,}",
-                "seconds": f"{np.median([line['seconds'] for line in lines]):.0f}",
-            }
-        )
+    for data, lines in by_data.items():
+        for split in ("train", "test"):
+            before, after = (np.array([line[f"{split}_{when}"] for line in lines]) for when in ("before", "after"))
+            paired = statistics.paired(after - before, higher_is_better=True)
+            table.append(
+                {
+                    "data": data,
+                    "rows": f"{split}, {lines[0]['rows' if split == 'train' else 'test_rows']:,}",
+                    "with the tuned threshold": f"{np.mean(before):.4f}",
+                    "trained on the metric": f"{np.mean(after):.4f}",
+                    "95 % t interval of the difference": rows.interval(paired),
+                    "verdict": paired["verdict"],
+                    "seeds in which it is higher": f"{np.sum(after > before)} of {len(lines)}",
+                    "calls of the metric": f"{lines[0]['calls']:,}",
+                    "seconds": f"{np.median([line['seconds'] for line in lines]):.0f}",
+                }
+            )
     return summary_table(table)
 
 

@@ -21,6 +21,7 @@ from jaxsurr.benchmarks import (
     results_calls,
     results_comparisons,
     results_measurements,
+    results_path,
     results_power,
     results_summaries,
     results_tasks,
@@ -32,6 +33,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = (
     | results_ablation.BLOCKS
     | results_calls.BLOCKS
     | results_measurements.BLOCKS
+    | results_path.BLOCKS
     | results_power.BLOCKS
     | results_summaries.BLOCKS
     | results_tasks.BLOCKS

@@ -219,6 +219,9 @@ TASKS = {
 SETS: dict[str, Callable[[str], Source]] = {"flights": _flights, "diamonds": _diamonds}
 """Sets that come by pip, by the first word of `Task.data`."""
 
+FILES = {"fashion_mnist": "idx:{given}", "lsp_extended": "npz:{given}?points=kp&visible=visible&scale=torso"}
+"""Sources of the sets whose place is given, by their names."""
+
 
 def costs() -> np.ndarray:
     """Costs `[10, 10]` of Fashion-MNIST: a wrong class costs 1, shoes (5, 7, 9) taken for anything else 10, and clothes
@@ -237,8 +240,11 @@ def compared(
 ) -> list[dict[str, Any]]:
     """The lines of a task's runs, made or read in a folder of its name.
 
-    Raises:
-      ValueError: the place of its data is not given.
+    Args:
+      name: of the task.
+      folder: of all tasks.
+      places: sources of the sets of `FILES`.
+      seeds, trials, limit: see the flags of the command.
     """
     task, workdir = TASKS[name], folder / name
     kind, _, target = task.data.partition(" ")
@@ -254,33 +260,31 @@ def compared(
     return compare(config, losses, seeds, trials=trials, workdir=workdir, data=source, figures=False, say=print)["runs"]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Makes the comparisons, prints their tables, and writes the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--tasks", nargs="+", choices=TASKS, metavar="TASK", help=f"By default all: {', '.join(TASKS)}."
-    )
-    parser.add_argument("--fashion_mnist", help="The folder of the four files; without it its tasks are left out.")
-    parser.add_argument("--lsp_extended", help="The file of the poses; without it its task is left out.")
+    some = f"Which; by default all: {', '.join(TASKS)}."
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, metavar="TASK", default=list(TASKS), help=some)
+    parser.add_argument("--fashion_mnist", metavar="FOLDER", help="Of the four files.")
+    parser.add_argument("--lsp_extended", metavar="FILE", help="Of the poses.")
     parser.add_argument("--workdir", required=True, help="A folder for the comparisons.")
     parser.add_argument("--out", help="A JSON-lines file for the lines of all complete tasks.")
     parser.add_argument("--seeds", type=int, default=10, help="Runs of each loss.")
     parser.add_argument("--limit", type=int, default=80_000, help="Rows to train and validate on, of each set.")
     parser.add_argument("--trials", type=int, default=3, help="Settings tried for each loss, on the first seed.")
-    given = parser.parse_args()
-    places = {}
-    if given.fashion_mnist:
-        places["fashion_mnist"] = f"idx:{given.fashion_mnist}"
-    if given.lsp_extended:
-        places["lsp_extended"] = f"npz:{given.lsp_extended}?points=kp&visible=visible&scale=torso"
-    metrics.register(early_costs_more)
+    given = parser.parse_args(arguments)
+    places = {name: form.format(given=getattr(given, name)) for name, form in FILES.items() if getattr(given, name)}
+    if early_costs_more.name not in metrics.METRICS:
+        metrics.register(early_costs_more)
     lines = []
-    for name in given.tasks or TASKS:
-        if TASKS[name].data in places or " " in TASKS[name].data:
-            options = {key: getattr(given, key) for key in ("seeds", "trials", "limit")}
-            runs = compared(name, Path(given.workdir), places, **options)
-            lines += [{"task": name} | {key: line.get(key) for key in _KEPT} for line in runs]
-            print((Path(given.workdir) / name / "table.md").read_text(), flush=True)
+    for name in given.tasks:
+        kind = TASKS[name].data.partition(" ")[0]
+        if kind not in SETS and kind not in places:
+            print(f"{name} is left out: it needs --{kind}.")
+            continue
+        runs = compared(name, Path(given.workdir), places, seeds=given.seeds, trials=given.trials, limit=given.limit)
+        lines += [{"task": name} | {key: line.get(key) for key in _KEPT} for line in runs]
+        print((Path(given.workdir) / name / "table.md").read_text(), flush=True)
         if given.out:
             Path(given.out).write_text("".join(json.dumps(line) + "\n" for line in lines))
 

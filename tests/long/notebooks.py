@@ -27,9 +27,8 @@ SMALLER = {
         "training, 200)": "training, 20)",
         "batch, 300": "batch, 30",
         "seed in range(3)": "seed in range(2)",
-        "in range(300)": "in range(30)",
-        "in range(90)": "in range(9)",
-        "number >= 50": "number >= 5",
+        "*rows, 60": "*rows, 6",
+        "10_000), patients(100 + seed, 50_000)": "1_000), patients(100 + seed, 1_000)",
     },
     "numbers": {"None, 1500": "None, 15", "key(8), 60": "key(8), 6"},
     "three_tasks": {

@@ -1,0 +1,77 @@
+"""The zoo of metrics: its tasks name what there is, and both sides of its table choose on validation."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxsurr import metrics
+from jaxsurr.benchmarks import results_zoo, zoo
+from jaxsurr.core.spec import parse_spec
+from jaxsurr.data import from_frame
+from jaxsurr.training.config import CONVENTIONAL, LEARNED
+
+
+@pytest.fixture
+def registered():
+    yield metrics.register(zoo.early_costs_more)
+    metrics.METRICS.pop("early_costs_more")
+
+
+def test_tasks_name_metrics_and_losses_that_there_are(registered):
+    names = {parse_spec(task.metric)[0] for task in zoo.TASKS.values()}
+    assert names <= set(metrics.METRICS) and len(names) >= 14
+    for name, task in zoo.TASKS.items():
+        assert {parse_spec(loss)[0] for loss in (task.usual, *task.fixed)} <= set(CONVENTIONAL), name
+        assert {parse_spec(loss)[0] for loss in task.learned} <= set(LEARNED), name
+        assert task.data.partition(" ")[0] in (*zoo.SETS, "fashion_mnist", "lsp_extended")
+
+
+def test_costs_of_shoes():
+    costs = zoo.costs()
+    assert costs[9, 0] == 10 and costs[0, 9] == 3 and costs[5, 7] == costs[0, 1] == 1
+    assert not np.diag(costs).any()
+
+
+def test_both_sides_choose_on_validation():
+    values = {  # of two seeds: validation, test
+        "cross_entropy": ((0.5, 0.50), (0.1, 0.10)),
+        "cross_entropy?tune_threshold=True": ((0.4, 0.90), (0.2, 0.30)),
+        "smoothed": ((0.9, 0.99), (0.9, 0.99)),
+        "correlated_gradients": ((0.6, 0.70), (0.3, 0.20)),
+        "correlated_gradients?tune_threshold=True": ((0.5, 0.90), (0.4, 0.40)),
+    }
+    lines = [
+        {"purpose": "run", "loss": loss, "seed": seed, "validation": pair[0], "test": pair[1], "higher_is_better": True}
+        for loss, pairs in values.items()
+        for seed, pair in enumerate(pairs)
+    ]
+    found = results_zoo.of_task(lines)
+    assert found["fixed"] == pytest.approx((0.50 + 0.30) / 2)
+    assert found["learned"]["test"] == pytest.approx((0.70 + 0.40) / 2)
+    assert found["seeds"] == 2 and found["means"]["cross_entropy"] == pytest.approx(0.30)
+
+
+def test_a_task_is_compared_and_its_lines_are_read(registered, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 2))
+    minutes = 20 * x[:, 0] + random.normal(size=300)
+    monkeypatch.setitem(
+        zoo.SETS,
+        "flights",
+        lambda target: from_frame({"a": x[:, 0], "b": x[:, 1], target: minutes}, target, kind="numbers"),
+    )
+    fields = {"epochs": 2, "batch_size": 64, "surrogate.burn_in": 2, "surrogate.num_pairs": 2}
+    monkeypatch.setattr(zoo, "FIELDS", zoo.FIELDS | fields)
+    out = tmp_path / "zoo.jsonl"
+    zoo.main(["--tasks", "asymmetric", f"--workdir={tmp_path}", f"--out={out}", "--seeds=2", "--trials=1"])
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    task = zoo.TASKS["asymmetric"]
+    assert {line["loss"] for line in lines} == {task.usual, *task.fixed, *task.learned}
+    assert len(lines) == 2 * len({line["loss"] for line in lines})
+    assert all(line["task"] == "asymmetric" and np.isfinite(line["test"]) for line in lines)
+
+
+def test_without_the_place_of_its_data_a_task_is_left_out(tmp_path, capsys):
+    zoo.main(["--tasks", "cost", f"--workdir={tmp_path}"])
+    assert "cost is left out: it needs --fashion_mnist" in capsys.readouterr().out
