@@ -45,6 +45,7 @@ LEARNED = {
     for path, power in (("linear", 0.7), ("linear", 1.0), ("late", 0.7), ("late", 1.0), ("constant", 0.7))
 } | {
     "matched scale, likelihood": "correlated_gradients?relative_scale=0.0&power=0.0&path=constant",
+    "natural scale, likelihood": "correlated_gradients?relative_scale=-1.0&power=0.0&path=constant",
     "matched scale, value network": "correlated_gradients?relative_scale=0.0&family=network",
     "0.15 scale, value network": "correlated_gradients?relative_scale=0.15&family=network",
 }
