@@ -25,6 +25,7 @@ from jaxsurr.benchmarks import (
     results_power,
     results_summaries,
     results_tasks,
+    results_zoo,
 )
 from jaxsurr.benchmarks.results_rows import results_folder
 
@@ -37,6 +38,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = (
     | results_power.BLOCKS
     | results_summaries.BLOCKS
     | results_tasks.BLOCKS
+    | results_zoo.BLOCKS
 )
 PAGES = ("README.md", "configs/README.md", "notebooks/results/README.md")
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -183,10 +183,11 @@ TASKS = {
     ),
     "kappa": Task(
         "quadratic weighted kappa", "diamonds cut", "quadratic_weighted_kappa",
-        **_decided("cross_entropy", ["quadratic_weighted_kappa"]),
+        **_decided("cross_entropy", ["quadratic_weighted_kappa"]), fields={"data.validation_fraction": 0.05},
     ),
     "within_one_level": Task(
-        "at most one level off", "flights levels", "within_one_level", **_decided("cross_entropy", ["squared_emd"]),
+        "at most one level off", "flights levels", "within_one_level", "cross_entropy",
+        ("cross_entropy?decode=argmax", "squared_emd", "or_cnn", "expected_absolute_error"),
     ),
     "levels": Task(
         "mean absolute error of levels", "diamonds clarity", "mean_absolute_error", "cross_entropy",
