@@ -48,6 +48,10 @@ _OPTIONS = {
 }
 
 
+STANDS = {"better": "better than", "tie": "level with", "worse": "worse than"}
+"""Verdicts in words."""
+
+
 def label(loss: str) -> str:
     """The name of a loss in words.
 
@@ -77,8 +81,7 @@ def standing(folder: Path, name: str) -> str:
 
 def stands(folder: Path, name: str, loss: str) -> str:
     """The verdict on the learned loss against another one, in words: "better than L1"."""
-    words = {"better": "better than", "tie": "level with", "worse": "worse than"}
-    return f"{words[rows.against(folder, name)[loss]['verdict']]} {label(loss)}"
+    return f"{STANDS[rows.against(folder, name)[loss]['verdict']]} {label(loss)}"
 
 
 def halves(folder: Path, name: str, loss: str) -> str:

@@ -33,25 +33,28 @@ def of_task(lines: list[dict[str, Any]]) -> dict[str, Any]:
     for values in (test, validation):
         values[rows.OURS] = {seed: values[loss][seed] for seed, loss in taken.items()}
     found: Any = statistics.practice(test, validation, higher_is_better=higher, fixed=fixed, learned=rows.OURS)
-    return found | {"means": {loss: sum(of.values()) / len(of) for loss, of in test.items()}, "seeds": len(taken)}
+    means = {loss: sum(of.values()) / len(of) for loss, of in test.items()}
+    return found | {"means": means, "seeds": len(taken), "higher_is_better": higher}
+
+
+def by_task(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the learned loss gains on each metric (`of_task`), by the name of the task."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for line in rows.lines_of(folder / "zoo.jsonl"):
+        lines.setdefault(line["task"], []).append(line)
+    return {name: of_task(lines[name]) for name in TASKS if name in lines}
 
 
 def zoo(folder: Path) -> str:
     """A row for each metric of the zoo, and how many of each verdict there are."""
-    lines: dict[str, list[dict[str, Any]]] = {}
-    for line in rows.lines_of(folder / "zoo.jsonl"):
-        lines.setdefault(line["task"], []).append(line)
     table, verdicts = [], Counter()
-    for name, task in TASKS.items():
-        if name not in lines:
-            continue
-        found = of_task(lines[name])
-        verdicts[found["learned"]["verdict"]] += 1
+    for name, found in by_task(folder).items():
+        task, gained = TASKS[name], found["learned"]
+        verdicts[gained["verdict"]] += 1
         (most, _), *_ = Counter(found["picked"]).most_common(1)
-        gained = found["learned"]
         table.append(
             {
-                "metric": f"{task.what} {'↑' if lines[name][0]['higher_is_better'] else '↓'}",
+                "metric": f"{task.what} {'↑' if found['higher_is_better'] else '↓'}",
                 "data": task.data,
                 "seeds": found["seeds"],
                 "usual loss": f"{found['means'][task.usual]:.4f}",

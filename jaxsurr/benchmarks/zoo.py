@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import compare, metrics
+from jaxsurr import metrics
+from jaxsurr.comparison import compare
 from jaxsurr.core.types import Array
 from jaxsurr.data import Source, from_frame
 from jaxsurr.training import default_config, update

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import inspect
 import typing
-import warnings
 import zlib
 from typing import Any
 
@@ -17,13 +16,11 @@ from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reading import counted
 from jaxsurr.core.reductions import are_weights, masked, masked_mean, valid
 from jaxsurr.core.types import Array, PyTree, Space
+from jaxsurr.metrics.returned import UNTRACEABLE, refuse_pairs, tell_if_flat, untraceable
 from jaxsurr.spaces import generic
 
 ARRAYS = ("where", "weights", "replacements")
 """Arguments of a metric that are arrays with a row for each example, and so cannot be bound."""
-
-
-_UNTRACEABLE = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
 
 
 def _hashable(value: Any) -> Any:
@@ -41,14 +38,6 @@ def _shown(value: Any) -> str:
         " ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in row) for row in value
     )
     return rows if len(rows) <= 32 else f"{len(value)} rows {zlib.crc32(repr(value).encode()):08x}"
-
-
-def _untraceable(name: str) -> TypeError:
-    return TypeError(
-        f"{name} cannot be traced by JAX: it turns its arguments into NumPy arrays or Python numbers, or branches on "
-        "their values. Write it in jax.numpy, or make it a metric by jaxsurr.metrics.black_box(function, "
-        "higher_is_better=...), whose function is called as (targets, predictions) on NumPy arrays."
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +80,7 @@ class Metric:
         Raises:
           TypeError: the function reads the values of traced arrays, as NumPy does, or belongs to sets and takes no
             weights.
+          ValueError: the function of examples gives a value for each pair of them, as `[B, 1]` minus `[B]` does.
         """
         predictions, targets = counted(predictions, targets, where)
         options = dict(self.options) | options
@@ -104,10 +94,13 @@ class Metric:
                     options[name] = masked(jnp.asarray(options[name]), where)
         options["where"] = where
         try:
-            _tell_if_flat(self, predictions, targets, options)
-            return self.function(predictions, targets, **options)
-        except _UNTRACEABLE as error:
-            raise _untraceable(self.name) from error
+            tell_if_flat(self, predictions, targets, options)
+            values = self.function(predictions, targets, **options)
+        except UNTRACEABLE as error:
+            raise untraceable(self.name) from error
+        if self.per_example and np.ndim(values) == 2 and values.shape[0] == values.shape[1] > 1:
+            refuse_pairs(self, predictions, targets)
+        return values
 
     def _weights(self, where: Array, weights: Array | None) -> Array:
         """The weights of a set metric: those in `where`, times those that it is given beside."""
@@ -134,7 +127,7 @@ class Metric:
                 "masks and weights of examples as where=; put other arrays into the targets, and read them in a metric "
                 "of your own."
             )
-        space = options.pop("space", self.space)
+        space = _check_space(options.pop("space", self.space))
         if not options:
             return dataclasses.replace(self, space=space)
         for name in options:
@@ -185,27 +178,6 @@ class Metric:
         return masked_mean(values, where) if self.per_example else values
 
 
-class FlatMetricWarning(UserWarning):
-    """Warning of a metric that is differentiated, and whose gradient is 0."""
-
-
-def _tell_if_flat(metric: Metric, predictions: Array, targets: PyTree, options: dict[str, Any]) -> None:
-    """Warns where a metric is differentiated outside of compiled code, and its gradient is 0 in all predictions.
-
-    There alone is the value of predictions known that are traced: it is what `stop_gradient` returns.
-    """
-    if checks.is_concrete(predictions) or not checks.is_concrete(known := jax.lax.stop_gradient(predictions)):
-        return
-    gradient = jax.grad(lambda z: jnp.sum(metric.function(z, targets, **options)))(known)
-    if not np.any(gradient):
-        warnings.warn(
-            f"{metric.name} is differentiated, and its gradient is 0 in all of these predictions, as a metric is that "
-            "counts decisions. Train on a surrogate of it, jaxsurr.correlated_gradients(metric).",
-            FlatMetricWarning,
-            stacklevel=4,
-        )
-
-
 def metric(
     function: MetricFunction | None = None,
     *,
@@ -251,6 +223,7 @@ def metric(
         )
     if not callable(function):
         raise TypeError(f"a metric is a function (predictions, targets, where=None), got {function!r}.")
+    _check_space(space)
     if "where" not in inspect.signature(function).parameters:
         if not per_example:
             called = name or getattr(function, "__name__", function)
@@ -258,6 +231,13 @@ def metric(
         function = _with_where(function)
     called = name or getattr(function, "__name__", "metric")
     return Metric(function, called, higher_is_better, space, per_example, bounded=bounded)
+
+
+def _check_space(space: Any) -> Space:
+    if not isinstance(space, Space):
+        called = f", as jaxsurr.spaces.{space}" if isinstance(space, str) and space.isidentifier() else ""
+        raise TypeError(f"space must be one of jaxsurr.spaces{called}, or a Space of your own, got {space!r}.")
+    return space
 
 
 def _with_where(function: MetricFunction) -> MetricFunction:
@@ -314,8 +294,8 @@ def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[i
     """
     try:
         result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
-    except _UNTRACEABLE as error:
-        raise _untraceable(metric.name) from error
+    except UNTRACEABLE as error:
+        raise untraceable(metric.name) from error
     if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
             f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "

@@ -1,5 +1,6 @@
 """Metrics of single examples against plain loops and scikit-learn; masks, binding, names."""
 
+import functools
 import warnings
 
 import jax
@@ -11,7 +12,7 @@ import sklearn.metrics
 import jaxsurr
 from jaxsurr import Keypoints, metrics, spaces
 from jaxsurr.metrics import decoding
-from jaxsurr.metrics.base import FlatMetricWarning
+from jaxsurr.metrics.returned import FlatMetricWarning
 
 
 def class_data(dtype=jnp.float32):
@@ -345,6 +346,41 @@ def test_direction():
         "within_relative_tolerance": -1,
         "within_tolerance": -1,
     }
+
+
+@jaxsurr.metric(higher_is_better=False, space=spaces.real_numbers)
+def minutes_late(predictions, targets):
+    return jnp.abs(predictions - targets)
+
+
+PAIRS = {
+    "called": minutes_late,
+    "mean": minutes_late.mean,
+    "compiled": jax.jit(minutes_late),
+    "weighted": lambda z, y: minutes_late(z, y, where=jnp.ones(len(z))),
+    "smoothed": lambda z, y: jaxsurr.smoothed_metric(minutes_late, z, y, key=jax.random.key(0), scale=0.1),
+    "learned": lambda z, y: jaxsurr.correlated_gradients(minutes_late).init(jax.random.key(0), z, y),
+}
+
+
+@pytest.mark.parametrize("way", PAIRS)
+def test_a_value_for_each_pair_of_examples_is_refused(way):
+    told = r"minutes_late returned \[5, 5\].*predictions are \[5, 1\], targets \[5\]"
+    with jax.numpy_rank_promotion("allow"), pytest.raises(ValueError, match=told):
+        PAIRS[way](jnp.zeros((5, 1)), jnp.ones(5))
+
+
+def test_as_many_metrics_as_examples_are_no_pairs():
+    thresholds = metrics.pck.bind(threshold=(0.1, 0.2, 0.3))
+    points = jnp.zeros((3, 4, 2))
+    assert thresholds(points, Keypoints(points, jnp.ones((3, 4)), jnp.ones(3))).shape == (3, 3)
+
+
+@pytest.mark.parametrize("make", [minutes_late.bind, functools.partial(jaxsurr.metric, abs, higher_is_better=False)])
+def test_a_space_is_no_text(make):
+    told = r"one of jaxsurr\.spaces, as jaxsurr\.spaces\.real_numbers, .*got 'real_numbers'"
+    with pytest.raises(TypeError, match=told):
+        make(space="real_numbers")
 
 
 def test_own_metric_by_decorator():

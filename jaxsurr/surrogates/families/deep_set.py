@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxsurr.core.reductions import masked, num_valid, safe_divide, weighted
 from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
+from jaxsurr.surrogates.families.mlp import applied
 from jaxsurr.surrogates.families.network import trained_family
 
 
@@ -73,7 +74,7 @@ def set_network_family(space: Space, *, units: int = 12, hidden: Sequence[int] =
         return _DeepSet(metrics, units, hidden).init(key, *read(view.predictions, view.targets, scale, view.where))
 
     def apply(params: PyTree, predictions: Array, targets: PyTree, scale: Array, metrics: int, where, power=None):
-        value: Any = _DeepSet(metrics, units, hidden).apply(params, *read(predictions, targets, scale, where))
+        value = applied(_DeepSet(metrics, units, hidden), params, *read(predictions, targets, scale, where))
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 
     return trained_family(init, apply, of_sets=True, **learned)

@@ -72,13 +72,22 @@ def mlp(
     module = _MLP(tuple(hidden), outputs, activation)
 
     def apply(params: PyTree, features: Array) -> Array:
-        try:
-            values: Any = module.apply(params, features)  # flax gives a pair where something is mutable
-        except flax.errors.ScopeParamShapeError as error:
-            raise ValueError(
-                f"the network was learned on another number of features than {features.shape[-1]}, for another number "
-                "of classes or another shape of predictions, and serves that one only. Learn one for this shape."
-            ) from error
+        values: Any = applied(module, params, features)  # flax gives a pair where something is mutable
         return values
 
     return Network(module.init, apply)
+
+
+def applied(module: nn.Module, params: PyTree, *inputs: Any) -> Any:
+    """What a module of flax makes of its inputs.
+
+    Raises:
+      ValueError: it was made for inputs of another shape.
+    """
+    try:
+        return module.apply(params, *inputs)
+    except flax.errors.ScopeParamShapeError as error:
+        raise ValueError(
+            "the network was learned for another number of classes or another shape of predictions than these, and "
+            "serves that one only: make a state for these, by init."
+        ) from error
