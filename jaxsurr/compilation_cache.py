@@ -20,6 +20,12 @@ MOST_BYTES = 256 * 2**20
 LEAST_SECONDS = 0.1
 """Programs that compile faster are not kept: they are many, and take about as long to read."""
 
+_SETTINGS = (
+    "jax_enable_compilation_cache",
+    "jax_compilation_cache_dir",
+    "jax_compilation_cache_max_size",
+    "jax_persistent_cache_min_compile_time_secs",
+)
 _LOCK, _ENTRY, _USED = ".lockfile", "-cache", "-atime"  # files of jax._src.lru_cache, in the versions 0.10 to 0.12
 
 
@@ -53,20 +59,25 @@ def use(choice: str | None, environment: Mapping[str, str]) -> str:
             f"Compiled programs are not kept, {where}: {reason}. Commands start more slowly, that is all; "
             "--compilation_cache=FOLDER names another place."
         )
-    chosen = {
-        "jax_compilation_cache_dir": str(place),
-        "jax_compilation_cache_max_size": MOST_BYTES,
-        "jax_persistent_cache_min_compile_time_secs": LEAST_SECONDS,
-    }
-    for name, value in chosen.items():
+    values = dict(zip(_SETTINGS[1:], (str(place), MOST_BYTES, LEAST_SECONDS), strict=True))
+    for name, value in values.items():
         if name == "jax_compilation_cache_dir" or name.upper() not in environment:
             jax.config.update(name, value)
-    # An entry that cannot be read or written is compiled again, and JAX warns each time.
-    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
+    ignore_faults()
     return (
         f"Compiled programs are kept in {folder} (at most {MOST_BYTES // 2**20} MiB), so that the next command starts "
         "sooner; --compilation_cache=off keeps none."
     )
+
+
+def ignore_faults() -> None:
+    """Keeps JAX from warning of each entry that it cannot read or write, and compiles."""
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
+
+
+def chosen() -> dict[str, str]:
+    """What is set now, as variables of the environment of a process that is to do the same."""
+    return {name.upper(): str(getattr(jax.config, name)) for name in _SETTINGS if getattr(jax.config, name) is not None}
 
 
 def usual_folder(environment: Mapping[str, str], system: str = sys.platform) -> pathlib.Path:
