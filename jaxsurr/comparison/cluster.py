@@ -74,9 +74,10 @@ class Cluster:
             asyncio.run(_greet(address))  # a client that found nobody would not let this process end
             self.client = distributed.Client(address, timeout=_CONNECT, set_as_default=False, name="jaxsurr.compare")
         except (OSError, ValueError, TypeError) as error:
+            reason = str(error)[:200] or "no answer"
             raise ConnectionError(
-                f"there is no Dask scheduler at {address!r} ({str(error)[:200]}). Start one with `dask scheduler`, "
-                "which prints its address, tcp://HOST:PORT. Nothing was changed."
+                f"there is no Dask scheduler at {address!r} ({reason}). Start one with `dask scheduler`, which prints "
+                "its address, tcp://HOST:PORT. Nothing was changed."
             ) from error
         self.event = distributed.Event(f"jaxsurr-{secrets.token_hex(8)}", client=self.client)
         self.workers: dict[str, _Worker] = {}
