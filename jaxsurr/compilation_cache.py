@@ -12,6 +12,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -45,7 +46,8 @@ def use(choice: str | None, environment: Mapping[str, str]) -> str:
     if choice == OFF:
         jax.config.update("jax_enable_compilation_cache", False)
         return ""
-    if not choice and (jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache):
+    enabled, named, *_ = _now().values()
+    if not choice and (named or not enabled):
         return ""
     folder = choice
     try:
@@ -77,7 +79,11 @@ def ignore_faults() -> None:
 
 def chosen() -> dict[str, str]:
     """What is set now, as variables of the environment of a process that is to do the same."""
-    return {name.upper(): str(getattr(jax.config, name)) for name in _SETTINGS if getattr(jax.config, name) is not None}
+    return {name.upper(): str(value) for name, value in _now().items() if value is not None}
+
+
+def _now() -> dict[str, Any]:
+    return {name: getattr(jax.config, name) for name in _SETTINGS}
 
 
 def usual_folder(environment: Mapping[str, str], system: str = sys.platform) -> pathlib.Path:

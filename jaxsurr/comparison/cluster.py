@@ -113,8 +113,9 @@ class Cluster:
         until = time.monotonic() + _WAIT
         while time.monotonic() < until and not stop():
             died = self._look()
-            if died or self._collect():
-                return died + self._found
+            found, freed = self._collect()
+            if died or found or freed:
+                return found + died
             time.sleep(_PERIOD)
         return []
 
@@ -142,37 +143,37 @@ class Cluster:
             )
         return died
 
-    def _collect(self) -> bool:
-        """Takes what tasks have given; whether a group of runs has ended or a worker has become free."""
-        self._found: list[Ended] = []
-        changed = False
+    def _collect(self) -> tuple[list[Ended], bool]:
+        """Takes what tasks have given: groups of runs, and whether a worker was found to fit."""
+        found: list[Ended] = []
+        freed = False
         for address, at in self.workers.items():
             if at.future is None or not at.future.done():
                 continue
-            future, at.future = at.future, None
-            changed = True
-            if future.status not in ("finished", "error"):  # the scheduler lost it, with its worker or by itself
+            future, jobs = at.future, at.jobs
+            if future.status not in ("finished", "error"):  # lost with its worker, or with the scheduler
                 with self._connected():
                     self.client.scheduler_info()
-                self._found.append(Ended(at.jobs, None, f"The worker at {address} has lost what it was at"))
-                at.jobs = ()
-                continue
-            try:
-                answer = worker.answered(future.result())
-            except Exception as error:
-                if at.fits and future.status == "finished":
-                    raise  # of a run, as here
-                raise ValueError(
-                    f"the worker at {address} cannot make the runs: {type(error).__name__}: {str(error)[:300]} It "
-                    f"needs jaxsurr and its versions of here, and must be able to read data.source. {_KEPT}"
-                ) from error
-            if at.fits:
-                self._found.append(Ended(at.jobs, answer))
-                at.jobs = ()
+                found.append(Ended(jobs, None, f"The worker at {address} has lost what it was at"))
             else:
-                self._check(address, answer)
-                at.fits = True
-        return changed
+                try:
+                    answer = worker.answered(future.result())
+                except Exception as error:
+                    if found:  # is written first; this is found again
+                        break
+                    if at.fits and future.status == "finished":
+                        raise  # of a run, as here
+                    raise ValueError(
+                        f"the worker at {address} cannot make the runs: {type(error).__name__}: {str(error)[:300]} It "
+                        f"needs jaxsurr and its versions of here, and must be able to read data.source. {_KEPT}"
+                    ) from error
+                if at.fits:
+                    found.append(Ended(jobs, answer))
+                else:
+                    self._check(address, answer)
+                    at.fits = freed = True
+            at.future, at.jobs = None, ()
+        return found, freed
 
     def _check(self, address: str, there: Mapping[str, Any]) -> None:
         """Refuses a worker whose results would not be those of here or of the other workers.
@@ -180,9 +181,7 @@ class Cluster:
         Raises:
           ValueError: something differs; what is said.
         """
-        if self.here is None:
-            self.here = worker.answered(worker.facts(self.config))
-        here = self.here
+        self.here = here = self.here or worker.answered(worker.facts(self.config))
         differ = [
             f"{name} {there['versions'].get(name)} there, {version} here"
             for name, version in here["versions"].items()

@@ -62,8 +62,9 @@ class _Worker:
 class Local:
     """An `Executor` of processes on this machine; one is started when there is something for it to do.
 
-    The cores of this process are divided among them, where the system can bind processes to cores (Linux). Each has as
-    many threads as one process would have, on fewer cores: sums over threads, and so all results, are the same.
+    The cores of this process are divided among those that are started, where the system is Linux, which can bind
+    processes to cores. Each has as many threads as one process would have, on fewer cores: sums over threads, and so
+    all results, are the same.
 
     Args:
       number: of workers, at most.
@@ -88,8 +89,14 @@ class Local:
         if worker is None:
             worker = _Worker(len(self.workers) + 1, self.command, self.environment, self.answers)
             self.workers.append(worker)
-            _bind(worker.process.pid, share(_cores(), self.size, worker.number - 1))
+            self._divide()
         worker.begin(jobs)
+
+    def _divide(self) -> None:
+        """Divides the cores among the workers that there are."""
+        there = [worker for worker in self.workers if worker.alive]
+        for place, worker in enumerate(there):
+            _bind(worker.process.pid, share(_cores(), len(there), place))
 
     def ended(self, stop: Stop) -> list[Ended]:
         until = time.monotonic() + _WAIT
@@ -108,7 +115,11 @@ class Local:
                 continue
             jobs, worker.jobs = worker.jobs, ()
             if line is None:
-                return [] if stop() else [Ended(jobs, None, worker.end())]  # not if all were sent the same signal
+                if stop():  # all were sent the same signal
+                    return []
+                how = worker.end()
+                self._divide()
+                return [Ended(jobs, None, how)]
             return [Ended(jobs, answered(line))]
         return []
 
@@ -139,6 +150,7 @@ def share(cores: Sequence[int], number: int, index: int) -> list[int]:
 
 
 def _bind(process: int, cores: Sequence[int]) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(OSError):  # it has died, as its listener says, or the system does not allow it
-            os.sched_setaffinity(process, cores)
+    """Binds all threads of a process to cores, where the system knows how; those that they start are bound too."""
+    with contextlib.suppress(OSError):  # it has died, as its listener says, or the system does not allow it
+        for thread in os.listdir(f"/proc/{process}/task"):
+            os.sched_setaffinity(int(thread), cores)

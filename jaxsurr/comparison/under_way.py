@@ -73,7 +73,7 @@ class UnderWay:
 
     def collect(self, stop: Stop) -> None:
         """Waits for groups to end, and writes their lines."""
-        for jobs, lines, worker in self.executor.ended(stop):
+        for jobs, lines, worker in sorted(self.executor.ended(stop), key=lambda ended: ended.lines is None):
             keys = tuple(job.key for job in jobs)
             try:
                 if lines is None:

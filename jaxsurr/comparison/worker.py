@@ -74,14 +74,14 @@ def serve(runner: Runner, reads: TextIO | None = None, writes: TextIO | None = N
       writes: gets a line, an `answer`, for each; standard output by default, which nothing else writes to from now on.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a run under way is given up: there is nothing to save
-    reads = reads or sys.stdin
+    given = reads or sys.stdin
     if writes is None:
         writes = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
     groups: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in reads:
+        for line in given:
             groups.put(line)
         os._exit(0)  # within a run too
 
@@ -152,7 +152,7 @@ def made(config: str, jobs: str, event: str) -> str:
         if time.monotonic() - asked < _PERIOD:
             return False
         asked = time.monotonic()
-        return given_up.is_set()
+        return bool(given_up.is_set())
 
     with _ALONE:
         runner = _runner(config)
