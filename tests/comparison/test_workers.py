@@ -229,6 +229,7 @@ class Dask:
             place.mkdir()
             (place / "mine.csv").write_text("a,b,grade\n" + ROWS)
             own = ["--no-nanny", "--nthreads=1", "--host=127.0.0.1", f"--worker-port={listens}"]
+            own.append(f"--local-directory={place}")
             self.workers[f"tcp://127.0.0.1:{listens}"] = self.start("worker", place, self.address, *own)
 
     def start(self, what, place, *arguments):
