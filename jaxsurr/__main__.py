@@ -17,6 +17,9 @@ A run leaves metrics.jsonl, result.json, checkpoints, TensorBoard events and fig
 directory of these for each run, and results.jsonl, table.md and table.csv. The same command again goes on where it was
 interrupted. After an error, JAXSURR_TRACEBACK=1 shows where it came from.
 
+Compiled programs are kept in a folder of the user's, which is said first, so that the next command starts sooner:
+--compilation_cache=FOLDER or =off, or JAX_COMPILATION_CACHE_DIR. No figure depends on it.
+
 Exit codes: 0 done; 1 an error, said on standard error; 143 ended by SIGTERM and 130 by Ctrl-C, after saving what was
 under way; 75 of several processes (--coordinator_address) another one is gone. After the last three the same command
 goes on.

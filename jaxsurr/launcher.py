@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from jaxsurr import compilation_cache
 from jaxsurr.core import checks
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.processes import Processes
@@ -20,7 +21,7 @@ from jaxsurr.training.protocols import Config, Stop
 FORESEEN = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
 """Errors whose text is a sentence."""
 _DEFAULT = default.__file__
-_SHARED = ("workdir", "figures", "grace")
+_SHARED = ("workdir", "figures", "grace", "compilation_cache")
 
 
 def define(grace: float) -> None:
@@ -32,6 +33,11 @@ def define(grace: float) -> None:
         grace,
         "Seconds in which a step has to end after SIGTERM; after them the process ends unsaved.",
         lower_bound=0,
+    )
+    flags.DEFINE_string(
+        "compilation_cache",
+        None,
+        "Folder for compiled programs, by default among the caches of the user or JAX_COMPILATION_CACHE_DIR; or off.",
     )
 
 
@@ -155,7 +161,10 @@ def command(
     together, code, text, stop = None, 0, "", stopping.Asked()
     try:
         config = read_config()
+        kept = compilation_cache.use(flags.FLAGS.compilation_cache, os.environ)
         together = join(config)
+        if kept and (together is None or together.index == 0):
+            print(kept, file=sys.stderr, flush=True)
         with stopping.on_signals(flags.FLAGS.grace, together) as stop:
             text = work(config, stop)
     except stopping.Stopped as error:

@@ -85,6 +85,7 @@ def launch(monkeypatch, capsys, tmp_path):
     """`launch(*arguments, module="jaxsurr") -> (exit code, standard output, standard error)`, in this process."""
     monkeypatch.chdir(tmp_path)
     own = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id", "grace")
+    own += ("compilation_cache", "workers", "scheduler", "worker")
 
     def clean():
         for name in list(flags.FLAGS):

@@ -186,6 +186,17 @@ def test_an_interruption_ends_with_a_sentence(launch, monkeypatch):
     assert (code, err) == (130, "Interrupted; the same command goes on where it stopped.\n")
 
 
+def test_a_cache_that_cannot_be_written_is_said_once_and_the_command_goes_on(launch, monkeypatch):
+    from jaxsurr.comparison import from_config
+
+    monkeypatch.setattr(from_config, "make", lambda *_, **options: "done")
+    Path("file").write_text("")
+    code, out, err = launch("--compilation_cache=file")
+    assert (code, out) == (0, "done\n")
+    assert err.startswith("Compiled programs are not kept, ") and len(err.splitlines()) == 1
+    assert launch() == (0, "done\n", "")  # JAX_COMPILATION_CACHE_DIR says where, so that there is nothing to say
+
+
 # --- devices and processes --------------------------------------------------------------------------------------------
 
 LEARNED = [

@@ -16,7 +16,7 @@ LAYERS = [  # lowest first
     {"metrics"},
     {"smoothing"},
     {"surrogates"},
-    {"bilevel", "data", "models", "processes", "saving"},
+    {"bilevel", "compilation_cache", "data", "models", "processes", "saving"},
     {"diagnosis", "parallel"},
     {"report"},
     {"pretraining"},

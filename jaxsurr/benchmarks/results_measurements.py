@@ -200,6 +200,17 @@ def instrument(folder: Path) -> str:
     )
 
 
+def second_start(folder: Path) -> str:
+    """CPU time of commands whose programs are kept, over that without."""
+    table = []
+    for line in rows.lines_of(folder / "second_start.jsonl"):
+        seconds = line["seconds"]
+        over = {f"{start} start": f"{seconds[start] / seconds['off']:.2f}" for start in ("first", "second")}
+        same = {"results": "the same to the bit" if line["same"] else "differ"}
+        table.append({"job": line["job"], **over, "MiB kept": f"{line['bytes'] / 2**20:.1f}", **same})
+    return summary_table(table)
+
+
 def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
     """Cost of runs in CPU minutes, with the number of runs. Runs on a GPU are left out."""
     seconds = [line["seconds"] for line in lines if line.get("platform", "cpu") == "cpu"]
@@ -218,6 +229,7 @@ BLOCKS = {
         own_ground,
         generated_inputs,
         instrument,
+        second_start,
     )
 }
 """The blocks of this file by their names."""

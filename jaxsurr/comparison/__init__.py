@@ -1,4 +1,7 @@
-"""Many runs: losses compared by paired seeds, with tuning, statistics, tables and figures."""
+"""Many runs: losses compared by paired seeds, with tuning, statistics, tables and figures.
+
+Runs are made here, by processes of this machine (`local`) or by a Dask cluster (`cluster`): `executors`.
+"""
 
 from jaxsurr.comparison.from_config import study
 from jaxsurr.comparison.results import table

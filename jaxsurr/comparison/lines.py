@@ -82,8 +82,8 @@ def _read(text: bytes) -> tuple[dict[str, Any] | None, str | None]:
     return (None, fault) if fault else (entry, None)
 
 
-def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
-    """Refuses a line of another comparison, by the fields that differ."""
+def other(entry: Mapping[str, Any], expected: Expected) -> str:
+    """The fields in which an entry is of another comparison, in words; "" where there are none."""
     shared = {name: value for name, value in entry["config"].items() if name not in OPEN}
     differ = [records.differences(shared | {"trials": expected.config["trials"]}, expected.config)]
     measured = ("metric", "higher_is_better")
@@ -94,7 +94,12 @@ def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
         if entry["config"].get(kept) != entry[field]:
             inner = entry["config"].get(kept)
             differ.append(f"{field} ({entry[field]!r:.100}, and {kept} {inner!r:.100} in its config)")
-    differ = ", ".join(filter(None, differ))
+    return ", ".join(filter(None, differ))
+
+
+def _check(entry: Mapping[str, Any], expected: Expected, where: str) -> None:
+    """Refuses a line of another comparison, by the fields that differ."""
+    differ = other(entry, expected)
     if differ:
         raise ValueError(
             f"{where} ({entry['key']}) is of another config: {differ}. Delete the line, and its run is made again; or "

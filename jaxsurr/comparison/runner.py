@@ -34,6 +34,7 @@ class Runner:
         self.source = source
         self.programs: dict[str, Program] = {}
         self.datas: dict[int, Data] = {}
+        self.capacities: dict[tuple[str, int], int] = {}
         self.method = functools.cache(self._method)
 
     def _method(self, job: Job) -> Method:
@@ -58,7 +59,10 @@ class Runner:
 
     def capacity(self, job: Job) -> int:
         """The number of runs like this one that can be made side by side; 0 where it has to be made alone."""
-        return side_by_side.capacity(self.method(job), self.data(job.seed), self.program(job))
+        key = without_rates(job.setting), job.seed
+        if key not in self.capacities:  # asked often, while others make the runs
+            self.capacities[key] = side_by_side.capacity(self.method(job), self.data(job.seed), self.program(job))
+        return self.capacities[key]
 
     def lines(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """Makes runs that share a program; the lines of their results."""

@@ -9,7 +9,8 @@ each seed has its own test split, a loss is tuned for each seed on that seed's t
 another seed's test rows may be among them.
 
 All that is known is in `results.jsonl`, a line a run, appended under a lock and never changed; tables and figures are
-made from it. So a comparison can be killed at any moment, started again, and shared by several processes.
+made from it. So a comparison can be killed at any moment, started again, and shared by several processes. It
+can also have workers, on this machine or on a cluster, who write nothing (`executors`).
 
 Runs of a small dense model that differ in their seed and rates only are trained side by side (`side_by_side`), a line
 each; their lines are appended together, so that a group that is killed is made again as a whole.
@@ -17,7 +18,6 @@ each; their lines are appended together, so that a group that is killed is made 
 
 import contextlib
 import functools
-import itertools
 import os
 import pathlib
 import time
@@ -25,18 +25,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxsurr.comparison.everything import expanded
+from jaxsurr.comparison.executors import Executor, Here
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import OPEN, Expected, read_results
-from jaxsurr.comparison.plan import Job, Plan, decided, job_of
-from jaxsurr.comparison.results import RESULTS, append, summarise
+from jaxsurr.comparison.plan import Plan, job_of
+from jaxsurr.comparison.results import RESULTS, summarise
 from jaxsurr.comparison.runner import Runner
+from jaxsurr.comparison.under_way import UnderWay
 from jaxsurr.core import checks, renamed
 from jaxsurr.data import Source
 from jaxsurr.training import notes, records
 from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS, decoded
-from jaxsurr.training.locks import lock
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.starts import chooses, sentences, starts_of
 from jaxsurr.training.stopping import Stopped, never
@@ -65,6 +66,7 @@ def compare(
     data: Source | None = None,
     model: Any = None,
     stop: Stop = never,
+    executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Compares losses on the data, the model and the metric of a config.
 
@@ -86,6 +88,8 @@ def compare(
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
       stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
         are given up, to be made again by the same call, and `jaxsurr.training.stopping.Stopped` is raised.
+      executor: where the runs are made, None for here: `jaxsurr.comparison.local.Local`, worker processes on this
+        machine, or `jaxsurr.comparison.cluster.Cluster`, those of a Dask cluster. It is closed at the end.
 
     Returns:
       `{"rows": [...], "runs": [...], "selection": {...}, "practice": [...]}`: rows of the table, best first, all runs
@@ -96,26 +100,34 @@ def compare(
 
     Raises:
       ValueError: a loss, a metric and the targets do not fit; fewer than two seeds; the directory belongs to another
-        config.
+        config; workers are of other versions or read other data.
+      OSError: the directory cannot be written; all workers have died, or none can be reached.
     """
     config = config.copy_and_resolve_references()
     given = {"losses": losses and tuple(losses), "seeds": seeds, "trials": trials}
     update(config, **{name: value for name, value in given.items() if value is not None})
+    if executor is not None and not (data is None and model is None):
+        raise ValueError(
+            "executor is given, and so is data= or model=, which cannot be sent to workers: write the data to a file "
+            "and name it in config.data.source, take a model of jaxsurr.models, or leave executor out."
+        )
     path, runner = pathlib.Path(workdir), Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say, least_seeds=2)
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
     warn = functools.cache(lambda text: runner.report({"event": "note", "text": text}))  # of each once
     announce = _announcing(plan, say, runner.report) if plan.starts and say else lambda done: None
-    while True:
-        done = read_results(path / RESULTS, warn, expected)
-        announce(done)
-        if plan.finished(done):
-            break
-        if stop():
-            raise Stopped("no run was under way here")
-        if not _run_some(path, plan, expected, done, runner):
-            time.sleep(0.5)  # all that can be run now is being run by other processes
+    with contextlib.closing(executor or Here(runner)) as workers, contextlib.ExitStack() as held:
+        under_way = UnderWay(path, plan, expected, runner, workers, held)
+        while True:
+            done = read_results(path / RESULTS, warn, expected)
+            announce(done)
+            if plan.finished(done):
+                break
+            if stop():
+                raise Stopped(under_way.given_up())
+            if under_way.fill(done):
+                under_way.collect(stop)
     return finish(path, plan, done, figures)
 
 
@@ -216,41 +228,6 @@ def _refuse_earlier(path: pathlib.Path) -> None:
             "delete config.json, results.jsonl, table.md and study.json there, and the same command takes over the "
             "runs that are complete and goes on with the others. Nothing was changed."
         )
-
-
-def _run_some(path: pathlib.Path, plan: Plan, expected: Expected, done: dict[str, Any], runner: Runner) -> bool:
-    """Makes the first runs that nobody else is making; False where there are none."""
-    skipped = 0
-    for group in plan.groups(done):
-        trained = group[0].of is None
-        size = max(runner.capacity(group[0]), 1) if trained else len(group)
-        for jobs in (group[start : start + size] for start in range(0, len(group), size)):
-            with contextlib.ExitStack() as claims:
-                # The first run stands for its group: two processes that are after the same one do not split it.
-                mine = itertools.takewhile(lambda job: _claimed(path, job, claims), jobs)
-                if not (mine := list(mine)):
-                    skipped += len(jobs)
-                    continue
-                now = read_results(path / RESULTS, expected=expected)  # others may have ended some before our claims
-                mine = [job for job in mine if job.key not in now]
-                for job in mine if trained else ():
-                    counts = {"done": len(done), "left": plan.left(done), "skipped": skipped}
-                    runner.report({"event": "run", "key": job.key, "setting": job.setting, **counts})
-                if mine:
-                    made = runner.lines(mine) if trained else [decided(job, plan.starts[job.loss], now) for job in mine]
-                    append(path / RESULTS, made)
-                return True
-    return False
-
-
-def _claimed(path: pathlib.Path, job: Job, claims: contextlib.ExitStack) -> bool:
-    """Whether a run could be claimed; the claim is held until `claims` ends."""
-    with records.writing(path / "claims"):
-        return claims.enter_context(lock(path / "claims" / f"{_file_name(job.key)}.lock", wait=False))
-
-
-def _file_name(key: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_.=" else "_" for c in key)
 
 
 def __getattr__(name: str) -> Any:

@@ -51,6 +51,7 @@ JOBS: dict[str, tuple[str, dict[str, Any], Sequence[str], int]] = {
         1,
     ),
     "comparison, one by one": ("jaxsurr.compare", {"surrogate.outer_every": 2}, _COMPARED, 1),
+    "workers": ("jaxsurr.compare", {"surrogate.outer_every": 2}, [*_COMPARED, "--workers=2"], 1),
     "two processes": ("jaxsurr", _RUN, (), 2),
 }
 
