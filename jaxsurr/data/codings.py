@@ -51,12 +51,16 @@ class Coding(NamedTuple):
       code: `(splits, raw, request) -> Coded`; `splits` are raw targets of train, validation and test.
       cut: whether numbers can be cut into levels.
       classes: whether coded targets are integers of classes, `[N]`, that can be counted and weighed.
+      described: such targets in words, with their number of `outputs`.
+      alone: the same where there is one output.
     """
 
     forms: tuple[Any, ...]
     code: Callable[[Sequence[Any], Raw, Request], Coded]
     cut: bool = False
     classes: bool = False
+    described: str = ""
+    alone: str = ""
 
 
 def form_of(targets: Any) -> Any:
@@ -67,6 +71,22 @@ def form_of(targets: Any) -> Any:
 def kinds_of(targets: Any) -> list[str]:
     """The kinds that raw targets can be coded as."""
     return [kind for kind, known in CODINGS.items() if form_of(targets) in known.forms]
+
+
+def several_targets(kind: str) -> bool:
+    """Whether a row may have several targets of a kind, `[N, K]`."""
+    return kind in CODINGS and 2 in CODINGS[kind].forms
+
+
+def described(kind: str, outputs: int) -> str:
+    """Targets of a kind in words.
+
+    >>> described("levels", 3), described("scores", 2), described("numbers", 1)
+    ('3 levels', 'scores of 2 classes', 'numbers')
+    """
+    known = CODINGS[kind]
+    said = known.alone if known.alone and outputs == 1 else known.described or f"{{outputs}} {kind}"
+    return said.format(outputs=outputs)
 
 
 # --- codings ----------------------------------------------------------------------------------------------------------
@@ -185,12 +205,12 @@ def _durations(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
 CODINGS = {
     "classes": Coding((1,), _classes, cut=True, classes=True),
     "levels": Coding((1,), _levels, cut=True, classes=True),
-    "scores": Coding((1,), _scores, classes=True),
-    "numbers": Coding((1, 2), _numbers),
+    "scores": Coding((1,), _scores, classes=True, described="scores of {outputs} classes"),
+    "numbers": Coding((1, 2), _numbers, alone="numbers"),
     "labels": Coding((2,), _labels),
     "keypoints": Coding((Keypoints,), _keypoints),
     "lists": Coding((RankedLists,), _lists),
     "tokens": Coding((Sequences,), _tokens),
-    "durations": Coding((Durations,), _durations),
+    "durations": Coding((Durations,), _durations, alone="durations"),
 }
 """By name, as `&kind=` and `Data.kind` say it. A new kind of targets is a new entry."""
