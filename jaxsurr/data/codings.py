@@ -8,6 +8,7 @@ import numpy as np
 from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 from jaxsurr.data import labels as several
 from jaxsurr.data import target_coding as coding
+from jaxsurr.data.example_costs import as_costs
 from jaxsurr.data.numbers import continuous
 from jaxsurr.data.raw import Raw
 
@@ -31,8 +32,9 @@ class Coded(NamedTuple):
 
     Attributes:
       splits: of train, validation and test, in the form of `Split.targets`.
-      outputs: number of classes, levels, points, labels or numbers, or of the items of the longest list; 2 for scores.
-      names: of the classes, levels, points, labels or numbers; for scores of 0 and of 1; may be empty.
+      outputs: number of classes, levels, points, labels, numbers or decisions, of the items of the longest list, or of
+        the labels of steps; 2 for scores, 1 for durations.
+      names: of the classes, levels, points, labels, numbers or decisions; for scores of 0 and of 1; may be empty.
       notes: sentences about what was changed.
     """
 
@@ -179,6 +181,13 @@ def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     return Coded(arrays, outputs, names, [])
 
 
+def _example_costs(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
+    outputs = np.shape(splits[0])[1]
+    names = raw.names if len(raw.names) == outputs else ()
+    arrays, notes = as_costs(request.source, [np.asarray(part) for part in splits], names)
+    return Coded(arrays, outputs, names, notes)
+
+
 def _keypoints(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     outputs = splits[0].points.shape[1]
     _check_names(raw, outputs, request, "keypoints")
@@ -208,6 +217,7 @@ CODINGS = {
     "scores": Coding((1,), _scores, classes=True, described="scores of {outputs} classes"),
     "numbers": Coding((1, 2), _numbers, alone="numbers"),
     "labels": Coding((2,), _labels),
+    "example_costs": Coding((2,), _example_costs, described="costs of {outputs} decisions"),
     "keypoints": Coding((Keypoints,), _keypoints),
     "lists": Coding((RankedLists,), _lists),
     "tokens": Coding((Sequences,), _tokens),

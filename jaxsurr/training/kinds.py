@@ -82,6 +82,13 @@ KINDS = {
         starts=("squared_error", "absolute_error", "huber", "log_cosh", "interval_score"),
         in_unit=True,
     ),
+    "example_costs": Kind(
+        head="decisions",
+        losses=("example_costs",),
+        baselines=("cost_proportionate_cross_entropy", "expected_example_cost", "smoothed"),
+        starts=("cost_proportionate_cross_entropy", "expected_example_cost", "one_sided_regression"),
+        in_unit=True,
+    ),
     "durations": Kind(
         head="order",
         losses=("durations",),

@@ -158,7 +158,7 @@ _SMOOTH_TARGETS = ("label_smoothing", "sord", "token_label_smoothing")
 
 
 def space_of(loss: str) -> str:
-    """The prediction space that a loss of `jaxsurr.losses` reads: the first of its kind, unless its head says another."""
+    """The prediction space that a loss of `jaxsurr.losses` reads: the first of its kind, or that of its head."""
     head = LOSS_HEADS[loss][0]
     if head == "logits":
         return "class_logits" if "classes" in LOSS_KINDS[loss] else "level_logits"
