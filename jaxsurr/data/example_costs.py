@@ -50,8 +50,6 @@ def _nothing_to_decide(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
         note = f"all decisions cost the same in each of the {len(train)} training rows, so there is nothing to learn"
     else:
         name = repr(names[always[0]]) if names else always[0]
-        note = (
-            f"no decision is cheaper than {name} in any of the {len(train)} training rows, so a model can only learn it"
-        )
+        note = f"no decision is cheaper than {name} in any of the {len(train)} training rows; check the other costs"
     warnings.warn(note, DataWarning, stacklevel=4)
     return [note]

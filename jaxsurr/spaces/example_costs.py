@@ -52,9 +52,9 @@ def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, 
 
 
 def _amplitudes(predictions: Array, targets: Array) -> Array:
-    """What a decision costs more than the cheapest, over the most that one does; and which item is none; `[B, K + 1, 2]`.
+    """What a decision costs more than the cheapest, over the most that one does, and which item is no decision.
 
-    The latter is 0 for a metric of regret, which leaves out what the cheapest decision costs.
+    `[B, K + 1, 2]`; a metric of regret leaves out what the cheapest decision costs.
     """
     relative = relative_regrets(_costs(predictions, targets))
     return jnp.stack([_with_cheapest(relative, 0.0), _with_cheapest(jnp.zeros_like(relative), 1.0)], axis=-1)
