@@ -27,6 +27,7 @@ LABELS = jnp.arange(6) % 2
 VISIBLE, SCALE = jnp.ones((6, 3)), jnp.full((6,), 2.0)
 TASKS = {  # predictions and targets of the shapes that README's table states
     "classes": [(jnp.zeros((6, 2)), LABELS)],
+    "example_costs": [(jnp.zeros((6, 3)), jnp.arange(18.0).reshape(6, 3) % 5)],
     "scores": [(jnp.zeros((6,)), LABELS), (jnp.zeros((6, 1)), LABELS), (jnp.zeros((6, 2)), LABELS)],
     "labels": [(jnp.zeros((6, 3)), (jnp.arange(18).reshape(6, 3) % 4 < 2).astype(int))],
     "levels": [(jnp.zeros((6, 4)), LABELS)],

@@ -32,7 +32,7 @@ def as_costs(source: str, splits: list[Any], names: tuple[str, ...]) -> tuple[li
     largest = max(float(np.max(np.abs(part))) for part in splits)
     differ = np.ptp(train, axis=1)
     typical = np.median(differ[differ > 0]) if np.any(differ > 0) else np.inf
-    if not largest < np.finfo(np.float32).max / 4 or typical < 1e-6 * np.median(np.max(np.abs(train), axis=1)):
+    if not largest < float(np.finfo(np.float32).max) / 4 or typical < 1e-6 * np.median(np.max(np.abs(train), axis=1)):
         raise ValueError(
             f"the costs of {source!r} go up to {largest:g} and those of a row differ by {typical:g}, which single "
             "precision cannot tell apart; subtract from the costs of each row the least of them, or divide all by a "

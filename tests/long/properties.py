@@ -153,7 +153,7 @@ _OF_HEADS = {
     "steps": "token_logits",
 }
 """Of heads whose outputs are not what the first space of their kind reads."""
-_SMOOTH_TARGETS = ("label_smoothing", "sord", "token_label_smoothing")
+_SMOOTH_TARGETS = ("cost_proportionate_cross_entropy", "label_smoothing", "sord", "token_label_smoothing")
 """Losses with positive targets for all classes: with a class ruled out they are infinite by definition."""
 
 
