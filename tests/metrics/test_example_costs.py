@@ -98,6 +98,14 @@ def test_a_cost_that_is_not_finite_is_nan_inside_jit_and_does_not_count_where_ma
     )
 
 
+def test_shifts_of_decisions_are_tuned():
+    logits, costs = jaxsurr.sample(spaces.example_cost_logits, jax.random.key(3), 60, 2)
+    tuned = jaxsurr.decoding.tune("example_cost", logits, costs.at[:, 1].add(1.0))
+    assert tuned.after < tuned.before and tuned.shifts[1] < 0
+    got = metrics.example_cost.mean(tuned.apply(logits), costs.at[:, 1].add(1.0))
+    np.testing.assert_allclose(got, tuned.after, rtol=1e-5)
+
+
 @pytest.mark.parametrize("word", ["cost_loss", "example_dependent_cost", "regret", "savings_score"])
 def test_names_of_other_libraries_are_known(word):
     with pytest.raises(ValueError, match="example_"):
