@@ -29,7 +29,7 @@ from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
-_TABLE = ("target", "event", "weight", "drop", "missing", "categories", "order")  # keys of tables
+_TABLE = ("target", "event", "sequence", "weight", "drop", "missing", "categories", "order")  # keys of tables
 _TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
