@@ -140,9 +140,9 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
 
 def roles_of(columns: Sequence[str], **given) -> Roles:
     """Roles of columns, whose names may be written with commas between them."""
-    several = {key: split_names(given[key], columns) for key in ("target", "drop", "categories")}
-    texts = {key: split_names(given[key], ()) for key in ("missing", "order")}
-    single = {key: given[key] for key in ("lists", "weight", "event", "sequence")}
+    several: dict[str, Any] = {key: split_names(given[key], columns) for key in ("target", "drop", "categories")}
+    texts: dict[str, Any] = {key: split_names(given[key], ()) for key in ("missing", "order")}
+    single: dict[str, Any] = {key: given[key] for key in ("lists", "weight", "event", "sequence")}
     return Roles(**single, **several, **texts)
 
 

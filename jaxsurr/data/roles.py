@@ -181,10 +181,11 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         notes.append(f"{_count(len(bools), 'column')} of true and false, or yes and no, as 1 and 0 ({_listed(bools)})")
     table, weights = inputs_of(kept), None if roles.weight is None else columns[roles.weight].values
     if roles.sequence is not None:
-        if len(roles.target) > 1 or roles.event is not None or roles.lists is not None or roles.order:
+        target, *others = roles.target
+        if others or roles.event is not None or roles.lists is not None or roles.order:
             raise ValueError(f"{name}: the steps of sequences have one label each; leave out other targets and roles")
-        of_row, label = columns[roles.sequence].values, columns[roles.target[0]]
-        where = f"{name}, column {roles.target[0]!r}"
+        of_row, label = columns[roles.sequence].values, columns[target]
+        where = f"{name}, column {target!r}"
         table, steps, names, told, weights = steps_of_rows(where, of_row, table, label.values, label.words, weights)
         facts = {"targets": steps, "kind": "tokens", "names": names, "weights": weights}
         return Raw(table, columns=tuple(kept), notes=(*notes, *told), **facts)
