@@ -146,9 +146,7 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
         advice = ""
         if len(shape) == 1 and found.ndim == 2:
-            advice = (
-                "; if it holds several labels, numbers or costs a row, add '&kind=labels', numbers or example_costs"
-            )
+            advice = "; if it holds several labels or numbers of each row, add '&kind=labels', numbers or example_costs"
             advice = "; it seems to be one-hot, save array.argmax(1)" if one_hot(found) else advice
         raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){advice}")
     return found
