@@ -53,7 +53,7 @@ METHODS = {
 
 def trained_predictions(config: Config) -> tuple[Split, Split]:
     """Predictions (as `inputs`) and targets of train and test rows, of a model trained on a config's fixed loss."""
-    config = update(config, loss=config.conventional)
+    config = update(config, loss=config.conventional or "cross_entropy")
     data, program = prepare(config)
     state = program.executor.place(fresh_state(config, data.train, program, program.warm))
     for epoch in range(1, config.epochs + 1):

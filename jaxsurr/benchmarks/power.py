@@ -18,7 +18,8 @@ from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
 
 SEEDS = range(100, 108)
-_FASHION = {"data.source": "idx:{data}/fashion_mnist", "batch_size": 256, "learning_rate": 1e-3}
+_FASHION: dict[str, Any] = {"data.source": "idx:{data}/fashion_mnist", "batch_size": 256, "learning_rate": 1e-3}
+_FASHION |= {"conventional": "cross_entropy"}
 _LEVELS = {"metric": "mean_absolute_error", "conventional": "or_cnn", "learning_rate": 1e-2}
 _MLP = {"model.name": "mlp", "model.hidden": (64,)}
 

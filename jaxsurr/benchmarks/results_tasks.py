@@ -18,6 +18,7 @@ TASKS = {
     "tokens": "tokens, all right",
     "costs_clean": "classes with costs",
     "costs": "the same, 20 % random labels",
+    "example_costs": "costs of each example",
     "words_diamonds": "a table of words and numbers",
     "words_planes": "a small one, with gaps",
 }

@@ -47,7 +47,7 @@ def expanded(runner: Runner) -> tuple[str, ...]:
 
 def _starting(config: Config, name: str, kind: str) -> str:
     """A learned baseline, on the config's conventional loss where that fits the targets, else on the usual one."""
-    if kind in LOSS_KINDS[config.conventional]:
+    if not config.conventional or kind in LOSS_KINDS[config.conventional]:
         return name
     return spell(name, {"conventional": KINDS[kind].starts[0]})
 

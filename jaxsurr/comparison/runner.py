@@ -8,9 +8,10 @@ from typing import Any
 
 from jaxsurr.comparison.plan import Job
 from jaxsurr.data import Data, Source
-from jaxsurr.training import side_by_side
+from jaxsurr.training import records, side_by_side
 from jaxsurr.training.config import update
 from jaxsurr.training.loop import load_data, named, prepare_method, result_of, run, train_runs
+from jaxsurr.training.matching import with_usual
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Stop
@@ -36,6 +37,13 @@ class Runner:
         self.datas: dict[int, Data] = {}
         self.capacities: dict[tuple[str, int], int] = {}
         self.method = functools.cache(self._method)
+
+    def name_usual(self, workdir: str | os.PathLike) -> None:
+        """Names the loss of warm starts in the config, where it names none: that which the work directory keeps."""
+        if not self.config.conventional and (known := records.usual_loss(workdir)):
+            self.config = update(self.config.copy_and_resolve_references(), conventional=known)
+        if not self.config.conventional:
+            self.config = with_usual(self.config, self.data(self.config.seed).kind)
 
     def _method(self, job: Job) -> Method:
         alone = dict(losses=(), seeds=1, trials=1)

@@ -165,6 +165,8 @@ def begin(
             f"a comparison needs at least {least_seeds} seeds for its intervals, got seeds={config.seeds}; use 5."
         )
     _refuse_earlier(path)
+    runner.name_usual(path)
+    config = runner.config
     records.check_workdir(path, identity(config))
     first, said = runner.data(config.seed), []
     notes.tell(say, first.notes)

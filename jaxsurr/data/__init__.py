@@ -19,11 +19,13 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | the same, one score for two values | `csv:FILE?target=COLUMN&kind=scores&positive=yes` | scores |
 | the same, numbers as they are | `csv:FILE?target=COLUMN&kind=numbers`, `sklearn:diabetes?kind=numbers` | numbers |
 | the same, several columns of 0 and 1 | `csv:FILE?target=COLUMN,COLUMN`, `?target=label_*` | labels; else numbers |
+| the same, several columns of costs, one a decision | `csv:FILE?target=cost_*&kind=example_costs` | example_costs |
 | a table of lists to be ordered | `csv:FILE?target=RELEVANCE&list=COLUMN` (or `&list_size=16`) | lists |
+| a table of the steps of sequences, in their order | `csv:FILE?target=LABEL&sequence=COLUMN` | tokens |
 | the same tables | `parquet:FILE?target=COLUMN` (`[parquet]`) | as `csv:` |
 | arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, `y_test` | `npz:FILE`, `npz:FILE?x=NAME&y=NAME` | classes |
 | the same with ordered levels | `npz:FILE?kind=levels` | levels |
-| the same with targets `[N, K]` | `npz:FILE?kind=labels`, `npz:FILE?kind=numbers` | labels, numbers |
+| the same with targets `[N, K]` | `npz:FILE?kind=labels` (or `numbers`, `example_costs`) | as it says |
 | images with keypoints | `npz:FILE?points=kp&visible=visible&scale=torso&names=joint_names` | keypoints |
 | sequences `x`, a label for each step `y`, and their lengths | `npz:FILE?kind=tokens&lengths=NAME` | tokens |
 | the four files of MNIST or Fashion-MNIST | `idx:DIRECTORY` | classes |

@@ -8,6 +8,7 @@ import numpy as np
 from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 from jaxsurr.data import labels as several
 from jaxsurr.data import target_coding as coding
+from jaxsurr.data.example_costs import as_costs
 from jaxsurr.data.numbers import continuous
 from jaxsurr.data.raw import Raw
 
@@ -31,8 +32,9 @@ class Coded(NamedTuple):
 
     Attributes:
       splits: of train, validation and test, in the form of `Split.targets`.
-      outputs: number of classes, levels, points, labels or numbers, or of the items of the longest list; 2 for scores.
-      names: of the classes, levels, points, labels or numbers; for scores of 0 and of 1; may be empty.
+      outputs: number of classes, levels, points, labels, numbers or decisions, of the items of the longest list, or of
+        the labels of steps; 2 for scores, 1 for durations.
+      names: of the classes, levels, points, labels, numbers or decisions; for scores of 0 and of 1; may be empty.
       notes: sentences about what was changed.
     """
 
@@ -51,12 +53,16 @@ class Coding(NamedTuple):
       code: `(splits, raw, request) -> Coded`; `splits` are raw targets of train, validation and test.
       cut: whether numbers can be cut into levels.
       classes: whether coded targets are integers of classes, `[N]`, that can be counted and weighed.
+      described: such targets in words, with their number of `outputs`.
+      alone: the same where there is one output.
     """
 
     forms: tuple[Any, ...]
     code: Callable[[Sequence[Any], Raw, Request], Coded]
     cut: bool = False
     classes: bool = False
+    described: str = ""
+    alone: str = ""
 
 
 def form_of(targets: Any) -> Any:
@@ -67,6 +73,22 @@ def form_of(targets: Any) -> Any:
 def kinds_of(targets: Any) -> list[str]:
     """The kinds that raw targets can be coded as."""
     return [kind for kind, known in CODINGS.items() if form_of(targets) in known.forms]
+
+
+def several_targets(kind: str) -> bool:
+    """Whether a row may have several targets of a kind, `[N, K]`."""
+    return kind in CODINGS and 2 in CODINGS[kind].forms
+
+
+def described(kind: str, outputs: int) -> str:
+    """Targets of a kind in words.
+
+    >>> described("levels", 3), described("scores", 2), described("numbers", 1)
+    ('3 levels', 'scores of 2 classes', 'numbers')
+    """
+    known = CODINGS[kind]
+    said = known.alone if known.alone and outputs == 1 else known.described or f"{{outputs}} {kind}"
+    return said.format(outputs=outputs)
 
 
 # --- codings ----------------------------------------------------------------------------------------------------------
@@ -159,6 +181,13 @@ def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     return Coded(arrays, outputs, names, [])
 
 
+def _example_costs(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
+    outputs = np.shape(splits[0])[1]
+    names = raw.names if len(raw.names) == outputs else ()
+    arrays, notes = as_costs(request.source, [np.asarray(part) for part in splits], names)
+    return Coded(arrays, outputs, names, notes)
+
+
 def _keypoints(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     outputs = splits[0].points.shape[1]
     _check_names(raw, outputs, request, "keypoints")
@@ -185,12 +214,13 @@ def _durations(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
 CODINGS = {
     "classes": Coding((1,), _classes, cut=True, classes=True),
     "levels": Coding((1,), _levels, cut=True, classes=True),
-    "scores": Coding((1,), _scores, classes=True),
-    "numbers": Coding((1, 2), _numbers),
+    "scores": Coding((1,), _scores, classes=True, described="scores of {outputs} classes"),
+    "numbers": Coding((1, 2), _numbers, alone="numbers"),
     "labels": Coding((2,), _labels),
+    "example_costs": Coding((2,), _example_costs, described="costs of {outputs} decisions"),
     "keypoints": Coding((Keypoints,), _keypoints),
     "lists": Coding((RankedLists,), _lists),
     "tokens": Coding((Sequences,), _tokens),
-    "durations": Coding((Durations,), _durations),
+    "durations": Coding((Durations,), _durations, alone="durations"),
 }
 """By name, as `&kind=` and `Data.kind` say it. A new kind of targets is a new entry."""

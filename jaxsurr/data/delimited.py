@@ -29,6 +29,7 @@ def read_csv(
     lists: str | int | None = None,
     weight: str | None = None,
     event: str | None = None,
+    sequence: str | None = None,
     drop: str | Sequence[str] = (),
     missing: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
@@ -54,6 +55,8 @@ def read_csv(
         random (`deal`); None: rows are independent.
       weight: name of the column of the rows' weights, at least 0 and not all 0.
       event: name of a column of 0 and 1, where the target is the time until an event: whether it was seen.
+      sequence: name of the column with the sequence of each row, which is a step of it, in the order of the rows; the
+        target is the label of the step. A step whose label is missing or negative does not count.
       drop: columns that are left out, separated by commas.
       missing: more cells that are missing values, separated by commas.
       categories: columns whose numbers are words, as postal codes.
@@ -65,7 +68,7 @@ def read_csv(
       `Raw` with inputs `[N, D]` float64, in the order of the file, or a `Table` where there are words or gaps, and
       targets `[N]` of kind 'levels', or 'classes' where they are words; `[N, K]` of kind 'labels' or 'numbers' where
       there are several; with `lists` of kind 'lists', inputs `[M, L, D]` and `RankedLists`, the target being the
-      relevance; with `event` of kind 'durations', `Durations`.
+      relevance; with `sequence` of kind 'tokens', `Sequences`; with `event` of kind 'durations', `Durations`.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -75,7 +78,7 @@ def read_csv(
         column.
     """
     path = regular(Path(path), "csv", "csv")
-    given = dict(target=target, lists=lists, weight=weight, event=event, drop=drop, missing=missing)
+    given = dict(target=target, lists=lists, weight=weight, event=event, sequence=sequence, drop=drop, missing=missing)
     given |= dict(categories=categories, order=order)
     with path.open("rb") as file:
         wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
@@ -137,9 +140,10 @@ def _read(file: IO[str], name: str, given: dict, separator: str | None, decimal:
 
 def roles_of(columns: Sequence[str], **given) -> Roles:
     """Roles of columns, whose names may be written with commas between them."""
-    several = {key: split_names(given[key], columns) for key in ("target", "drop", "categories")}
-    texts = {key: split_names(given[key], ()) for key in ("missing", "order")}
-    return Roles(lists=given["lists"], weight=given["weight"], event=given["event"], **several, **texts)
+    several: dict[str, Any] = {key: split_names(given[key], columns) for key in ("target", "drop", "categories")}
+    texts: dict[str, Any] = {key: split_names(given[key], ()) for key in ("missing", "order")}
+    single: dict[str, Any] = {key: given[key] for key in ("lists", "weight", "event", "sequence")}
+    return Roles(**single, **several, **texts)
 
 
 def _blocks(reader: Any, name: str, columns: list[str]) -> Iterator[tuple[Sequence[int], list[tuple[str, ...]]]]:

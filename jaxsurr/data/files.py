@@ -51,7 +51,7 @@ def read_npz(
         or numbers.
       weight: name of the weights of the rows, `[N]`, at least 0 and not all 0.
       event: name of an array `[N]` of 0 and 1, where the targets are times until an event: whether it was seen.
-      several: whether a row has several targets, labels of 0 and 1 or numbers.
+      several: whether a row has several targets, labels of 0 and 1, numbers or costs.
 
     Returns:
       `Raw`, of kind 'keypoints' where `points` is given, 'durations' where `event` is, 'labels' where targets are
@@ -60,17 +60,19 @@ def read_npz(
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: not an npz file, a truncated one, a missing array, an array of objects, of another shape or length
-        than expected, or with a value that is not finite.
+        than expected, or with a value that is not finite; an array with two roles.
     """
     path = regular(Path(path), "npz", "npz")
     if points is not None and scale is None:
         raise ValueError("points need a scale, the array that their errors are divided by; add '&scale=NAME'")
     if several and points is not None:
-        raise ValueError("kind=labels and kind=numbers read y, and points read none; leave one of them out")
+        raise ValueError("kinds of several targets read y, and points read none; leave one of them out")
     if points is None and (visible is not None or scale is not None):
         raise ValueError("visible and scale belong to points; add '&points=NAME' or leave them out")
     if points is not None and event is not None:
         raise ValueError("an event belongs to a time, y; leave '&points' or '&event' out")
+    if points is None and x == y:
+        raise ValueError(f"{path.name}: {x!r} cannot be both the inputs and the targets; name two arrays")
     if weight is not None and weight in (x, y, points, scale, visible, event):
         raise ValueError(f"{path.name}: {weight!r} cannot be both the weights and the inputs or targets")
     with Archive(path) as arrays:
@@ -144,7 +146,7 @@ def _array(arrays: Archive, name: str, shape: tuple | None = None, anything: boo
         wanted = ", ".join("J" if axis is None else str(axis) for axis in shape)
         advice = ""
         if len(shape) == 1 and found.ndim == 2:
-            advice = "; if it holds several labels or numbers of each row, add '&kind=labels' or '&kind=numbers'"
+            advice = "; if it holds several labels or numbers of each row, add '&kind=labels', numbers or example_costs"
             advice = "; it seems to be one-hot, save array.argmax(1)" if one_hot(found) else advice
         raise ValueError(f"{file}: the array {name!r} has shape {found.shape}, expected ({wanted}){advice}")
     return found

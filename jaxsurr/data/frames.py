@@ -28,6 +28,7 @@ def from_frame(
     kind: str | None = None,
     weight: str | None = None,
     event: str | None = None,
+    sequence: str | None = None,
     lists: str | int | None = None,
     drop: Sequence[str] = (),
     missing: Sequence[str] = (),
@@ -42,7 +43,7 @@ def from_frame(
       frame: a frame of pandas or polars, a table of pyarrow, or a mapping from names to columns.
       target: the column that is predicted, or several.
       kind: of the targets; by default 'levels' of numbers, 'classes' of words, 'labels' or 'numbers' of several.
-      weight, event, lists, drop, missing, categories, order: as for `read_csv`.
+      weight, event, sequence, lists, drop, missing, categories, order: as for `read_csv`.
       positive: for kind 'scores' the target that is 1.
       test: a frame of official test rows with the same columns, or None.
 
@@ -69,15 +70,16 @@ def from_frame(
     named: dict[str, Any] = {
         key: split_names([value] if isinstance(value, str) else value, ()) for key, value in given.items()
     }
-    roles = Roles(lists=lists, weight=weight, event=event, missing=tuple(missing), order=tuple(order), **named)
+    named |= dict(lists=lists, weight=weight, event=event, sequence=sequence)
+    roles = Roles(missing=tuple(missing), order=tuple(order), **named)
     raw = read_columns("the frame", held, roles, lambda key, *values: f"{key}={list(values)!r}")
     if test is not None:
-        if lists is None and len(raw.targets) < len(held[roles.target[0]]):
+        if lists is None and sequence is None and len(raw.targets) < len(held[roles.target[0]]):
             raise ValueError(
                 "the frames have rows without a target; leave them out before, as frame.dropna(subset=[...]) does, so "
                 "that it is clear which rows are to test on"
             )
-        raw = _divided(raw, rows, lists)
+        raw = _divided(raw, rows, sequence if lists is None else lists)
     return source_of(raw, kind, positive)
 
 
@@ -87,7 +89,7 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
     Args:
       path: the file.
       target: the column that is predicted, or several, separated by commas.
-      options: `lists`, `weight`, `event`, `drop`, `missing`, `categories` and `order` of `read_csv`.
+      options: `lists`, `weight`, `event`, `sequence`, `drop`, `missing`, `categories` and `order` of `read_csv`.
 
     Returns:
       As `read_csv`.
@@ -108,7 +110,7 @@ def read_parquet(path: str | Path, target: str | Sequence[str], **options: Any) 
             known = file.schema_arrow.names
             named: dict[str, Any] = {key: split_names(options.get(key, ()), known) for key in ("drop", "categories")}
             texts: dict[str, Any] = {key: split_names(options.get(key, ()), ()) for key in ("missing", "order")}
-            facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight", "event")}
+            facts: dict[str, Any] = {key: options.get(key) for key in ("lists", "weight", "event", "sequence")}
             roles = Roles(split_names(target, known), **facts, **named, **texts)
             check(path.name, known, roles, Reading(path.name).option)  # before anything is read
             kept = [name for name in known if name not in roles.drop]
@@ -190,7 +192,7 @@ def read_columns(name: str, held: Mapping[str, Any], roles: Roles, option: Any) 
     reading = Reading(name, "row", roles.missing, option=option)
     inputs = check(name, list(held), roles, option)
     single = roles.target[0] if len(roles.target) == 1 else None
-    role = {single: "target", roles.lists: "list"}
+    role = {single: "target", roles.lists: "list", roles.sequence: "list"}
     makers = {
         column: functools.partial(_typed, column, values, reading, role.get(column, ""))
         for column, values in held.items()
@@ -238,7 +240,7 @@ def _numeric(column: str, values: np.ndarray, reading: Reading, role: str) -> Ty
 def _divided(raw: Raw, rows: int, lists: Any) -> Raw:
     """The content of two frames one after the other, as official training and test rows."""
     if lists is not None:
-        raise ValueError("lists of two frames are not read; leave out test, or make one frame of both")
+        raise ValueError("lists and sequences of two frames are not read; leave out test, or make one frame of both")
     weights = raw.weights
     return raw._replace(
         inputs=raw.inputs[:rows],

@@ -6,8 +6,6 @@ import numpy as np
 
 from jaxsurr.core.types import Durations
 
-CONTINUOUS = ("numbers", "durations")
-"""Kinds of targets that are not coded as integers."""
 _SPLITS = ("training", "validation", "test")
 _DIGITS = 1e-5  # a spread of targets, relative to their size, of which single precision keeps two digits
 
@@ -16,7 +14,7 @@ def continuous(kind: str, splits: list[Any]) -> list[Any]:
     """Targets of the training, validation and test rows in single precision.
 
     Args:
-      kind: of `CONTINUOUS`.
+      kind: 'numbers' or 'durations'.
       splits: arrays `[N]` or `[N, K]`, or `Durations`.
 
     Raises:

@@ -12,6 +12,7 @@ from jaxsurr.data.columns import MOST_WORDS, Cells, Reading, Typed
 from jaxsurr.data.lists import deal
 from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import DataWarning, Raw, closest
+from jaxsurr.data.steps import steps_of_rows
 from jaxsurr.data.tables import inputs_of, is_missing
 
 
@@ -24,6 +25,7 @@ class Roles(NamedTuple):
         random; or None, where rows are independent.
       weight: name of the column of the rows' weights, or None.
       event: name of the column that says whether the event was seen, where the target is the time until it, or None.
+      sequence: name of the column with the sequence of each row, whose target is the label of a step, or None.
       drop: names of columns that are left out.
       missing: more cells that are missing values, beside those of `jaxsurr.data.cells.MISSING`.
       categories: names of columns of categories, whose numbers are words.
@@ -34,6 +36,7 @@ class Roles(NamedTuple):
     lists: str | int | None = None
     weight: str | None = None
     event: str | None = None
+    sequence: str | None = None
     drop: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -42,7 +45,7 @@ class Roles(NamedTuple):
     def named(self) -> tuple[str, ...]:
         """The columns that are no inputs, but for those that are left out."""
         lists = self.lists if isinstance(self.lists, str) else None
-        return (*self.target, *filter(None, (lists, self.weight, self.event)))
+        return (*self.target, *filter(None, (lists, self.sequence, self.weight, self.event)))
 
 
 def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
@@ -91,8 +94,8 @@ def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[...,
     for column in dict.fromkeys(named):
         if named.count(column) > 1 or column in roles.drop:
             raise ValueError(
-                f"{name}: {column!r} has two roles among target, list, weight, event and columns to leave out; "
-                "expected one"
+                f"{name}: {column!r} has two roles among target, list, sequence, weight, event and columns to leave "
+                "out; expected one"
             )
     unread = {*named, *roles.drop}
     inputs = [column for column in columns if column not in unread]
@@ -107,7 +110,7 @@ def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[...,
 def collectors(columns: Sequence[str], roles: Roles, reading: Reading) -> dict[str, Cells]:
     """What collects the cells of each column that is not left out."""
     single = roles.target[0] if len(roles.target) == 1 else None
-    role = {single: "target", roles.lists: "list"}
+    role = {single: "target", roles.lists: "list", roles.sequence: "list"}
     return {column: Cells(column, reading, role=role.get(column, "")) for column in columns if column not in roles.drop}
 
 
@@ -154,7 +157,7 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
         a value.
     """
     name, notes = reading.name, []
-    called = {roles.weight: "weight", roles.event: "event", roles.lists: "list"}
+    called = {roles.weight: "weight", roles.event: "event", roles.lists: "list", roles.sequence: "sequence"}
     for column in roles.named():
         if (first := columns[column].first_missing) and column not in roles.target:
             raise ValueError(
@@ -163,8 +166,9 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
             )
     if roles.weight is not None:
         _check_weights(name, roles.weight, columns[roles.weight])
-    columns, told = _with_targets(columns, roles, reading)
-    notes += told
+    if roles.sequence is None:  # of sequences, rows without a target are steps that do not count
+        columns, told = _with_targets(columns, roles, reading)
+        notes += told
     if roles.drop:
         notes.append(f"{_count(len(roles.drop), 'column')} left out as asked for ({_listed(roles.drop)})")
     empty = [column for column in inputs if not columns[column].words and np.isnan(columns[column].values).all()]
@@ -176,6 +180,15 @@ def raw_of(columns: dict[str, Typed], inputs: Sequence[str], roles: Roles, readi
     if bools := [column for column, held in kept.items() if held.was_bool]:
         notes.append(f"{_count(len(bools), 'column')} of true and false, or yes and no, as 1 and 0 ({_listed(bools)})")
     table, weights = inputs_of(kept), None if roles.weight is None else columns[roles.weight].values
+    if roles.sequence is not None:
+        target, *others = roles.target
+        if others or roles.event is not None or roles.lists is not None or roles.order:
+            raise ValueError(f"{name}: the steps of sequences have one label each; leave out other targets and roles")
+        of_row, label = columns[roles.sequence].values, columns[target]
+        where = f"{name}, column {target!r}"
+        table, steps, names, told, weights = steps_of_rows(where, of_row, table, label.values, label.words, weights)
+        facts = {"targets": steps, "kind": "tokens", "names": names, "weights": weights}
+        return Raw(table, columns=tuple(kept), notes=(*notes, *told), **facts)
     facts: dict[str, Any] = _targets(name, columns, roles)
     if roles.lists is not None:
         if facts.get("unordered") or facts["targets"].ndim > 1:

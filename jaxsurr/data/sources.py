@@ -17,12 +17,11 @@ from jaxsurr.data import labels as several
 from jaxsurr.data import splitting
 from jaxsurr.data import target_coding as coding
 from jaxsurr.data import weights as weights_of
-from jaxsurr.data.codings import CODINGS, Request, kinds_of
+from jaxsurr.data.codings import CODINGS, Request, described, kinds_of, several_targets
 from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.frames import read_parquet
 from jaxsurr.data.given import Source
-from jaxsurr.data.numbers import CONTINUOUS
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
@@ -30,7 +29,7 @@ from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
-_TABLE = ("target", "event", "weight", "drop", "missing", "categories", "order")  # keys of tables
+_TABLE = ("target", "event", "sequence", "weight", "drop", "missing", "categories", "order")  # keys of tables
 _TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text
 # The random stream of the noise, next to that of the split (`splitting`).
 _NOISE = 1_000_000_002
@@ -57,11 +56,8 @@ class Data(NamedTuple):
       train: the training split.
       validation: the validation split, for choices.
       test: the test split, evaluated once at the end.
-      kind: of the targets: 'classes' (no order), 'scores' (two classes, for one logit), 'labels' (several of 0 and 1),
-        'levels' (ordered), 'numbers' (floats), 'durations' (`Durations`), 'keypoints' (`Keypoints`), 'lists'
-        (`RankedLists`) or 'tokens' (`Sequences` with a label for each step).
-      outputs: number of classes, labels, levels or points, of the items of the longest list, or of the labels of steps;
-        1 for numbers and durations.
+      kind: of the targets, one of `jaxsurr.data.codings.CODINGS`; README's table says what each is.
+      outputs: as of `jaxsurr.data.codings.Coded`.
       description: one line for reports.
       official_test: whether the source has an official test split; otherwise it is random.
       notes: sentences, with counts, about rows, labels or columns of the source that were changed or left out.
@@ -202,9 +198,9 @@ def load(
     noise = f", {label_noise:.0%} of the labels redrawn" if label_noise else ""
     noise += ", weighted rows" if raw.weights is not None else ""
     noise += ", balanced classes" if balance else ""
-    what = asked if asked in CONTINUOUS and outputs == 1 else f"{outputs} {asked}"
-    what = "scores of 2 classes" if asked == "scores" else what
-    description = f"{source}: {what}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    description = (
+        f"{source}: {described(asked, outputs)}, inputs {shape}, {rows} rows to train / validate / test{noise}"
+    )
     return Data(train, validation, test, asked, outputs, coded.names, description, official, tuple(notes))
 
 
@@ -310,7 +306,7 @@ def _npz(path: str, query: dict[str, str], seed: int) -> Raw:
         if unfit := [key for key in ("points", "visible", "scale", "weight", "event") if key in query]:
             raise ValueError(f"'npz:{path}' has {unfit[0]!r}, which tokens do not have; leave one of them out")
         return read_steps(path, **_without_kind(query))
-    return read_npz(path, **_without_kind(query), several=query.get("kind") in ("labels", "numbers"))
+    return read_npz(path, **_without_kind(query), several=several_targets(query.get("kind", "")))
 
 
 def _tfds(name: str, query: dict[str, str], seed: int) -> Raw:

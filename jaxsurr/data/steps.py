@@ -1,4 +1,4 @@
-"""Sequences whose steps have a label each: from an npz file, or made of images of digits."""
+"""Sequences whose steps have a label each: from an npz file, the rows of a table, or made of images of digits."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from jaxsurr.core.types import Sequences
 from jaxsurr.data.bounded import Archive, regular
 from jaxsurr.data.files import member
+from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw
 
 _MOST_SYMBOLS = 1000  # integer inputs become one-hot
@@ -66,6 +67,56 @@ def read_steps(
     targets = [Sequences(one, part[2]) for one, part in zip(labels, parts, strict=True)]
     pairs: list[Any] = [side for pair in zip(inputs, targets, strict=True) for side in pair]
     return Raw(*pairs, kind="tokens", names=named or values, notes=(*notes, *more))
+
+
+def steps_of_rows(
+    where: str,
+    sequences: np.ndarray,
+    inputs: Any,
+    labels: np.ndarray,
+    words: tuple[str, ...] = (),
+    weights: np.ndarray | None = None,
+) -> tuple[Any, Sequences, tuple[str, ...], list[str], np.ndarray | None]:
+    """Groups the rows of a table into sequences, the steps of which they are, in the order of the rows.
+
+    Args:
+      where: the file and the column of labels, for messages.
+      sequences: `[N]`, rows of the same value are a sequence.
+      inputs: `[N, D]`, or a `jaxsurr.data.tables.Table`.
+      labels: `[N]` integers as floats, NaN where missing; or numbers of `words`, -1 where missing. A step whose label
+        is missing or negative does not count.
+      words: the labels that they are numbers of, or none.
+      weights: `[N]`, the same in all rows of a sequence, or None.
+
+    Returns:
+      Inputs `[M, T, D]` of M sequences, `Sequences` of `[M, T]` labels from 0, their names, notes, and the weights of
+      sequences, `[M]` or None.
+
+    Raises:
+      ValueError: labels that are no integers, fewer than two of them, sequences of one step each, or rows of a sequence
+        that differ in their weights.
+
+    >>> found = steps_of_rows("here", np.array([7, 8, 7]), np.arange(3.0)[:, None], np.array([5.0, np.nan, 4.0]))
+    >>> found[0][..., 0].tolist(), found[1].tokens.tolist(), found[1].lengths.tolist(), found[2]
+    ([[0.0, 2.0], [1.0, 0.0]], [[1, 0], [-1, 0]], [2, 1], ('4', '5'))
+    """
+    if len(np.unique(sequences)) == len(sequences):
+        raise ValueError(f"{where}: every sequence has one step only; check the column of sequences, or leave it out")
+    labels = np.where(np.isnan(labels), -1, labels)
+    if np.any(labels % 1):
+        raise ValueError(f"{where}: {labels[labels % 1 != 0][0]:g} is no label of a step; expected integers or words")
+    values, ignored = np.unique(labels[labels >= 0]), int(np.sum(labels < 0))
+    if len(values) < 2:
+        raise ValueError(f"{where}: the steps have {len(values)} distinct labels, expected at least 2")
+    codes = np.where(labels >= 0, np.searchsorted(values, labels), -1)
+    dealt, lists, weights = deal(sequences, inputs, codes + 1, weights)
+    within = lists.items > 0
+    tokens = np.where(within, lists.relevance - 1, 0).astype(np.int32)
+    notes = [f"{len(codes)} rows are the steps of {len(tokens)} sequences of up to {tokens.shape[1]}"]
+    if ignored:
+        notes.append(f"{ignored} of {len(codes)} steps have no label, or a negative one, and do not count")
+    names = tuple(words[int(value)] for value in values) if words else tuple(str(int(value)) for value in values)
+    return dealt, Sequences(tokens, within.sum(axis=1).astype(np.int32)), names, notes, weights
 
 
 def digit_strings(n: int, size: int, seed: int) -> Raw:

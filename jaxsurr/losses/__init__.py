@@ -13,6 +13,7 @@ from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.protocols import Loss
 from jaxsurr.losses.classes import *
 from jaxsurr.losses.durations import *
+from jaxsurr.losses.example_costs import *
 from jaxsurr.losses.intervals import *
 from jaxsurr.losses.keypoints import *
 from jaxsurr.losses.labels import *

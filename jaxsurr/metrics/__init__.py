@@ -21,6 +21,7 @@ from jaxsurr.metrics.classes import *
 from jaxsurr.metrics.confusion import *
 from jaxsurr.metrics.costs import *
 from jaxsurr.metrics.durations import *
+from jaxsurr.metrics.example_costs import *
 from jaxsurr.metrics.host import BlackBoxError, own_errors
 from jaxsurr.metrics.intervals import *
 from jaxsurr.metrics.keypoints import *

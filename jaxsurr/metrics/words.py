@@ -55,6 +55,9 @@ _WORDS = {
     ),
     "that is exact_match": "sequenceaccuracy em exactmatchratio wholematch",
     "that is cost, as 'cost?matrix=FILE'": "costs costmatrix misclassificationcost expectedcost risk costsensitive",
+    "that is example_cost, or example_regret beyond the cheapest decisions, of targets [B, K] of costs": (
+        "costloss exampledependentcost exampledependentcosts regret savings savingsscore meancost"
+    ),
     "that is a loss: jaxsurr.losses.cross_entropy": "crossentropy nll logloss ce bce negativeloglikelihood",
 }
 

@@ -119,6 +119,7 @@ def build(
         heat-maps), "resnet20", or "resnet20_group_norm"; of sequences `[B, T, ...]`: "conv_steps".
       outputs: number of classes, labels, levels or points; K or J below.
       head: of classes, scores or levels, "logits" `[B, K]`; of scores, "logit" `[B]`; of labels, "labels" `[B, K]`; of
+        decisions with costs, "decisions" `[B, K]` or "costs" (minus the costs, in their unit, given to `start`); of
         levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`), "coral" (the same from one score and K - 1
         biases), "conditional" `[B, K - 1]` (logits of `P(level > k)` given `level >= k`; read as cumulative ones),
         "score" `[B, 1]` (in levels, about the middle one when it starts); of points, in pixels of a `size` by `size`

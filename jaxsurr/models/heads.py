@@ -118,6 +118,11 @@ def _interval(features: Array, outputs: int, size: int) -> Array:
     return _InUnit((-1.0, 1.0), name="head")(features.reshape(features.shape[0], -1))
 
 
+def _costs(features: Array, outputs: int, size: int) -> Array:
+    """Minus the estimated cost of each decision, so that the largest is that of the cheapest."""
+    return -_InUnit((0.0,) * outputs, name="head")(features.reshape(features.shape[0], -1))
+
+
 HEADS = {
     "logits": Head(
         ("classes", "scores", "levels"), lambda x, outputs, size: _dense(x, outputs), ("median", "argmax", "expected")
@@ -129,6 +134,8 @@ HEADS = {
         space=binary_scores,
     ),
     "labels": Head(("labels",), lambda x, labels, size: _dense(x, labels)),
+    "decisions": Head(("example_costs",), lambda x, decisions, size: _dense(x, decisions)),
+    "costs": Head(("example_costs",), _costs, losses=("one_sided_regression",), start=_start),
     "cumulative": Head(("levels",), lambda x, levels, size: _dense(x, levels - 1), ("thresholds",), losses=("or_cnn",)),
     "coral": Head(("levels",), _coral, ("thresholds",), losses=("coral", "or_cnn")),
     "conditional": Head(

@@ -10,6 +10,7 @@ from jaxsurr.core.types import Space
 from jaxsurr.spaces.classes import *
 from jaxsurr.spaces.costs import *
 from jaxsurr.spaces.durations import *
+from jaxsurr.spaces.example_costs import *
 from jaxsurr.spaces.generic import *
 from jaxsurr.spaces.intervals import *
 from jaxsurr.spaces.keypoints import *

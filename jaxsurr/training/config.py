@@ -70,7 +70,8 @@ def default_config() -> Config:
       start: of a learned loss: "conventional", the loss of that field; or "auto", the best on validation of the fixed
         losses and heads that fit the targets and the metric, each of which is trained to its end; the better of that
         run and of the learned loss that starts from it then counts (`jaxsurr.training.starts`).
-      conventional: the loss of the warm start and of the mixture.
+      conventional: the loss of the warm start and of the mixture; where empty, the usual one of the targets
+        (`jaxsurr.training.kinds.usual`), which the config that is kept says.
       epochs: in all, whatever the loss.
       warm_epochs: of these, on the conventional loss before the switch to a learned one; -1 is a third of them.
       mixture: weight of the conventional loss after that, in [0, 1].
@@ -111,7 +112,7 @@ def default_config() -> Config:
             metric="error_rate",
             metric_weights=(),
             start="conventional",
-            conventional="cross_entropy",
+            conventional="",
             epochs=60,
             warm_epochs=-1,
             mixture=0.0,
@@ -220,7 +221,8 @@ def check_values(config: Config) -> None:
             kind = "a tuple of names" if path == "losses" else _KINDS[type(like)]
             raise ValueError(f"{path} must be {kind} such as {like!r}, got {got[path]!r}.")
     checks.one_of(config.start, "start", STARTS)
-    checks.one_of(config.conventional, "conventional", CONVENTIONAL)
+    if config.conventional:
+        checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))

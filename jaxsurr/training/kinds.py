@@ -6,7 +6,7 @@ A new kind is a line of `KINDS`, heads that name it (`jaxsurr.models.heads`), an
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxsurr import losses, models
+from jaxsurr import losses, metrics, models
 from jaxsurr.core.spec import parse_spec
 
 
@@ -17,7 +17,8 @@ class Kind(NamedTuple):
       head: of a model, the usual one.
       losses: files of `jaxsurr.losses` whose losses train it.
       baselines: strong and cheap losses, without which no table of targets of this kind is worth reading.
-      starts: fixed losses, with the heads that they need, among which the start of a learned loss is chosen.
+      starts: fixed losses, with the heads that they need, among which the start of a learned loss is chosen; the first
+        is the usual one (`usual`).
       of_images: whether predictions are places in an image, so that inputs must be images with channels last.
       in_unit: whether fixed losses are in the unit of the targets, or its square, so that their gradients say nothing
         of the size of a learned loss's: at the switch to it the optimizer's averages of them begin anew.
@@ -82,6 +83,13 @@ KINDS = {
         starts=("squared_error", "absolute_error", "huber", "log_cosh", "interval_score"),
         in_unit=True,
     ),
+    "example_costs": Kind(
+        head="decisions",
+        losses=("example_costs",),
+        baselines=("cost_proportionate_cross_entropy", "expected_example_cost", "smoothed"),
+        starts=("cost_proportionate_cross_entropy", "expected_example_cost", "one_sided_regression"),
+        in_unit=True,
+    ),
     "durations": Kind(
         head="order",
         losses=("durations",),
@@ -111,6 +119,30 @@ def _kinds(loss: str) -> tuple[str, ...]:
 
 LOSS_KINDS: dict[str, tuple[str, ...]] = {loss: _kinds(loss) for loss in LOSS_HEADS}
 """The kinds of targets that a loss serves, of those of data sources: those of heads for it, or else of its file."""
+
+
+def usual(kind: str, metric: str) -> str:
+    """The fixed loss that a learned one starts on where the config names none.
+
+    It is the first of the starts of the kind; of a metric of predictions of another kind, as intervals for numbers, the
+    first start that trains these.
+
+    >>> usual("levels", "mean_absolute_error"), usual("numbers", "absolute_error"), usual("numbers", "interval_width")
+    ('cross_entropy', 'squared_error', 'interval_score')
+    """
+    starts = [parse_spec(start)[0] for start in KINDS[kind].starts]
+    known = metrics.METRICS.get(parse_spec(metric)[0])
+    file = getattr(known and known.function, "__module__", "").rpartition(".")[2]
+    if file not in KINDS[kind].losses:
+        starts.sort(key=lambda loss: losses.KIND.get(loss) != file)
+    return starts[0]
+
+
+def certainly_usual(loss: str) -> bool:
+    """Whether a fixed loss is the usual one of all kinds that it serves, whatever the metric."""
+    kinds = LOSS_KINDS.get(loss, ())
+    return bool(kinds) and all(parse_spec(KINDS[kind].starts[0])[0] == loss for kind in kinds)
+
 
 BASELINES = {name: kind.baselines for name, kind in KINDS.items()}
 

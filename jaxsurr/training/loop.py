@@ -19,6 +19,7 @@ from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.fallback import decide
 from jaxsurr.training.feed import hold_out
+from jaxsurr.training.matching import with_usual
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.one_run import OneRun
 from jaxsurr.training.program import Program, build
@@ -60,16 +61,19 @@ def prepare(
     `data` and `model` are as for `run`.
     """
     config = named(config, data)
-    data = load_data(config, data) if isinstance(data, Source) else data
-    return prepare_method(validate(config), data=data, program=program, model=model)
+    method = validate(config)
+    data = data if isinstance(data, Data) else load_data(config, data)
+    return prepare_method(method, data=data, program=program, model=model)
 
 
 def prepare_method(
     method: Method, *, data: Data | None = None, program: Program | None = None, model: Any = None
 ) -> tuple[Data, Program]:
     """Data and compiled program of a method; see `prepare`."""
+    data = load_data(method.config) if data is None else data
+    given = with_usual(method.given, data.kind)
+    method = method if given is method.given else resolve(given)
     config = method.config
-    data = load_data(config) if data is None else data
     augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
     parts = hold_out(config, data.train)
     for part, name in zip(parts, ("training", "held-out"), strict=True):
@@ -128,6 +132,12 @@ def run(
       OSError: the directory cannot be written, or another run is at work in it (`BlockingIOError`).
     """
     config = named(config, data)
+    validate(config)
+    if not config.conventional and (known := records.usual_loss(workdir)):
+        config = update(config.copy_and_resolve_references(), conventional=known)
+    if not config.conventional:
+        data = data if isinstance(data, Data) else load_data(config, data)
+        config = with_usual(config, data.kind)
     method, kept = validate(config), as_dict(config)
     say = say if jax.process_index() == 0 else None
     result_file = records.check_workdir(workdir, kept) / "result.json"
@@ -199,7 +209,7 @@ def train(
     Raises:
       FloatingPointError: the model diverged.
     """
-    return _train_alone(resolve(config), data, program, report, stop)
+    return _train_alone(resolve(with_usual(config, data.kind)), data, program, report, stop)
 
 
 def _train_alone(

@@ -9,7 +9,8 @@ from jaxsurr import metrics, models
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
-from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS
+from jaxsurr.training.config import update
+from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS, usual
 from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
@@ -52,6 +53,13 @@ _OR_SET = {
     "levels": "; or set data.kind=levels, if the classes are in order.",
     "scores": "; or set data.kind=scores, if there are two classes, for which the model is to have one logit.",
 }
+
+
+def with_usual(config: Config, kind: str) -> Config:
+    """A config that names the loss of its warm start: a copy with the usual one of the kind where it names none."""
+    if config.conventional:
+        return config
+    return update(config.copy_and_resolve_references(), conventional=usual(kind, config.metric))
 
 
 def head_for(method: Method, kind: str, fixed: str = "") -> str:

@@ -11,6 +11,7 @@ import jax
 
 from jaxsurr.core import files, renamed
 from jaxsurr.training.config import GONE, as_dict, default_config, flatten
+from jaxsurr.training.kinds import certainly_usual
 
 DEEPEST = 20  # of JSON
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
@@ -55,6 +56,17 @@ def check_workdir(workdir: str | os.PathLike, config: dict[str, Any]) -> pathlib
             "--workdir."
         )
     return path
+
+
+def usual_loss(workdir: str | os.PathLike) -> str:
+    """The loss of the warm start of the config that a work directory keeps, if it need not have been named; else "".
+
+    So a command that names none goes on there, and returns what is complete, without loading the data first.
+    """
+    marker = pathlib.Path(workdir) / "config.json"
+    kept = read_json(marker) if marker.is_file() else None
+    found = kept.get("conventional") if isinstance(kept, dict) else None
+    return found if isinstance(found, str) and certainly_usual(found) else ""
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

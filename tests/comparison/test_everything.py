@@ -52,7 +52,8 @@ def test_what_fits_numbers():
     losses = found(**NUMBERS)
     assert losses[:4] == KINDS["numbers"].starts[:4] and losses[-1] == "correlated_gradients?start=auto"
     of_intervals = found(**NUMBERS | {"metric": "interval_score"})
-    assert of_intervals == ("interval_score", "correlated_gradients?start=auto")
+    assert (of_intervals[0], of_intervals[-1]) == ("interval_score", "correlated_gradients?start=auto")
+    assert {loss.partition("?")[0] for loss in of_intervals[1:]} == set(LEARNED) - {"interpolation"}
     plain = {loss.partition("?")[0] for loss in losses}
     fixed = {loss for loss, kinds in LOSS_KINDS.items() if "numbers" in kinds}
     # It is not known how to rewrite the metric through comparisons, and an interval is not one number.
@@ -68,7 +69,9 @@ def test_what_does_not_accept_the_metric_or_the_head_is_left_out():
 
 
 def test_a_warm_start_that_does_not_fit_the_targets_is_the_usual_one():
-    assert everything._starting(config_of(), "smoothed", "keypoints") == "smoothed?conventional=l1"
+    other = config_of(conventional="cross_entropy")
+    assert everything._starting(other, "smoothed", "keypoints") == "smoothed?conventional=l1"
+    assert everything._starting(config_of(), "smoothed", "keypoints") == "smoothed"
     assert everything._starting(config_of(conventional="wing"), "smoothed", "keypoints") == "smoothed"
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import Durations, Keypoints, RankedLists, Sequences, losses, metrics
+from jaxsurr import Durations, Keypoints, RankedLists, Sequences, losses, metrics, spaces
 from jaxsurr.core import reading
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
-from jaxsurr.training.kinds import LOSS_HEADS
+from tests.long.properties import space_of
 
 BATCH, RUBBISH = 5, np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)
 MASK = np.array([True, True, False, True, False])
@@ -73,19 +73,7 @@ def kind_of(subject):
         return "two_classes"
     if isinstance(function, jaxsurr.Metric):
         return function.space.name
-    head = LOSS_HEADS[name][0]
-    return {
-        "labels": "label_logits",
-        "logit": "binary_scores",
-        "score": "level_scores",
-        "points": "keypoint_coordinates",
-        "items": "ranked_lists",
-        "steps": "token_logits",
-        "heatmaps": "heatmaps",
-        "number": "real_numbers",
-        "interval": "number_intervals",
-        "order": "event_order",
-    }.get(head, "class_logits" if head == "logits" else "cumulative_logits")
+    return space_of(name)
 
 
 SHAPES = {
@@ -112,7 +100,12 @@ SHAPES = {
 
 
 def sound(kind, seed):
-    """Predictions and targets of which all counts that the targets say is there; zeros elsewhere."""
+    """Predictions and targets of which all counts that the targets say is there; zeros elsewhere.
+
+    Those of a space without an entry in `SHAPES` are random, of its `sample`.
+    """
+    if kind not in SHAPES:
+        return jax.tree.map(np.array, jaxsurr.sample(spaces.SPACES[kind], jax.random.key(seed), BATCH, 5))
     rng = np.random.default_rng(seed)
     z = rng.normal(0, 2, (BATCH, *SHAPES[kind])).astype(np.float32)
     if kind in ("keypoint_coordinates", "heatmaps"):

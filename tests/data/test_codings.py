@@ -71,7 +71,7 @@ def test_refuses(kind, targets, options, message):
 
 def test_kinds_by_form():
     assert kinds_of(COLUMN) == ["classes", "levels", "scores", "numbers"]
-    assert kinds_of(np.zeros((3, 2))) == ["numbers", "labels"]
+    assert {"numbers", "labels"} <= {*kinds_of(np.zeros((3, 2)))}
 
 
 def test_a_source_is_asked_for_a_kind(tmp_path):

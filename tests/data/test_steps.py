@@ -108,3 +108,68 @@ def test_strings_of_digits_have_each_image_once():
             digit_strings(n, size, 0)
     with pytest.raises(ValueError, match=r"unknown data set 'synthetic:digits'.*digit_strings"):
         data.load("synthetic:digits", seed=0)
+
+
+# --- rows of a table --------------------------------------------------------------------------------------------------
+
+WORDS, TAGS = ("the", "dog", "saw", "a", "cat"), ("D", "N", "V", "D", "N")
+ROWS = [(place // 4, WORDS[place * 7 % 5], place % 4, TAGS[place * 7 % 5]) for place in range(78)]
+
+
+def table(path, rows=ROWS):
+    path.write_text("\n".join(["sentence,word,place,tag", *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def test_rows_of_a_table_are_steps_in_their_order(tmp_path):
+    file = table(tmp_path / "tags.csv", sorted(ROWS, key=lambda row: row[2]))  # sequences need not be together
+    found = data.load(f"csv:{file}?target=tag&sequence=sentence", seed=0)
+    assert (found.kind, found.outputs, found.names) == ("tokens", 3, ("D", "N", "V"))
+    assert found.notes[0] == "78 rows are the steps of 20 sequences of up to 4"
+    raw = data.read_csv(file, "tag", sequence="sentence")
+    assert raw.targets.lengths.tolist() == [4] * 19 + [2]
+    said = [[raw.names[label] for label in row[:end]] for row, end in zip(*raw.targets, strict=True)]
+    assert said == [[row[3] for row in ROWS if row[0] == number] for number in range(20)]
+    assert found.train.inputs.shape[1:] == (4, 6)  # five words and the place
+    within = np.arange(4) < found.train.targets.lengths[:, None]
+    assert not np.any(found.train.inputs[~within])
+
+
+def test_frames_hold_the_same_and_weights_are_those_of_sequences(tmp_path):
+    columns = zip(*ROWS, strict=True)
+    frame = dict(zip(("sentence", "word", "place", "tag"), map(list, columns), strict=True))
+    frame["weight"] = [1.0 + sentence % 3 for sentence in frame["sentence"]]
+    source = data.from_frame(frame, "tag", sequence="sentence", weight="weight")
+    plain = data.read_csv(table(tmp_path / "tags.csv"), "tag", sequence="sentence")
+    np.testing.assert_array_equal(source.raw.targets.tokens, plain.targets.tokens)
+    assert source.raw.weights.tolist() == [1.0 + number % 3 for number in range(20)]
+    assert data.load(source, seed=0).train.weights is not None
+
+
+def test_steps_without_a_label_do_not_count_and_are_told_of(tmp_path):
+    rows = [(*row[:3], "" if place in (0, 5) else row[3]) for place, row in enumerate(ROWS)]
+    found = data.read_csv(table(tmp_path / "tags.csv", rows), "tag", sequence="sentence")
+    assert found.targets.tokens[0, 0] == found.targets.tokens[1, 1] == -1
+    assert found.notes[-1] == "2 of 78 steps have no label, or a negative one, and do not count"
+    rows = [(*row[:3], -100 if place == 0 else 10 * (place % 3)) for place, row in enumerate(ROWS)]
+    found = data.read_csv(table(tmp_path / "numbers.csv", rows), "tag", sequence="sentence")
+    assert found.names == ("0", "10", "20") and found.targets.tokens[0].tolist() == [-1, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "query", "sentence"),
+    [
+        (ROWS, "target=tag&sequence=sentense", "has no column 'sentense'"),
+        (ROWS, "target=tag&sequence=tag", "'tag' has two roles among target, list, sequence"),
+        (ROWS, "target=place,tag&sequence=sentence", "steps of sequences have one label each"),
+        (ROWS, "target=tag&sequence=sentence&list=place", "steps of sequences have one label each"),
+        (ROWS, "target=tag&sequence=sentence&kind=classes", "kind='classes' does not fit the targets"),
+        ([(row[0], *row[1:3], "D") for row in ROWS], "target=tag&sequence=sentence", "have 1 distinct labels"),
+        ([(row[0], *row[1:3], row[2] + 0.5) for row in ROWS], "target=tag&sequence=sentence", "0.5 is no label of"),
+        ([(n, *row[1:]) for n, row in enumerate(ROWS)], "target=tag&sequence=sentence", "every sequence has one step"),
+        ([("", *row[1:]) for row in ROWS], "target=tag&sequence=sentence", "line 2, column 'sentence'.*its sequence"),
+    ],
+)
+def test_rows_that_are_no_steps_are_refused(rows, query, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        data.load(f"csv:{table(tmp_path / 'tags.csv', rows)}?{query}", seed=0)

@@ -40,6 +40,7 @@ SHAPES = {
     "relative_numbers": ((1,), (2, 1), (5,), (8, 1)),
     "number_intervals": ((1, 2), (2, 2), (5, 2), (8, 2)),
     "event_order": ((1,), (2, 1), (5,), (8,)),
+    "example_cost_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
 }
 TWO_CLASSES = ((1, 2), (2, 2), (5, 2), (8, 2))
 """Shapes in place of `SHAPES["class_logits"]`, for metrics that rank examples of two classes."""
@@ -145,6 +146,16 @@ def _durations(generator: np.random.Generator, recipe: Recipe) -> Durations:
     return Durations(time, event) if recipe.targets == "mixed" else Durations(0 * time + 2, np.ones_like(event))
 
 
+def _example_costs(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
+    """Costs of many sizes, of either sign, with ties; or all 0; or the same for all examples, and large."""
+    if recipe.targets == "first":
+        return np.zeros(recipe.shape, np.float32)
+    if recipe.targets == "last":
+        return np.tile(1e5 * np.arange(recipe.shape[1], dtype=np.float32), (recipe.shape[0], 1))
+    sizes = generator.choice([0.0, 1e-3, 1.0, 1e3], (recipe.shape[0], 1))
+    return (np.round(generator.normal(0, 2, recipe.shape)) * sizes).astype(np.float32)
+
+
 MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "class_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
     "level_logits": lambda generator, recipe: _labels(generator, recipe, recipe.shape[1]),
@@ -164,6 +175,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "relative_numbers": _numbers,
     "number_intervals": _numbers,
     "event_order": _durations,
+    "example_cost_logits": _example_costs,
 }
 """Targets for predictions of `recipe.shape`, by name of the prediction space."""
 
@@ -210,14 +222,16 @@ def _values(generator: np.random.Generator, recipe: Recipe, largest: float) -> n
 
 def _ruled_out(generator: np.random.Generator, space: str, values: np.ndarray, targets: Any, dtype: Any) -> None:
     """Predictions with masking values in some classes or items that are not the best ones."""
-    if space not in ("class_logits", "decision_logits", "level_logits", "pixel_logits", "ranked_lists"):
+    facts = SPACES.get(space)
+    if facts is None or facts.ruled_out is None or isinstance(targets, Sequences) or space == "cumulative_logits":
         return
     lowest = [-1e4, -np.inf, -6e4 if dtype == jnp.float16 else -1e9]
     out = generator.random(values.shape) < 0.4
     if space == "ranked_lists":  # the first item of a list stays, and so does every relevant one
         out &= (targets.relevance == 0) & (np.cumsum(targets.items, axis=1) > 1)
     else:
-        out &= np.arange(values.shape[-1]) != np.asarray(targets)[..., None]
+        best = targets if np.issubdtype(np.asarray(targets).dtype, np.integer) else np.argmin(targets, axis=-1)
+        out &= np.arange(values.shape[-1]) != np.asarray(best)[..., None]
     values[out] = generator.choice(lowest, int(out.sum()))
 
 

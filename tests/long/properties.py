@@ -12,6 +12,7 @@ that the surrogate refuses, with the errors. The exit status is 1 where an input
 import argparse
 import dataclasses
 import functools
+import importlib
 import json
 import sys
 from collections import Counter
@@ -148,26 +149,20 @@ _OF_HEADS = {
     "conditional": "cumulative_logits",
     "cumulative": "cumulative_logits",
     "heatmaps": "heatmaps",
-    "interval": "number_intervals",
-    "items": "ranked_lists",
-    "labels": "label_logits",
-    "logit": "binary_scores",
-    "number": "real_numbers",
-    "order": "event_order",
-    "points": "keypoint_coordinates",
     "score": "level_scores",
     "steps": "token_logits",
 }
-_SMOOTH_TARGETS = ("label_smoothing", "sord", "token_label_smoothing")
+"""Of heads whose outputs are not what the first space of their kind reads."""
+_SMOOTH_TARGETS = ("cost_proportionate_cross_entropy", "label_smoothing", "sord", "token_label_smoothing")
 """Losses with positive targets for all classes: with a class ruled out they are infinite by definition."""
 
 
 def space_of(loss: str) -> str:
-    """The prediction space that a loss of `jaxsurr.losses` reads."""
+    """The prediction space that a loss of `jaxsurr.losses` reads: the first of its kind, or that of its head."""
     head = LOSS_HEADS[loss][0]
-    if head != "logits":
-        return _OF_HEADS[head]
-    return "class_logits" if "classes" in LOSS_KINDS[loss] else "level_logits"
+    if head == "logits":
+        return "class_logits" if "classes" in LOSS_KINDS[loss] else "level_logits"
+    return _OF_HEADS.get(head) or importlib.import_module(f"jaxsurr.spaces.{losses.KIND[loss]}").__all__[0]
 
 
 def cases() -> Iterator[Case]:

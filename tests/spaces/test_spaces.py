@@ -40,6 +40,7 @@ PROBLEMS = {
     "relative_numbers": (LOGITS[:, :1], LOGITS[:, 1]),
     "number_intervals": (LOGITS[:, :2], LOGITS[:, 2]),
     "event_order": (LOGITS[:, 0], Durations(jnp.abs(LOGITS[:, 1]), LABELS % 2)),
+    "example_cost_logits": (LOGITS, jnp.round(2 * LOGITS[::-1]) - 1),
     "pixel_logits": (LOGITS.reshape(4, 3, 1, 6), (LABELS - 1).reshape(4, 3, 1)),
     "token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3) - 1, jnp.array([3, 0, 1, 2]))),
     "joint_token_logits": (LOGITS.reshape(4, 3, 6), Sequences(LABELS.reshape(4, 3), jnp.array([3, 0, 1, 2]))),
@@ -92,7 +93,13 @@ def test_projection_is_idempotent(name):
     space, (predictions, _) = spaces.SPACES[name], PROBLEMS[name]
     once = space.project(predictions)
     np.testing.assert_allclose(space.project(once), once, atol=1e-6)
-    if name in ("class_logits", "level_logits", "pixel_logits", "sequence_logits", "token_logits"):
+    if name in (
+        "class_logits",
+        "level_logits",
+        "pixel_logits",
+        "sequence_logits",
+        "token_logits",
+    ):
         np.testing.assert_allclose(jnp.sum(once, axis=-1), 0, atol=1e-5)
 
 

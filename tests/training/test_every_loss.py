@@ -1,5 +1,7 @@
 """Every loss by its name, trained for an epoch on a tiny set of its kind; models of the user's own; refusals."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from jaxsurr import losses, models
 from jaxsurr.comparison import study
 from jaxsurr.training import default_config, epochs, loop, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
-from jaxsurr.training.kinds import LOSS_KINDS
+from jaxsurr.training.kinds import KINDS, LOSS_KINDS
 from jaxsurr.training.program import at_switch
 
 SETS = {
@@ -18,24 +20,20 @@ SETS = {
     "scores": {
         "data.source": "sklearn:breast_cancer",
         "metric": "error_rate",
-        "conventional": "binary_cross_entropy",
     },
     "labels": {
         "data.source": "sklearn:multilabel",
         "metric": "hamming_error",
-        "conventional": "label_cross_entropy",
     },
     "levels": {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"},
     "tokens": {
         "data.source": "synthetic:digit_strings",
         "metric": "exact_match",
-        "conventional": "token_cross_entropy",
     },
     "keypoints": {"data.source": "synthetic:stick_figures?n=60&size=16", "metric": "pck"},
     "numbers": {
         "data.source": "sklearn:diabetes?kind=numbers",
         "metric": "within_tolerance?tolerance=30",
-        "conventional": "squared_error",
     },
 }
 BINARY = ("auc_margin", "pairwise_auc", "smooth_average_precision", "soft_f_beta")
@@ -60,7 +58,6 @@ def data(tmp_path_factory):
     SETS["lists"] = {
         "data.source": f"csv:{path}?target=grade&list=list",
         "metric": "ndcg",
-        "conventional": "list_softmax",
         "model.name": "mlp",
     }
     rows = [f"{number % 9},{number % 3 % 2},{generator.normal():.3f}" for number in range(60)]
@@ -68,7 +65,12 @@ def data(tmp_path_factory):
     SETS["durations"] = {
         "data.source": f"csv:{path.parent / 'durations.csv'}?target=week&event=arrest",
         "metric": "concordance_index",
-        "conventional": "cox",
+    }
+    costs = (f"{number % 9},{number % 2 * 5},2,{generator.normal() + number % 2:.3f}" for number in range(60))
+    (path.parent / "costs.csv").write_text("\n".join(["day,cost_pass,cost_check,x", *costs]))
+    SETS["example_costs"] = {
+        "data.source": f"csv:{path.parent / 'costs.csv'}?target=cost_*&kind=example_costs&drop=day",
+        "metric": "example_cost",
     }
     return {kind: loop.load_data(update(default_config(), **{**TINY, **fields})) for kind, fields in SETS.items()}
 
@@ -144,9 +146,9 @@ def test_the_loss_of_a_list_metric_is_learned_and_scores_each_item_alone(data):
     assert scores.shape == data["lists"].test.targets.relevance.shape
 
 
-@pytest.mark.parametrize("kind", ["numbers", "durations"])
+@pytest.mark.parametrize("kind", ["numbers", "durations", "example_costs"])
 @pytest.mark.parametrize("loss", ["correlated_gradients", "smoothed"])
-def test_the_loss_of_a_metric_of_numbers_or_durations_is_learned(kind, loss, data):
+def test_the_loss_of_a_metric_of_numbers_durations_or_costs_is_learned(kind, loss, data):
     result, _ = train(tiny(kind, loss=loss, epochs=2), data[kind])
     assert [entry["phase"] for entry in result["history"]] == ["conventional", "surrogate"]
     assert np.isfinite([result["validation"], result["test"], result["history"][1]["loss"]]).all()
@@ -200,6 +202,46 @@ def test_residual_likelihood_learns_its_density_from_the_first_step(data):
     state, _ = program.steps["conventional"](program.executor.place(state), jaxsurr.Batch(*batch))
     moved = jax.tree.map(lambda new, old: np.max(np.abs(new - old)), state.surrogate.params, flow)
     assert max(jax.tree.leaves(moved)) > 1e-4
+
+
+# --- the usual loss of a warm start -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_and_a_metric_are_enough_for_every_kind(kind, data, tmp_path):
+    """The config that is kept names the loss; a command without it goes on there, and so does one that names it."""
+    config = tiny(kind, loss="smoothed")
+    assert config.conventional == ""
+    result = run(config, tmp_path, data=data[kind])
+    usual = KINDS[kind].starts[0].partition("?")[0]
+    assert result["config"]["conventional"] == usual
+    assert json.loads((tmp_path / "config.json").read_text()) == result["config"]
+    assert [entry["phase"] for entry in result["history"]] == ["conventional"] and np.isfinite(result["test"])
+    assert run(config, tmp_path) == run(update(config, conventional=usual), tmp_path) == result
+    other = "label_smoothing" if usual == "cross_entropy" else "cross_entropy"
+    with pytest.raises(ValueError, match=rf"another config: conventional \('{usual}' there, '{other}' here\)"):
+        run(update(config, conventional=other), tmp_path)
+
+
+def test_directories_that_name_the_former_default_go_on_where_it_was_not_used(data, tmp_path):
+    config = tiny("keypoints", loss="wing")
+    result = run(update(config, conventional="cross_entropy"), tmp_path, data=data["keypoints"])
+    assert result["config"]["conventional"] == "cross_entropy"
+    assert run(update(config, conventional=""), tmp_path) == result
+    assert run(update(config, conventional=""), tmp_path / "new")["config"]["conventional"] == "l1"
+
+
+def test_the_usual_loss_trains_what_the_metric_reads(data):
+    config = tiny("numbers", loss="smoothed", metric="interval_score", epochs=2)
+    result, program = train(config, data["numbers"])
+    assert np.isfinite(result["test"]) and program.metric.name == "interval_score"
+
+
+def test_a_comparison_keeps_the_usual_loss_and_goes_on(tmp_path):
+    config = tiny("keypoints", losses=("l1", "smoothed"), seeds=1)
+    first = study(config, tmp_path)["runs"]
+    assert {entry["config"]["conventional"] for entry in first} == {"l1"}
+    assert study(config, tmp_path)["runs"] == study(update(config, conventional="l1"), tmp_path)["runs"] == first
 
 
 REFUSED = {
