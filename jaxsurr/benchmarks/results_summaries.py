@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jaxsurr.benchmarks import results_path, results_zoo
 from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_measurements import minutes
-from jaxsurr.benchmarks.results_words import STANDS, label, stands
+from jaxsurr.benchmarks.results_words import STANDS, label
 from jaxsurr.benchmarks.zoo import TASKS
 from jaxsurr.report import summary_table
 
@@ -149,7 +149,7 @@ def when_it_helps(folder: Path) -> str:
         return f"best fixed loss by validation {found['fixed']:.3f}, learned {found['learned']['test']:.3f}"
 
     metrics = results_zoo.by_task(folder)
-    late, pose = metrics["mcc"], rows.means(rows.runs_of(folder, "lsp_pose"))
+    late = metrics["mcc"]
     linear, mlp = (
         [results_path.of_table(folder, name) for name in results_path.names(folder, model)]
         for model in ("linear", "mlp")
@@ -171,13 +171,6 @@ def when_it_helps(folder: Path) -> str:
                 f"{late['means'][f'{usual}?tune_threshold=True']:.3f}, learned {late['learned']['test']:.3f}",
                 f"{STANDS[late['learned']['verdict']]} the best of the others by validation",
                 "zoo of metrics",
-            ),
-            row(
-                "keypoints that are often annotated wrongly",
-                f"LSP Extended, PCK, loss of the first version: L1 {pose['l1']:.3f}, wing {pose['wing']:.3f}, learned "
-                f"{pose[rows.OURS]:.3f}",
-                f"{stands(folder, 'lsp_pose', 'l1')}, {stands(folder, 'lsp_pose', 'wing')}",
-                "poses",
             ),
             row(
                 "wrong labels, a model that cannot fit them",

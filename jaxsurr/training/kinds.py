@@ -37,7 +37,7 @@ KINDS = {
         head="logits",
         losses=("classes", "scores"),
         baselines=("cross_entropy", "generalised_cross_entropy", "smoothed"),
-        starts=("cross_entropy", "label_smoothing"),
+        starts=("cross_entropy", "label_smoothing", "generalised_cross_entropy"),
     ),
     "scores": Kind(
         head="logit",

@@ -8,6 +8,7 @@ import pytest
 
 from jaxsurr import metrics, models
 from jaxsurr.training import default_config, loop, run, starts, update
+from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.methods import resolve
 
 TINY = {
@@ -16,6 +17,7 @@ TINY = {
 }  # fmt: skip
 LEVELS = {"data.source": "sklearn:diabetes", "data.levels": 4, "metric": "mean_absolute_error"}
 OURS = "correlated_gradients?start=auto"
+STARTS = KINDS["classes"].starts
 BAD = f"{OURS}&relative_scale=300"  # noise that hides every decision
 
 
@@ -132,7 +134,7 @@ def test_a_bad_learned_loss_stays_with_the_best_fixed_loss(finished, prepared):
     result = finished[1]
     _, data, _ = prepared
     alone = {}
-    for loss in ("cross_entropy", "label_smoothing"):
+    for loss in STARTS:
         config = config_of(loss)
         alone[loss] = loop.train(config, data, loop.prepare(config, data=data)[1])
     assert result["stayed"] and result["loss"] == BAD
@@ -145,12 +147,12 @@ def test_a_bad_learned_loss_stays_with_the_best_fixed_loss(finished, prepared):
 def test_it_says_how_many_runs_it_makes_and_how_long_they_take(finished):
     _, _, said, events = finished
     names = [event.get("loss_name", event.get("text")) for event in events]
-    assert names.pop(2).startswith("The 2 runs left take about ")
+    assert names.pop(2).startswith("The 3 runs left take about ")
     learned = f"correlated_gradients?conventional={finished[1]['start']}&relative_scale=300"
-    assert names == ["cross_entropy"] * 2 + ["label_smoothing"] * 2 + [learned] * 2
+    assert names == [loss for loss in (*STARTS, learned) for _ in range(2)]
     assert said[-2:] == [
-        f"{BAD} chooses its start on validation among cross_entropy, label_smoothing.",
-        "These and the learned loss are 3 runs.",
+        f"{BAD} chooses its start on validation among {', '.join(STARTS)}.",
+        "These and the learned loss are 4 runs.",
     ]
 
 
@@ -159,7 +161,7 @@ def test_a_run_with_a_work_directory_is_resumed_whole(finished, prepared, tmp_pa
     config, data, program = prepared
     kept = json.loads((path / "result.json").read_text())
     assert (kept["start"], kept["starts"], kept["stayed"]) == (result["start"], result["starts"], True)
-    assert sorted(folder.name for folder in (path / "starts").iterdir()) == ["cross_entropy", "label_smoothing"]
+    assert sorted(folder.name for folder in (path / "starts").iterdir()) == sorted(STARTS)
     (path / "result.json").unlink()
     events = []
     again = run(config, path, data=data, program=program, report=events.append)
