@@ -16,7 +16,7 @@ _PREFIX = "path_"
 
 
 def names(folder: Path, model: str = "") -> list[str]:
-    """Names of the comparisons of this kind, all or those with a model ("mlp", "linear")."""
+    """Names of the comparisons of this kind, all or those of a group ("mlp" or "linear" on tables, "fashion")."""
     return [path.stem for path in sorted((folder / "study").glob(f"{_PREFIX}{model}*.jsonl"))]
 
 
@@ -56,7 +56,7 @@ def _rows(folder: Path, model: str) -> tuple[str, Counter[str], int]:
         starts = ", ".join(f"{label(start)} {number}" for start, number in found["starts"].most_common())
         table.append(
             {
-                "table": name.removeprefix(f"{_PREFIX}{model}_"),
+                "data": name.removeprefix(f"{_PREFIX}{model}_"),
                 "seeds": found["seeds"],
                 "best fixed loss by validation": f"{found['fixed']:.4f}",
                 "learned, from the best start": f"{found['learned']['test']:.4f}",
@@ -73,13 +73,14 @@ def _block(model: str, words: str):
     def block(folder: Path) -> str:
         table, verdicts, number = _rows(folder, model)
         said = ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
-        return f"{table}\n\nOf {number} tables with {words}: {said}."
+        return f"{table}\n\nOf {number} {words}: {said}."
 
     return block
 
 
 BLOCKS = {
-    "path_mlp": _block("mlp", "an MLP of 64 units"),
-    "path_linear": _block("linear", "a linear model"),
+    "path_mlp": _block("mlp", "tables with an MLP of 64 units"),
+    "path_linear": _block("linear", "tables with a linear model"),
+    "path_fashion": _block("fashion", "settings of Fashion-MNIST"),
 }
 """The blocks of this file by their names."""

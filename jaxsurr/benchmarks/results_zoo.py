@@ -45,12 +45,19 @@ def by_task(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: of_task(lines[name]) for name in TASKS if name in lines}
 
 
+def in_short(folder: Path) -> str:
+    """How many verdicts of each kind there are in the zoo."""
+    found = by_task(folder)
+    verdicts = Counter(of["learned"]["verdict"] for of in found.values())
+    counts = ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
+    return f"Of {len(found)} metrics of the zoo the learned loss is, against the best conventional one: {counts}."
+
+
 def zoo(folder: Path) -> str:
     """A row for each metric of the zoo, and how many of each verdict there are."""
-    table, verdicts = [], Counter()
+    table = []
     for name, found in by_task(folder).items():
         task, gained = TASKS[name], found["learned"]
-        verdicts[gained["verdict"]] += 1
         (most, _), *_ = Counter(found["picked"]).most_common(1)
         table.append(
             {
@@ -65,8 +72,7 @@ def zoo(folder: Path) -> str:
                 "learned minus best conventional": f"{rows.interval(gained, 4)} {gained['verdict']}",
             }
         )
-    counts = ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
-    return f"{summary_table(table)}\n\nThe learned loss against the best conventional one, of {len(table)}: {counts}."
+    return f"{summary_table(table)}\n\n{in_short(folder)}"
 
 
 BLOCKS = {"zoo": zoo}
