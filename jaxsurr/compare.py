@@ -67,7 +67,7 @@ def work(config: "Config", stop: "Stop") -> str:
         from jaxsurr.training.stopping import never
 
         compilation_cache.ignore_faults()
-        serve(Runner(config, lambda event: None, None, never))
+        serve(Runner(config, lambda event: None, None, never), chosen.workdir)
     made_by = executor(config)
     with contextlib.nullcontext() if made_by is None else contextlib.closing(made_by):
         compare(

@@ -38,9 +38,9 @@ class Runner:
         self.capacities: dict[tuple[str, int], int] = {}
         self.method = functools.cache(self._method)
 
-    def name_usual(self, workdir: str | os.PathLike) -> None:
+    def name_usual(self, workdir: str | os.PathLike | None = None) -> None:
         """Names the loss of warm starts in the config, where it names none: that which the work directory keeps."""
-        if not self.config.conventional and (known := records.usual_loss(workdir)):
+        if not self.config.conventional and workdir is not None and (known := records.usual_loss(workdir)):
             self.config = update(self.config.copy_and_resolve_references(), conventional=known)
         if not self.config.conventional:
             self.config = with_usual(self.config, self.data(self.config.seed).kind)

@@ -62,14 +62,23 @@ def answered(text: str | bytes) -> Any:
     return found["answer"]
 
 
+def _lines(runner: Runner, jobs: Sequence[Job], workdir: str | os.PathLike | None = None) -> list[dict[str, Any]]:
+    """The lines of runs, whose config says what it says in the process that hands them out."""
+    runner.name_usual(workdir)
+    return runner.lines(jobs)
+
+
 # --- a process on this machine ----------------------------------------------------------------------------------------
 
 
-def serve(runner: Runner, reads: TextIO | None = None, writes: TextIO | None = None) -> None:
+def serve(
+    runner: Runner, workdir: str | os.PathLike, reads: TextIO | None = None, writes: TextIO | None = None
+) -> None:
     """Makes the runs that are read, until there is nothing more to read or the other process has ended.
 
     Args:
       runner: of the comparison.
+      workdir: of the comparison, which is only read.
       reads: a line of runs, `written`, for each group; standard input by default.
       writes: gets a line, an `answer`, for each; standard output by default, which nothing else writes to from now on.
     """
@@ -88,7 +97,7 @@ def serve(runner: Runner, reads: TextIO | None = None, writes: TextIO | None = N
     threading.Thread(target=listen, daemon=True).start()
     while True:
         jobs = read(json.loads(groups.get()))
-        print(answer(functools.partial(runner.lines, jobs)), file=writes, flush=True)
+        print(answer(functools.partial(_lines, runner, jobs, workdir)), file=writes, flush=True)
 
 
 # --- a worker of a cluster --------------------------------------------------------------------------------------------
@@ -157,4 +166,4 @@ def made(config: str, jobs: str, event: str) -> str:
     with _ALONE:
         runner = _runner(config)
         runner.stop = stop
-        return answer(functools.partial(runner.lines, read(json.loads(jobs))))
+        return answer(functools.partial(_lines, runner, read(json.loads(jobs))))
