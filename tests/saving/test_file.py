@@ -229,7 +229,7 @@ def test_an_example_is_needed_where_shapes_depend_on_it(tmp_path):
 def test_a_class_count_that_was_not_learned():
     embedding = surrogates.embedding(metrics.error_rate)
     state = embedding.init(KEY, LOGITS, LABELS)
-    with pytest.raises(ValueError, match="another number of features than 3, for another number of classes"):
+    with pytest.raises(ValueError, match="for another number of classes or another shape of predictions"):
         embedding.loss(state, LOGITS[:, :3], LABELS % 3)
 
 
