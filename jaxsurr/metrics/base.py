@@ -98,7 +98,7 @@ class Metric:
             values = self.function(predictions, targets, **options)
         except UNTRACEABLE as error:
             raise untraceable(self.name) from error
-        if self.per_example and np.ndim(values) == 2 and values.shape[0] == values.shape[1] > 1:
+        if self.per_example and getattr(values, "ndim", 0) == 2 and values.shape[0] == values.shape[1] > 1:
             refuse_pairs(self, predictions, targets)
         return values
 
