@@ -227,8 +227,9 @@ OF_EXAMPLES = [name for name, metric in metrics.METRICS.items() if metric.per_ex
 def test_masked_rows_are_zero_and_absent_from_the_mean(name, figures):
     metric = metrics.get(name)
     predictions, targets = figures if metric.space is spaces.keypoint_coordinates else class_data()
-    if metric.space is spaces.label_logits:
-        targets = jax.nn.one_hot(targets, predictions.shape[1], dtype=jnp.int32)
+    if metric.space in (spaces.label_logits, spaces.example_cost_logits):
+        dtype = jnp.int32 if metric.space is spaces.label_logits else jnp.float32
+        targets = jax.nn.one_hot(targets, predictions.shape[1], dtype=dtype)
     where = jnp.arange(len(predictions)) % 3 > 0
     spoilt = jnp.where(where.reshape((-1,) + (1,) * (predictions.ndim - 1)), predictions, jnp.nan)
     values, mean = jax.jit(metric), jax.jit(metric.mean)
@@ -312,7 +313,9 @@ def test_direction():
         "edit_distance": 1,
         "error_rate": 1,
         "exact_match": -1,
+        "example_cost": 1,
         "example_f_beta": -1,
+        "example_regret": 1,
         "expected_calibration_error": 1,
         "f_beta": -1,
         "g_mean": -1,
