@@ -83,6 +83,7 @@ class TestFromNone:
             spec = {
                 "class_logits": "error_rate",
                 "decision_logits": "cost",
+                "example_cost_logits": "example_regret",
                 "joint_token_logits": "exact_match",
                 "token_logits": "token_error",
                 "level_logits": "mean_absolute_error",
