@@ -105,7 +105,7 @@ def of_a_run(place: pathlib.Path) -> Read:
 
 def of_a_comparison(place: pathlib.Path) -> Read:
     """The results of a comparison in `place`, and a reader of them."""
-    config = update(default_config(), losses=("cross_entropy",), seeds=2, **FIELDS)
+    config = update(default_config(), losses=("cross_entropy",), seeds=2, conventional="cross_entropy", **FIELDS)
     jaxsurr.compare(config, workdir=place, figures=False)
     for other in [path for path in place.iterdir() if path.name != "results.jsonl"]:
         shutil.rmtree(other) if other.is_dir() else other.unlink()
