@@ -14,6 +14,7 @@ With several processes each runs the same program, calls `initialise_distributed
 every batch; `place` and `predict_all` must be called by all of them at the same time.
 """
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -221,7 +222,12 @@ def _many_devices(everywhere: list[Any], here: list[Any]) -> Executor:
     sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(here), (AXIS,)), jax.sharding.PartitionSpec(AXIS))
 
     def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        return jax.pmap(function, axis_name=AXIS, devices=everywhere, **options)
+        program = jax.pmap(function, axis_name=AXIS, devices=everywhere, **options)
+        if here[0].platform != "cpu":
+            return program
+        # Devices of one CPU share its threads. Where the queue of one is full while another waits for it within a
+        # program, they wait for ever, and XLA ends the process; so there is no queue.
+        return functools.wraps(function)(lambda *arguments: jax.block_until_ready(program(*arguments)))
 
     def replicate(leaf: np.ndarray) -> Array:
         copies = [jax.device_put(np.array(leaf)[None], device) for device in here]

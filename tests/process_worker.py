@@ -151,9 +151,26 @@ def message(function, *args):
     return "nothing was raised"
 
 
+def ends_before_it_returns(on):
+    """Whether each of many steps, long ones on several devices, has ended when it returns."""
+
+    def step(state, batch):
+        for _ in range(8):
+            state = jax.numpy.tanh(state + jax.lax.pmean(batch @ state, parallel.AXIS))
+        return state, jax.numpy.sum(state)
+
+    step, state = on.compile(step), on.place(np.ones((256, 256), np.float32))
+    batch, ready = on.shard(np.ones((256 * on.num_devices, 256), np.float32)), []
+    for _ in range(10):
+        state, total = step(state, batch)
+        ready.append(state.is_ready() and total.is_ready())
+    return all(ready)
+
+
 def on_devices():
     one, eight = parallel.executor(1), parallel.executor()
     results = {"executors": [(on.axis_name, on.num_devices) for on in (one, eight, parallel.executor(2))]}
+    results["ended"] = ends_before_it_returns(eight)
     ends = {}
     for name in SCENARIOS:
         ends[name] = [train(on, name) for on in (one, eight)]

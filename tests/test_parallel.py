@@ -256,6 +256,11 @@ def test_what_does_not_divide_is_refused_in_words(eight):
     }
 
 
+def test_devices_of_one_cpu_have_no_queue_of_steps(eight):
+    # With one, a device that waited for another within a step could keep it from getting a place in its queue, for ever.
+    assert eight["ended"]
+
+
 def test_axis_of_the_executor(eight):
     assert eight["executors"] == [(None, 1), ("devices", 8), ("devices", 2)]
 
