@@ -257,7 +257,7 @@ def test_what_does_not_divide_is_refused_in_words(eight):
 
 
 def test_devices_of_one_cpu_have_no_queue_of_steps(eight):
-    # With one, a device that waited for another within a step could keep it from getting a place in its queue, for ever.
+    # With one, a device that waits for another within a step could keep it from getting a place in it, for ever.
     assert eight["ended"]
 
 

@@ -90,14 +90,13 @@ class Cluster:
         return len(self.workers)
 
     def free(self) -> bool:
-        return self._idle() is not None
+        return bool(self._idle())
 
-    def _idle(self) -> str | None:
-        return next((name for name, at in self.workers.items() if at.fits and at.future is None), None)
+    def _idle(self) -> list[str]:
+        return [name for name, at in self.workers.items() if at.fits and at.future is None]
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        address = self._idle()
-        assert address is not None
+        address = self._idle()[0]
         at = self.workers[address]
         at.jobs = jobs
         at.future = self._submit(address, worker.made, json.dumps(worker.written(jobs)), self.event.name)

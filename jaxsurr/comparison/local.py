@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 from jaxsurr.comparison.executors import Ended
 from jaxsurr.comparison.plan import Job
@@ -28,28 +28,26 @@ class _Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(environment), start_new_session=True
         )
+        self.reads, self.writes = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
         threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
 
     def _listen(self, answers: queue.SimpleQueue) -> None:
         """Hands on lines, and None at the end."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.writes:
             answers.put((self, line if line.endswith(b"\n") else None))
         answers.put((self, None))
 
     def begin(self, jobs: Sequence[Job]) -> None:
         self.jobs: Sequence[Job] = jobs
-        assert self.process.stdin is not None
         with contextlib.suppress(OSError):  # it has died, as its listener says
-            self.process.stdin.write(json.dumps(written(jobs)).encode() + b"\n")
-            self.process.stdin.flush()
+            self.reads.write(json.dumps(written(jobs)).encode() + b"\n")
+            self.reads.flush()
 
     def end(self) -> str:
         """Sees that the process has ended; how, in words."""
         self.alive = False
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            self.reads.close()
         try:
             code = self.process.wait(timeout=1)
         except subprocess.TimeoutExpired:
