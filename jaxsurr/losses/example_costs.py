@@ -68,10 +68,10 @@ def one_sided_regression(
     """Smooth one-sided regression of costs: `sum_d s log(1 + exp(a_d (r_d - C_d) / s))`, of estimated costs `r = -z`.
 
     `a_d` is 1 for the cheapest decisions, whose cost must not be estimated above what it is, and -1 for all others,
-    whose cost must not be estimated below. Source: Chung, Lin and Yang, Cost-aware Pre-training for Multiclass
-    Cost-sensitive Deep Learning, IJCAI 2016, with s = 1; with s to 0 it is the one-sided regression of Tu and Lin,
-    One-sided Support Vector Regression for Multiclass Cost-sensitive Classification, ICML 2010. It is convex. Where all
-    decisions cost the same all are cheapest.
+    whose cost must not be estimated below. A decision that is ruled out by minus infinity is left out. Source: Chung,
+    Lin and Yang, Cost-aware Pre-training for Multiclass Cost-sensitive Deep Learning, IJCAI 2016, with s = 1; with s to
+    0 it is the one-sided regression of Tu and Lin, One-sided Support Vector Regression for Multiclass Cost-sensitive
+    Classification, ICML 2010. It is convex. Where all decisions cost the same all are cheapest.
 
     Args:
       predictions: `[B, K]` float, minus the estimated cost of each decision, in the unit of the costs.
@@ -89,7 +89,8 @@ def one_sided_regression(
     """
     options.number(scale, "scale", above=0, meaning="in the unit of the costs")
     z, costs, wrong = read(check_example_costs, predictions, targets, where)
-    costs = costs.astype(z.dtype)
-    side = jnp.where(regrets(costs) > 0, -1, 1).astype(z.dtype)
-    values = scale * jnp.sum(jax.nn.softplus(side * (-z - costs) / scale), axis=-1)
+    costs, there = costs.astype(z.dtype), ~jnp.isneginf(z)
+    side = jnp.where(regrets(jnp.where(there, costs, jnp.inf)) > 0, -1, 1).astype(z.dtype)
+    terms = jax.nn.softplus(side * (-jnp.where(there, z, 0) - costs) / scale)
+    values = scale * jnp.sum(jnp.where(there, terms, 0), axis=-1)
     return of_examples(values, where, wrong)

@@ -128,3 +128,12 @@ def test_a_decision_that_is_ruled_out_has_no_part_in_the_expected_cost():
     np.testing.assert_allclose(got, losses.expected_example_cost(LOGITS[:, :3], COSTS[:, :3]), rtol=1e-5)
     with pytest.raises(ValueError, match="rule a class out"):
         losses.cost_proportionate_cross_entropy(ruled, COSTS)
+
+
+def test_one_sided_regression_leaves_out_decisions_that_are_ruled_out():
+    z = jnp.array([[1.0, -jnp.inf, 0.5], [2.0, 1.0, -jnp.inf]])  # one of two cheapest, and the cheapest
+    costs = jnp.array([[0.0, 0.0, 2.0], [1.0, 3.0, 0.0]])
+    left = losses.one_sided_regression(jnp.array([[1.0, 0.5], [2.0, 1.0]]), jnp.array([[0.0, 2.0], [1.0, 3.0]]))
+    np.testing.assert_allclose(losses.one_sided_regression(z, costs), left, rtol=1e-6)
+    gradient = jax.grad(lambda z: jnp.sum(losses.one_sided_regression(z, costs)))(z)
+    assert jnp.all(jnp.isfinite(gradient)) and not gradient[jnp.isneginf(z)].any()
