@@ -84,16 +84,20 @@ def compiled_programs_go():
 def launch(monkeypatch, capsys, tmp_path):
     """`launch(*arguments, module="jaxsurr") -> (exit code, standard output, standard error)`, in this process."""
     monkeypatch.chdir(tmp_path)
-    own = ("config", "workdir", "figures", "coordinator_address", "num_processes", "process_id", "grace")
-    own += ("compilation_cache", "workers", "scheduler", "worker")
 
-    def clean():
-        for name in list(flags.FLAGS):
-            if name in (*own, "losses", "seeds", "trials") or name.startswith("config."):
-                flags.FLAGS.__delattr__(name)
+    def own():
+        """The flags of programs, other than those that absl gives to each."""
+        defines = flags.FLAGS.find_module_defining_flag
+        return {name: flags.FLAGS[name] for name in flags.FLAGS if defines(name) not in ("absl.app", "absl.logging")}
+
+    def without(names):
+        for name in names:
+            flags.FLAGS.__delattr__(name)
         flags.FLAGS.unparse_flags()
 
     def launched(*arguments, module="jaxsurr"):
+        others = own()  # of modules that other tests import: two programs may each have a flag of the same name
+        without(others)
         monkeypatch.setattr(sys, "argv", [module, *arguments])
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
         for once in (app._run_init, app._register_and_parse_flags_with_usage):  # as in a process of its own
@@ -105,7 +109,9 @@ def launch(monkeypatch, capsys, tmp_path):
             with pytest.raises(SystemExit) as ended:
                 runpy.run_module(module, run_name="__main__", alter_sys=True)
         finally:
-            clean()
+            without(own())
+            for name, flag in others.items():
+                flags.FLAGS[name] = flag
         code = ended.value.code
         return 0 if code is None else code, *capsys.readouterr()
 
