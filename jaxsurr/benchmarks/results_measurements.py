@@ -211,6 +211,21 @@ def second_start(folder: Path) -> str:
     return summary_table(table)
 
 
+def input_of_runs(folder: Path) -> str:
+    """Time of steps with each input over that of steps on one batch, and what a large table takes."""
+    *sets, table = rows.lines_of(folder / "input.jsonl")
+    columns = {"gathered": "gathered on the device", "streamed": "streamed", "augmented": "streamed, augmented"}
+    shown = [
+        {"set": line["set"], **{columns[name]: f"{value:.2f}" for name, value in line["over_one_batch"].items()}}
+        for line in sets
+    ]
+    return (
+        f"{summary_table(shown)}\n\nA csv of {table['rows']:,} rows ({table['bytes'] / 2**20:.0f} MiB) is loaded in "
+        f"{table['seconds']:.1f} CPU seconds and {table['mib']} MiB; `pandas.read_csv` alone takes "
+        f"{table['pandas_seconds']:.1f} and {table['pandas_mib']}."
+    )
+
+
 def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
     """Cost of runs in CPU minutes, with the number of runs. Runs on a GPU are left out."""
     seconds = [line["seconds"] for line in lines if line.get("platform", "cpu") == "cpu"]
@@ -230,6 +245,7 @@ BLOCKS = {
         generated_inputs,
         instrument,
         second_start,
+        input_of_runs,
     )
 }
 """The blocks of this file by their names."""

@@ -1,12 +1,14 @@
-"""The table of the results page on the zoo of metrics, as Markdown, from raw lines."""
+"""The tables of the results page on the zoo of metrics, as Markdown, from raw lines."""
 
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_words import label
-from jaxsurr.benchmarks.zoo import TASKS
+from jaxsurr.benchmarks.zoo import BLACK_BOXES, TASKS
 from jaxsurr.comparison import statistics
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.report import summary_table
@@ -37,12 +39,41 @@ def of_task(lines: list[dict[str, Any]]) -> dict[str, Any]:
     return found | {"means": means, "seeds": len(taken), "higher_is_better": higher}
 
 
-def by_task(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the learned loss gains on each metric (`of_task`), by the name of the task."""
+def _lines(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Raw lines by the name of the entry."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for line in rows.lines_of(folder / "zoo.jsonl"):
         lines.setdefault(line["task"], []).append(line)
+    return lines
+
+
+def by_task(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the learned loss gains on each metric (`of_task`), by the name of the task."""
+    lines = _lines(folder)
     return {name: of_task(lines[name]) for name in TASKS if name in lines}
+
+
+def of_black_box(lines: list[dict[str, Any]], untouched: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a loss learned from another's function gains over conventional losses, as one learned from ours does.
+
+    Args:
+      lines: of the runs with this library's metric.
+      untouched: of those with the other function for it.
+
+    Returns:
+      `ours` and `untouched`: as `of_task`, of the seeds that both have, against the same conventional runs. `calls` of
+      the other function by the learned loss and by the smoothed metric, the mean over runs.
+    """
+    learned = [line for line in untouched if line["purpose"] == "run" and not rows.is_fixed(line["loss"])]
+    seeds = {line["seed"] for line in learned} & {line["seed"] for line in lines}
+    fixed = [line for line in lines if rows.is_fixed(line["loss"]) and line["seed"] in seeds]
+    sides = {"ours": of_task([line for line in lines if line["seed"] in seeds])}
+    sides["untouched"] = of_task(fixed + learned)
+    calls = {
+        name: float(np.mean([line["metric_calls"] for line in learned if parse_spec(line["loss"])[0] == name]))
+        for name in ("smoothed", rows.OURS)
+    }
+    return sides | {"calls": calls}
 
 
 def in_short(folder: Path) -> str:
@@ -75,5 +106,31 @@ def zoo(folder: Path) -> str:
     return f"{summary_table(table)}\n\n{in_short(folder)}"
 
 
-BLOCKS = {"zoo": zoo}
-"""The block of this file by its name."""
+def black_boxes(folder: Path) -> str:
+    """A row for each metric of the zoo whose function of scikit-learn was trained on, untouched."""
+    lines, table = _lines(folder), []
+    for name, task in BLACK_BOXES.items():
+        if f"{name}_black_box" not in lines:
+            continue
+        found = of_black_box(lines[name], lines[f"{name}_black_box"])
+        ours, untouched, calls = found["ours"], found["untouched"], found["calls"]
+        table.append(
+            {
+                "metric": f"{TASKS[name].what} {'↑' if ours['higher_is_better'] else '↓'}",
+                "function": f"`{task.metric.partition('?')[0].removesuffix('_of_classes')}`",
+                "best conventional by validation": f"{ours['fixed']:.4f}",
+                "learned from this library's metric": f"{ours['learned']['test']:.4f}",
+                "learned from the function": f"{untouched['learned']['test']:.4f}",
+                "its calls": f"{calls[rows.OURS]:,.0f}",
+                "smoothed function": f"{untouched['means']['smoothed']:.4f}",
+                "calls of that": f"{calls['smoothed']:,.0f}",
+                "learned from the function minus best conventional": (
+                    f"{rows.interval(untouched['learned'], 4)} {untouched['learned']['verdict']}"
+                ),
+            }
+        )
+    return summary_table(table)
+
+
+BLOCKS = {"zoo": zoo, "black_boxes": black_boxes}
+"""The blocks of this file by their names."""

@@ -5,7 +5,9 @@
 Each entry of `TASKS` is a metric on a real set, and a model that cannot fit all of it. Compared by paired seeds are the
 usual loss of the kind of targets, the same decided by what is best on validation (`jaxsurr.decoding.tune`, or the
 textbook's rule), the losses made for the metric where there are such, the smoothed metric and the learned loss. All get
-the same tuning trials and epochs. The test rows are the same for all seeds.
+the same tuning trials and epochs. The test rows are the same for all seeds. Entries of `BLACK_BOXES` train on
+scikit-learn's function for the metric of another entry, untouched, with an eighth of the calls that an update in each
+step would make.
 
 Data: the flights from New York in 2013 and the diamonds of `plotnine` (`pip install 'jaxsurr[zoo]'`); Fashion-MNIST
 (its four published files in FOLDER) and LSP Extended (see `configs/lsp_pose.py`) where they are given. A comparison
@@ -13,6 +15,8 @@ that was interrupted goes on; a line a run is written to the file of `--out` onc
 """
 
 import argparse
+import contextlib
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +25,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import sklearn.metrics
 
-from jaxsurr import metrics
+from jaxsurr import metrics, spaces
 from jaxsurr.comparison import compare
 from jaxsurr.core.types import Array
 from jaxsurr.data import Source, from_frame
@@ -47,6 +52,24 @@ def early_costs_more(predictions: Array, targets: Array) -> Array:
     """
     late = targets - predictions.reshape(targets.shape)
     return jnp.where(late > 0, 3.0, 1.0) * jnp.maximum(jnp.abs(late) - 15, 0)
+
+
+def _positive(scores: Array) -> Array:
+    return (scores.reshape(len(scores)) > 0).astype(jnp.int32)
+
+
+def _own() -> list[metrics.Metric]:
+    """Metrics that the library does not have: one of JAX functions, and functions of scikit-learn as they are."""
+    made = functools.partial(metrics.black_box, higher_is_better=True)
+    of_scores = functools.partial(made, space=spaces.binary_scores)
+    return [
+        early_costs_more,
+        of_scores(sklearn.metrics.matthews_corrcoef, decode=_positive),
+        of_scores(sklearn.metrics.f1_score, decode=_positive),
+        of_scores(sklearn.metrics.roc_auc_score),
+        made(sklearn.metrics.f1_score, decode="argmax", name="f1_score_of_classes"),
+        made(sklearn.metrics.cohen_kappa_score, decode="argmax", space=spaces.level_logits),
+    ]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -217,6 +240,26 @@ TASKS = {
 }  # fmt: skip
 """The entries by name."""
 
+_RARELY = {"surrogate.metric_calls": 500}
+
+
+def _untouched(entry: str, metric: str) -> Task:
+    task = TASKS[entry]
+    learned = tuple(loss for loss in task.learned if loss != "smoothed")
+    return task._replace(metric=metric, fixed=(), learned=learned, fields={**task.fields, **_RARELY})
+
+
+BLACK_BOXES = {
+    "mcc": _untouched("mcc", "matthews_corrcoef"),
+    "f1": _untouched("f1", "f1_score"),
+    "partial_auc": _untouched("partial_auc", "roc_auc_score?max_fpr=0.1"),
+    "macro_f1": _untouched("macro_f1", "f1_score_of_classes?average=macro"),
+    "kappa": _untouched("kappa", "cohen_kappa_score?weights=quadratic"),
+}
+"""Entries by the name of that whose metric they have, as a function of scikit-learn."""
+
+ENTRIES = TASKS | {f"{name}_black_box": task for name, task in BLACK_BOXES.items()}
+"""All entries by their names on the command line."""
 
 SETS: dict[str, Callable[[str], Source]] = {"flights": _flights, "diamonds": _diamonds}
 """Sets that come by pip, by the first word of `Task.data`."""
@@ -248,7 +291,7 @@ def compared(
       places: sources of the sets of `FILES`.
       seeds, trials, limit: see the flags of the command.
     """
-    task, workdir = TASKS[name], folder / name
+    task, workdir = ENTRIES[name], folder / name
     kind, _, target = task.data.partition(" ")
     fields = FIELDS | {"data.limit": limit, "metric": task.metric.format(workdir=workdir)} | dict(task.fields)
     fields["conventional"] = task.usual
@@ -259,19 +302,19 @@ def compared(
     np.savetxt(workdir / "costs.csv", costs(), delimiter=",", fmt="%g")
     losses = (task.usual, *task.fixed, *task.learned)
     config = update(default_config(), reference=task.usual, **fields)
-    metrics.register(early_costs_more)
-    try:
+    with contextlib.ExitStack() as stack:
+        for metric in _own():
+            metrics.register(metric)
+            stack.callback(metrics.METRICS.pop, metric.name)
         outcome = compare(config, losses, seeds, trials=trials, workdir=workdir, data=source, figures=False, say=print)
-    finally:
-        metrics.METRICS.pop(early_costs_more.name)
     return outcome["runs"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Makes the comparisons, prints their tables, and writes the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    some = f"Which; by default all: {', '.join(TASKS)}."
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, metavar="TASK", default=list(TASKS), help=some)
+    some = f"Which; by default all: {', '.join(ENTRIES)}."
+    parser.add_argument("--tasks", nargs="+", choices=ENTRIES, metavar="TASK", default=list(ENTRIES), help=some)
     parser.add_argument("--fashion_mnist", metavar="FOLDER", help="Of the four files.")
     parser.add_argument("--lsp_extended", metavar="FILE", help="Of the poses.")
     parser.add_argument("--workdir", required=True, help="A folder for the comparisons.")
@@ -283,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     places = {name: form.format(given=getattr(given, name)) for name, form in FILES.items() if getattr(given, name)}
     lines = []
     for name in given.tasks:
-        kind = TASKS[name].data.partition(" ")[0]
+        kind = ENTRIES[name].data.partition(" ")[0]
         if kind not in SETS and kind not in places:
             print(f"{name} is left out: it needs --{kind}.")
             continue

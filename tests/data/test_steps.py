@@ -1,5 +1,6 @@
 """Sequences with a label for each step: what is read from a file, what is refused, and strings of digits."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -144,6 +145,18 @@ def test_frames_hold_the_same_and_weights_are_those_of_sequences(tmp_path):
     np.testing.assert_array_equal(source.raw.targets.tokens, plain.targets.tokens)
     assert source.raw.weights.tolist() == [1.0 + number % 3 for number in range(20)]
     assert data.load(source, seed=0).train.weights is not None
+
+
+def test_a_parquet_file_holds_the_same(tmp_path):
+    parquet, arrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    columns = dict(zip(("sentence", "word", "place", "tag"), map(list, zip(*ROWS, strict=True)), strict=True))
+    parquet.write_table(arrow.table(columns), tmp_path / "tags.parquet")
+    held, plain = (
+        data.load(f"{source}?target=tag&sequence=sentence", seed=0)
+        for source in (f"parquet:{tmp_path / 'tags.parquet'}", f"csv:{table(tmp_path / 'tags.csv')}")
+    )
+    assert held.notes == plain.notes and held.names == plain.names
+    jax.tree.map(np.testing.assert_array_equal, held.train, plain.train)
 
 
 def test_steps_without_a_label_do_not_count_and_are_told_of(tmp_path):
