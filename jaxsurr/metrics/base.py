@@ -125,7 +125,7 @@ class Metric:
                 f"{name} is an array with a row for each example, and cannot be bound to {self.name}: pass it with the "
                 f"predictions, metric(predictions, targets, {name}=...), if the metric knows it. A surrogate takes "
                 "masks and weights of examples as where=; put other arrays into the targets, and read them in a metric "
-                "of your own."
+                f"of your own. An option {name!r} of a black box's function is fixed by functools.partial beforehand."
             )
         space = _check_space(options.pop("space", self.space))
         if not options:

@@ -49,8 +49,7 @@ def black_box(
     `correlated_gradients`, `value_fit` and `smoothed` make `ceil(num_pairs / chunk_size)` callbacks in an update or a
     loss that perturbs. Within a callback the function is called once for each set, or once for all with `per_example`
     or `stacked`. Tracing (shapes, compilation) never calls it. Outside of compiled code `init` of a surrogate that
-    estimates it along functions of an example (`smoothed`) calls it five times, to see whether the order of the
-    examples matters. Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback whose
+    estimates it along functions of an example calls it five times, to see whether the order of the examples matters. Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback whose
     result is not used, and waits for the others.
     `jaxsurr.metrics.count_calls` counts the sets that black boxes are asked for, and `jaxsurr.metrics.calls_of` tells
     for how many a function will ask.
@@ -59,8 +58,9 @@ def black_box(
       function: `(targets, predictions, **options) -> value`, scikit-learn's order. It gets copies, as NumPy arrays, of
         the examples that are not masked: targets unchanged (a pytree of arrays where they are one; zeros for points
         that are not visible and items that are absent), predictions decoded, in at least single precision. It must
-        depend on its arguments only; `bind` fixes its options. Where examples have weights, a function of sets gets
-        them as `sample_weight=`, if it knows that argument.
+        depend on its arguments only; `bind` fixes its options (`functools.partial` those named `where`, `weights` or
+        `replacements`, as `weights` of `cohen_kappa_score`). Where examples have weights, a function of sets gets them
+        as `sample_weight=`, if it knows that argument.
       higher_is_better: the direction; it has no default, since a wrong guess would train a model to be bad.
       per_example: True where the function returns one value for each example that depends on this example alone, `[N]`;
         the examples of several sets are then passed as one. False where it returns one number for the set.

@@ -30,8 +30,8 @@ class Estimation(NamedTuple):
       decay: of the running averages of spread, calibration and offset, in [0, 1).
       chunk_size: antithetic pairs held in memory at once.
       estimator: of the gradient of a metric of sets: "auto", "replace", "functions", "groups" or "whole", see
-        `jaxsurr.smoothing.set_estimators`. For "auto" a surrogate that learns does not take "functions": its gradients
-        are nearer to the metric's, and models trained on it no better so far.
+        `jaxsurr.smoothing.set_estimators`. "auto" is "replace" for a metric that knows `replacements`, as all of this
+        library's do, else "functions" where the space has some, else "groups".
     """
 
     spread: float = 1.0

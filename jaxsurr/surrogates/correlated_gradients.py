@@ -208,10 +208,11 @@ def correlated_gradients(
         outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
         metrics = outputs[0] if outputs else 1
         state = first_state(space, view, metrics, relative_scale, power if leads else None)
-        if not metric.per_example and estimation.estimator == "functions":
-            atoms = num_functions("functions", metric, space, predictions, targets)
-            choose_estimator("functions", metric, len(predictions), GROUP_SIZE, atoms)  # or refuses it
-            state = state._replace(functions=no_sums(atoms, metrics))
+        if not metric.per_example:
+            wanted = estimation.estimator
+            atoms = num_functions(wanted, metric, space, predictions, targets)
+            if choose_estimator(wanted, metric, len(predictions), GROUP_SIZE, atoms) == "functions":
+                state = state._replace(functions=no_sums(atoms, metrics))
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(

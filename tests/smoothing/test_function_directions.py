@@ -225,8 +225,9 @@ def test_state_carries_sums_which_a_bad_batch_does_not_touch():
     spoilt, info = jax.jit(surrogate.update)(after, jax.random.key(3), logits.at[0].set(jnp.nan), labels)
     assert info.skipped == 1
     jax.tree.map(np.testing.assert_array_equal, spoilt, after)
-    by_default = jaxsurr.correlated_gradients(OWN, num_pairs=4)
-    assert by_default.init(jax.random.key(0), logits, labels).functions is None
+    for metric, there in ((OWN, True), (metrics.f_beta, False)):  # the second has replacements, which are better
+        by_default = jaxsurr.correlated_gradients(metric, num_pairs=4).init(jax.random.key(0), logits, labels)
+        assert (by_default.functions is not None) == there
 
 
 def test_states_are_saved_with_their_sums_and_without(tmp_path):

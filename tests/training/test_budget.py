@@ -16,7 +16,7 @@ from jaxsurr.training import budget, default_config, run, update
 from jaxsurr.training.loop import prepare, train
 from jaxsurr.training.stopping import Stopped
 
-PAIRS, EPOCHS, BATCH, LIMIT = 2, 3, 128, 45  # an update asks for 20 sets
+PAIRS, EPOCHS, BATCH, LIMIT = 2, 3, 128, 9  # an update asks for 4 sets
 FIELDS = {
     "metric": "macro_f1_on_the_host", "epochs": EPOCHS, "warm_epochs": 1, "batch_size": BATCH, "data.limit": 900,
     "surrogate.num_pairs": PAIRS, "surrogate.burn_in": 5, "surrogate.relative_scale": 0.15,
@@ -56,8 +56,9 @@ def test_updates_keep_to_the_budget_of_an_epoch_and_every_call_is_counted(rare):
     every = budget.outer_every(config, program.asks, steps)
     made = -(-steps // every)
     assert made <= updates
-    # A score of the validation split an epoch; at the switch as many updates as in an epoch.
-    expected = [1, 1 + (updates + made) * program.asks.update, 1 + made * program.asks.update]
+    # A score of the validation split an epoch; at the switch as many updates as in an epoch, and five calls to see
+    # whether the order of the examples matters.
+    expected = [1, 1 + 5 + (updates + made) * program.asks.update, 1 + made * program.asks.update]
     assert [entry["metric_calls"] for entry in outcome["history"]] == expected
     assert outcome["metric_calls"] == sum(expected) + 1  # the test split
 
