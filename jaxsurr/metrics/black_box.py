@@ -46,11 +46,12 @@ def black_box(
 
     Number of calls: an evaluation of the metric is one callback to the host; so are all evaluations under a `vmap`,
     such as the 2 C evaluations for a chunk of C pairs (`chunk_size`) when a smoothed metric is estimated. So
-    `correlated_gradients`, `value_fit` and `smoothed` make `ceil(num_pairs / chunk_size)` callbacks in an update or a
-    loss that perturbs. Within a callback the function is called once for each set, or once for all with `per_example`
-    or `stacked`. Tracing (shapes, compilation) never calls it. Outside of compiled code `init` of a surrogate that
-    estimates it along functions of an example calls it five times, to see whether the order of the examples matters. Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback whose
-    result is not used, and waits for the others.
+    `correlated_gradients`, `value_fit` and `smoothed` make `ceil(num_pairs / chunk_size)` callbacks in an update or
+    a loss that perturbs. Within a callback the function is called once for each set, or once for all with
+    `per_example` or `stacked`. Tracing (shapes, compilation) never calls it. Outside of compiled code `init` of a
+    surrogate that estimates it along functions of an example calls it five times, to see whether the order of the
+    examples matters. Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback
+    whose result is not used, and waits for the others.
     `jaxsurr.metrics.count_calls` counts the sets that black boxes are asked for, and `jaxsurr.metrics.calls_of` tells
     for how many a function will ask.
 
