@@ -46,14 +46,14 @@ def describe(event: Event) -> str:
     """The current metric and gradient correlation in a few words.
 
     >>> describe({"validation": 0.25, "gradient_correlation": 0.6, "ceiling": 0.75})
-    'validation 0.2500, gradient correlation 0.60 of 0.75'
+    'validation 0.2500, gradient correlation 0.60 (the noise allows about 0.75)'
     """
     value = event["validation"]
     values = value if isinstance(value, list) else [value]
     text = "validation " + " ".join(f"{v:.4f}" for v in values)
     if event.get("gradient_correlation") is not None:
         text += f", gradient correlation {event['gradient_correlation']:.2f}"
-        text += f" of {event['ceiling']:.2f}" if event.get("ceiling") is not None else ""
+        text += f" (the noise allows about {event['ceiling']:.2f})" if event.get("ceiling") is not None else ""
     return text
 
 
