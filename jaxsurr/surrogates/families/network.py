@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import weighted
+from jaxsurr.core.reductions import are_weights, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_parameters, value_moments
@@ -107,6 +107,8 @@ def trained_family(
             there, gradients = objectives.values_and_gradients(
                 lambda z: apply(params, z, slope.targets, scale, metrics, slope.where), slope.predictions
             )
+            if of_sets and are_weights(slope.where):  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
+                gradients = safe_divide(gradients, slope.where.reshape(1, -1, *(1,) * (slope.predictions.ndim - 1)))
             if problem.in_parameters:
                 there = apply(params, fit.predictions, fit.targets, scale, metrics, fit.where)
                 gradients = jax.vmap(lambda one: weighted(one, slope.where))(gradients)

@@ -5,11 +5,17 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxsurr
 from jaxsurr import metrics, spaces
+from jaxsurr.core.reductions import masked
+from jaxsurr.core.types import View
+from jaxsurr.smoothing.goal import Goal, goal_of_each
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
+from jaxsurr.surrogates.families.base import Problem
+from jaxsurr.surrogates.families.network import trained_family
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
@@ -154,3 +160,28 @@ def test_equal_logits_have_finite_margins_however_large(size):
 def test_a_hundred_classes_do_not_saturate_it():
     _, _, infos = learned(metrics.f_beta, 60, size=128, classes=100)
     assert jnp.mean(infos.gradient_correlation[-20:]) > 0.5 * jnp.mean(infos.ceiling[-20:]) > 0.1
+
+
+@pytest.mark.parametrize("in_parameters", [False, True])
+def test_a_surrogate_that_is_its_metric_correlates_fully_whatever_the_weights(in_parameters):
+    random = np.random.default_rng(0)
+    z, y = jnp.asarray(random.normal(size=20), jnp.float32), jnp.arange(20) % 2
+    weights = jnp.asarray(random.exponential(size=20), jnp.float32).at[3].set(0)
+    weights = weights * 19 / weights.sum()  # mean 1 of those that count, as surrogates make them
+
+    def share(z):
+        return jnp.sum(weights * jnp.tanh(z - y)) / jnp.sum(weights)
+
+    def apply(params, z, y, scale, metrics, where, power=None):
+        return masked(jnp.broadcast_to(params * share(z), (20, 1)), where)
+
+    options = dict(optimizer=optax.sgd(0.0), value_weight=0.0, correlation_weight=1.0, correlation="cosine")
+    family = trained_family(lambda *args: jnp.ones(()), apply, of_sets=True, **options)
+    view = View(z, y, weights, (lambda cotangent: cotangent) if in_parameters else None)
+    exact = jax.grad(share)(z)[None]
+    goal = goal_of_each(Goal(share(z)[None, None], exact, exact), weights)
+    compared = 19 * exact if in_parameters else goal.gradient
+    problem = Problem(view, compared, view, goal.values, share(z)[None], jnp.ones(()), None)
+    _, _, by_slope = family.learn(family.init(jax.random.key(0), view, jnp.ones(()), 1), problem)
+    np.testing.assert_allclose(by_slope.xy**2, by_slope.xx * by_slope.yy, rtol=1e-5)
+    np.testing.assert_allclose(by_slope.xx, by_slope.yy, rtol=1e-5)
