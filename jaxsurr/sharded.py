@@ -4,10 +4,13 @@ The rows of a batch are shared out along one axis of the mesh, and XLA adds the 
 `axis_name`: random numbers are those of one device, and whatever looks at a batch, a metric of sets or a batch
 normalisation, sees all rows of it. For a metric of sets, predictions and targets of all rows are gathered on every
 device, which then learns the surrogate by itself. Parameters stay sharded as they were placed, along any axes of the
-mesh, and so do averages of an optimizer that was initialised with them; what is not sharded is on every device.
+mesh; what is not sharded is on every device. The averages of an optimizer are sharded like the parameters where
+`jaxsurr.bilevel.init_state` is called on those, outside of `jax.jit`. With several processes, call it on parameters of
+one device, and shard the state.
 
 Axes may be automatic, or explicit, the default of `jax.make_mesh`. Steps and predictions run with automatic ones either
-way (`jaxsurr.core.meshes`); a model that is written for explicit axes is wrapped in `jax.sharding.explicit_axes`.
+way (`jaxsurr.core.meshes`). A model that is written for explicit axes is wrapped in `jax.sharding.explicit_axes`, and
+its `init_state` compiled by `jax.jit`, which keeps explicit shardings.
 """
 
 import functools
