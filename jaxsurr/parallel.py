@@ -167,7 +167,8 @@ def predict_all(
     Args:
       executor: of `executor(...)`.
       predict: of `executor.compile_predict(apply)`; compile it once and use it for every evaluation.
-      params: of the model, not placed: from `executor.fetch` or the model's init.
+      params: of the model, not placed: from `executor.fetch` or the model's init; on a mesh also those of a state,
+        sharded as they are.
       batches: of `[B, ...]` arrays, B a multiple of the number of devices; rows where `where` is False, or 0 as a
         weight, are left out.
 
