@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxsurr.core import checks
-from jaxsurr.core.meshes import automatic
+from jaxsurr.core import checks, meshes
 from jaxsurr.core.protocols import Apply, Loss, TrainApply
 from jaxsurr.core.reductions import num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
@@ -120,7 +119,8 @@ def init_state(
     """
     checks.typed_key(key)
     surrogate_key, step_key = jax.random.split(key)
-    state = surrogate.init(surrogate_key, apply(params, batch.inputs), batch.targets, batch.where)
+    predictions = meshes.automatic(apply, of_rows=True)(params, batch.inputs)
+    state = surrogate.init(surrogate_key, predictions, batch.targets, batch.where)
     weights = None if metric_weights is None else jnp.asarray(metric_weights, jnp.float32)
     return TrainState(params, optimizer.init(params), state, step_key, jnp.int32(0), weights)
 
@@ -144,6 +144,12 @@ def _weigh(values: Array, weights: Array) -> Array:
             f"{list(values.shape)} with the metrics last; got shape {list(weights.shape)}."
         )
     return values @ weights
+
+
+def _is_of_sets(surrogate: Surrogate, state: PyTree, predictions: Array, batch: Batch) -> bool:
+    """Whether a loss is one of the whole batch, and not one of each example."""
+    values = jax.eval_shape(surrogate.loss, state, predictions, batch.targets, batch.where)
+    return values.shape[:1] != predictions.shape[:1]
 
 
 _LOOKED_AT = (0, 1, 10, 100, 1_000, 10_000, 100_000)
@@ -218,7 +224,8 @@ def make_step(
       power: q of a surrogate whose loss leads from a likelihood (0) to the metric (1), such as `correlated_gradients`:
         a number, or a schedule of optax, `step -> q` in [0, 1]. `optax.linear_schedule(0.0, 0.7, steps)` is the default
         of the launcher. None: the power of the surrogate's state.
-      axis_name: of the `jax.pmap` axis, or None.
+      axis_name: of the `jax.pmap` axis, or None, also for arrays that are sharded on a mesh. A metric of sets sees each
+        device's part of a batch as a set; where it is None, the whole batch.
 
     Returns:
       The step, not yet compiled. `jax.jit(step, donate_argnums=0)`, or `jaxsurr.parallel`.
@@ -263,6 +270,10 @@ def make_step(
         predictions, pullback, statistics = jax.vjp(
             lambda params: in_training(params, batch.inputs), state.params, has_aux=True
         )
+        of_sets = meshes.is_set() and _is_of_sets(surrogate, state.surrogate, predictions, batch)
+        if of_sets:  # gathered once, it needs no sums over devices, of which each waits for the last
+            predictions, targets, where = meshes.replicated((predictions, batch.targets, batch.where))
+            batch = batch._replace(targets=targets, where=where)
         learned, info = state.surrogate, Info.unknown()
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
@@ -290,6 +301,7 @@ def make_step(
             return safe_divide(jnp.sum(weighted(values, batch.where)), everyone)
 
         loss, slope = jax.value_and_grad(local_loss)(predictions)
+        slope = meshes.replicated(slope) if of_sets else slope
         params, optimizer_state = state.params, state.optimizer
         if train:
             gradient = psum(pullback(slope)[0], axis_name)
@@ -301,4 +313,4 @@ def make_step(
             StepInfo(psum(loss, axis_name), info),
         )
 
-    return automatic(step)
+    return meshes.automatic(step, keeps_first=True)

@@ -6,6 +6,10 @@ of each batch, and devices are in the order of the rows of the batch. This is th
 looked up when it compiles, so that `chex.fake_pmap` can replace it. `flax.jax_utils` has some of these functions for
 several devices of one process; here one interface covers one device and several processes too.
 
+`executor(mesh=...)` is the other engine, `jax.jit` on a mesh of devices (`jaxsurr.sharded`): for a model that is
+sharded itself, and for a metric of sets (F1, AUC) that is to see the whole batch, where under `jax.pmap` each device's
+part of it is a set.
+
 Random numbers: a key in the state is the same on every device. Noise for each example is sampled with the example's
 index in the global batch folded into that key (`first_example` of `jaxsurr.smoothed_metric`), and so is the same on one
 device and on eight. `device_key` is for random numbers of a whole batch, such as dropout.
@@ -14,47 +18,21 @@ With several processes each runs the same program, calls `initialise_distributed
 every batch; `place` and `predict_all` must be called by all of them at the same time.
 """
 
-import functools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
+from jaxsurr import sharded
 from jaxsurr.core import checks, keys
+from jaxsurr.core.executors import Executor, indivisible, map_data, of_processes, rows_of, without_queue
 from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.processes import HEARTBEAT
 
 AXIS = "devices"
-
-
-class Executor(NamedTuple):
-    """Functions that run a program on its devices, see `executor`.
-
-    Attributes:
-      axis_name: for `jaxsurr.bilevel.make_step`: None for one device of one process, else "devices".
-      num_devices: of all processes together; the batch size, over all processes, is a multiple of it.
-      compile: `step -> step`, compiled. Its first argument, the state, is donated: use the state that it returns, and
-        `place` the first one. All arguments are placed or sharded ones, and so are all results.
-      compile_predict: `apply -> predict`, compiled: `(placed params, sharded inputs) -> sharded predictions`.
-      place: `state -> state` on the devices, a copy: the caller's arrays stay alive when a step donates it. With
-        several processes all get the state of process 0.
-      fetch: `placed -> one copy on the host`, NumPy arrays except for typed keys, which stay typed keys. Also for the
-        info of a step.
-      shard: this process's rows of a batch, any pytree of arrays `[B, ...]` -> the same on its n devices, `[n, B / n,
-        ...]` (`[B, ...]` where `axis_name` is None). Raises a `ValueError` where B is not divisible by n.
-      gather: the inverse of `shard`: this process's rows `[B, ...]`, as NumPy arrays.
-    """
-
-    axis_name: str | None
-    num_devices: int
-    compile: Callable[[Callable[..., Any]], Callable[..., Any]]
-    compile_predict: Callable[[Callable[[PyTree, Array], PyTree]], Callable[[PyTree, Array], PyTree]]
-    place: Callable[[PyTree], PyTree]
-    fetch: Callable[[PyTree], PyTree]
-    shard: Callable[[PyTree], PyTree]
-    gather: Callable[[PyTree], PyTree]
 
 
 def initialise_distributed(coordinator_address: str, num_processes: int, process_id: int) -> None:
@@ -111,17 +89,21 @@ def device_key(key: Array, axis_name: str | None = None) -> Array:
     return key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
 
-def executor(num_devices: int | None = None) -> Executor:
+def executor(num_devices: int | None = None, *, mesh: Mesh | None = None, axis: str = sharded.AXIS) -> Executor:
     """The executor for the devices of this process, and of the other processes if there are any.
 
     Args:
       num_devices: number of this process's devices to use (the first ones), or None for all of them.
+      mesh: of devices, with automatic or explicit axes: `jax.jit` compiles the program that one device runs for it
+        (`jaxsurr.sharded`). None: `jax.pmap`, or `jax.jit` on a single device.
+      axis: of the mesh, along which the rows of a batch are shared out. Along other axes a model may be sharded.
 
     Returns:
       `Executor`.
 
     Raises:
-      ValueError: there are not that many devices, or processes have different numbers of them.
+      ValueError: there are not that many devices, or processes have different numbers of them; the mesh has no such
+        axis, or its devices are not in the order of the processes along it.
 
     >>> import jax, jax.numpy as jnp
     >>> on = executor(1)
@@ -130,7 +112,28 @@ def executor(num_devices: int | None = None) -> Executor:
     >>> state, before = step(on.place(start), on.shard(np.arange(4.0)))
     >>> float(on.fetch(state)), float(start)
     (6.0, 0.0)
+    >>> executor(mesh=data_mesh(1)).axis_name is None
+    True
     """
+    if mesh is not None:
+        if num_devices is not None:
+            raise ValueError(f"num_devices is {num_devices}, but the mesh says which devices are used: leave it out.")
+        return sharded.executor(mesh, axis)
+    everywhere, here = _devices(num_devices)
+    return _one_device() if len(everywhere) == 1 else _many_devices(everywhere, here)
+
+
+def data_mesh(num_devices: int | None = None) -> Mesh:
+    """The mesh of one axis, "data", over the devices that `executor(num_devices)` uses.
+
+    >>> dict(data_mesh(1).shape)
+    {'data': 1}
+    """
+    return Mesh(np.array(_devices(num_devices)[0]), (sharded.AXIS,))
+
+
+def _devices(num_devices: int | None) -> tuple[list[Any], list[Any]]:
+    """So many devices of each process, in order, and those of this one."""
     processes = [jax.local_devices(process_index=process) for process in range(jax.process_count())]
     mine = processes[jax.process_index()]
     if num_devices is None:
@@ -147,9 +150,7 @@ def executor(num_devices: int | None = None) -> Executor:
             f"{mine[0].platform!r}: pass at most that many, or None for all. A CPU stands for {num_devices} devices "
             f"with the environment variable XLA_FLAGS=--xla_force_host_platform_device_count={num_devices}."
         )
-    if num_devices == 1 and len(processes) == 1:
-        return _one_device()
-    return _many_devices([device for devices in processes for device in devices[:num_devices]], mine[:num_devices])
+    return [device for devices in processes for device in devices[:num_devices]], mine[:num_devices]
 
 
 def predict_all(
@@ -166,7 +167,8 @@ def predict_all(
     Args:
       executor: of `executor(...)`.
       predict: of `executor.compile_predict(apply)`; compile it once and use it for every evaluation.
-      params: of the model, not placed: from `executor.fetch` or the model's init.
+      params: of the model, not placed: from `executor.fetch` or the model's init; on a mesh also those of a state,
+        sharded as they are.
       batches: of `[B, ...]` arrays, B a multiple of the number of devices; rows where `where` is False, or 0 as a
         weight, are left out.
 
@@ -187,10 +189,12 @@ def predict_all(
     """
     placed, parts = executor.place(params), []
     for batch in batches:
-        rows = _rows(batch)
+        rows = rows_of(batch)
         predictions = executor.gather(predict(placed, executor.shard(batch.inputs)))
-        if _rows(predictions) != rows:
-            raise ValueError(f"the model must give one prediction for each of {rows} inputs, got {_rows(predictions)}.")
+        if rows_of(predictions) != rows:
+            raise ValueError(
+                f"the model must give one prediction for each of {rows} inputs, got {rows_of(predictions)}."
+            )
         where = np.ones(rows, bool) if batch.where is None else np.asarray(batch.where) > 0
         predictions, targets, where = jax.tree.map(_of_all_processes, (predictions, batch.targets, where))
         parts.append(jax.tree.map(lambda leaf, where=where: leaf[where], (predictions, targets)))
@@ -201,7 +205,7 @@ def predict_all(
 
 def _one_device() -> Executor:
     def shard(batch: PyTree) -> PyTree:
-        _rows(batch)
+        rows_of(batch)
         return jax.device_put(batch)
 
     return Executor(
@@ -210,8 +214,8 @@ def _one_device() -> Executor:
         compile=lambda step: jax.jit(step, donate_argnums=0),
         compile_predict=jax.jit,
         # A new NumPy array each, since device_put may take over the memory of its argument.
-        place=lambda state: _map_data(lambda leaf: jax.device_put(np.array(leaf)), state),
-        fetch=lambda state: _map_data(np.array, state),
+        place=lambda state: map_data(lambda leaf: jax.device_put(np.array(leaf)), state),
+        fetch=lambda state: map_data(np.array, state),
         shard=shard,
         gather=lambda batch: jax.tree.map(np.array, batch),
     )
@@ -222,12 +226,7 @@ def _many_devices(everywhere: list[Any], here: list[Any]) -> Executor:
     sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(here), (AXIS,)), jax.sharding.PartitionSpec(AXIS))
 
     def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        program = jax.pmap(function, axis_name=AXIS, devices=everywhere, **options)
-        if here[0].platform != "cpu":
-            return program
-        # Devices of one CPU share its threads. Where the queue of one is full while another waits for it within a
-        # program, they wait for ever, and XLA ends the process; so there is no queue.
-        return functools.wraps(function)(lambda *arguments: jax.block_until_ready(program(*arguments)))
+        return without_queue(jax.pmap(function, axis_name=AXIS, devices=everywhere, **options), here[0])
 
     def replicate(leaf: np.ndarray) -> Array:
         copies = [jax.device_put(np.array(leaf)[None], device) for device in here]
@@ -243,9 +242,11 @@ def _many_devices(everywhere: list[Any], here: list[Any]) -> Executor:
         return np.array((shard if shard.shape[1:] == leaf.shape[1:] else leaf)[0])
 
     def shard(batch: PyTree) -> PyTree:
-        rows = _rows(batch)
+        rows = rows_of(batch)
         if rows % number:
-            raise ValueError(_indivisible(rows, len(everywhere), len(everywhere) // number))
+            processes = len(everywhere) // number
+            among = f"{len(everywhere)} devices{of_processes(processes)}"
+            raise ValueError(indivisible(rows * processes, len(everywhere), among))
         return jax.tree.map(
             lambda leaf: jax.device_put(leaf.reshape(number, rows // number, *leaf.shape[1:]), sharding),
             jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), batch),
@@ -260,35 +261,10 @@ def _many_devices(everywhere: list[Any], here: list[Any]) -> Executor:
         compile=lambda step: compiled(step, donate_argnums=0),
         compile_predict=compiled,
         place=place,
-        fetch=lambda state: _map_data(first, state),
+        fetch=lambda state: map_data(first, state),
         shard=shard,
         gather=gather,
     )
-
-
-def _indivisible(rows: int, devices: int, processes: int) -> str:
-    """The error for a batch size that is not divisible, with the nearest sizes that are."""
-    size = rows * processes
-    below, above = size // devices * devices, -(-size // devices) * devices
-    among = f"{devices} devices" + (f" of {processes} processes" if processes > 1 else "")
-    nearest = f"{below} or {above}" if below else f"{above}"
-    return f"a batch of {size} rows cannot be shared equally among {among}: use a batch size of {nearest}."
-
-
-def _rows(batch: PyTree) -> int:
-    """The number of rows of a batch, equal in all its arrays."""
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(batch)]
-    if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
-        raise ValueError(
-            "all arrays of a batch must have one leading axis of the same length, its rows; got shapes "
-            f"{', '.join(str(list(shape)) for shape in shapes) or 'of no array at all'}."
-        )
-    return shapes[0][0]
-
-
-def _map_data(function: Callable[[Any], Any], tree: PyTree) -> PyTree:
-    """The tree with a function applied to each array, and to the integers of each typed key."""
-    return jax.tree.map(lambda leaf: keys.from_data(function(keys.to_data(leaf)), leaf), tree)
 
 
 def _of_all_processes(rows: Any) -> np.ndarray:

@@ -234,6 +234,22 @@ def read(out):
     return made(json.loads(str(text)))
 
 
+# Of values of a metric, or a logarithm: their unit is 1, however near to 0 they are.
+IN_UNITS = (".surrogate.offset", ".family.params['amplitude']", ".surrogate.value_error")
+
+
+def largest_difference(found, expected):
+    """Between entries of arrays of the same names, relative to the largest entry of each, or to its unit."""
+    assert found.keys() == expected.keys()
+    differences = []
+    for name, array in expected.items():
+        array, other = array.astype(np.float64), found[name].astype(np.float64)
+        assert (np.isnan(array) == np.isnan(other)).all(), name
+        size = np.max(np.abs(np.nan_to_num(array)), initial=1 if name.endswith(IN_UNITS) else 1e-30)
+        differences.append(np.max(np.abs(np.nan_to_num(array - other)), initial=0) / size)
+    return max(differences)
+
+
 def own_keys(on):
     draw = on.compile(lambda key: parallel.device_key(key, on.axis_name))
     return np.asarray(jax.random.key_data(draw(on.place(jax.random.key(7)))))
@@ -242,7 +258,9 @@ def own_keys(on):
 def on_processes(address, number, index):
     if number > 1:
         parallel.initialise_distributed(address, number, index)
-    on = parallel.executor()
+    from tests import sharded_worker  # which imports this module
+
+    on, meshed = parallel.executor(), parallel.executor(mesh=parallel.data_mesh())
     state, info, *_ = train(on, "network in parameters", (index, number))
     mine = {"of": np.full(2, index), "true": np.array([True, False]), "key": jax.random.key(index)}
     return {
@@ -252,6 +270,9 @@ def on_processes(address, number, index):
         "placed": leaves(on.fetch(on.place(mine))),
         "doubles": parallel._of_all_processes(np.array([index + 1e-12])),
         "error": message(on.shard, np.zeros((7, 3))),
+        "meshed": leaves(train(meshed, "network in parameters", (index, number))[:2]),
+        "predictions on a mesh": predict(meshed, state.params, (index, number)),
+        "sharded": sharded_worker.on_processes(number, index),
     }
 
 

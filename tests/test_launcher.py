@@ -219,12 +219,13 @@ def of_two():
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """The same job on one device, on two devices of one process, and on two processes of one device each."""
+    """The same job on one device, on two of one process under both engines, and on two processes of one device each."""
     folder = tmp_path_factory.mktemp("launched")
     together = of_two()
     processes = {
         "one": start(folder / "one", 1),
         "two devices": start(folder / "two devices", 2),
+        "a mesh of two": start(folder / "a mesh of two", 2, "--config.engine=jit"),
         "first": start(folder / "two processes", 1, *together, "--process_id=0"),
         "second": start(folder / "two processes", 1, *together, "--process_id=1"),
     }
@@ -250,7 +251,7 @@ def assert_same_history(folder, expected):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["two devices", "two processes"])
+@pytest.mark.parametrize("name", ["two devices", "a mesh of two", "two processes"])
 def test_several_devices_train_like_one(name, results):
     folder, _ = results
     assert_same_history(folder / name, folder / "one")

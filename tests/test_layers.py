@@ -16,7 +16,7 @@ LAYERS = [  # lowest first
     {"metrics"},
     {"smoothing"},
     {"surrogates"},
-    {"bilevel", "compilation_cache", "data", "models", "processes", "saving"},
+    {"bilevel", "compilation_cache", "data", "models", "processes", "saving", "sharded"},
     {"diagnosis", "parallel"},
     {"report"},
     {"pretraining"},

@@ -74,6 +74,13 @@ def test_processes_train_the_same(runs):
     assert_same(first, alone, tolerance=1e-5)
 
 
+@pytest.mark.parametrize("what", ["meshed", "sharded"])
+def test_processes_train_the_same_on_a_mesh(runs, what):
+    alone, first, second = (run[what] for run in runs)
+    assert_same(second, first, tolerance=0)
+    assert process_worker.largest_difference(first, alone) < 1e-5
+
+
 def test_every_process_has_all_predictions_in_order(runs):
     (alone, labels, _), first, second = (run["predictions"] for run in runs)
     rows = 2 * 64 + 21
@@ -82,6 +89,11 @@ def test_every_process_has_all_predictions_in_order(runs):
         np.testing.assert_allclose(predictions, alone, atol=1e-5)
         assert targets.tolist() == labels.tolist()
         assert traced == [(64 // 4, 8)]
+    for run in runs:
+        predictions, targets, traced = run["predictions on a mesh"]
+        np.testing.assert_allclose(predictions, alone, atol=1e-5)
+        assert targets.tolist() == labels.tolist()
+        assert traced == [(64, 8)]
     assert np.array_equal(first[0], second[0])
 
 

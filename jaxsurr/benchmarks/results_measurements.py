@@ -226,6 +226,40 @@ def input_of_runs(folder: Path) -> str:
     )
 
 
+def traffic_of(line: Mapping[str, Any]) -> np.ndarray:
+    """Number and bytes of the operations of a line of `collectives`, `[2]`."""
+    return np.array([[kind["count"], kind["bytes"]] for kind in line["collectives"].values()]).sum(axis=0)
+
+
+def surrogate_traffic(folder: Path) -> dict[tuple[str, str, int, str], np.ndarray]:
+    """What a learned loss adds to the step on cross-entropy, by model, engine, devices and step, `[2]`."""
+    lines = rows.lines_of(folder / "collectives.jsonl")
+    found = {(line["model"], line["engine"], line["devices"], line["step"]): traffic_of(line) for line in lines}
+    fixed = {"F1": "cross-entropy, two classes"}
+    return {
+        key: traffic - found[(*key[:3], fixed.get(key[3], "cross-entropy"))]
+        for key, traffic in found.items()
+        if not key[3].startswith("cross-entropy")
+    }
+
+
+def collectives(folder: Path) -> str:
+    """Traffic between devices in a training step, and the part of it that is the surrogate's."""
+    table: dict[tuple[str, ...], list[str]] = {}  # numbers of devices by all else that a row says
+    own_of = surrogate_traffic(folder)
+    for line in rows.lines_of(folder / "collectives.jsonl"):
+        (count, size), key = traffic_of(line), (line["model"], line["engine"], line["devices"], line["step"])
+        row = (line["model"], line["engine"], line["step"], f"{count}", f"{size / 1024:.1f}")
+        own = own_of.get(key)
+        share = "" if own is None else f"{own[1] / line['gradient']:.2%}"
+        row += ("", "", "") if own is None else (f"{own[0]}", f"{own[1] / 1024:.1f}", share)
+        table.setdefault(row, []).append(f"{line['devices']}")
+    names = ("model", "engine", "step", "operations", "KiB", "the surrogate's", "its KiB", "over the gradient's")
+    return summary_table(
+        [dict(zip(names, row, strict=True)) | {"devices": ", ".join(devices)} for row, devices in table.items()]
+    )
+
+
 def minutes(lines: Iterable[Mapping[str, Any]]) -> str:
     """Cost of runs in CPU minutes, with the number of runs. Runs on a GPU are left out."""
     seconds = [line["seconds"] for line in lines if line.get("platform", "cpu") == "cpu"]
@@ -246,6 +280,7 @@ BLOCKS = {
         instrument,
         second_start,
         input_of_runs,
+        collectives,
     )
 }
 """The blocks of this file by their names."""

@@ -1,4 +1,4 @@
-"""Arrays sharded on a mesh of explicit axes, the default of `jax.make_mesh`."""
+"""Arrays on a mesh of devices, with automatic axes or explicit ones, the default of `jax.make_mesh`."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,9 @@ def explicit_mesh(tree: PyTree) -> Any:
     return None
 
 
-def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Callable[..., PyTree]:
+def automatic(
+    function: Callable[..., PyTree], *, of_rows: bool = False, keeps_first: bool = False
+) -> Callable[..., PyTree]:
     """A wrapper of a function in which explicit axes of a mesh are automatic.
 
     On explicit axes JAX refuses a reshape, a gather or a contraction whose sharding is not written out; on automatic
@@ -30,8 +32,9 @@ def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Call
 
     Args:
       function: of arrays and other arguments, to a pytree of arrays.
-      of_rows: whether results with as many rows as the second argument are sharded like it. Other results are
-        replicated.
+      of_rows: whether results with as many rows as the second argument are sharded like it.
+      keeps_first: whether the first of two results has the structure of the first argument, and is sharded like it.
+        Other results are replicated.
     """
 
     @functools.wraps(function)
@@ -51,8 +54,10 @@ def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Call
             # jit leaves out arguments that no result depends on, and would not find the devices of the mesh.
             return results if of_rows else jax.lax.optimization_barrier((results, arrays))[0]
 
-        whole = NamedSharding(mesh, PartitionSpec())
-        results = jax.sharding.auto_axes(inside, out_sharding=whole)(*(jax.numpy.asarray(leaves[i]) for i in places))
+        out: Any = NamedSharding(mesh, PartitionSpec())
+        if keeps_first:
+            out = jax.tree.map(lambda leaf: NamedSharding(mesh, jax.typeof(leaf).sharding.spec), args[0]), out
+        results = jax.sharding.auto_axes(inside, out_sharding=out)(*(jax.numpy.asarray(leaves[i]) for i in places))
         if not of_rows:
             return results
         spec = jax.typeof(args[1]).sharding.spec
@@ -62,3 +67,13 @@ def automatic(function: Callable[..., PyTree], *, of_rows: bool = False) -> Call
         )
 
     return wrapped
+
+
+def is_set() -> bool:
+    """Whether the program that is traced is one for a mesh with automatic axes (`jax.set_mesh`)."""
+    return set(jax.sharding.get_abstract_mesh().axis_types) == {AxisType.Auto}
+
+
+def replicated(tree: PyTree) -> PyTree:
+    """Arrays of a program for a mesh that is set, gathered on every device of it."""
+    return jax.lax.with_sharding_constraint(tree, PartitionSpec())

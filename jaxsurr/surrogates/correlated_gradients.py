@@ -156,7 +156,8 @@ def correlated_gradients(
       estimation: settings that are seldom changed.
 
     Returns:
-      `Surrogate(init, loss, update)`. A set is the batch; with an `axis_name` each device's share of it.
+      `Surrogate(init, loss, update)`. A set is the batch; with an `axis_name` each device's share of it
+      (on a mesh there is none, see `jaxsurr.parallel.executor`).
 
     Raises:
       ValueError, TypeError: an argument is out of its range, or the metric does not fit the contract.

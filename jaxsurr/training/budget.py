@@ -39,7 +39,7 @@ def asks_of(config: Config, metric: Metric, surrogate: Surrogate | None, batch: 
       metric: that is learned.
       surrogate: the learned loss, or None.
       batch: structures of predictions and targets of all rows of a batch.
-      devices: that share a batch; each asks for its own part.
+      devices: that share a batch and ask each for its own part; 1 where the whole batch is asked for.
 
     Raises:
       ValueError: `surrogate.metric_calls` allows not even one update, or the metric is no black box.

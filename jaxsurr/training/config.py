@@ -27,6 +27,7 @@ LEARNED = (OURS, "value_fit", "smoothed", *PEERS)
 OPTIMIZERS = ("adam", "sgd")
 PATHS = ("linear", "constant", "late", "steps")
 STARTS = ("conventional", "auto")
+ENGINES = ("pmap", "jit")
 # The least value of each number that has one; learning_rate must be above it.
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
@@ -97,6 +98,8 @@ def default_config() -> Config:
         `part` ("head" or "all") of the model, and `heldout`, the fraction of training rows that are held out (0:
         another training batch is used).
       devices: how many to use, 0 for all.
+      engine: of several devices: "pmap", where a metric of sets (F1, AUC) sees each device's share of a batch as a set;
+        or "jit", on a mesh, where it sees the whole batch (`jaxsurr.parallel.executor`).
       checkpoint: `every` so many epochs, the `keep` newest.
     """
     from ml_collections import ConfigDict
@@ -155,6 +158,7 @@ def default_config() -> Config:
                 heldout=0.0,
             ),
             devices=0,
+            engine="pmap",
             checkpoint=dict(every=20, keep=2),
         )
     )
@@ -224,6 +228,7 @@ def check_values(config: Config) -> None:
     if config.conventional:
         checks.one_of(config.conventional, "conventional", CONVENTIONAL)
     checks.one_of(config.optimizer, "optimizer", OPTIMIZERS)
+    checks.one_of(config.engine, "engine", ENGINES)
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
     checks.one_of(config.data.class_weights, "data.class_weights", ("", "balanced"))

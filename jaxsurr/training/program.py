@@ -197,7 +197,10 @@ def build(
     fixed = KINDS[data.kind].head if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)
     metric = metric_for(method, head, data.outputs)
-    executor = parallel.executor(config.devices or None)
+    devices = config.devices or None
+    executor = (
+        parallel.executor(mesh=parallel.data_mesh(devices)) if config.engine == "jit" else parallel.executor(devices)
+    )
     if config.batch_size % executor.num_devices:
         raise ValueError(
             f"batch_size is {config.batch_size}, which {executor.num_devices} devices cannot share equally; use a "
@@ -244,7 +247,13 @@ def build(
         scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
         outputs=model.apply,
-        asks=asks_of(config, metric, surrogate, _batch(model, predict, data, config.batch_size), executor.num_devices),
+        asks=asks_of(
+            config,
+            metric,
+            surrogate,
+            _batch(model, predict, data, config.batch_size),
+            1 if executor.axis_name is None else executor.num_devices,
+        ),
         match=None if config.surrogate.relative_scale or not metric.per_example else jax.jit(match),
         in_unit=KINDS[data.kind].in_unit,
     )

@@ -136,6 +136,7 @@ class Config(Protocol):
     model: ModelConfig
     surrogate: SurrogateConfig
     devices: int
+    engine: str
     checkpoint: CheckpointConfig
 
     def items(self) -> ItemsView[str, Any]:

@@ -39,7 +39,7 @@ def capacity(method: Method, data: Data, program: Program) -> int:
     rarely = config.surrogate.outer_every > 1 or config.surrogate.metric_calls > 0
     alone = config.data.augment or config.tune_threshold or rarely
     suited = config.model.name in DENSE and not alone
-    if not (suited and program.executor.axis_name is None):
+    if not (suited and program.executor.num_devices == 1):
         return 0
     return min(MOST, RESIDENT_BYTES // max(size_of(hold_out(config, data.train)), 1))
 

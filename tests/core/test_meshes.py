@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxsurr.core.meshes import automatic, explicit_mesh
 from tests.devices import simulated
@@ -41,6 +42,20 @@ def test_a_mesh_gives_what_one_device_gives(found, name, devices):
         np.testing.assert_allclose(
             on_many[path].astype(np.float64), expected, rtol=share, atol=share * max(size, 1e-3), err_msg=path
         )
+
+
+@pytest.mark.parametrize(("keeps_first", "axis"), [(True, "rows"), (False, None)])
+def test_the_first_result_is_sharded_like_the_first_argument_where_that_is_asked_for(keeps_first, axis):
+    mesh = jax.make_mesh((1,), ("rows",), axis_types=(AxisType.Explicit,))
+    state = {"a": jax.device_put(jnp.ones((2, 3)), NamedSharding(mesh, PartitionSpec("rows")))}
+
+    def step(state, number):
+        return {"a": state["a"].reshape(-1).reshape(2, 3) + number}, jnp.sum(state["a"])
+
+    after, total = jax.jit(automatic(step, keeps_first=keeps_first))(state, 1.0)
+    assert jax.typeof(after["a"]).sharding.spec == PartitionSpec(axis, None)
+    assert jax.typeof(total).sharding.spec == PartitionSpec()
+    assert float(after["a"][0, 0]) == 2 and float(total) == 6
 
 
 def test_without_a_mesh_a_function_is_called_as_it_is():

@@ -49,6 +49,7 @@ WRONG = {
     "losses": (("cross_entropy", "smoothd"), "did you mean 'smoothed'"),
     "conventional": ("smoothed", "conventional is 'smoothed', which is unknown"),
     "metric": ("eror_rate", "did you mean 'error_rate'"),
+    "engine": ("jti", "did you mean 'jit'"),
     "optimizer": ("adamw", "did you mean 'adam'"),
     "model.name": ("liner", "did you mean 'linear'"),
     "model.head": ("logots", "did you mean 'logits'"),

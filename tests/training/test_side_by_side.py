@@ -81,6 +81,7 @@ def test_without_test_rows_none_are_read():
     [
         ({}, side_by_side.MOST),
         ({"model.name": "linear"}, side_by_side.MOST),
+        ({"engine": "jit"}, side_by_side.MOST),
         ({"loss": "smoothed", "surrogate.outer_every": 2}, 0),
         (
             {"model.name": "cnn", "data.source": "synthetic:stick_figures?n=64&size=16", "metric": "pck", "loss": "l1"},
