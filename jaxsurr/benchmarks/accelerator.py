@@ -68,7 +68,7 @@ class Shape(NamedTuple):
 SHAPES = {"resnet20": Shape(32, 10), "resnet50": Shape(224, 1000)}
 
 
-def _model(name: str, images: Array) -> tuple[PyTree, Callable[[PyTree, Array], Array]]:
+def _model(name: str, images: Array) -> tuple[PyTree, Callable[[PyTree, Array], Any]]:
     """Parameters in single precision, and the model."""
     key, classes = jax.random.key(0), SHAPES[name].classes
     if name == "resnet50":

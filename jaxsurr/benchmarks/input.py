@@ -80,7 +80,7 @@ def steps(source: str, fields: dict[str, Any], rounds: int = ROUNDS, number: int
     step, state = program.steps["conventional"], fresh_state(config, data.train, program, program.warm)
     state = executor.place(state)
     one = next(inputs["gathered"](1))
-    endless = {
+    endless: dict[str, Iterator[tuple[Batch, ...]]] = {
         name: itertools.chain.from_iterable(map(batches, itertools.count(1))) for name, batches in inputs.items()
     }
     endless["one batch"] = itertools.repeat(one)

@@ -139,7 +139,8 @@ def correlated_gradients(
         by `optimizer`: `decision_family`), "network" (an MLP for the value itself; for a metric of sets a deep set,
         which is invariant to the order of examples: `set_network_family`; "decisions" is the same where a metric has
         none), "basis" (a non-negative mixture of ramps and fixed losses, solved in closed form), "kernel" (the same
-        with its ramps placed on remembered predictions), or a `Family`.
+        with its ramps placed on remembered predictions), "counts" (linear in soft counts, for metrics of sets; solved
+        in closed form, and nearly all there after one update: `count_family`), or a `Family`.
       objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
         the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
         needs `pullback` and `heldout`.

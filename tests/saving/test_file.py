@@ -80,6 +80,7 @@ MADE = {
         jaxsurr.correlated_gradients(TWO, family="basis", estimation=Estimation(spread=0.5)), *POINTS,
     ),
     "kernel": (jaxsurr.correlated_gradients(metrics.mean_absolute_error, family="kernel"), LOGITS, LABELS),
+    "counts": (jaxsurr.correlated_gradients(metrics.f_beta, family="counts"), LOGITS, LABELS),
     "cumulative": (
         jaxsurr.correlated_gradients(metrics.get("mean_absolute_error?decode=thresholds")), LOGITS, LABELS,
     ),
@@ -103,7 +104,7 @@ COMPUTED = ("network", "conventional with options", "interpolation")
 def test_what_is_saved_comes_back(case, tmp_path):
     surrogate, predictions, targets = MADE[case]
     state = surrogate.init(KEY, predictions, targets)
-    example = (predictions, targets) if case in ("embedding", "lists") else None
+    example = (predictions, targets) if case in ("counts", "embedding", "lists") else None
     path = jaxsurr.save(tmp_path / "it.jaxsurr", surrogate, state, card={"rows": 8}, example=example)
     assert os.listdir(tmp_path) == ["it.jaxsurr"]
     again, back = jaxsurr.load(path)

@@ -8,18 +8,20 @@ from jaxsurr.core.types import Space
 from jaxsurr.metrics.base import Metric
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.basis import basis_family
+from jaxsurr.surrogates.families.counts import count_family
 from jaxsurr.surrogates.families.decisions import decision_family
 from jaxsurr.surrogates.families.deep_set import set_network_family
 from jaxsurr.surrogates.families.mlp import Network
 from jaxsurr.surrogates.families.network import network_family
 
-FAMILIES = ("decisions", "network", "basis", "kernel")
+FAMILIES = ("decisions", "network", "basis", "kernel", "counts")
 
 __all__ = [
     "FAMILIES",
     "Family",
     "Network",
     "basis_family",
+    "count_family",
     "decides",
     "decision_family",
     "family_of",
@@ -42,16 +44,23 @@ def family_of(name: str, metric: Metric, space: Space, *, network: Callable[[int
     """The function family of a name.
 
     Args:
-      name: "decisions", "network" (for a metric of sets a deep set), "basis" or "kernel".
+      name: "decisions", "network" (for a metric of sets a deep set), "basis", "kernel", or "counts" (of sets only).
       metric: what is learned; where it has no decisions, "decisions" is "network" (`decides`).
       space: supplies what the family reads.
       network: `number of metrics -> Network`, of the network family of examples.
       **learned: of a family that is learned by gradient steps, as for `trained_family`.
 
     Raises:
-      ValueError: there is no such family, or an option is out of its range.
+      ValueError: there is no such family, it is not for such a metric, or an option is out of its range.
     """
     checks.one_of(name, "family", FAMILIES)
+    if name == "counts":
+        if metric.per_example:
+            raise ValueError(
+                f"family='counts' is for metrics of sets, and {metric.name} has a value for each example: use 'basis', "
+                "which is solved in closed form too, or the default."
+            )
+        return count_family(space)
     if name in ("basis", "kernel"):
         return basis_family(space, remembered=name == "kernel")
     if not metric.per_example:

@@ -1,0 +1,122 @@
+"""Surrogates of set metrics that are linear in soft counts, solved in closed form.
+
+A metric of a set that does not depend on the order of its examples changes, to first order, with means over the set:
+the shares of examples in which class k leads and is the true one, or whose score is above a place, by true class. Here
+S is linear in soft counts of such events, `S = sum_j c_j mean_i e_j(z_i, y_i)`, whose gradient is the influence of an
+example. The c whose gradient is nearest to the metric's solve a least-squares problem
+
+    min_c || sum_j c_j grad mean(e_j) - g ||^2
+
+in running averages, so that one update tells nearly all that its pairs show. c is the metric's derivative in the
+counts, which changes as the model does: where a deep set also learns how, this family has to be updated, and is not for
+losses that are learned once and kept.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsurr.core.moments import Moments
+from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
+from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of
+from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
+
+
+class CountState(NamedTuple):
+    """The running sums of the least-squares problem, and its solution.
+
+    Attributes:
+      gram: `[J, J]`, running `G G^T` of the gradients G of J counts.
+      cross: `[J, M]`, running `G g`.
+      coefficients: `[J, M]`.
+    """
+
+    gram: Array
+    cross: Array
+    coefficients: Array
+
+
+def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-3) -> Array:
+    """Minimises `c^T gram c - 2 cross^T c + ridge |D c|^2`, D the roots of the diagonal; where that is 0, c is.
+
+    >>> least_squares(jnp.diag(jnp.array([4.0, 0.0])), jnp.array([[8.0], [0.0]]), ridge=0.0).tolist()
+    [[2.0], [0.0]]
+    """
+    diagonal = jnp.diagonal(gram)
+    known = diagonal > 1e-12 * jnp.max(diagonal)
+    unit = jnp.where(known, jax.lax.rsqrt(jnp.where(known, diagonal, 1)), 0)
+    scaled = gram * unit[:, None] * unit[None] + jnp.diag(jnp.where(known, ridge, 1.0))
+    return unit[:, None] * jnp.linalg.solve(scaled, unit[:, None] * cross)
+
+
+def count_family(space: Space, *, decay: float = 0.95) -> Family:
+    """The family of functions that are linear in soft counts, of metrics of sets.
+
+    The events are those of `jaxsurr.smoothing.function_directions.atoms_of`.
+
+    Args:
+      space: supplies `pooled`, or else `features`, of which there are random events.
+      decay: of the running sums; 0.95 averages over about 20 updates.
+    """
+
+    def means(predictions: Array, targets: PyTree, scale: Array, where: Array | None) -> Array:
+        each = weighted(atoms_of(space, predictions, targets, scale, where), where)
+        return jnp.sum(each, axis=0) / jnp.maximum(num_valid(where, len(predictions)), 1)
+
+    def init(key: Array, view: View, scale: Array, metrics: int) -> CountState:
+        (counts,) = jax.eval_shape(lambda z, y, s: means(z, y, s, None), view.predictions, view.targets, scale).shape
+        if counts > MOST_ATOMS:
+            raise ValueError(
+                f"family='counts' has {counts} counts of such predictions, and solves for at most {MOST_ATOMS}: use "
+                "'network', a deep set, which serves any number of classes."
+            )
+        return CountState(jnp.zeros((counts, counts)), *(jnp.zeros((counts, metrics)),) * 2)
+
+    def values(
+        state: CountState,
+        predictions: Array,
+        targets: PyTree,
+        scale: Array,
+        metrics: int,
+        where: Array | None = None,
+        power: Array | None = None,
+    ) -> Array:
+        value = means(predictions, targets, scale, where) @ state.coefficients
+        return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
+
+    def learn(state: CountState, problem: Problem):
+        slope, fit, scale, axis = problem.slope, problem.fit, problem.scale, problem.axis_name
+        a, batch = state.coefficients, len(slope.predictions)
+        there, pull = jax.vjp(lambda z: means(z, slope.targets, scale, slope.where), slope.predictions)
+        rows = jax.vmap(lambda one: pull(one)[0])(jnp.eye(len(there), dtype=there.dtype))
+        rows = rows * num_valid(slope.where, batch)  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
+        if problem.in_parameters:
+            rows, goal = psum(to_parameters(slope.pullback, rows), axis), problem.goal
+        else:
+            root = slope.where
+            if are_weights(slope.where):
+                rows = safe_divide(rows, slope.where.reshape(1, batch, *(1,) * (slope.predictions.ndim - 1)))
+                root = jnp.sqrt(slope.where)  # inner products are sums over examples: each factor has half the weight
+            goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, rows))
+        gram, cross, square = (
+            jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal))
+        )
+        sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
+        if not problem.in_parameters:
+            gram, cross, square, sums, goal_sums = psum((gram, cross, square, sums, goal_sums), axis)
+        by_slope = Moments(
+            n=jnp.full((a.shape[1],), float(rows.shape[1])),
+            x=sums @ a,
+            y=goal_sums,
+            xx=jnp.einsum("jm,jk,km->m", a, gram, a),
+            yy=jnp.diagonal(square),
+            xy=jnp.sum(a * cross, axis=0),
+        )
+        by_value = values(state, fit.predictions, fit.targets, scale, a.shape[1], fit.where)
+        by_value = psum(value_moments(by_value, problem), axis)
+        gram, cross = decay * state.gram + gram, decay * state.cross + cross
+        return CountState(gram, cross, least_squares(gram, cross)), by_value, by_slope
+
+    return Family(init, values, learn)
