@@ -62,18 +62,17 @@ def of_black_box(lines: list[dict[str, Any]], untouched: list[dict[str, Any]]) -
 
     Returns:
       `ours` and `untouched`: as `of_task`, of the seeds that both have, against the same conventional runs. `calls` of
-      the other function by the learned loss and by the smoothed metric, the mean over runs.
+      the other function by the losses that know the metric, the mean over runs, by their names.
     """
     learned = [line for line in untouched if line["purpose"] == "run" and not rows.is_fixed(line["loss"])]
     seeds = {line["seed"] for line in learned} & {line["seed"] for line in lines}
     fixed = [line for line in lines if rows.is_fixed(line["loss"]) and line["seed"] in seeds]
     sides = {"ours": of_task([line for line in lines if line["seed"] in seeds])}
     sides["untouched"] = of_task(fixed + learned)
-    calls = {
-        name: float(np.mean([line["metric_calls"] for line in learned if parse_spec(line["loss"])[0] == name]))
-        for name in ("smoothed", rows.OURS)
-    }
-    return sides | {"calls": calls}
+    calls: dict[str, list[int]] = {}
+    for line in learned:
+        calls.setdefault(parse_spec(line["loss"])[0], []).append(line["metric_calls"])
+    return sides | {"calls": {name: float(np.mean(of)) for name, of in calls.items()}}
 
 
 def in_short(folder: Path) -> str:
@@ -122,8 +121,8 @@ def black_boxes(folder: Path) -> str:
                 "learned from this library's metric": f"{ours['learned']['test']:.4f}",
                 "learned from the function": f"{untouched['learned']['test']:.4f}",
                 "its calls": f"{calls[rows.OURS]:,.0f}",
-                "smoothed function": f"{untouched['means']['smoothed']:.4f}",
-                "calls of that": f"{calls['smoothed']:,.0f}",
+                "smoothed function": f"{untouched['means']['smoothed']:.4f}" if "smoothed" in calls else "",
+                "calls of that": f"{calls['smoothed']:,.0f}" if "smoothed" in calls else "",
                 "learned from the function minus best conventional": (
                     f"{rows.interval(untouched['learned'], 4)} {untouched['learned']['verdict']}"
                 ),

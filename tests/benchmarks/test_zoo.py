@@ -15,7 +15,7 @@ from jaxsurr.training.config import CONVENTIONAL, LEARNED
 def test_tasks_name_metrics_and_losses_that_there_are():
     names = {parse_spec(task.metric)[0] for task in zoo.TASKS.values()}
     assert names <= {*metrics.METRICS, zoo.early_costs_more.name} and len(names) >= 14
-    for name, task in zoo.TASKS.items():
+    for name, task in zoo.ENTRIES.items():
         assert {parse_spec(loss)[0] for loss in (task.usual, *task.fixed)} <= set(CONVENTIONAL), name
         assert {parse_spec(loss)[0] for loss in task.learned} <= set(LEARNED), name
         assert task.data.partition(" ")[0] in (*zoo.SETS, "fashion_mnist", "lsp_extended")
@@ -44,6 +44,33 @@ def test_both_sides_choose_on_validation():
     assert found["fixed"] == pytest.approx((0.50 + 0.30) / 2)
     assert found["learned"]["test"] == pytest.approx((0.70 + 0.40) / 2)
     assert found["seeds"] == 2 and found["means"]["cross_entropy"] == pytest.approx(0.30)
+
+
+def test_a_black_box_is_held_against_the_conventional_runs_of_the_same_seeds():
+    def lines(values, calls):
+        common = {"purpose": "run", "higher_is_better": True, "metric_calls": calls}
+        return [
+            common | {"loss": loss, "seed": seed, "validation": value, "test": value}
+            for loss, of in values.items()
+            for seed, value in enumerate(of)
+        ]
+
+    ours = lines({"cross_entropy": (0.1, 0.2, 0.9), "correlated_gradients": (0.4, 0.5, 0.6)}, None)
+    other = lines({"cross_entropy": (0.0, 0.0), "correlated_gradients": (0.3, 0.6), "smoothed": (0.2, 0.2)}, 40)
+    found = results_zoo.of_black_box(ours, other)
+    assert found["ours"]["fixed"] == found["untouched"]["fixed"] == pytest.approx(0.15)
+    assert found["ours"]["learned"]["test"] == pytest.approx(0.45) == found["untouched"]["learned"]["test"]
+    assert found["calls"] == {"correlated_gradients": 40, "smoothed": 40}
+
+
+def test_scikit_learns_functions_are_what_the_entries_are(monkeypatch):
+    z, y = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 4
+    made = {metric.name: metric for metric in zoo._own()}
+    for name, task in zoo.BLACK_BOXES.items():
+        monkeypatch.setattr(metrics, "METRICS", metrics.METRICS | made)
+        predictions, targets = (z[:, 0], y % 2) if task.fields.get("model.head") == "logit" else (z, y)
+        both = [metrics.get(each.metric)(predictions, targets) for each in (task, zoo.TASKS[name])]
+        np.testing.assert_allclose(*both, rtol=1e-5)
 
 
 def test_a_task_is_compared_and_its_lines_are_read(tmp_path, monkeypatch):
