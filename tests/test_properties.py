@@ -22,7 +22,9 @@ CASES = list(properties.cases())
 VALUE_CASES = [case for case in CASES if case.name not in properties.SURROGATES]
 # One metric a surrogate: every compilation takes seconds. The study tries them on all spaces.
 SURROGATE_CASES = [
-    next(case for case in CASES if case.name == name and case.metric == "error_rate") for name in properties.SURROGATES
+    next(case for case in CASES if (case.name, case.metric) == (name, metric))
+    for name in properties.SURROGATES
+    for metric in ["quadratic_weighted_kappa" if "counts" in name else "error_rate"]
 ]
 
 

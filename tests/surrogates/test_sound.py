@@ -86,6 +86,7 @@ CASES = {  # surrogate, and a batch for it
         learned(metrics.roc_auc.bind(space=spaces.binary_scores), family=mean_of_examples(spaces.binary_scores)),
         lambda: (normal(0, ROWS), labels(2)),
     ),
+    "counts, levels of a set": (learned(metrics.quadratic_weighted_kappa, family="counts"), classes),
     "network, anything": (learned(OWN), lambda: (normal(0, ROWS, 2), normal(1, ROWS, 2))),
     "value_fit": (surrogates.value_fit(PCK, **OPTIONS), points),
     "smoothed": (surrogates.smoothed(PCK, num_pairs=2), points),
