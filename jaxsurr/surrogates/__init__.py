@@ -25,7 +25,7 @@ a surrogate `S(z, y; phi)`:
    where there are no decisions, a network for the value, or a deep set for a metric of sets; a *basis*, `S = sum_j a_j
    s_j` with `a_j >= 0`, of bounded monotone functions of the margins and fixed losses, solved in closed form as
    non-negative least squares from running Gram matrices; a *kernel*, the same with functions centred at remembered
-   predictions.
+   predictions; for a metric of sets *counts*, linear in soft counts of the set, by least squares.
 7. **Where gradients are compared.** In prediction space; or in parameter space (`objective="parameters"`): the model's
    gradient of S on training examples against the metric's gradient on held-out examples, through the parameters of the
    last layer or of all layers.
