@@ -37,17 +37,10 @@ def moments(x: Array, y: Array, where: Array | None = None) -> Moments:
     """
     if x.shape != y.shape:
         raise ValueError(f"the two arrays must have one shape, got {list(x.shape)} and {list(y.shape)}.")
-    entries = x.size // x.shape[0] if x.size else 1
+    entries = x.size // x.shape[0] if x.ndim else 1
     n = jnp.float32(x.size) if where is None else entries * num_valid(where, x.shape[0])
     x, y = masked(x, where), masked(y, where)
-    of_x, of_y = weighted(x, where), weighted(y, where)
-    xx, yy, xy = (_product(one, other) for one, other in ((of_x, x), (of_y, y), (of_x, y)))
-    return Moments(n, jnp.sum(of_x), jnp.sum(of_y), xx, yy, xy)
-
-
-def _product(x: Array, y: Array) -> Array:
-    """The sum of `x * y` over all entries, as one operation of the program."""
-    return jnp.vdot(x, y, precision="highest")
+    return Moments(n, *(jnp.sum(weighted(terms, where)) for terms in (x, y, x * x, y * y, x * y)))
 
 
 def affine(sums: Moments, factor: Array, offset: Array) -> Moments:
