@@ -9,41 +9,13 @@ it. `tests/test_program_sizes.py` compares the counts with the record.
 
 import json
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxsurr import metrics, spaces, surrogates
-from jaxsurr.core.targets import Keypoints
-from jaxsurr.smoothing import Estimation
+from jaxsurr.benchmarks.programs import PROBLEMS, lines_of_hlo, programs_of
 
 RECORD = pathlib.Path(__file__).with_suffix(".json")
-ROWS = 128
-KEY = jax.ShapeDtypeStruct((), jax.random.key(0).dtype)
-
-
-def _floats(*shape: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
-
-
-LABELS = jax.ShapeDtypeStruct((ROWS,), jnp.int32)
-POINTS = _floats(ROWS, 14, 2)
-# A metric, predictions, targets and the estimator.
-PROBLEMS: dict[str, tuple[metrics.Metric, Any, Any, str]] = {
-    "error rate, 10 classes": (metrics.error_rate, _floats(ROWS, 10), LABELS, "auto"),
-    "mean absolute error, 8 levels": (
-        metrics.mean_absolute_error.bind(decode="median"),
-        _floats(ROWS, 8),
-        LABELS,
-        "auto",
-    ),
-    "PCK, 14 points": (metrics.pck, POINTS, Keypoints(POINTS, _floats(ROWS, 14), _floats(ROWS)), "auto"),
-    "F1, two logits": (metrics.f_beta, _floats(ROWS, 2), LABELS, "auto"),
-    "F1 along functions": (metrics.f_beta, _floats(ROWS, 2), LABELS, "functions"),
-    "AUC, one logit": (metrics.roc_auc.bind(space=spaces.binary_scores), _floats(ROWS), LABELS, "auto"),
-}
 PROGRAMS = (
     ("error rate, 10 classes", "init"),
     ("error rate, 10 classes", "update"),
@@ -60,20 +32,7 @@ PROGRAMS = (
 
 def lowered(problem: str, program: str) -> int:
     """Lines of StableHLO of a program."""
-    metric, predictions, targets, estimator = PROBLEMS[problem]
-    surrogate = surrogates.correlated_gradients(metric, estimation=Estimation(estimator=estimator))
-    state = jax.eval_shape(surrogate.init, KEY, predictions, targets)
-
-    def gradient(state: Any, predictions: Any, targets: Any) -> Any:
-        return jax.grad(lambda predicted: surrogate.loss(state, predicted, targets).mean())(predictions)
-
-    of: dict[str, tuple[Callable, tuple]] = {
-        "init": (surrogate.init, (KEY, predictions, targets)),
-        "update": (surrogate.update, (state, KEY, predictions, targets)),
-        "gradient of the loss": (gradient, (state, predictions, targets)),
-    }
-    function, arguments = of[program]
-    return len(jax.jit(function).lower(*arguments).as_text().splitlines())
+    return lines_of_hlo(programs_of(*PROBLEMS[problem])[program])
 
 
 def record() -> dict[str, Any]:

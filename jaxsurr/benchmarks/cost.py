@@ -1,13 +1,16 @@
-"""Cost of a training step on a learned loss, over a cross-entropy step of the same model and batch.
+"""Cost of a training step on a learned loss, over a step on a fixed loss of the same model and batch.
 
-  python -m jaxsurr.benchmarks.cost --model=mlp
-  python -m jaxsurr.benchmarks.cost --model=resnet20_group_norm
+  python -m jaxsurr.benchmarks.cost --model=mlp --output=cost.jsonl
+  python -m jaxsurr.benchmarks.cost --model=mlp --task=levels_100 --output=cost.jsonl
+  python -m jaxsurr.benchmarks.cost --model=resnet20_group_norm --output=cost.jsonl
 
 Steps are timed alternately, in many rounds of one process, and the median of the ratios is printed, since absolute
 times are not reliable on a shared machine. `frozen` trains on a learned surrogate, `bilevel` also updates it once a
-step with 16 antithetic pairs. Memory is the temporary memory that XLA plans for the estimate of the gradient.
+step with 16 antithetic pairs. The fixed loss is cross-entropy, of points the L1 loss. A line of JSON for each step is
+added to the file of `--output`. Memory is the temporary memory that XLA plans for the estimate of the gradient.
 """
 
+import json
 import time
 from typing import Any
 
@@ -18,47 +21,72 @@ import optax
 from absl import app, flags, logging
 
 from jaxsurr import bilevel, losses, metrics, models, surrogates
-from jaxsurr.core.types import Batch
+from jaxsurr.core.types import Batch, Keypoints
 from jaxsurr.report import summary_table
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
+FAMILIES = ("decisions", "network", "basis", "kernel")
+POINTS = metrics.pck.bind(threshold=0.5)
+TASKS: dict[str, tuple[metrics.Metric, int]] = {
+    "classes_10": (metrics.error_rate, 10),
+    "classes_1000": (metrics.error_rate, 1000),
+    "levels_8": (metrics.mean_absolute_error, 8),
+    "levels_100": (metrics.mean_absolute_error, 100),
+    "points_14": (POINTS, 14),
+    "points_68": (POINTS, 68),
+    "f1": (metrics.f_beta, 2),
+}
+"""A metric, and the number of classes, levels or points."""
 SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3)), "resnet20_group_norm": (128, (32, 32, 3))}
 MODEL = flags.DEFINE_enum("model", "mlp", list(SHAPES), "64-128-10 MLP, or ResNet-20 on 32x32 images; batch 128.")
+TASK = flags.DEFINE_enum("task", "classes_10", list(TASKS), "Metric, and the shape of predictions.")
+OUTPUT = flags.DEFINE_string("output", None, "File to which the raw lines are added.")
 ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds in which every step is timed once.", lower_bound=3)
 SECONDS = flags.DEFINE_float("seconds", 0.2, "How long a step is repeated in each round.", lower_bound=0.0)
 
 
-def steps(name: str) -> dict[str, tuple]:
-    """The steps to compare: `{name: (compiled step, state, batches)}`."""
-    size, shape = SHAPES[name]
-    model = models.build(name, outputs=10, hidden=(128,))
+def steps(name: str, task: str) -> dict[str, tuple]:
+    """The steps to compare: `{name: (compiled step, state, batches)}`, the first on a fixed loss."""
+    (size, shape), (metric, outputs) = SHAPES[name], TASKS[task]
+    of_points = metric is POINTS
+    model = models.build(name, outputs=2 * outputs if of_points else outputs, hidden=(128,))
     key = jax.random.key(0)
-    batch = Batch(jax.random.normal(key, (size, *shape)), jnp.arange(size) % 10)
-    params = model.init(key, batch.inputs)
+    targets: Any = jnp.arange(size) % outputs
+    if of_points:
+        targets = Keypoints(jnp.zeros((size, outputs, 2)), jnp.ones((size, outputs)), jnp.ones((size,)))
+    batch = Batch(jax.random.normal(key, (size, *shape)), targets)
+    params, in_training = model.init(key, batch.inputs), model.train or (lambda *given: (model.apply(*given), {}))
     optimizer = optax.adam(1e-3)
-    error = metrics.error_rate
+
+    def shaped(predictions):
+        return predictions.reshape(size, outputs, 2) if of_points else predictions
+
+    def apply(params, inputs):
+        return shaped(model.apply(params, inputs))
+
+    def train(params, inputs):
+        predictions, statistics = in_training(params, inputs)
+        return shaped(predictions), statistics
 
     def entry(surrogate, *more, **options):
-        step = bilevel.make_step(model.apply, optimizer, surrogate, train_apply=model.train, **options)
-        state = bilevel.init_state(key, params, optimizer, surrogate, model.apply, batch)
+        step = bilevel.make_step(apply, optimizer, surrogate, train_apply=train, **options)
+        state = bilevel.init_state(key, params, optimizer, surrogate, apply, batch)
         return jax.jit(step), state, (batch, *more)
 
-    decisions = surrogates.correlated_gradients(error)
-    network = surrogates.correlated_gradients(error, family="network")
+    fixed = surrogates.conventional(losses.l1 if of_points else losses.cross_entropy)
+    compared = {"fixed loss": entry(fixed, learn=False)}
     path = optax.linear_schedule(0.0, 0.7, 1000)
-    basis = surrogates.correlated_gradients(error, family="basis")
-    held = surrogates.correlated_gradients(error, family="basis", objective="parameters")
-    return {
-        "cross-entropy": entry(surrogates.conventional(losses.cross_entropy), learn=False),
-        "decisions, frozen": entry(decisions, learn=False, power=path),
-        "decisions, bilevel": entry(decisions, power=path),
-        "network, frozen": entry(network, learn=False),
-        "network, bilevel": entry(network),
-        "basis, frozen": entry(basis, learn=False),
-        "basis, bilevel": entry(basis),
-        "basis, bilevel, in parameters": entry(held, batch, in_parameters=True, part=bilevel.last_layer()),
-        "smoothed metric, no network": entry(surrogates.smoothed(error)),
-    }
+    for family in FAMILIES if metric.per_example else ("network",):
+        surrogate = surrogates.correlated_gradients(metric, family=family)
+        options = {"power": path} if family == "decisions" and metric.bounded else {}
+        compared[f"{family}, frozen"] = entry(surrogate, learn=False, **options)
+        compared[f"{family}, bilevel"] = entry(surrogate, **options)
+    if metric.per_example:
+        held = surrogates.correlated_gradients(metric, family="basis", objective="parameters")
+        options = {"in_parameters": True, "part": bilevel.last_layer()}
+        compared["basis, bilevel, in parameters"] = entry(held, batch, **options)
+    compared["smoothed metric, no network"] = entry(surrogates.smoothed(metric))
+    return compared
 
 
 def ratios(compared: dict[str, tuple], rounds: int, seconds: float) -> dict[str, np.ndarray]:
@@ -95,12 +123,18 @@ def estimator_memory(pairs: int) -> int:
 def main(argv: list[str]) -> None:
     """Prints the table of ratios and the memory of the estimator."""
     logging.set_verbosity(logging.WARNING)
-    print(f"{MODEL.value}, batch {SHAPES[MODEL.value][0]}, {jax.devices()[0].device_kind}, jax {jax.__version__}")
-    measured = ratios(steps(MODEL.value), ROUNDS.value, SECONDS.value)
+    where = {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
+    print(f"{MODEL.value}, {TASK.value}, batch {SHAPES[MODEL.value][0]}, {where['device']}, jax {where['jax']}")
+    measured = ratios(steps(MODEL.value, TASK.value), ROUNDS.value, SECONDS.value)
+    if OUTPUT.value:
+        with open(OUTPUT.value, "a") as file:
+            for name, values in measured.items():
+                line = {"model": MODEL.value, "task": TASK.value, "step": name, "ratios": np.round(values, 3).tolist()}
+                file.write(json.dumps(line | where) + "\n")
     rows = [
         {
             "step": name,
-            "over cross-entropy": float(np.median(values)),
+            "over the fixed loss": float(np.median(values)),
             "lower quartile": float(np.quantile(values, 0.25)),
             "upper quartile": float(np.quantile(values, 0.75)),
         }

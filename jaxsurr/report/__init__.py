@@ -5,6 +5,7 @@ from jaxsurr.report.curves import gradient_correlation_curve, learning_curves
 from jaxsurr.report.diagnosis import diagnosis_panels
 from jaxsurr.report.fields import gradient_fields
 from jaxsurr.report.forest import forest_plot
+from jaxsurr.report.growth import growth_curves
 from jaxsurr.report.slices import value_slice
 from jaxsurr.report.table import summary_table
 from jaxsurr.report.trade_off import trade_off_curve
@@ -14,6 +15,7 @@ __all__ = [
     "forest_plot",
     "gradient_correlation_curve",
     "gradient_fields",
+    "growth_curves",
     "learning_curves",
     "save",
     "summary_table",

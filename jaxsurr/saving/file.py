@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import files
+from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.core.versions import versions
 from jaxsurr.saving import container
@@ -71,8 +72,9 @@ def save(
         )
     shapes = shapes_of_example(example)
     functions = getattr(state, "functions", None) is not None
-    wanted, structure = named(template(surrogate, example_of_shapes(shapes), functions=functions))
-    leaves, found = named(jax.tree.map(jnp.asarray, state))
+    like = template(surrogate, example_of_shapes(shapes), functions=functions)
+    wanted, structure = named(jax.eval_shape(unravelled, like))
+    leaves, found = named(unravelled(jax.tree.map(jnp.asarray, state)))
     if structure != found:
         raise ValueError(
             f"the state is not of this surrogate ({settings['method']}): its parts are {', '.join(leaves) or 'none'}, "
@@ -121,14 +123,15 @@ def load(path: str | os.PathLike, **given: Any) -> tuple[Surrogate, PyTree]:
     try:
         held = list(arrays())
         functions = any(name.startswith(".functions") for name, _ in held)
-        wanted, structure = named(template(surrogate, example_of_shapes(header["example"]), functions=functions))
+        like = template(surrogate, example_of_shapes(header["example"]), functions=functions)
+        wanted, structure = named(jax.eval_shape(unravelled, like))
         with jax.ensure_compile_time_eval():  # a file may be read while a function is traced
-            leaves = restored(held, wanted)
+            state = ravelled_as(like, jax.tree.unflatten(structure, restored(held, wanted)))
     except Exception as error:  # a header can ask for a state that no method makes, each method says so in its own way
         metric = given.get("metric")
         whose = f" with the metric {getattr(metric, '__name__', metric)!r}" if metric else ""
         raise ValueError(f"{path} does not hold the state of its surrogate{whose}: {error}") from error
-    return surrogate, jax.tree.unflatten(structure, leaves)
+    return surrogate, state
 
 
 def read_card(path: str | os.PathLike) -> dict[str, Any]:

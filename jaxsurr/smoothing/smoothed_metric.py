@@ -48,7 +48,7 @@ class Directions(Protocol):
 
 
 _GROUPS = np.uint32(2**32 - 1)  # random stream of the groups, beside those of the examples
-_MOST_ENTRIES = 2**22  # of the predictions of a set that are held perturbed at once: 16 MiB for each copy
+_MOST_ENTRIES = 2**19  # of the predictions of a batch that are held perturbed at once: 2 MiB for each copy
 
 
 class Smoothed(NamedTuple):
@@ -171,7 +171,8 @@ def smoothed_metric(
       num_pairs: P.
       where: `[B]` bool; rows where it is False have value and gradient 0.
       space: the prediction space, by default the metric's.
-      chunk_size: pairs that are held in memory at once; the result does not depend on it but for rounding.
+      chunk_size: pairs that are held in memory at once, fewer where predictions are large; the result does not depend
+        on it but for rounding.
       first_example: index of the first row among all rows of all devices; the noise of a row depends on its index.
       directions: where the noise comes from, `normal_directions` or `table_directions()`.
       estimator: of a metric of sets: "replace" (each example's own difference, where the metric knows `replacements`),
@@ -252,10 +253,11 @@ def smoothed_and_sums(
     inverse_unit = jnp.where(unit > 0, safe_divide(1, unit), 0)
     example_ids = first_example + jnp.arange(batch)
     check_estimator(estimator, group_size)
+    chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(1, predictions.size)))
     if not metric.per_example:
         atoms = num_functions(estimator, metric, space, predictions, targets)
         estimator = choose_estimator(estimator, metric, batch, group_size, atoms)
-        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(predictions.size, batch * atoms)))
+        chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(1, batch * atoms)))
         if estimator == "functions":
             options: dict[str, Any] = dict(
                 key=key, scale=scale, num_pairs=num_pairs, space=space, unit=unit, chunk_size=chunk_size

@@ -44,12 +44,11 @@ def _soft_margins(lead: Array, rival: Array) -> Array:
     All four are computed from powers of one exponential.
     """
     best = jax.lax.stop_gradient(jnp.max(jnp.where(rival, lead, FAR), axis=-1, keepdims=True))
-    power = jnp.where(rival, jnp.exp((jnp.where(rival, lead, best) - best) / 2), 0)
-    margins = []
-    for temperature in (2.0, 1.0, 0.5, 0.25):
-        margins.append(-best[:, 0] - temperature * jnp.log(jnp.sum(power, axis=-1)))
-        power = power * power
-    return jnp.stack(margins, axis=-1)
+    powers = [jnp.where(rival, jnp.exp((jnp.where(rival, lead, best) - best) / 2), 0)]
+    for _ in range(3):
+        powers.append(powers[-1] * powers[-1])
+    sums = jnp.sum(jnp.stack(powers), axis=-1)
+    return (-best[None, :, 0] - jnp.array([2.0, 1.0, 0.5, 0.25])[:, None] * jnp.log(sums)).T
 
 
 def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:

@@ -16,9 +16,11 @@ LOGISTIC = math.pi / math.sqrt(3)
 """Standard deviation of logistic noise, under which a score is positive with the probability that sigmoid says."""
 
 
-def columns(*which: int, sign: int = 1) -> DecisionMargins:
-    """Columns of the features that are margins, or distances (`sign=-1`), as `Space.decisions`."""
-    return lambda features, predictions, targets: sign * features[..., which]
+def columns(first: int, *more: int, sign: int = 1) -> DecisionMargins:
+    """Columns of the features that are margins, or distances (`sign=-1`), as `Space.decisions`; evenly spaced."""
+    # An array of indices would be a gather, and a scatter in the gradient.
+    chosen = slice(first, (first, *more)[-1] + 1, more[0] - first if more else 1)
+    return lambda features, predictions, targets: sign * features[..., chosen]
 
 
 def unit_one(predictions: Array, targets: PyTree) -> Array:

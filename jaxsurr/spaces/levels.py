@@ -18,15 +18,26 @@ from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
 
 
+_BLOCK = 8
+
+
 def _running_logsumexp(array: Array) -> Array:
-    """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time."""
+    """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time.
 
-    def add(so_far, next_one):
-        so_far = jnp.logaddexp(so_far, next_one)
-        return so_far, so_far
-
-    terms = jnp.moveaxis(array, -1, 0)
-    return jnp.moveaxis(jax.lax.scan(add, jnp.full_like(terms[0], FAR), terms, unroll=8)[1], 0, -1)
+    Within blocks by doubling, which is a few operations on all entries; then what is before each block is added.
+    """
+    size, reach = array.shape[-1], 1
+    if size > _BLOCK:
+        padding = [(0, 0)] * (array.ndim - 1) + [(0, -size % _BLOCK)]
+        blocks = jnp.pad(array, padding, constant_values=FAR).reshape(*array.shape[:-1], -1, _BLOCK)
+        within = _running_logsumexp(blocks)
+        before = _running_logsumexp(within[..., :-1, -1])
+        before = jnp.concatenate([jnp.full_like(array[..., :1], FAR), before], axis=-1)
+        return jnp.logaddexp(within, before[..., None]).reshape(*array.shape[:-1], -1)[..., :size]
+    while reach < size:
+        before = jnp.concatenate([jnp.full_like(array[..., :reach], FAR), array[..., :-reach]], axis=-1)
+        array, reach = jnp.logaddexp(array, before), 2 * reach
+    return array
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:

@@ -187,7 +187,7 @@ def correlated_gradients(
             metric,
             space,
             network=network,
-            optimizer=optax.adam(1e-2) if optimizer is None else optimizer,
+            optimizer=optimizer,
             value_weight=value_weight,
             correlation_weight=correlation_weight,
             correlation=correlation,

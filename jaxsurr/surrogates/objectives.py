@@ -13,6 +13,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
+from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.reductions import masked, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree
 
@@ -142,12 +143,13 @@ def learning_step(
     Args:
       optimizer: of the parameters.
       state: a NamedTuple with the fields `params` and `optimizer`.
-      sums, combine, axis_name: as for `value_and_gradient`.
+      sums, combine, axis_name: as for `value_and_gradient`; parameters that are `Ravelled` are a tree for `sums`.
 
     Returns:
       The state after the step, and what `combine` returned beside the objective, before it.
     """
-    (_, aside), gradient = value_and_gradient(sums, combine, state.params, axis_name)
+    (_, aside), gradient = value_and_gradient(sums, combine, unravelled(state.params), axis_name)
+    gradient = ravelled_as(state.params, gradient)
     params, optimizer_state = descended(optimizer, gradient, state.optimizer, state.params)
     return state._replace(params=params, optimizer=optimizer_state), aside
 

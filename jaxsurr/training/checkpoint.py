@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxsurr.core import keys, renamed
+from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.types import PyTree
 from jaxsurr.training import manifest
 
@@ -80,7 +81,7 @@ class Checkpoints:
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            plain = _without_keys(arrays)
+            plain = _without_keys(unravelled(arrays))
             if shutil.disk_usage(self.directory).free < sum(leaf.nbytes for leaf in jax.tree.leaves(plain)) + _LEAST:
                 raise OSError(errno.ENOSPC, _FULL)  # before threads of orbax's run into it, each with a traceback
             manager = self._open()
@@ -147,7 +148,8 @@ class Checkpoints:
         yield from (epoch for epoch in newest_first if faults[epoch] == manifest.MISSING)
 
     def _read(self, epoch: int, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        plain = _without_keys(template)
+        like = unravelled(template)
+        plain = _without_keys(like)
         try:
             arrays, progress = self._restored(epoch, plain)
         except Exception as error:  # orbax and what it builds on have many of their own
@@ -158,7 +160,8 @@ class Checkpoints:
         shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (arrays, plain)]
         if progress is None or shapes[0] != shapes[1]:
             raise ValueError("it does not hold what this run saves")
-        return jax.tree.map(lambda like, data: keys.from_data(data, like), template, arrays), progress
+        read = jax.tree.map(lambda leaf, data: keys.from_data(data, leaf), like, arrays)
+        return ravelled_as(template, read), progress
 
     def _restored(self, epoch: int, plain: PyTree) -> tuple[Any, Any]:
         found = self._manager.restore(

@@ -319,3 +319,15 @@ def test_matched_scale_refuses_a_value_that_is_not_finite():
         matched_scale(metrics.error_rate, jnp.eye(2), jnp.arange(2), float("nan"), key=KEY)
     with pytest.raises(ValueError, match="NaN or infinit"):
         matched_scale(metrics.error_rate, jnp.full((2, 2), jnp.nan), jnp.arange(2), 0.1, key=KEY)
+
+
+def test_memory_does_not_grow_with_the_pairs_of_large_predictions():
+    def planned(num_pairs):
+        def estimate(key, logits, labels):
+            return smoothed_metric(metrics.error_rate, logits, labels, key=key, scale=0.5, num_pairs=num_pairs)
+
+        shapes = jax.ShapeDtypeStruct((64, 8192), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.int32)
+        compiled = jax.jit(estimate).lower(KEY, *shapes).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert planned(16) < 1.5 * planned(2)

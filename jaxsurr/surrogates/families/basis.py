@@ -83,19 +83,31 @@ def non_negative_least_squares(
     return jax.lax.fori_loop(0, iterations, iterate, (first, first))[0] * norm[:, None]
 
 
-_TAIL, _LEAST = -30.0, -1e18
+_TAIL, _LEAST = -12.0, -1e18
+_LOG_ROOT = math.log(2 * math.pi) / 2
 
 
+@jax.custom_jvp
 def _log_cdf(x: Array) -> Array:
-    """The logarithm of the normal distribution function, with its derivative far out in the lower tail too.
+    """The logarithm of the normal distribution function, from one `erfc`, with its derivative far out too.
 
-    There that of `jax.scipy.stats.norm.logcdf` is the exponential of a difference of two large numbers, and below -3000
-    it is as often infinite as 0. Below -30 this is the asymptotic series, which is exact in single precision.
+    `jax.scipy.stats.norm.logcdf` computes several, and its derivative in the lower tail is the exponential of a
+    difference of two large numbers, below -3000 as often infinite as 0. Below -12 this is the asymptotic series, which
+    is exact in single precision.
     """
-    is_near = x > _TAIL
-    near, far = jnp.where(is_near, x, _TAIL), jnp.where(is_near, _TAIL, jnp.maximum(x, _LEAST))
-    series = -(far**2) / 2 - jnp.log(-far) - math.log(2 * math.pi) / 2 - 1 / far**2
-    return jnp.where(is_near, norm.logcdf(near), series)
+    tail = jax.lax.erfc(jnp.minimum(jnp.abs(x), -_TAIL) / math.sqrt(2)) / 2
+    far = jnp.clip(x, _LEAST, _TAIL)
+    inverse = 1 / far**2
+    series = -(far**2) / 2 - jnp.log(-far) - _LOG_ROOT + jnp.log1p(-inverse * (1 - 3 * inverse * (1 - 5 * inverse)))
+    return jnp.where(x > 0, jnp.log1p(-tail), jnp.where(x > _TAIL, jnp.log(tail), series))
+
+
+@_log_cdf.defjvp
+def _log_cdf_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (along,), value = primals, tangents, _log_cdf(*primals)
+    far = jnp.clip(x, _LEAST, _TAIL)
+    near = jnp.exp(-(jnp.maximum(x, _TAIL) ** 2) / 2 - _LOG_ROOT - jnp.where(x > _TAIL, value, 0))
+    return value, along * jnp.where(x > _TAIL, near, -far - 1 / far + 2 / far**3)
 
 
 def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, decay: float = 0.98) -> Family:
@@ -127,6 +139,36 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         flat = summed.reshape(summed.shape[0], -1)
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
 
+    def values_and_gradients(state: BasisState, view: View, scale: Array) -> tuple[Array, Array]:
+        """Values `[B, J]` of the atoms, and their gradients `[J, B, ...]` in the predictions.
+
+        Many ramps read few margins: the gradients of the margins, times the slopes of the ramps, are those of the
+        ramps, unless margins of many items are more than atoms.
+        """
+        batch = len(view.predictions)
+        weights = space.margins(view.predictions, view.targets, scale)[1]
+        items, kinds = weights.shape[1], len(state.centres)
+
+        def read(z):
+            margins, losses = space.margins(z, view.targets, scale)[0], space.losses(z, view.targets, scale)
+            return jnp.concatenate([margins.reshape(batch, -1), losses], axis=-1)
+
+        if (items - 1) * kinds >= state.centres.size:
+            return objectives.values_and_gradients(lambda z: atoms(state, z, view.targets, scale), view.predictions)
+        of_each, gradients = objectives.values_and_gradients(read, view.predictions)
+        margins, losses = of_each[:, : items * kinds], of_each[:, items * kinds :]
+
+        def ramps_of(margins):
+            return norm.cdf((state.centres[None, None] - margins[..., None]) / state.widths[None, None])
+
+        margins = margins.reshape(batch, items, kinds)
+        ramps, slopes = jax.jvp(ramps_of, (margins,), (jnp.ones_like(margins),))
+        summed = jnp.einsum("bi,birc->brc", weights, ramps).reshape(batch, -1)
+        of_margins = gradients[: items * kinds].reshape(items, kinds, batch, -1)
+        of_ramps = jnp.einsum("bi,birc,irbd->rcbd", weights, slopes, of_margins, precision="highest")
+        of_ramps = of_ramps.reshape(-1, *view.predictions.shape)
+        return jnp.concatenate([summed, losses], axis=-1), jnp.concatenate([of_ramps, gradients[items * kinds :]])
+
     def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
         values, weights = space.margins(view.predictions, view.targets, scale)
         weights = masked(weights, view.where)
@@ -157,9 +199,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
 
     def learn(state: BasisState, problem: Problem):
         slope, scale, axis = problem.slope, problem.scale, problem.axis_name
-        there, gradients = objectives.values_and_gradients(
-            lambda z: atoms(state, z, slope.targets, scale), slope.predictions
-        )
+        there, gradients = values_and_gradients(state, slope, scale)
         if problem.in_parameters:
             gradients = jax.vmap(lambda atom: weighted(atom, slope.where))(gradients)
             rows, goal = psum(to_parameters(slope.pullback, gradients), axis), problem.goal

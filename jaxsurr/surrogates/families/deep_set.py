@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from jaxsurr.core.reductions import masked, num_valid, safe_divide, weighted
@@ -11,6 +12,46 @@ from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.mlp import applied
 from jaxsurr.surrogates.families.network import trained_family
+
+_MOST_EVENTS = 2**18  # soft events that are held at once: 1 MiB for each copy
+
+
+def _group_features(read: Pooled) -> Array:
+    """What f reads of each example and group, `[B, I, G, F]`."""
+    where = jnp.broadcast_to(read.positions, (*read.features.shape[:-1], read.positions.shape[-1]))
+    return jnp.concatenate([nn.tanh(read.features / 8) * 8, read.label_features, where], axis=-1)
+
+
+def _pooled(read: Pooled, shares: Array, kernel: Array, bias: Array) -> Array:
+    """Soft counts of the events of each group, counts of its labels, and joint counts, `[G, ...]`.
+
+    Groups do not depend on each other: where they have many events in all, some are pooled at a time, and their events
+    are computed again for the gradient.
+    """
+
+    def of_groups(features: Array, label_features: Array, positions: Array) -> Array:
+        group = read._replace(features=features, label_features=label_features, positions=positions)
+        each = nn.sigmoid(_group_features(group) @ kernel + bias.reshape(1, 1, 1, -1))
+        # Units are soft events, marks true ones: pooled they are soft counts, and their products joint counts.
+        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, label_features)]
+        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, label_features)
+        return jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1)
+
+    groups = len(read.positions)
+    size = max(1, _MOST_EVENTS // (shares.size * len(bias)))
+    if size >= groups:
+        return of_groups(read.features, read.label_features, read.positions)
+    chunks = -(-groups // size)
+
+    def cut(array: Array, axis: int) -> Array:
+        """The axis of groups as chunks of one size, the last filled with zeros, in front."""
+        padding = [(0, chunks * size - groups if at == axis else 0) for at in range(array.ndim)]
+        shape = (*array.shape[:axis], chunks, size, *array.shape[axis + 1 :])
+        return jnp.moveaxis(jnp.pad(array, padding).reshape(shape), axis, 0)
+
+    parts = (cut(read.features, 2), cut(read.label_features, 2), cut(read.positions, 0))
+    counts = jax.checkpoint(lambda parts: jax.lax.map(lambda part: jax.checkpoint(of_groups)(*part), parts))(parts)
+    return counts.reshape(chunks * size, -1)[:groups]
 
 
 class _DeepSet(nn.Module):
@@ -21,13 +62,10 @@ class _DeepSet(nn.Module):
     @nn.compact
     def __call__(self, read: Pooled, shares: Array) -> Array:
         """`shares` `[B, I]` are the parts that items have in the set; they sum to 1."""
-        features, label_features = nn.tanh(read.features / 8) * 8, read.label_features
-        where = jnp.broadcast_to(read.positions, (*features.shape[:-1], read.positions.shape[-1]))
-        each = nn.sigmoid(nn.Dense(self.units)(jnp.concatenate([features, label_features, where], axis=-1)))
-        # Units are soft events, marks true ones: pooled they are soft counts, and their products joint counts.
-        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, label_features)]
-        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, label_features)
-        counts = jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1) / read.fraction
+        dense = nn.Dense(self.units)
+        dense(_group_features(read._replace(features=read.features[:1], label_features=read.label_features[:1])))
+        weights = dense.variables["params"]
+        counts = _pooled(read, shares, weights["kernel"], weights["bias"]) / read.fraction
         # Two classes have counts of at most 2. Beyond, counts grow slowly, or those of a hundred classes saturate h.
         slow = jnp.where(counts <= 2, counts, 2 + jnp.log(jnp.maximum(counts, 2) / 2))
         code = jnp.concatenate([slow, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core.moments import Moments
+from jaxsurr.core.ravelled import ravelled, unravelled
 from jaxsurr.core.reductions import are_weights, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
@@ -62,7 +63,7 @@ def trained_family(
     init_params: Callable[..., PyTree],
     apply: Callable[..., Array],
     *,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation | None,
     value_weight: float,
     correlation_weight: float,
     correlation: str,
@@ -76,7 +77,8 @@ def trained_family(
     Args:
       init_params: `(key, view, scale, metrics M) -> params`.
       apply: `(params, predictions, targets, scale, M, where, power=None) -> [B, M]`.
-      optimizer: of the parameters.
+      optimizer: of the parameters; None: `optax.adam(0.01)`, which sees all of them as one vector (`Ravelled`), as it
+        treats each entry alone.
       value_weight, correlation_weight: of the objective's terms; at least one is positive.
       correlation: "cosine" or "pearson".
       of_sets: whether `apply` gives each example the value of the set, which is a single one; the fit is then
@@ -84,10 +86,11 @@ def trained_family(
     """
     objectives.check_weights(value_weight=value_weight, correlation_weight=correlation_weight)
     objectives.check_kind(correlation)
+    form, used = (ravelled, optax.adam(1e-2)) if optimizer is None else (lambda tree: tree, optimizer)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> LearnedState:
-        params = init_params(key, view, scale, metrics)
-        return LearnedState(params, optimizer.init(params))
+        params = form(init_params(key, view, scale, metrics))
+        return LearnedState(params, used.init(params))
 
     def values(
         state: LearnedState,
@@ -98,7 +101,7 @@ def trained_family(
         where: Array | None = None,
         power: Array | None = None,
     ) -> Array:
-        return apply(state.params, predictions, targets, scale, metrics, where, power)
+        return apply(unravelled(state.params), predictions, targets, scale, metrics, where, power)
 
     def learn(state: LearnedState, problem: Problem):
         slope, fit, scale, metrics = problem.slope, problem.fit, problem.scale, problem.values.shape[-1]
@@ -127,7 +130,7 @@ def trained_family(
             objective = value_weight * jnp.mean(fits) + correlation_weight * (1 - jnp.mean(correlations))
             return objective, (by_value, by_slope)
 
-        state, (by_value, by_slope) = objectives.learning_step(optimizer, state, sums, combine, problem.axis_name)
+        state, (by_value, by_slope) = objectives.learning_step(used, state, sums, combine, problem.axis_name)
         return state, by_value, by_slope
 
     return Family(init, values, learn)

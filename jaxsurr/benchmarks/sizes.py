@@ -1,0 +1,131 @@
+"""How time and memory of an update grow with classes, examples of a set, points and pairs.
+
+  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png
+  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --nomeasure   # draws what was measured
+
+Updates of all sizes of an axis are timed alternately, in rounds of one process, and their time is given over that of
+the smallest. Memory is the temporary memory that XLA plans for an update, in bytes, the same on every machine of a
+kind. The file gets a line of JSON for each size, and the figure a curve for each axis. It takes some minutes on two CPU
+cores.
+"""
+
+import json
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+from jaxsurr import metrics, report, surrogates
+from jaxsurr.benchmarks import programs
+
+OUTPUT = flags.DEFINE_string("output", None, "File for the raw lines.", required=True)
+FIGURE = flags.DEFINE_string("figure", None, "PNG file for their curves.")
+MEASURE = flags.DEFINE_bool("measure", True, "Whether to measure, or else to draw the lines of the file.")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds in which every update is timed once.", lower_bound=1)
+SECONDS = flags.DEFINE_float("seconds", 0.1, "How long an update is repeated in each round.", lower_bound=0.0)
+CLASSES = (10, 100, 1_000, 10_000)
+EXAMPLES = (128, 1_024, 8_192, 65_536)
+POINTS = (14, 68, 272, 1_088)
+PAIRS = (4, 16, 64, 256)
+
+
+class Axis(NamedTuple):
+    """What is made larger: its name, the metric's, the sizes, and `size -> (metric, predictions, targets)`."""
+
+    name: str
+    metric: str
+    sizes: tuple[int, ...]
+    problem: Callable[[int], tuple[metrics.Metric, Any, Any]]
+    num_pairs: Callable[[int], int] = lambda size: 16
+
+
+AXES = (
+    Axis("classes", "error rate, 128 examples", CLASSES, lambda n: programs.class_problem(metrics.error_rate, n)),
+    Axis(
+        "levels",
+        "mean absolute error, 128 examples",
+        (8, 64, 512),
+        lambda n: programs.class_problem(programs.LEVELS, n),
+    ),
+    Axis(
+        "classes",
+        "macro F1, 512 examples",
+        CLASSES[:-1],
+        lambda n: programs.class_problem(metrics.f_beta.bind(average="macro"), n, 512),
+    ),
+    Axis("examples", "F1, two logits", EXAMPLES, lambda n: programs.class_problem(metrics.f_beta, 2, n)),
+    Axis("examples", "error rate, 10 classes", EXAMPLES, lambda n: programs.class_problem(metrics.error_rate, 10, n)),
+    Axis("points", "PCK, 128 examples", POINTS, programs.point_problem),
+    Axis("pairs", "error rate, 10 classes", PAIRS, lambda n: programs.class_problem(metrics.error_rate, 10), int),
+)
+
+
+def update_of(axis: Axis, size: int) -> tuple[Callable, tuple, int]:
+    """A compiled update, its arguments, and its temporary memory in bytes."""
+    metric, *shapes = axis.problem(size)
+    predictions, targets = jax.tree.map(lambda leaf: _filled(leaf, size), shapes)
+    surrogate = surrogates.correlated_gradients(metric, num_pairs=axis.num_pairs(size))
+    state = surrogate.init(jax.random.key(0), predictions, targets)
+    arguments = (state, jax.random.key(1), predictions, targets)
+    compiled = jax.jit(surrogate.update).lower(*arguments).compile()
+    planned: Any = compiled.memory_analysis()  # None only where a platform does not report it
+    return compiled, arguments, planned.temp_size_in_bytes
+
+
+def _filled(leaf: jax.ShapeDtypeStruct, seed: int) -> jax.Array:
+    """Normal numbers, of which those that must be positive are so, or labels 0 and 1."""
+    if jnp.issubdtype(leaf.dtype, jnp.integer):
+        return jnp.arange(leaf.size, dtype=leaf.dtype).reshape(leaf.shape) % 2
+    normal = jax.random.normal(jax.random.key(seed), leaf.shape, leaf.dtype)
+    return normal if leaf.ndim != 1 else jnp.abs(normal) + 1
+
+
+def measured(axis: Axis, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """A line for each size of an axis."""
+    updates = {size: update_of(axis, size) for size in axis.sizes}
+    times: dict[int, list[float]] = {size: [] for size in updates}
+    counts = {}
+    for size, (update, arguments, _) in updates.items():
+        jax.block_until_ready(update(*arguments))
+        begun = time.perf_counter()
+        jax.block_until_ready(update(*arguments))
+        counts[size] = max(1, int(seconds / (time.perf_counter() - begun)))
+    for _ in range(rounds):
+        for size, (update, arguments, _) in updates.items():
+            begun = time.perf_counter()
+            for _ in range(counts[size]):
+                jax.block_until_ready(update(*arguments))
+            times[size].append((time.perf_counter() - begun) / counts[size])
+    smallest = np.array(times[axis.sizes[0]])
+    return [
+        {
+            "axis": axis.name,
+            "metric": axis.metric,
+            "size": size,
+            "bytes": updates[size][-1],
+            "time": round(float(np.median(np.array(times[size]) / smallest)), 2),
+        }
+        for size in axis.sizes
+    ]
+
+
+def main(argv: list[str]) -> None:
+    """Writes a line for each size, and draws them."""
+    path, found = pathlib.Path(OUTPUT.value), {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
+    if MEASURE.value:
+        with path.open("w") as file:
+            for axis in AXES:
+                for line in measured(axis, ROUNDS.value, SECONDS.value):
+                    file.write(json.dumps(line | found) + "\n")
+                file.flush()
+    if FIGURE.value:
+        report.save(report.growth_curves([json.loads(line) for line in path.read_text().splitlines()]), FIGURE.value)
+
+
+if __name__ == "__main__":
+    app.run(main)
