@@ -139,8 +139,8 @@ def reading(rows: int = ROWS) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what is given, and writes a line for each set and one for the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for name, (flag, _, _) in SETS.items():
-        parser.add_argument(f"--{flag}", metavar="FOLDER", help=f"Of {name}.")
+    parser.add_argument("--fashion_mnist", metavar="FOLDER", help="Of the four files.")
+    parser.add_argument("--utkface", metavar="FOLDER", help="Of the original pictures.")
     parser.add_argument("--rows", type=int, default=ROWS, help="Of the table.")
     parser.add_argument("--out", help="A JSON-lines file.")
     given = parser.parse_args(arguments)

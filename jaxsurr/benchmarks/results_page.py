@@ -23,6 +23,7 @@ from jaxsurr.benchmarks import (
     results_measurements,
     results_path,
     results_power,
+    results_speed,
     results_summaries,
     results_tasks,
     results_zoo,
@@ -36,6 +37,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = (
     | results_measurements.BLOCKS
     | results_path.BLOCKS
     | results_power.BLOCKS
+    | results_speed.BLOCKS
     | results_summaries.BLOCKS
     | results_tasks.BLOCKS
     | results_zoo.BLOCKS

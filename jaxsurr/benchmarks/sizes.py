@@ -1,7 +1,7 @@
 """How time and memory of an update grow with classes, examples of a set, points and pairs.
 
   python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png
-  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --nomeasure   # draws what was measured
+  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --measure=False  # draws what is there
 
 Updates of all sizes of an axis are timed alternately, in rounds of one process, and their time is given over that of
 the smallest. Memory is the temporary memory that XLA plans for an update, in bytes, the same on every machine of a

@@ -1,0 +1,92 @@
+"""Tables of the results page on the first step, on each step, and on size, as Markdown, from raw lines."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxsurr.benchmarks import results_rows as rows
+from jaxsurr.benchmarks.programs import CROSS_ENTROPY, GRADIENT
+from jaxsurr.report import summary_table
+
+PROGRAMS = ("init", "update", GRADIENT)
+TASKS = {
+    "classes_10": "10 classes",
+    "classes_1000": "1,000 classes",
+    "levels_8": "8 levels",
+    "levels_100": "100 levels",
+    "points_14": "14 points",
+    "points_68": "68 points",
+    "f1": "F1",
+}
+
+
+def _first_steps(path: Path) -> dict[str, dict[str, tuple[float, int]]]:
+    """CPU seconds over those of the gradient of cross-entropy, and lines of HLO, by problem and program."""
+    found: dict[str, dict[str, tuple[float, int]]] = {}
+    unit = 1.0
+    for line in rows.lines_of(path):
+        seconds = line["lowering"] + line["compiling"]
+        if line["problem"] == CROSS_ENTROPY:
+            unit = seconds
+        else:
+            found.setdefault(line["problem"], {})[line["program"]] = (seconds / unit, line["lines"])
+    return found
+
+
+def first_step(folder: Path) -> str:
+    """CPU time of tracing, lowering and compiling, over that of the gradient of cross-entropy; lines of HLO."""
+    before, now = (_first_steps(folder / f"first_step{when}.jsonl") for when in ("_before", ""))
+    table = []
+    for problem, programs in now.items():
+        row: dict[str, Any] = {"metric": problem}
+        for name in PROGRAMS:
+            was, of = before[problem][name], programs[name]
+            row[name] = f"{was[0]:.1f} → {of[0]:.1f}"
+            row[f"{name}, lines"] = f"{was[1]:,} → {of[1]:,}"
+        table.append(row)
+    return summary_table(table)
+
+
+def cost(folder: Path) -> str:
+    """Time of a training step over that of the same model on a fixed loss."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for line in rows.lines_of(folder / "cost.jsonl"):
+        found.setdefault((line["model"], line["task"]), {})[line["step"]] = float(np.median(line["ratios"]))
+    steps = [step for step in max(found.values(), key=len) if step != "fixed loss"]
+    names = {"mlp": "MLP", "resnet20": "ResNet-20", "resnet20_group_norm": "ResNet-20, group norm"}
+    return summary_table(
+        [
+            {"step": step}
+            | {
+                f"{names[model]}, {TASKS[task]}": f"{ratios[step]:.2f}" if step in ratios else ""
+                for (model, task), ratios in found.items()
+            }
+            for step in steps
+        ]
+    )
+
+
+def sizes(folder: Path) -> str:
+    """Time and memory of an update by size, and the exponents of their growth from the smallest to the largest."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in rows.lines_of(folder / "sizes.jsonl"):
+        found.setdefault((line["axis"], line["metric"]), []).append(line)
+    table = []
+    for (axis, metric), lines in found.items():
+        growth = np.log(lines[-1]["size"] / lines[0]["size"])
+        time, memory = (np.log(lines[-1][name] / lines[0][name]) / growth for name in ("time", "bytes"))
+        table.append(
+            {
+                "what grows": f"{axis}: {metric}",
+                "sizes": ", ".join(f"{line['size']:,}" for line in lines),
+                "time over the smallest": ", ".join(f"{line['time']:.3g}" for line in lines),
+                "temporary memory, MiB": ", ".join(f"{line['bytes'] / 2**20:.3g}" for line in lines),
+                "exponents of time and memory": f"{time:.2f}, {memory:.2f}",
+            }
+        )
+    return summary_table(table)
+
+
+BLOCKS = {block.__name__: block for block in (first_step, cost, sizes)}
+"""The blocks of this file by their names."""
