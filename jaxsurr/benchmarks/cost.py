@@ -10,15 +10,16 @@ step with 16 antithetic pairs. The fixed loss is cross-entropy, of points the L1
 added to the file of `--output`. Memory is the temporary memory that XLA plans for the estimate of the gradient.
 """
 
+import argparse
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags, logging
 
 from jaxsurr import bilevel, losses, metrics, models, surrogates
 from jaxsurr.core.types import Batch, Keypoints
@@ -38,11 +39,6 @@ TASKS: dict[str, tuple[metrics.Metric, int]] = {
 }
 """A metric, and the number of classes, levels or points."""
 SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3)), "resnet20_group_norm": (128, (32, 32, 3))}
-MODEL = flags.DEFINE_enum("model", "mlp", list(SHAPES), "64-128-10 MLP, or ResNet-20 on 32x32 images; batch 128.")
-TASK = flags.DEFINE_enum("task", "classes_10", list(TASKS), "Metric, and the shape of predictions.")
-OUTPUT = flags.DEFINE_string("output", None, "File to which the raw lines are added.")
-ROUNDS = flags.DEFINE_integer("rounds", 15, "Rounds in which every step is timed once.", lower_bound=3)
-SECONDS = flags.DEFINE_float("seconds", 0.2, "How long a step is repeated in each round.", lower_bound=0.0)
 
 
 def steps(name: str, task: str) -> dict[str, tuple]:
@@ -120,16 +116,22 @@ def estimator_memory(pairs: int) -> int:
     return planned.temp_size_in_bytes
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table of ratios and the memory of the estimator."""
-    logging.set_verbosity(logging.WARNING)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", choices=SHAPES, default="mlp", help="64-128-K, or ResNet-20 on 32 x 32 images.")
+    parser.add_argument("--task", choices=TASKS, default="classes_10", help="Metric, and the shape of predictions.")
+    parser.add_argument("--output", help="File to which the raw lines are added.")
+    parser.add_argument("--rounds", type=int, default=15, help="Rounds in which every step is timed once.")
+    parser.add_argument("--seconds", type=float, default=0.2, help="How long a step is repeated in each round.")
+    given = parser.parse_args(arguments)
     where = {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
-    print(f"{MODEL.value}, {TASK.value}, batch {SHAPES[MODEL.value][0]}, {where['device']}, jax {where['jax']}")
-    measured = ratios(steps(MODEL.value, TASK.value), ROUNDS.value, SECONDS.value)
-    if OUTPUT.value:
-        with open(OUTPUT.value, "a") as file:
+    print(f"{given.model}, {given.task}, batch {SHAPES[given.model][0]}, {where['device']}, jax {where['jax']}")
+    measured = ratios(steps(given.model, given.task), given.rounds, given.seconds)
+    if given.output:
+        with open(given.output, "a") as file:
             for name, values in measured.items():
-                line = {"model": MODEL.value, "task": TASK.value, "step": name, "ratios": np.round(values, 3).tolist()}
+                line = {"model": given.model, "task": given.task, "step": name, "ratios": np.round(values, 3).tolist()}
                 file.write(json.dumps(line | where) + "\n")
     rows = [
         {
@@ -146,4 +148,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

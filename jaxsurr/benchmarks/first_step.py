@@ -8,18 +8,17 @@ line of JSON for each program: the median of the seconds, and the lines of Stabl
 machine. It takes some minutes on two CPU cores.
 """
 
+import argparse
 import json
 import pathlib
 import time
+from collections.abc import Sequence
 
 import jax
 import numpy as np
-from absl import app, flags
 
 from jaxsurr.benchmarks import programs
 
-OUTPUT = flags.DEFINE_string("output", None, "File for the raw lines.", required=True)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds in which every program is compiled once.", lower_bound=1)
 PROBLEMS = [name for name, problem in programs.PROBLEMS.items() if problem[-1] == "auto"]
 
 
@@ -34,8 +33,12 @@ def seconds(program: programs.Program) -> tuple[float, float]:
     return middle - begun, time.process_time() - middle
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Writes a line for each program."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--output", required=True, help="File for the raw lines.")
+    parser.add_argument("--rounds", type=int, default=5, help="Rounds in which every program is compiled once.")
+    given = parser.parse_args(arguments)
     jax.config.update("jax_enable_compilation_cache", False)
     compared = {(programs.CROSS_ENTROPY, programs.GRADIENT): programs.cross_entropy_gradient()}
     for problem in PROBLEMS:
@@ -43,10 +46,10 @@ def main(argv: list[str]) -> None:
             compared[problem, name] = program
     seconds(programs.cross_entropy_gradient())  # what is loaded once for each process is not counted
     times = {name: [] for name in compared}
-    for _ in range(ROUNDS.value):
+    for _ in range(given.rounds):
         for name, program in compared.items():
             times[name].append(seconds(program))
-    with pathlib.Path(OUTPUT.value).open("w") as file:
+    with pathlib.Path(given.output).open("w") as file:
         for (problem, name), program in compared.items():
             lowering, compiling = np.median(np.array(times[problem, name]), axis=0)
             line = {"problem": problem, "program": name, "lowering": round(float(lowering), 3)}
@@ -55,4 +58,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

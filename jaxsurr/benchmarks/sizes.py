@@ -1,7 +1,7 @@
 """How time and memory of an update grow with classes, examples of a set, points and pairs.
 
   python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png
-  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --measure=False  # draws what is there
+  python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --draw  # what is there
 
 Updates of all sizes of an axis are timed alternately, in rounds of one process, and their time is given over that of
 the smallest. Memory is the temporary memory that XLA plans for an update, in bytes, the same on every machine of a
@@ -9,25 +9,20 @@ kind. The file gets a line of JSON for each size, and the figure a curve for eac
 cores.
 """
 
+import argparse
 import json
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 
 from jaxsurr import metrics, report, surrogates
 from jaxsurr.benchmarks import programs
 
-OUTPUT = flags.DEFINE_string("output", None, "File for the raw lines.", required=True)
-FIGURE = flags.DEFINE_string("figure", None, "PNG file for their curves.")
-MEASURE = flags.DEFINE_bool("measure", True, "Whether to measure, or else to draw the lines of the file.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds in which every update is timed once.", lower_bound=1)
-SECONDS = flags.DEFINE_float("seconds", 0.1, "How long an update is repeated in each round.", lower_bound=0.0)
 CLASSES = (10, 100, 1_000, 10_000)
 EXAMPLES = (128, 1_024, 8_192, 65_536)
 POINTS = (14, 68, 272, 1_088)
@@ -114,18 +109,25 @@ def measured(axis: Axis, rounds: int, seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Writes a line for each size, and draws them."""
-    path, found = pathlib.Path(OUTPUT.value), {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
-    if MEASURE.value:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--output", required=True, help="File for the raw lines.")
+    parser.add_argument("--figure", help="PNG file for their curves.")
+    parser.add_argument("--draw", action="store_true", help="Only draws the lines of the file.")
+    parser.add_argument("--rounds", type=int, default=5, help="Rounds in which every update is timed once.")
+    parser.add_argument("--seconds", type=float, default=0.1, help="How long an update is repeated in each round.")
+    given = parser.parse_args(arguments)
+    path, found = pathlib.Path(given.output), {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
+    if not given.draw:
         with path.open("w") as file:
             for axis in AXES:
-                for line in measured(axis, ROUNDS.value, SECONDS.value):
+                for line in measured(axis, given.rounds, given.seconds):
                     file.write(json.dumps(line | found) + "\n")
                 file.flush()
-    if FIGURE.value:
-        report.save(report.growth_curves([json.loads(line) for line in path.read_text().splitlines()]), FIGURE.value)
+    if given.figure:
+        report.save(report.growth_curves([json.loads(line) for line in path.read_text().splitlines()]), given.figure)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()
