@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core import meshes
 from jaxsurr.core.types import Array, PyTree
 
 
@@ -25,9 +26,9 @@ class Ravelled:
     @property
     def tree(self) -> PyTree:
         """The pytree."""
-        ends = np.cumsum([0, *(np.prod(shape, dtype=int) for shape in self.shapes)])
+        ends, vector = np.cumsum([0, *(np.prod(shape, dtype=int) for shape in self.shapes)]), _whole(self.vector)
         leaves = [
-            self.vector[..., start:end].reshape((*self.vector.shape[:-1], *shape))
+            vector[..., start:end].reshape((*vector.shape[:-1], *shape))
             for start, end, shape in zip(ends, ends[1:], self.shapes, strict=False)
         ]
         return jax.tree.unflatten(self.structure, leaves)
@@ -85,4 +86,9 @@ def ravelled_as(like: PyTree, tree: PyTree) -> PyTree:
 def _joined(leaves: list, lead: tuple[int, ...]) -> Any:
     """One vector of all entries, behind the axes `lead`; of arrays of NumPy one of NumPy."""
     numpy = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
-    return numpy.concatenate([leaf.reshape((*lead, -1)) for leaf in leaves], axis=-1)
+    return _whole(numpy.concatenate([leaf.reshape((*lead, -1)) for leaf in _whole(leaves)], axis=-1))
+
+
+def _whole(tree: PyTree) -> PyTree:
+    """The same, on every device of a mesh that is set: XLA would share out the vector in pieces that are no leaves."""
+    return meshes.replicated(tree) if meshes.is_set() else tree

@@ -22,7 +22,7 @@ def _spoilt(before: PyTree, after: PyTree, predictions: Array) -> Array:
     """Whether predictions, or a number of a state that was finite before the update, are NaN or infinite; `[]` bool."""
     pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
     bad = [~jnp.isfinite(new) & jnp.isfinite(old) for old, new in pairs if jnp.issubdtype(new.dtype, jnp.inexact)]
-    found = jnp.concatenate([jnp.ravel(part) for part in (*bad, ~jnp.isfinite(predictions))]).astype(jnp.float32)
+    found = jnp.stack([jnp.any(part) for part in (*bad, ~jnp.isfinite(predictions))]).astype(jnp.float32)
     # A matrix product is computed once; `any` XLA would compute again in each of the operations that read it.
     return found @ found > 0
 
