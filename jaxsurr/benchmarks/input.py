@@ -34,7 +34,7 @@ from jaxsurr.training import default_config, feed, prepare, update
 from jaxsurr.training.epochs import fresh_state
 
 SETS = {
-    "Fashion-MNIST": ("fashion_mnist", "idx:{given}", {"model.hidden": (64,)}),
+    "Fashion-MNIST": ("fashion_mnist", "idx:{given}", {}),
     "UTKFace, by TFDS": (
         "utkface",
         "tfds:utkface?manual_dir={given}",
