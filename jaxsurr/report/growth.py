@@ -48,7 +48,7 @@ def growth_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
         axes.plot(ends, ends, color="0.4", linewidth=1.0, linestyle=(0, (1, 1)), label="in proportion to the size")
         axes.set(xscale="log", yscale="log", title=f"{title} of an update")
         axes.set_xlabel("size over the smallest")
-        axes.set_ylabel(f"{title} over that of the smallest size")
+        axes.set_ylabel("over that of the smallest")
         axes.grid(alpha=0.25)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=3.5, fontsize="small")
