@@ -7,6 +7,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsurr import losses
 from jaxsurr.core import checks
@@ -24,9 +25,9 @@ _BLOCK = 8
 def _running_logsumexp(array: Array) -> Array:
     """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time.
 
-    Within blocks by doubling, which is a few operations on all entries; then what is before each block is added.
+    Within blocks it is that of each prefix, a few operations on all entries; then what is before each block is added.
     """
-    size, reach = array.shape[-1], 1
+    size = array.shape[-1]
     if size > _BLOCK:
         padding = [(0, 0)] * (array.ndim - 1) + [(0, -size % _BLOCK)]
         blocks = jnp.pad(array, padding, constant_values=FAR).reshape(*array.shape[:-1], -1, _BLOCK)
@@ -34,10 +35,7 @@ def _running_logsumexp(array: Array) -> Array:
         before = _running_logsumexp(within[..., :-1, -1])
         before = jnp.concatenate([jnp.full_like(array[..., :1], FAR), before], axis=-1)
         return jnp.logaddexp(within, before[..., None]).reshape(*array.shape[:-1], -1)[..., :size]
-    while reach < size:
-        before = jnp.concatenate([jnp.full_like(array[..., :reach], FAR), array[..., :-reach]], axis=-1)
-        array, reach = jnp.logaddexp(array, before), 2 * reach
-    return array
+    return jax.nn.logsumexp(jnp.where(np.tri(size, dtype=bool), array[..., None, :], FAR), axis=-1)
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
