@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core.moments import Moments, moments
 from jaxsurr.core.protocols import Pullback
+from jaxsurr.core.reductions import are_weights, psum, weighted
 from jaxsurr.core.types import Array, PyTree, View
 
 
@@ -125,3 +126,38 @@ def value_moments(values: Array, problem: Problem) -> Moments:
 def slope_moments(gradients: Array, goal: Array, where: Array | None = None) -> Moments:
     """Sums of surrogate gradient against metric gradient, one set for each metric."""
     return jax.vmap(lambda x, y: moments(x, y, where))(gradients, goal)
+
+
+def normal_equations(gradients: Array, problem: Problem, coefficients: Array) -> tuple[Array, Array, Moments]:
+    """The least-squares problem of a mixture of J functions whose gradient is to be the goal.
+
+    Args:
+      gradients: `[J, B, ...]`, of each example's values in its own prediction.
+      problem: of the update.
+      coefficients: `[J, M]`, of the mixture before it.
+
+    Returns:
+      `[J, J]` products of the gradients with each other, `[J, M]` with the goal, and the moments of the mixture's
+      gradient and the goal; all summed over devices.
+    """
+    where, axis = problem.slope.where, problem.axis_name
+    if problem.in_parameters:
+        rows = jax.vmap(lambda one: weighted(one, where))(gradients)
+        rows, goal = psum(to_parameters(problem.slope.pullback, rows), axis), problem.goal
+    else:
+        # Inner products are sums over examples, so that each of two factors has the root of the weight.
+        root = jnp.sqrt(where) if are_weights(where) else where
+        goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, gradients))
+    gram, cross, size = (jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal)))
+    sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
+    if not problem.in_parameters:
+        gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
+    by_slope = Moments(
+        n=jnp.full((coefficients.shape[1],), float(rows.shape[1])),
+        x=sums @ coefficients,
+        y=goal_sums,
+        xx=jnp.einsum("jm,jk,km->m", coefficients, gram, coefficients),
+        yy=jnp.diagonal(size),
+        xy=jnp.sum(coefficients * cross, axis=0),
+    )
+    return gram, cross, by_slope

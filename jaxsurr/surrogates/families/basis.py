@@ -18,11 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from jaxsurr.core.moments import Moments
-from jaxsurr.core.reductions import are_weights, masked, psum, safe_divide, weighted
+from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
+from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 from jaxsurr.surrogates.families.decisions import box_cox
 
 
@@ -198,32 +197,12 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return atoms(state, predictions, targets, scale, power) @ state.coefficients
 
     def learn(state: BasisState, problem: Problem):
-        slope, scale, axis = problem.slope, problem.scale, problem.axis_name
+        slope, fit, scale, a = problem.slope, problem.fit, problem.scale, state.coefficients
         there, gradients = values_and_gradients(state, slope, scale)
         if problem.in_parameters:
-            gradients = jax.vmap(lambda atom: weighted(atom, slope.where))(gradients)
-            rows, goal = psum(to_parameters(slope.pullback, gradients), axis), problem.goal
-            there = atoms(state, problem.fit.predictions, problem.fit.targets, scale)
-        else:
-            # Inner products are sums over examples, so that each of two factors has the root of the weight.
-            root = jnp.sqrt(slope.where) if are_weights(slope.where) else slope.where
-            goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, gradients))
-        gram, cross, size = (
-            jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal))
-        )
-        sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
-        if not problem.in_parameters:
-            gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
-        a = state.coefficients
-        by_slope = Moments(
-            n=jnp.full((a.shape[1],), float(rows.shape[1])),
-            x=sums @ a,
-            y=goal_sums,
-            xx=jnp.einsum("jm,jk,km->m", a, gram, a),
-            yy=jnp.diagonal(size),
-            xy=jnp.sum(a * cross, axis=0),
-        )
-        by_value = psum(value_moments(there @ a, problem), axis)
+            there = atoms(state, fit.predictions, fit.targets, scale)
+        gram, cross, by_slope = normal_equations(gradients, problem, a)
+        by_value = psum(value_moments(there @ a, problem), problem.axis_name)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)

@@ -17,11 +17,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.moments import Moments
 from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of
-from jaxsurr.surrogates.families.base import Family, Problem, to_parameters, value_moments
+from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 
 
 class CountState(NamedTuple):
@@ -87,35 +86,16 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 
     def learn(state: CountState, problem: Problem):
-        slope, fit, scale, axis = problem.slope, problem.fit, problem.scale, problem.axis_name
+        slope, fit, scale = problem.slope, problem.fit, problem.scale
         a, batch = state.coefficients, len(slope.predictions)
         there, pull = jax.vjp(lambda z: means(z, slope.targets, scale, slope.where), slope.predictions)
         rows = jax.vmap(lambda one: pull(one)[0])(jnp.eye(len(there), dtype=there.dtype))
         rows = rows * num_valid(slope.where, batch)  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
-        if problem.in_parameters:
-            rows, goal = psum(to_parameters(slope.pullback, rows), axis), problem.goal
-        else:
-            root = slope.where
-            if are_weights(slope.where):
-                rows = safe_divide(rows, slope.where.reshape(1, batch, *(1,) * (slope.predictions.ndim - 1)))
-                root = jnp.sqrt(slope.where)  # inner products are sums over examples: each factor has half the weight
-            goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, rows))
-        gram, cross, square = (
-            jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal))
-        )
-        sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
-        if not problem.in_parameters:
-            gram, cross, square, sums, goal_sums = psum((gram, cross, square, sums, goal_sums), axis)
-        by_slope = Moments(
-            n=jnp.full((a.shape[1],), float(rows.shape[1])),
-            x=sums @ a,
-            y=goal_sums,
-            xx=jnp.einsum("jm,jk,km->m", a, gram, a),
-            yy=jnp.diagonal(square),
-            xy=jnp.sum(a * cross, axis=0),
-        )
+        if are_weights(slope.where):
+            rows = safe_divide(rows, slope.where.reshape(1, batch, *(1,) * (slope.predictions.ndim - 1)))
+        gram, cross, by_slope = normal_equations(rows, problem, a)
         by_value = values(state, fit.predictions, fit.targets, scale, a.shape[1], fit.where)
-        by_value = psum(value_moments(by_value, problem), axis)
+        by_value = psum(value_moments(by_value, problem), problem.axis_name)
         gram, cross = decay * state.gram + gram, decay * state.cross + cross
         return CountState(gram, cross, least_squares(gram, cross)), by_value, by_slope
 
