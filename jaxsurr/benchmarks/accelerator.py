@@ -11,7 +11,9 @@ and said. There is a line for each measurement.
 
 import argparse
 import functools
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -129,13 +131,23 @@ def seconds_of(call: Callable[[], Any], rounds: int = 10) -> float:
     return float(np.median(times[1:]))
 
 
-def core_tests(root: Path) -> dict[str, Any]:
-    """What the tests of the core say on this device; nothing where there are none beside the package."""
+def core_tests(root: Path, seconds: float) -> dict[str, Any]:
+    """What the tests of the core say on this device within some time, where they are beside the package."""
     there = [str(root / name) for name in TESTS if (root / name).exists()]
     if not there:
         return {"tests": "none here: they are in a clone"}
-    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-x", *there], capture_output=True, text=True, cwd=root)
-    return {"tests": (run.stdout.strip().splitlines() or ["nothing was printed"])[-1], "passed": run.returncode == 0}
+    side_by_side = ["-n", "auto"] if importlib.util.find_spec("xdist") else []
+    command = [sys.executable, "-m", "pytest", "-v", *side_by_side, *there]
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # workers share the memory of the device
+    try:
+        run = subprocess.run(command, capture_output=True, cwd=root, env=environment, timeout=seconds)
+        printed, passed = run.stdout or b"", run.returncode == 0
+        last = (printed.decode().strip().splitlines() or ["nothing was printed"])[-1]
+    except subprocess.TimeoutExpired as cut_off:
+        printed, passed = cut_off.stdout or b"", False
+        last = f"cut off after {seconds:.0f} seconds, when {printed.count(b'PASSED')} had passed"
+    failed = [line for line in printed.decode().splitlines() if "FAILED" in line or "ERROR" in line]
+    return {"tests": last, "passed": passed, "failed": failed}
 
 
 def measurements(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -157,7 +169,7 @@ def measurements(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], 
             return {"metric": metric, "over_smallest_set": {size: time / least for size, time in taken.items()}}
 
         yield f"updates of {metric}", by_size
-    yield "tests of the core", lambda: core_tests(Path(jaxsurr.__file__).parents[1])
+    yield "tests of the core", lambda: core_tests(Path(jaxsurr.__file__).parents[1], 60 * given.tests)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -167,11 +179,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=256, help="Examples in a batch.")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="Of sets.")
     parser.add_argument("--rounds", type=int, default=9, help="Rounds in which every step is timed once.")
-    parser.add_argument("--minutes", type=float, default=8, help="Nothing begins later.")
+    parser.add_argument("--minutes", type=float, default=6, help="Nothing begins later.")
+    parser.add_argument("--tests", type=float, default=4, help="Minutes that the tests of the core may take.")
+    parser.add_argument("--only", default="", help="What the name of a measurement must have in it.")
     parser.add_argument("--out", help="A JSON-lines file to add each line to.")
     given = parser.parse_args(arguments)
     begun, machine = time.monotonic(), {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
     for name, measure in measurements(given):
+        if given.only not in name:
+            continue
         if time.monotonic() - begun > 60 * given.minutes:
             print(f"{name}: left out after {given.minutes:g} minutes")
             continue

@@ -19,6 +19,13 @@ TASKS = {
     "points_68": "68 points",
     "f1": "F1",
 }
+_MODELS = {
+    "mlp": "MLP",
+    "resnet20": "ResNet-20",
+    "resnet20_group_norm": "ResNet-20, group norm",
+    "resnet50": "ResNet-50",
+}
+_SETS = {"f_beta": "F1, two logits", "roc_auc": "AUC, two logits"}
 
 
 def _first_steps(path: Path) -> dict[str, dict[str, tuple[float, int]]]:
@@ -54,17 +61,46 @@ def cost(folder: Path) -> str:
     for line in rows.lines_of(folder / "cost.jsonl"):
         found.setdefault((line["model"], line["task"]), {})[line["step"]] = float(np.median(line["ratios"]))
     steps = [step for step in max(found.values(), key=len) if step != "fixed loss"]
-    names = {"mlp": "MLP", "resnet20": "ResNet-20", "resnet20_group_norm": "ResNet-20, group norm"}
     return summary_table(
         [
             {"step": step}
             | {
-                f"{names[model]}, {TASKS[task]}": f"{ratios[step]:.2f}" if step in ratios else ""
+                f"{_MODELS[model]}, {TASKS[task]}": f"{ratios[step]:.2f}" if step in ratios else ""
                 for (model, task), ratios in found.items()
             }
             for step in steps
         ]
     )
+
+
+def accelerator(folder: Path) -> str:
+    """Time of a training step over that on cross-entropy on an accelerator, with the quartiles over rounds."""
+    table = [
+        {
+            "device": line["device"],
+            "model": f"{_MODELS[line['model']]}, batch {line['batch']}",
+            "computes in": line["dtype"],
+            **{
+                step: f"{middle:.3f} ({low:.3f} to {high:.3f})"
+                for step, (low, middle, high) in line["over_cross_entropy"].items()
+                if step != "cross-entropy"
+            },
+        }
+        for line in rows.lines_of(folder / "accelerator.jsonl")
+        if "model" in line
+    ]
+    return summary_table(table)
+
+
+def accelerator_sets(folder: Path) -> str:
+    """Time of an update of a set metric on an accelerator, over that for the smallest set."""
+    table = [
+        {"device": line["device"], "metric": _SETS[line["metric"]]}
+        | {f"{int(size):,} examples": f"{time:.2g}" for size, time in line["over_smallest_set"].items()}
+        for line in rows.lines_of(folder / "accelerator.jsonl")
+        if "over_smallest_set" in line
+    ]
+    return summary_table(table)
 
 
 def sizes(folder: Path) -> str:
@@ -88,5 +124,5 @@ def sizes(folder: Path) -> str:
     return summary_table(table)
 
 
-BLOCKS = {block.__name__: block for block in (first_step, cost, sizes)}
+BLOCKS = {block.__name__: block for block in (first_step, cost, accelerator, accelerator_sets, sizes)}
 """The blocks of this file by their names."""
