@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from jaxsurr.core import checks, meshes
+from jaxsurr.core.products import matmul
 from jaxsurr.core.protocols import Apply, Loss, TrainApply
 from jaxsurr.core.reductions import num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, View
@@ -143,7 +144,7 @@ def _weigh(values: Array, weights: Array) -> Array:
             f"metric_weights must be one number for each of several metrics, whose losses have shape "
             f"{list(values.shape)} with the metrics last; got shape {list(weights.shape)}."
         )
-    return values @ weights
+    return matmul(values, weights)
 
 
 def _is_of_sets(surrogate: Surrogate, state: PyTree, predictions: Array, batch: Batch) -> bool:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array
@@ -175,8 +176,8 @@ def quadratic_weighted_kappa(
     weights = (levels[:, None] - levels[None]) ** 2 / (len(levels) - 1) ** 2
     truth = jax.nn.one_hot(targets, len(levels), dtype=z.dtype)
     probabilities = jax.nn.softmax(z)
-    of_chance = probabilities @ (weights @ masked_mean(truth, where, axis_name=axis_name))
-    observed = jnp.sum(probabilities * (truth @ weights), axis=-1)
+    of_chance = matmul(probabilities, matmul(weights, masked_mean(truth, where, axis_name=axis_name)))
+    observed = jnp.sum(probabilities * matmul(truth, weights), axis=-1)
     means = [jax.lax.stop_gradient(masked_mean(a, where, axis_name=axis_name)) for a in (observed, of_chance)]
     chance = jnp.where(means[1] > 0, means[1], 1)
     # The last term is 0 and carries the gradient of the denominator, with the part of each example.

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import checked
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
@@ -187,7 +188,7 @@ def _chance(counts: Counts) -> tuple[Array, Array, Array, Array]:
     agreement = ratio(jnp.sum(counts.both), total)
     # Inner products, and no sums of products: XLA of jax 0.10 fuses those with what follows, and on CPU the result is
     # then wrong for more than 32,768 sets at once.
-    return agreement, true @ predicted, true @ true, predicted @ predicted
+    return agreement, matmul(true, predicted), matmul(true, true), matmul(predicted, predicted)
 
 
 @set_metric(higher_is_better=True, space=class_logits)

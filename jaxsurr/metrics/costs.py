@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.costs import Matrix, costs_of
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
@@ -56,9 +57,6 @@ def cost(
     checks.one_of(decode, "decode", ("argmax", "expected"))
     z, labels, wrong = checked(decision_logits.check, predictions, targets)
     costs = costs_of(matrix, z.shape[-1]).astype(z.dtype)
-    if decode == "argmax":
-        decided = jnp.argmax(z, axis=-1)
-    else:
-        decided = jnp.argmin(jnp.matmul(jax.nn.softmax(z), costs, precision="highest"), axis=-1)
+    decided = jnp.argmax(z if decode == "argmax" else -matmul(jax.nn.softmax(z), costs), axis=-1)
     values = jnp.where(jnp.any(jnp.isnan(z), axis=-1), jnp.nan, costs[labels, decided])
     return of_examples(values, where, wrong)

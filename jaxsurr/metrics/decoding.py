@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
+from jaxsurr.core.products import matmul
 from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reductions import wide
 from jaxsurr.core.types import Array
@@ -63,7 +64,7 @@ def expected_level(logits: Array) -> Array:
     [1.0]
     """
     logits = logits.astype(wide(logits.dtype))
-    return jax.nn.softmax(logits, axis=-1) @ jnp.arange(logits.shape[-1], dtype=logits.dtype)
+    return matmul(jax.nn.softmax(logits, axis=-1), jnp.arange(logits.shape[-1], dtype=logits.dtype))
 
 
 def threshold_count(cumulative_logits: Array) -> Array:
@@ -154,8 +155,8 @@ def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
     heatmaps = heatmaps.astype(wide(heatmaps.dtype))
     *lead, height, width = heatmaps.shape
     shares = jax.nn.softmax(heatmaps.reshape(*lead, height * width) / temperature).reshape(heatmaps.shape)
-    x = jnp.sum(shares, axis=-2) @ jnp.arange(width, dtype=heatmaps.dtype)
-    y = jnp.sum(shares, axis=-1) @ jnp.arange(height, dtype=heatmaps.dtype)
+    x = matmul(jnp.sum(shares, axis=-2), jnp.arange(width, dtype=heatmaps.dtype))
+    y = matmul(jnp.sum(shares, axis=-1), jnp.arange(height, dtype=heatmaps.dtype))
     return jnp.stack([x, y], axis=-1)
 
 

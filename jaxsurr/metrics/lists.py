@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
 from jaxsurr.core.gains import gains
+from jaxsurr.core.products import einsum
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.types import Array, RankedLists
 from jaxsurr.metrics.base import metric
@@ -75,7 +76,7 @@ def ndcg(
     of_rank = discounts[_ranks(scores, present)]
     if average_ties:
         same = ((scores[:, :, None] == scores[:, None, :]) & present[:, None, :]).astype(jnp.float32)
-        of_rank = ratio(jnp.einsum("bij,bj->bi", same, of_rank), jnp.sum(same, axis=2))
+        of_rank = ratio(einsum("bij,bj->bi", same, of_rank), jnp.sum(same, axis=2))
     ideal = jnp.sum(-jnp.sort(-gained, axis=1) * discounts[None], axis=1)
     return _finish(ratio(jnp.sum(gained * of_rank, axis=1), ideal), scores, where, wrong)
 

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
+from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.reductions import masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric
@@ -80,7 +81,7 @@ def atoms_of(space: Space, predictions: Array, targets: PyTree, scale: Array, wh
     sides = jnp.concatenate([jnp.ones_like(labels[..., :1]), 2 * labels - 1], axis=-1)
     if features[0, 0].size * sides.shape[-1] > MOST_ATOMS:
         features = jnp.mean(features, axis=-1, keepdims=True)
-    each = jnp.einsum("bi,bigf,bigq->bgfq", read.weights, norm.cdf(features / _WIDTH), sides)
+    each = einsum("bi,bigf,bigq->bgfq", read.weights, norm.cdf(features / _WIDTH), sides)
     return each.reshape(len(each), -1)
 
 
@@ -90,8 +91,10 @@ def _random_events(features: Array, weights: Array) -> Array:
     slopes = random.standard_normal((size, _UNITS)) / np.sqrt(size)
     places = _REACH / 2 * random.uniform(-1, 1, _UNITS)
     bounded = _REACH * jnp.tanh(features / _REACH)
-    events = norm.cdf(bounded @ jnp.asarray(slopes, features.dtype) + jnp.asarray(places, features.dtype)[None, None])
-    return jnp.einsum("bi,bij->bj", weights, events)
+    events = norm.cdf(
+        matmul(bounded, jnp.asarray(slopes, features.dtype)) + jnp.asarray(places, features.dtype)[None, None]
+    )
+    return einsum("bi,bij->bj", weights, events)
 
 
 def num_functions(estimator: str, metric: Metric, space: Space, predictions: Array, targets: PyTree) -> int:
@@ -147,7 +150,7 @@ def solved(sums: FunctionSums, decided: np.ndarray, key: Array) -> tuple[Array, 
         unit = jnp.where(unit > 0, unit, 1)
         values, vectors = jnp.linalg.eigh(gram / unit)
         values = jnp.maximum(values, 0)[:, None]
-        along = vectors.T @ (sums.cross * prior[:, None]) / jnp.sqrt(unit)
+        along = matmul(vectors.T, sums.cross * prior[:, None]) / jnp.sqrt(unit)
         rest = square - jnp.sum(along[None] ** 2 / (values[None] + ridges), axis=1)
         rest = jnp.maximum(rest, 1e-6 * square)  # [ridges, M], what the atoms leave, to rounding
         surprise = number * jnp.log(rest) + jnp.sum(jnp.log1p(values[None] / ridges), axis=1)
@@ -156,7 +159,7 @@ def solved(sums: FunctionSums, decided: np.ndarray, key: Array) -> tuple[Array, 
         rest, surprise = (jnp.take_along_axis(part, best[None], axis=0) for part in (rest, surprise))
         back = vectors * prior[:, None] / jnp.sqrt(unit)
         deviation = jnp.sqrt(rest / number / (values + ridge))
-        found.append((surprise[0], back @ (along / (values + ridge)), back @ (deviation * normal)))
+        found.append((surprise[0], matmul(back, along / (values + ridge)), matmul(back, deviation * normal)))
     best = jnp.argmin(jnp.stack([one[0] for one in found]), axis=0)
     coefficients, error = (
         jnp.take_along_axis(jnp.stack(part), best[None, None], axis=0)[0] for part in list(zip(*found, strict=True))[1:]
@@ -226,7 +229,7 @@ def along_functions(
             lambda pair: jax.random.normal(jax.random.fold_in(jax.random.fold_in(device, _XI), pair), (atoms,))
         )(numbers)
         along = jax.vmap(function)(xi.astype(dtype))
-        rows = jnp.einsum("b,pbj->pj", shares, jax.vmap(lambda h: push(unit * h))(along), precision="highest")
+        rows = einsum("b,pbj->pj", shares, jax.vmap(lambda h: push(unit * h))(along))
         noise = directions(key, ids, first_pair, pairs, num_pairs, int(np.prod(event)))
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         centre, step = predictions[None] + scale * unit[None] * noise, _AMPLITUDE * scale * unit[None] * along
@@ -236,8 +239,8 @@ def along_functions(
         new = (
             jnp.sum(plus + minus, axis=0) / (2 * num_pairs),
             FunctionSums(
-                jnp.einsum("pj,pk->jk", rows, rows, precision="highest"),
-                jnp.einsum("pj,pm->jm", rows, change, precision="highest"),
+                einsum("pj,pk->jk", rows, rows),
+                einsum("pj,pm->jm", rows, change),
                 jnp.sum(change**2, axis=0),
                 jnp.asarray(pairs, dtype),
             ),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.products import einsum
 from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcast, valid
 from jaxsurr.core.targets import cleared
@@ -293,9 +294,7 @@ def smoothed_and_sums(
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))
         if where is not None:
             slope = jnp.where(valid(where)[None, :, None], slope, 0)
-        gradient, difference = (
-            jnp.einsum("cbm,cbd->mbd", s, flat, precision="highest") for s in (slope, alternate * slope)
-        )
+        gradient, difference = (einsum("cbm,cbd->mbd", s, flat) for s in (slope, alternate * slope))
         return jax.tree.map(jnp.add, totals, (jnp.sum(values, axis=0), gradient, difference))
 
     metrics = int(np.prod(outputs))

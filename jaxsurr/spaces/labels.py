@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core.labels import check_labels
+from jaxsurr.core.products import einsum
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.invariance import LEAST, LOGISTIC, columns, unit_one, unprojected
 
@@ -39,7 +40,7 @@ def _ranks(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Arr
     there = _there(targets).astype(predictions.dtype)
     ahead = jax.nn.sigmoid(_STEEPNESS * (predictions[:, None, :] - predictions[:, :, None]) / scale)
     other = 1 - jnp.eye(predictions.shape[1], dtype=predictions.dtype)[None]
-    return jnp.einsum("bkj,bj->bk", ahead * other, there), jnp.einsum("bkj,bj->bk", ahead * other, 1 - there)
+    return einsum("bkj,bj->bk", ahead * other, there), einsum("bkj,bj->bk", ahead * other, 1 - there)
 
 
 def _features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:

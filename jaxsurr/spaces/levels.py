@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxsurr import losses
 from jaxsurr.core import checks
+from jaxsurr.core.products import matmul
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
 from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
@@ -97,7 +98,7 @@ def _least_beside(sizes: Array, targets: Array, certain: Array) -> Array:
 def _level_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     margins, deviations = _level_margins(predictions, targets, scale)
     levels = jnp.arange(predictions.shape[-1], dtype=predictions.dtype)
-    mean = jax.nn.softmax(predictions) @ levels
+    mean = matmul(jax.nn.softmax(predictions), levels)
     thresholds = levels[:-1] + 0.5
     ahead = _direction(targets, len(thresholds), predictions.dtype) * (mean[:, None] - thresholds[None])
     (mode, median), (of_mode, of_median) = ((x[..., 0], x[..., 1]) for x in (margins, margins / deviations))

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core.gains import gains as gains_of
+from jaxsurr.core.products import einsum
 from jaxsurr.core.reductions import mean_weights
 from jaxsurr.core.targets import check_lists, cleared
 from jaxsurr.core.types import Array, RankedLists, Space
@@ -51,7 +52,7 @@ def _features(predictions: Array, targets: RankedLists, scale: Array) -> tuple[A
     gains = gains / jnp.maximum(jnp.max(gains, axis=1, keepdims=True), 1e-6)
     other = present[:, None, :] * (1 - jnp.eye(scores.shape[1], dtype=scores.dtype))[None]
     ahead = other * jax.nn.sigmoid(1.2 * (scores[:, None, :] - scores[:, :, None]) / scale)
-    rank, better = jnp.sum(ahead, axis=2), jnp.einsum("bij,bj->bi", ahead, gains)
+    rank, better = jnp.sum(ahead, axis=2), einsum("bij,bj->bi", ahead, gains)
     features = jnp.stack(
         [scores / scale, 1 / jnp.log2(2 + rank), jnp.log1p(rank), gains, gains / jnp.log2(2 + rank), jnp.log1p(better)],
         axis=-1,

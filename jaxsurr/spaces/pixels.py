@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from jaxsurr.core import checks
+from jaxsurr.core.products import einsum
 from jaxsurr.core.reductions import mean_weights
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit, read_items
@@ -31,7 +32,7 @@ def _pixel_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     labels, weights = _counted(targets, predictions.dtype)
     flat = predictions.reshape(-1, predictions.shape[-1])
     each = class_logits.losses(flat, labels.reshape(-1), scale).reshape(*labels.shape, -1)
-    return jnp.einsum("bi,bil->bl", weights, each)
+    return einsum("bi,bil->bl", weights, each)
 
 
 def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array | None) -> Pooled:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import mean_one, psum
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.surrogates.compiled import compiled
@@ -24,7 +25,7 @@ def _spoilt(before: PyTree, after: PyTree, predictions: Array) -> Array:
     bad = [~jnp.isfinite(new) & jnp.isfinite(old) for old, new in pairs if jnp.issubdtype(new.dtype, jnp.inexact)]
     found = jnp.stack([jnp.any(part) for part in (*bad, ~jnp.isfinite(predictions))]).astype(jnp.float32)
     # A matrix product is computed once; `any` XLA would compute again in each of the operations that read it.
-    return found @ found > 0
+    return matmul(found, found) > 0
 
 
 def kept(skipped: Array, before: PyTree, after: PyTree) -> PyTree:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr.core.moments import Moments, moments
+from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.protocols import Pullback
 from jaxsurr.core.reductions import are_weights, psum, weighted
 from jaxsurr.core.types import Array, PyTree, View
@@ -148,15 +149,15 @@ def normal_equations(gradients: Array, problem: Problem, coefficients: Array) ->
         # Inner products are sums over examples, so that each of two factors has the root of the weight.
         root = jnp.sqrt(where) if are_weights(where) else where
         goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, gradients))
-    gram, cross, size = (jnp.matmul(x, y.T, precision="highest") for x, y in ((rows, rows), (rows, goal), (goal, goal)))
+    gram, cross, size = (matmul(x, y.T) for x, y in ((rows, rows), (rows, goal), (goal, goal)))
     sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
     if not problem.in_parameters:
         gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
     by_slope = Moments(
         n=jnp.full((coefficients.shape[1],), float(rows.shape[1])),
-        x=sums @ coefficients,
+        x=matmul(sums, coefficients),
         y=goal_sums,
-        xx=jnp.einsum("jm,jk,km->m", coefficients, gram, coefficients),
+        xx=einsum("jm,jk,km->m", coefficients, gram, coefficients),
         yy=jnp.diagonal(size),
         xy=jnp.sum(coefficients * cross, axis=0),
     )

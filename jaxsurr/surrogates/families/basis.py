@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
+from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
@@ -77,7 +78,7 @@ def non_negative_least_squares(
     def iterate(i, carry):
         here, before = carry
         ahead = here + i / (i + 3) * (here - before)
-        return jnp.maximum(ahead - step * (scaled @ ahead - wanted), 0), here
+        return jnp.maximum(ahead - step * (matmul(scaled, ahead) - wanted), 0), here
 
     return jax.lax.fori_loop(0, iterations, iterate, (first, first))[0] * norm[:, None]
 
@@ -134,7 +135,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         values, weights = space.margins(predictions, targets, scale)
         below = (state.centres[None, None] - values[..., None]) / state.widths[None, None]  # [B, I, R, C]
         ramp = norm.cdf(below) if power is None else box_cox(_log_cdf(-below), power)
-        summed = jnp.einsum("bi,birc->brc", weights, ramp)
+        summed = einsum("bi,birc->brc", weights, ramp)
         flat = summed.reshape(summed.shape[0], -1)
         return jnp.concatenate([flat, space.losses(predictions, targets, scale)], axis=-1)
 
@@ -162,9 +163,9 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
 
         margins = margins.reshape(batch, items, kinds)
         ramps, slopes = jax.jvp(ramps_of, (margins,), (jnp.ones_like(margins),))
-        summed = jnp.einsum("bi,birc->brc", weights, ramps).reshape(batch, -1)
+        summed = einsum("bi,birc->brc", weights, ramps).reshape(batch, -1)
         of_margins = gradients[: items * kinds].reshape(items, kinds, batch, -1)
-        of_ramps = jnp.einsum("bi,birc,irbd->rcbd", weights, slopes, of_margins, precision="highest")
+        of_ramps = einsum("bi,birc,irbd->rcbd", weights, slopes, of_margins)
         of_ramps = of_ramps.reshape(-1, *view.predictions.shape)
         return jnp.concatenate([summed, losses], axis=-1), jnp.concatenate([of_ramps, gradients[items * kinds :]])
 
@@ -194,7 +195,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         where: Array | None = None,
         power: Array | None = None,
     ) -> Array:
-        return atoms(state, predictions, targets, scale, power) @ state.coefficients
+        return matmul(atoms(state, predictions, targets, scale, power), state.coefficients)
 
     def learn(state: BasisState, problem: Problem):
         slope, fit, scale, a = problem.slope, problem.fit, problem.scale, state.coefficients
@@ -202,7 +203,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         if problem.in_parameters:
             there = atoms(state, fit.predictions, fit.targets, scale)
         gram, cross, by_slope = normal_equations(gradients, problem, a)
-        by_value = psum(value_moments(there @ a, problem), problem.axis_name)
+        by_value = psum(value_moments(matmul(there, a), problem), problem.axis_name)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)

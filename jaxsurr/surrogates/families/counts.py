@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of
@@ -82,7 +83,7 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         where: Array | None = None,
         power: Array | None = None,
     ) -> Array:
-        value = means(predictions, targets, scale, where) @ state.coefficients
+        value = matmul(means(predictions, targets, scale, where), state.coefficients)
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 
     def learn(state: CountState, problem: Problem):

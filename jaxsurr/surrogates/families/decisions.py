@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.products import einsum
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.mlp import Network, mlp
@@ -92,19 +93,19 @@ def decision_family(
     def apply(params, predictions, targets, scale, metrics, where, power=None):
         features, weights = space.features(predictions, targets, scale)
         margins = read(features, predictions, targets)
-        odds = jnp.einsum("bir,rm->bim", margins, jax.nn.softplus(params["slope"]))
+        odds = einsum("bir,rm->bim", margins, jax.nn.softplus(params["slope"]))
         corrected = params["gain"][None, None] * network(metrics).apply(params["network"], features)
         odds = odds + corrected + params["offset"][None, None]
         cost = params["amplitude"][:1][None]
         known = _known(space, targets, predictions)
         if known is not None:
-            cost = cost + jnp.einsum("biq,qm->bim", known, params["amplitude"][1:])
+            cost = cost + einsum("biq,qm->bim", known, params["amplitude"][1:])
         if space.joint:
             right = jnp.sum(jnp.where(weights[..., None] > 0, jax.nn.log_sigmoid(odds), 0), axis=1, keepdims=True)
             missed = -jnp.expm1(right) if power is None else box_cox(right, power)
             return params["floor"][None] + jnp.sum(jnp.exp(cost) * missed, axis=1)
         missed = jax.nn.sigmoid(-odds) if power is None else box_cox(jax.nn.log_sigmoid(odds), power)
-        return params["floor"][None] + jnp.einsum("bi,bim->bm", weights, jnp.exp(cost) * missed)
+        return params["floor"][None] + einsum("bi,bim->bm", weights, jnp.exp(cost) * missed)
 
     return trained_family(init, apply, **learned)
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.products import Dense, einsum, matmul
 from jaxsurr.core.reductions import masked, num_valid, safe_divide, weighted
 from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
@@ -31,10 +32,10 @@ def _pooled(read: Pooled, shares: Array, kernel: Array, bias: Array) -> Array:
 
     def of_groups(features: Array, label_features: Array, positions: Array) -> Array:
         group = read._replace(features=features, label_features=label_features, positions=positions)
-        each = nn.sigmoid(_group_features(group) @ kernel + bias.reshape(1, 1, 1, -1))
+        each = nn.sigmoid(matmul(_group_features(group), kernel) + bias.reshape(1, 1, 1, -1))
         # Units are soft events, marks true ones: pooled they are soft counts, and their products joint counts.
-        pooled = [jnp.einsum("bi,bigu->gu", shares, each), jnp.einsum("bi,bigq->gq", shares, label_features)]
-        joint = jnp.einsum("bi,bigu,bigq->guq", shares, each, label_features)
+        pooled = [einsum("bi,bigu->gu", shares, each), einsum("bi,bigq->gq", shares, label_features)]
+        joint = einsum("bi,bigu,bigq->guq", shares, each, label_features)
         return jnp.concatenate([*pooled, joint.reshape(len(joint), -1)], axis=-1)
 
     groups = len(read.positions)
@@ -62,7 +63,7 @@ class _DeepSet(nn.Module):
     @nn.compact
     def __call__(self, read: Pooled, shares: Array) -> Array:
         """`shares` `[B, I]` are the parts that items have in the set; they sum to 1."""
-        dense = nn.Dense(self.units)
+        dense = Dense(self.units)
         dense(_group_features(read._replace(features=read.features[:1], label_features=read.label_features[:1])))
         weights = dense.variables["params"]
         counts = _pooled(read, shares, weights["kernel"], weights["bias"]) / read.fraction
@@ -70,10 +71,10 @@ class _DeepSet(nn.Module):
         slow = jnp.where(counts <= 2, counts, 2 + jnp.log(jnp.maximum(counts, 2) / 2))
         code = jnp.concatenate([slow, jnp.log(counts + 1e-2), read.positions], axis=-1)  # logarithms make ratios easy
         for width in self.hidden:
-            code = nn.tanh(nn.Dense(width)(code))
+            code = nn.tanh(Dense(width)(code))
         whole = jnp.mean(code, axis=0)
-        mixed = nn.tanh(nn.Dense(self.hidden[-1])(whole))
-        return nn.Dense(self.outputs)(jnp.concatenate([whole, mixed]))
+        mixed = nn.tanh(Dense(self.hidden[-1])(whole))
+        return Dense(self.outputs)(jnp.concatenate([whole, mixed]))
 
 
 def _without_groups(space: Space, predictions: Array, targets: PyTree, scale: Array) -> Pooled:

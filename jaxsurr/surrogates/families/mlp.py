@@ -7,6 +7,7 @@ import flax.errors
 import flax.linen as nn
 import jax
 
+from jaxsurr.core.products import Dense
 from jaxsurr.core.types import Array, PyTree
 
 
@@ -47,8 +48,8 @@ class _MLP(nn.Module):
     def __call__(self, x: Array) -> Array:
         x = nn.tanh(x / 8) * 8  # far out a metric is flat, and a surrogate should be
         for width in self.hidden:
-            x = self.activation(nn.Dense(width)(x))
-        return nn.Dense(self.outputs)(x)
+            x = self.activation(Dense(width)(x))
+        return Dense(self.outputs)(x)
 
 
 def mlp(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core.moments import Moments
+from jaxsurr.core.products import einsum
 from jaxsurr.core.ravelled import ravelled, unravelled
 from jaxsurr.core.reductions import are_weights, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
@@ -37,7 +38,7 @@ def network_family(
 
     def apply(params, predictions, targets, scale, metrics, where, power=None):
         features, weights = space.features(predictions, targets, scale)
-        return jnp.einsum("bi,bim->bm", weights, network(metrics).apply(params, features))
+        return einsum("bi,bim->bm", weights, network(metrics).apply(params, features))
 
     return trained_family(init, apply, **learned)
 

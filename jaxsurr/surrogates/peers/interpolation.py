@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import metrics
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import masked, masked_mean, valid
 from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
@@ -228,7 +229,7 @@ def interpolated(point: Array, corners: Array, values: Array, counts: Array | No
     if counts is not None:
         squares = jnp.where(counts[None], squares, 0)
     # The softmax of -log distance: the same weights, without the infinity at an anchor.
-    return jax.nn.softmax(-0.5 * jnp.log(jnp.sum(squares, axis=-1) + _SAFE)) @ values
+    return matmul(jax.nn.softmax(-0.5 * jnp.log(jnp.sum(squares, axis=-1) + _SAFE)), values)
 
 
 @described

@@ -11,6 +11,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments, pearson
+from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import log_odds_of_draws, masked, masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, Keypoints, PyTree, Surrogate
 from jaxsurr.metrics import decoding
@@ -102,7 +103,7 @@ def soft_ranks(values: Array, steepness: float = STEEPNESS) -> Array:
 
     partners, smaller = map(jnp.asarray, _bitonic(size))
     (_, mass), _ = jax.lax.scan(layer, (values, jnp.eye(size, dtype=values.dtype)), (partners, smaller))
-    return jnp.arange(size, dtype=values.dtype) @ mass
+    return matmul(jnp.arange(size, dtype=values.dtype), mass)
 
 
 # --- what is read of an example, and how targets are spread -----------------------------------------------------------

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
+from jaxsurr.core.products import Dense
 from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, weighted, wide
 from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
@@ -30,8 +31,8 @@ class _Flow(nn.Module):
             kept, moved = layer % 2, 1 - layer % 2
             x = parts[kept]
             for _ in range(2):
-                x = nn.leaky_relu(nn.Dense(self.width)(x))
-            scale, shift = jnp.split(nn.Dense(2, kernel_init=nn.initializers.zeros)(x), 2, axis=-1)
+                x = nn.leaky_relu(Dense(self.width)(x))
+            scale, shift = jnp.split(Dense(2, kernel_init=nn.initializers.zeros)(x), 2, axis=-1)
             scale = jnp.tanh(scale)
             parts[moved] = (parts[moved] - shift) * jnp.exp(-scale)
             log_volume = log_volume - scale[..., 0]

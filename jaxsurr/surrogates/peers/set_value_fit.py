@@ -10,6 +10,7 @@ import optax
 
 from jaxsurr.core import checks
 from jaxsurr.core.moments import moments
+from jaxsurr.core.products import einsum
 from jaxsurr.core.reductions import log_odds_of_draws, masked, masked_mean, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate
 from jaxsurr.metrics.base import as_metric, output_shape
@@ -74,7 +75,7 @@ def set_value_fit(
 
     def codes(params: PyTree, predictions: Array, targets: PyTree) -> Array:
         features, weights = space.features(predictions, targets, jnp.ones((), predictions.dtype))
-        return jnp.einsum("bi,bic->bc", weights, of_example.apply(params["of_example"], features))
+        return einsum("bi,bic->bc", weights, of_example.apply(params["of_example"], features))
 
     def value(params: PyTree, mean_code: Array) -> Array:
         return of_set.apply(params["of_set"], mean_code)[..., 0]
