@@ -138,9 +138,10 @@ def core_tests(root: Path, seconds: float) -> dict[str, Any]:
         return {"tests": "none here: they are in a clone"}
     side_by_side = ["-n", "auto"] if importlib.util.find_spec("xdist") else []
     command = [sys.executable, "-m", "pytest", "-v", *side_by_side, *there]
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # workers share the memory of the device
+    # Workers share the memory of the device, and models of tests are compared to more bits than accelerators multiply.
+    own = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
     try:
-        run = subprocess.run(command, capture_output=True, cwd=root, env=environment, timeout=seconds)
+        run = subprocess.run(command, capture_output=True, cwd=root, env=os.environ | own, timeout=seconds)
         printed, passed = run.stdout or b"", run.returncode == 0
         last = (printed.decode().strip().splitlines() or ["nothing was printed"])[-1]
     except subprocess.TimeoutExpired as cut_off:
