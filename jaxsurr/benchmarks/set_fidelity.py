@@ -38,7 +38,7 @@ from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
-FAMILIES = ("network",)
+FAMILIES = ("network", "counts")
 _ROWS = 2**14  # of all sets of a chunk: XLA gives wrong sets of the Matthews correlation beyond twice as many on a CPU
 BLACK_BOXES = {"f1_score": "f_beta", "matthews_corrcoef": "matthews_correlation"}
 """Functions of scikit-learn, of two classes, and the same metrics of this library."""

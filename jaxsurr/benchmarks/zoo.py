@@ -172,8 +172,7 @@ def _decided(loss: str, made: Sequence[str] = ()) -> dict[str, Any]:
 
 
 _CLASSES = _decided("cross_entropy", ["focal"])
-_OF_SETS = {"surrogate.family": "counts"}
-_LATE = {"model.head": "logit", **_OF_SETS}
+_LATE = {"model.head": "logit"}
 _OF_NUMBERS = {"model.head": "number"}
 _COST = "matrix={workdir}/costs.csv"
 TASKS = {
@@ -188,9 +187,9 @@ TASKS = {
     "top_2": Task(
         "top-2 error", "fashion_mnist", "top_k_error?k=2", "cross_entropy", ("focal", "generalised_cross_entropy"),
     ),
-    "macro_f1": Task("macro F1", "flights status", "f_beta?average=macro", **_CLASSES, fields=_OF_SETS),
-    "balanced_error": Task("balanced error", "flights status", "balanced_error", **_CLASSES, fields=_OF_SETS),
-    "g_mean": Task("geometric mean of recalls", "flights status", "g_mean", **_CLASSES, fields=_OF_SETS),
+    "macro_f1": Task("macro F1", "flights status", "f_beta?average=macro", **_CLASSES),
+    "balanced_error": Task("balanced error", "flights status", "balanced_error", **_CLASSES),
+    "g_mean": Task("geometric mean of recalls", "flights status", "g_mean", **_CLASSES),
     "mcc": Task(
         "Matthews correlation", "flights late", "matthews_correlation",
         **_decided("binary_cross_entropy", ["binary_focal"]), fields=_LATE,
@@ -213,7 +212,7 @@ TASKS = {
     "kappa": Task(
         "quadratic weighted kappa", "diamonds cut", "quadratic_weighted_kappa",
         **_decided("cross_entropy", ["quadratic_weighted_kappa"]),
-        fields={"data.validation_fraction": 0.05, **_OF_SETS},
+        fields={"data.validation_fraction": 0.05},
     ),
     "within_one_level": Task(
         "at most one level off", "flights levels", "within_one_level", "cross_entropy",

@@ -22,10 +22,11 @@ a surrogate `S(z, y; phi)`:
    threshold between levels; for keypoints distances; or the numbers themselves (`generic`).
 6. **Families.** The log odds u_i of the decisions that a metric counts (a class, a threshold, a keypoint): a part that
    rises in the margins and a small network, trained by Adam, with `S = sum_i w_i A_i (1 - a_i)`, `a_i = sigmoid(u_i)`;
-   where there are no decisions, a network for the value, or a deep set for a metric of sets; a *basis*, `S = sum_j a_j
-   s_j` with `a_j >= 0`, of bounded monotone functions of the margins and fixed losses, solved in closed form as
-   non-negative least squares from running Gram matrices; a *kernel*, the same with functions centred at remembered
-   predictions; for a metric of sets *counts*, linear in soft counts of the set, by least squares.
+   where there are no decisions, a network for the value; for a metric of sets *counts*, linear in soft counts of the
+   set, by least squares, or a deep set, where there are too many counts or for a surrogate that is learned once and
+   kept; a *basis*, `S = sum_j a_j s_j` with `a_j >= 0`, of bounded monotone functions of the margins and fixed losses,
+   solved in closed form as non-negative least squares from running Gram matrices; a *kernel*, the same with functions
+   centred at remembered predictions.
 7. **Where gradients are compared.** In prediction space; or in parameter space (`objective="parameters"`): the model's
    gradient of S on training examples against the metric's gradient on held-out examples, through the parameters of the
    last layer or of all layers.

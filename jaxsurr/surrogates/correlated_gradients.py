@@ -95,7 +95,7 @@ def correlated_gradients(
     metric: Callable[..., Array],
     *,
     space: Space | None = None,
-    family: str | Family = "decisions",
+    family: str | Family = "auto",
     objective: str = "predictions",
     num_pairs: int = 16,
     relative_scale: float | None = 0.15,
@@ -135,12 +135,13 @@ def correlated_gradients(
     Args:
       metric: what to learn; it must know its direction (`jaxsurr.metric`).
       space: the prediction space, by default the metric's.
-      family: "decisions" (the log odds of right decisions, an MLP on the space's features beside their margins, trained
-        by `optimizer`: `decision_family`), "network" (an MLP for the value itself; for a metric of sets a deep set,
-        which is invariant to the order of examples: `set_network_family`; "decisions" is the same where a metric has
-        none), "basis" (a non-negative mixture of ramps and fixed losses, solved in closed form), "kernel" (the same
-        with its ramps placed on remembered predictions), "counts" (linear in soft counts, for metrics of sets; solved
-        in closed form, and nearly all there after one update: `count_family`), or a `Family`.
+      family: "auto" ("counts" for a metric of sets, "network" where that has too many, and "decisions" for a metric of
+        examples), "decisions" (the log odds of right decisions, an MLP on the space's features beside their margins,
+        trained by `optimizer`: `decision_family`), "network" (an MLP for the value itself; for a metric of sets a deep
+        set, which is invariant to the order of examples: `set_network_family`; "decisions" is the same where a metric
+        has none), "basis" (a non-negative mixture of ramps and fixed losses, solved in closed form), "kernel" (the
+        same with its ramps placed on remembered predictions), "counts" (linear in soft counts, for metrics of sets;
+        solved in closed form, and nearly all there after one update: `count_family`), or a `Family`.
       objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
         the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
         needs `pullback` and `heldout`.

@@ -64,7 +64,7 @@ def smoothed(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     check_options(num_pairs, relative_scale, estimation)
-    leads = decides("decisions", metric, space)
+    leads = decides("auto", metric, space)
     check_power(power, leads, metric.name)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:

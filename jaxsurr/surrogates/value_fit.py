@@ -18,10 +18,11 @@ def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
     Raises:
       ValueError: another family, or an option out of its range.
     """
-    if options.get("family", "network") not in ("decisions", "network"):
+    if options.get("family", "decisions") not in ("decisions", "network"):
         raise ValueError(
             f"value_fit needs family='decisions' or 'network', got {options['family']!r}: the closed form fits "
             "gradients, not values."
         )
-    surrogate = correlated_gradients(metric, **(dict(value_weight=1.0) | options | dict(correlation_weight=0.0)))
+    options = dict(family="decisions", value_weight=1.0) | options | dict(correlation_weight=0.0)
+    surrogate = correlated_gradients(metric, **options)
     return surrogate._replace(settings=Settings({**(surrogate.settings or {}), "method": "value_fit"}))

@@ -139,7 +139,7 @@ def default_config() -> Config:
             ),
             model=dict(name="linear", hidden=(128,), head=""),
             surrogate=dict(
-                family="decisions",
+                family="auto",
                 objective="predictions",
                 num_pairs=16,
                 relative_scale=0.0,
@@ -210,7 +210,10 @@ def as_dict(config: Config) -> dict[str, Any]:
     follows: dict[str, Any] = {"warm_epochs": warm_epochs(config)}
     if "matrix=" in config.metric:  # a file, which may change
         follows["matrix"] = dict(metrics.get(config.metric).options).get("matrix")
-    return json.loads(json.dumps(config.to_dict() | follows, default=list))
+    written = json.loads(json.dumps(config.to_dict() | follows, default=list))
+    if config.surrogate.family == "auto" and metrics.get(config.metric).per_example:
+        written["surrogate"]["family"] = "decisions"  # as the default was called before there were counts for sets
+    return written
 
 
 def check_values(config: Config) -> None:

@@ -14,7 +14,7 @@ LEADING = ("correlated_gradients", "smoothed", "value_fit")
 
 def leads(config: Config, metric: Metric) -> bool:
     """Whether the loss of a config leads from a likelihood to the metric."""
-    family = config.surrogate.family if config.loss == "correlated_gradients" else "decisions"
+    family = config.surrogate.family if config.loss == "correlated_gradients" else "auto"
     return config.loss in LEADING and decides(family, metric, metric.space)
 
 

@@ -85,6 +85,7 @@ SURROGATES: dict[str, Callable[[Metric], Surrogate]] = {
             surrogates.correlated_gradients, family=family, objective=objective, **_few
         )
         for family in FAMILIES
+        if family != "auto"  # which is one of the others
         for objective in ("predictions", "parameters")
     },
 }

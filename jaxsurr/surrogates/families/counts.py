@@ -12,7 +12,8 @@ counts, which changes as the model does: where a deep set also learns how, this 
 losses that are learned once and kept.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,16 +40,24 @@ class CountState(NamedTuple):
 
 
 def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-3) -> Array:
-    """Minimises `c^T gram c - 2 cross^T c + ridge |D c|^2`, D the roots of the diagonal; where that is 0, c is.
+    """Minimises `c^T gram c - 2 cross^T c + ridge c^T D c`, D being the diagonal of `gram` and its mean on top.
 
-    >>> least_squares(jnp.diag(jnp.array([4.0, 0.0])), jnp.array([[8.0], [0.0]]), ridge=0.0).tolist()
+    The mean keeps the coefficient of an event small that a batch hardly shows, and that another may show well.
+
+    >>> least_squares(jnp.diag(jnp.array([4.0, 0.0])), jnp.array([[14.0], [0.0]]), ridge=0.5).tolist()
     [[2.0], [0.0]]
     """
     diagonal = jnp.diagonal(gram)
-    known = diagonal > 1e-12 * jnp.max(diagonal)
-    unit = jnp.where(known, jax.lax.rsqrt(jnp.where(known, diagonal, 1)), 0)
-    scaled = gram * unit[:, None] * unit[None] + jnp.diag(jnp.where(known, ridge, 1.0))
+    penalty = diagonal + jnp.mean(diagonal)
+    unit = jnp.where(penalty > 0, jax.lax.rsqrt(jnp.where(penalty > 0, penalty, 1)), 0)
+    scaled = gram * unit[:, None] * unit[None] + ridge * jnp.eye(len(gram))
     return unit[:, None] * jnp.linalg.solve(scaled, unit[:, None] * cross)
+
+
+def number_of_counts(space: Space, view: View, scale: Array) -> int:
+    """How many soft counts there are of such predictions."""
+    read = jax.eval_shape(functools.partial(atoms_of, space), view.predictions, view.targets, scale, view.where)
+    return read.shape[1]
 
 
 def count_family(space: Space, *, decay: float = 0.95) -> Family:
@@ -66,11 +75,11 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         return jnp.sum(each, axis=0) / jnp.maximum(num_valid(where, len(predictions)), 1)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> CountState:
-        (counts,) = jax.eval_shape(lambda z, y, s: means(z, y, s, None), view.predictions, view.targets, scale).shape
+        counts = number_of_counts(space, view, scale)
         if counts > MOST_ATOMS:
             raise ValueError(
                 f"family='counts' has {counts} counts of such predictions, and solves for at most {MOST_ATOMS}: use "
-                "'network', a deep set, which serves any number of classes."
+                "'network', a deep set, which serves any number of classes, or the default, which chooses."
             )
         return CountState(jnp.zeros((counts, counts)), *(jnp.zeros((counts, metrics)),) * 2)
 
@@ -99,5 +108,25 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         by_value = psum(value_moments(by_value, problem), problem.axis_name)
         gram, cross = decay * state.gram + gram, decay * state.cross + cross
         return CountState(gram, cross, least_squares(gram, cross)), by_value, by_slope
+
+    return Family(init, values, learn)
+
+
+def counts_or(space: Space, other: Family) -> Family:
+    """The family of counts where those of such predictions are at most `MOST_ATOMS`, and another family beyond."""
+    counted = count_family(space)
+
+    def of(state: PyTree) -> Family:
+        return counted if isinstance(state, CountState) else other
+
+    def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
+        few = number_of_counts(space, view, scale) <= MOST_ATOMS
+        return (counted if few else other).init(key, view, scale, metrics)
+
+    def values(state: PyTree, *arguments: Any) -> Array:
+        return of(state).values(state, *arguments)
+
+    def learn(state: PyTree, problem: Problem):
+        return of(state).learn(state, problem)
 
     return Family(init, values, learn)

@@ -12,7 +12,7 @@ from jaxsurr.smoothing.function_directions import atoms_of
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 from jaxsurr.surrogates.families import count_family
 from jaxsurr.surrogates.families.base import Problem
-from jaxsurr.surrogates.families.counts import least_squares
+from jaxsurr.surrogates.families.counts import CountState, least_squares
 
 KEY = jax.random.key(0)
 
@@ -79,6 +79,34 @@ def test_one_update_gives_the_gradient_on_an_unseen_set(name):
     reference = smoothed_metric(metric, z, y, key=KEY, scale=info.scale, num_pairs=256).gradient
     cosine = metric.sign * jnp.vdot(slope, reference) / jnp.linalg.norm(slope) / jnp.linalg.norm(reference)
     assert cosine > 0.9
+
+
+@pytest.mark.parametrize("name", ["f_beta", "cohen_kappa", "roc_auc", "balanced_error"])
+def test_the_gradient_has_the_size_of_the_metric_s_on_small_sets_as_well(name):
+    """A small set hardly shows some of the events; their coefficients must not explode on the next one."""
+    metric = metrics.get(name)
+    surrogate = jaxsurr.correlated_gradients(metric, family="counts", num_pairs=64)
+    learn = jax.jit(surrogate.update)
+    state, ratios = surrogate.init(KEY, *draw(1, 32, 2)), []
+    for step in range(1, 31):
+        state, info = learn(state, jax.random.key(step), *draw(step, 32, 2))
+        if step in (2, 5, 30):
+            z, y = draw(100 + step, 32, 2)
+            slope = jax.grad(lambda z, y=y, state=state: surrogate.loss(state, z, y))(z)
+            reference = smoothed_metric(metric, z, y, key=KEY, scale=info.scale, num_pairs=256).gradient
+            ratios.append(float(jnp.linalg.norm(slope) / jnp.linalg.norm(reference)))
+    assert all(1 / 3 < ratio < 3 for ratio in ratios), ratios
+
+
+@pytest.mark.parametrize("classes, kind", [(4, CountState), (200, dict)])
+def test_the_default_takes_counts_where_they_are_few(classes, kind):
+    z, y = draw(0, 64, classes)
+    chosen = jaxsurr.correlated_gradients(metrics.balanced_error)
+    named = jaxsurr.correlated_gradients(metrics.balanced_error, family="counts" if kind is CountState else "network")
+    states = [one.update(one.init(KEY, z, y), KEY, z, y)[0] for one in (chosen, named)]
+    assert isinstance(states[0].family, CountState) == (kind is CountState)
+    losses = [one.loss(state, z, y) for one, state in zip((chosen, named), states, strict=True)]
+    assert losses[0] == losses[1] != 0
 
 
 def test_what_it_is_not_for():
