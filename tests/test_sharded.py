@@ -51,7 +51,8 @@ def test_parameters_and_their_averages_stay_sharded(found, mesh):
 
 def test_a_metric_of_sets_sees_the_whole_batch_on_a_mesh(found):
     one, mesh, pmap = (found["sets"][name] for name in ("one", "mesh", "pmap"))
-    assert process_worker.largest_difference(mesh, one) < 1e-5
+    # Sums in another order differ by 1e-7 of their terms, and the solution for counts by that over its ridge of 0.01.
+    assert process_worker.largest_difference(mesh, one) < 1e-4
     difference = pmap["[0].params['in']"] - one["[0].params['in']"]
     assert np.abs(difference).max() > 1e-3  # whose sets are the devices' shares
 

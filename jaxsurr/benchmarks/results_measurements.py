@@ -58,7 +58,8 @@ def set_sizes(folder: Path) -> str:
                 "each example alone": f"{of['replace']['cosine']:.2f}",
                 "groups of 32": f"{of['groups']['cosine']:.2f}",
                 "all at once": f"{of['whole']['cosine']:.2f}",
-                "learned": f"{of['network']['cosine']:.2f}",
+                "learned, deep set": f"{of['network']['cosine']:.2f}",
+                "learned, counts": f"{of['counts']['cosine']:.2f}" if "counts" in of else "",
                 "time of an update, ratio": f"{of['network']['seconds'] / unit:.1f}",
                 "its memory": f"{of['network']['MiB']:.1f} MiB",
             }

@@ -33,8 +33,10 @@ from jaxsurr.core.moments import cosine, moments
 from jaxsurr.core.types import Array, View
 from jaxsurr.metrics import Metric, black_box, get
 from jaxsurr.report import summary_table
+from jaxsurr.smoothing.function_directions import MOST_ATOMS
 from jaxsurr.smoothing.goal import Goal, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
+from jaxsurr.surrogates.families.counts import number_of_counts
 
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
@@ -123,7 +125,8 @@ def measure(
 
         compiled, cost = costs(estimate, key, *sets[0])
         rows.append({**shape, "what": estimator, "updates": 0, "cosine": of_sets(compiled, sets, goals), **cost})
-    for family in FAMILIES if updates else ():
+    few = number_of_counts(metric.space, View(*sets[0], None), jnp.ones(())) <= MOST_ATOMS
+    for family in (FAMILIES if few else FAMILIES[:1]) if updates else ():
         surrogate = surrogates.correlated_gradients(metric, family=family, num_pairs=pairs, relative_scale=SCALE)
         state = surrogate.init(key, *sets[0])
 

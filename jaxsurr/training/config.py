@@ -88,8 +88,9 @@ def default_config() -> Config:
         (`jaxsurr.data.augment`).
       model: see `jaxsurr.models.build`; an empty head is the one that loss and targets need, and the name "own" stands
         for a model that is handed to `run` or `compare`.
-      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`). A `relative_scale` of 0 is
-        matched at the switch: the smoothed metric of training rows is then the metric of validation rows
+      surrogate: see `jaxsurr.correlated_gradients` (`spread` is one of its `estimation`). Where the surrogate does not
+        learn before every step, the family "auto" is a deep set for a metric of sets (`family`). A `relative_scale` of
+        0 is matched at the switch: the smoothed metric of training rows is then the metric of validation rows
         (`jaxsurr.matched_scale`); for a metric of sets it is 0.15. One of -1 is natural (`Space.natural`). `power` is q
         of the loss at the end of the run, and `path` how it gets there: "linear", "late", "steps" or "constant"
         (`jaxsurr.training.power`). The surrogate learns in `burn_in` updates at the switch and in `outer_steps` updates
@@ -200,6 +201,22 @@ def warm_epochs(config: Config) -> int:
     return round(config.epochs / 3) if config.warm_epochs == -1 else config.warm_epochs
 
 
+def family(config: Config) -> str:
+    """The family of a learned loss: what the config says, or what follows where that leaves it open.
+
+    Counts, which a metric of sets has by default, give its slope where the model is. Where the surrogate learns rarely,
+    a deep set, which knows how the slope changes, trains better.
+
+    >>> family(default_config()), family(update(default_config(), metric="f_beta"))
+    ('decisions', 'auto')
+    """
+    options = config.surrogate
+    rarely = options.outer_every > 1 or options.metric_calls > 0
+    if options.family == "auto" and (rarely or metrics.get(config.metric).per_example):
+        return "decisions"
+    return options.family
+
+
 def compares_parameters(config: Config) -> bool:
     """Whether the surrogate is learned in parameter space, and needs a second batch each step."""
     return config.loss == "correlated_gradients" and config.surrogate.objective == "parameters"
@@ -211,8 +228,7 @@ def as_dict(config: Config) -> dict[str, Any]:
     if "matrix=" in config.metric:  # a file, which may change
         follows["matrix"] = dict(metrics.get(config.metric).options).get("matrix")
     written = json.loads(json.dumps(config.to_dict() | follows, default=list))
-    if config.surrogate.family == "auto" and metrics.get(config.metric).per_example:
-        written["surrogate"]["family"] = "decisions"  # as the default was called before there were counts for sets
+    written["surrogate"]["family"] = family(config)
     return written
 
 

@@ -18,7 +18,7 @@ from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.budget import Asks, asks_of
-from jaxsurr.training.config import compares_parameters
+from jaxsurr.training.config import compares_parameters, family
 from jaxsurr.training.feed import gather
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
@@ -94,7 +94,7 @@ def make_surrogate(method: Method, metric: Metric) -> Surrogate | None:
         return surrogates.value_fit(metric, **shared)
     return surrogates.correlated_gradients(
         metric,
-        family=options.family,
+        family=family(config),
         objective=options.objective,
         value_weight=options.value_weight,
         correlation_weight=options.correlation_weight,

@@ -39,7 +39,7 @@ class CountState(NamedTuple):
     coefficients: Array
 
 
-def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-3) -> Array:
+def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-2) -> Array:
     """Minimises `c^T gram c - 2 cross^T c + ridge c^T D c`, D being the diagonal of `gram` and its mean on top.
 
     The mean keeps the coefficient of an event small that a batch hardly shows, and that another may show well.
