@@ -249,9 +249,12 @@ def _number_targets(predictions: Any, targets: Any, shape: tuple[int, ...]) -> A
         raise TypeError(f"targets must be numbers, floats or integers, got dtype {targets.dtype}.")
     if targets.shape != shape:
         column = targets.ndim == 2 and targets.shape[1] == 1
+        advice = " Pass targets[:, 0]." * column
+        if targets.ndim == 2 and not column:
+            advice = " Several numbers are for predictions [B, D], and losses and metrics as absolute_error and r2."
         raise ValueError(
             f"targets must hold one number for each row of predictions, shape {list(shape)}, got "
-            f"{list(targets.shape)}.{' Pass targets[:, 0].' if column else ''}"
+            f"{list(targets.shape)}.{advice}"
         )
     if not is_concrete(targets):
         wrong = ~jnp.isfinite(targets.astype(jnp.float32))

@@ -88,7 +88,7 @@ real_numbers = Space(
 The smoothing scale is relative to the spread of the errors, the root of their mean square, which is also the deviation
 of the noise that a normal likelihood assumes (`natural`). A decision is whether a prediction is near enough to its
 target: within a tolerance. The noise is as large in all of several outputs: bring them to units in which their errors
-are about equal.
+are about equal. The atoms of the basis family are the same for all.
 """
 
 
