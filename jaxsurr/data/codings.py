@@ -176,6 +176,8 @@ def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     if raw.unordered:
         raise ValueError(f"the targets of {request.source!r} are words ({', '.join(raw.names[:5])}), expected numbers")
     outputs = 1 if np.ndim(splits[0]) == 1 else np.shape(splits[0])[1]
+    if outputs > 1:
+        _check_names(raw, outputs, request, "numbers")
     names = raw.names if len(raw.names) == outputs else ()
     arrays = continuous("numbers", [np.asarray(part) for part in splits], names)
     return Coded(arrays, outputs, names, [])

@@ -33,7 +33,7 @@ def continuous(kind: str, splits: list[Any], names: Sequence[str] = ()) -> list[
         return [Durations(*(np.asarray(leaf, np.float32) for leaf in part)) for part in splits]
     train, every = np.asarray(splits[0], np.float64), max(float(np.max(np.abs(part))) for part in splits)
     for place, column in enumerate(train.reshape(len(train), -1).T):
-        of = f" of {names[place] if names else place!r}" * (train.ndim > 1)
+        of = f" {repr(names[place]) if names else f'in column {place}'}" * (train.ndim > 1)
         spread, size = np.std(column), max(np.max(np.abs(column)), every)
         if np.ptp(column) == 0:
             raise ValueError(

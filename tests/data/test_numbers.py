@@ -5,7 +5,7 @@ import pytest
 from sklearn import datasets
 
 from jaxsurr.core.types import Durations
-from jaxsurr.data import DataWarning, batches, load, num_batches
+from jaxsurr.data import DataWarning, batches, from_arrays, load, num_batches
 
 X = np.arange(40)
 
@@ -66,6 +66,17 @@ def test_a_row_without_one_of_its_numbers_is_left_out_and_counted(tmp_path):
     assert any(note.startswith("2 of 40 rows have no target") for note in data.notes)
 
 
+def test_arrays_of_several_numbers_that_do_not_fit_each_other_are_refused():
+    x, y = np.ones((40, 2)) * X[:, None], np.stack([X, X / 2, 40.0 - X], axis=1)
+    with pytest.raises(ValueError, match=r"names 2 numbers but has 3; correct or leave out"):
+        load(from_arrays(x, y, names=["a", "b"]), seed=0)
+    with pytest.raises(ValueError, match=r"a test target has shape \(2,\), a training target \(3,\)"):
+        load(from_arrays(x, y, test=(x[:5], y[:5, :2])), seed=0)
+    y[:, 1] = 5
+    with pytest.raises(ValueError, match="the targets in column 1 of the training rows are all 5"):
+        load(from_arrays(x, y), seed=0)
+
+
 def test_times_and_events(tmp_path):
     x = np.arange(40)
     source = write(tmp_path, x, x / 4, x % 2) + "?target=y&event=e"
@@ -85,7 +96,7 @@ def test_times_and_events(tmp_path):
 
 REFUSED = {
     "constant": (X, 0 * X + 3.5, X, "target=y&kind=numbers", "all 3.5, so there is nothing to learn"),
-    "constant, of several": (X, X, 0 * X + 3.5, "target=y,e", "targets of 'e' .* all 3.5, .*; leave it out"),
+    "constant, of several": (X, X, 0 * X + 3.5, "target=y,e", "targets 'e' of the training rows are all 3.5"),
     "named twice": (X, X, X, "target=y,y", "'y' is named twice as a target"),
     "also dropped": (X, X, X, "target=y,e&drop=e", "'e' has two roles among"),
     "words among numbers": (
