@@ -33,7 +33,11 @@ TASKS = {  # predictions and targets of the shapes that README's table states
     "levels": [(jnp.zeros((6, 4)), LABELS)],
     "keypoints": [(jnp.zeros((6, 3, 2)), jaxsurr.Keypoints(jnp.ones((6, 3, 2)), VISIBLE, SCALE))],
     "lists": [(jnp.zeros((6, 3)), jaxsurr.RankedLists(jnp.ones((6, 3)), VISIBLE))],
-    "numbers": [(jnp.zeros((6,)), 0.5 + LABELS), (jnp.zeros((6, 1)), 0.5 + LABELS)],
+    "numbers": [
+        (jnp.zeros((6,)), 0.5 + LABELS),
+        (jnp.zeros((6, 1)), 0.5 + LABELS),
+        (jnp.zeros((6, 3)), jnp.arange(18.0).reshape(6, 3)),
+    ],
     "intervals": [(jnp.zeros((6, 2)), 0.5 + LABELS)],
     "durations": [(jnp.zeros((6,)), jaxsurr.Durations(1.0 + LABELS, LABELS)), (jnp.zeros((6,)), 1.0 + LABELS)],
     "pixels": [(jnp.zeros((6, 2, 2, 3)), jnp.ones((6, 2, 2), int))],

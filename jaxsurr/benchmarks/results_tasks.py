@@ -14,6 +14,7 @@ TASKS = {
     "labels": "several labels",
     "numbers": "numbers",
     "within_tolerance": "numbers within a tolerance",
+    "several_numbers": "three numbers of each row",
     "durations": "durations, some censored",
     "tokens": "tokens, all right",
     "costs_clean": "classes with costs",

@@ -207,10 +207,26 @@ def one_number(predictions: Any) -> None:
         )
 
 
-def numbers(predictions: Any, targets: Any) -> Array | None:
+def one_target(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not `[B]` or `[B, 1]` floats, and targets that are not one finite number each."""
     one_number(predictions)
-    return _number_targets(predictions, targets)
+    return _number_targets(predictions, targets, predictions.shape[:1])
+
+
+def numbers(predictions: Any, targets: Any) -> Array | None:
+    """Refuses predictions other than `[B]`, `[B, 1]` or `[B, D]` floats, and targets other than as many finite numbers.
+
+    Targets are `[B]`, or `[B, D]` where predictions are.
+    """
+    if getattr(targets, "ndim", 1) != 2 or getattr(predictions, "ndim", 2) != 2:
+        return one_target(predictions, targets)
+    floating(predictions)
+    if predictions.shape[1] != targets.shape[1] or targets.shape[1] == 0:
+        raise ValueError(
+            "predictions and targets must hold the same number D of numbers for each example, [B, D], got predictions "
+            f"{list(predictions.shape)} and targets {list(targets.shape)}. Give the model an output for each target."
+        )
+    return _number_targets(predictions, targets, predictions.shape)
 
 
 def intervals(predictions: Any, targets: Any) -> Array | None:
@@ -221,30 +237,34 @@ def intervals(predictions: Any, targets: Any) -> Array | None:
             "predictions must have shape [B, 2], the lower and the upper end of an interval, got "
             f"{list(predictions.shape)}."
         )
-    return _number_targets(predictions, targets)
+    return _number_targets(predictions, targets, predictions.shape[:1])
 
 
-def _number_targets(predictions: Any, targets: Any) -> Array | None:
+def _number_targets(predictions: Any, targets: Any, shape: tuple[int, ...]) -> Array | None:
     if not hasattr(targets, "dtype"):
         censored = type(targets).__name__ == "Durations"
         advice = " Times with censoring are for concordance_index, cox and pairwise_concordance." if censored else ""
         raise TypeError(f"targets must be an array of numbers, got {type(targets).__name__}.{advice}")
     if not jnp.issubdtype(targets.dtype, jnp.floating) and not jnp.issubdtype(targets.dtype, jnp.integer):
         raise TypeError(f"targets must be numbers, floats or integers, got dtype {targets.dtype}.")
-    if targets.shape != predictions.shape[:1]:
+    if targets.shape != shape:
         column = targets.ndim == 2 and targets.shape[1] == 1
+        advice = " Pass targets[:, 0]." * column
+        if targets.ndim == 2 and not column:
+            advice = " Several numbers are for predictions [B, D], and losses and metrics as absolute_error and r2."
         raise ValueError(
-            f"targets must hold one number for each row of predictions, shape [{predictions.shape[0]}], got "
-            f"{list(targets.shape)}.{' Pass targets[:, 0].' if column else ''}"
+            f"targets must hold one number for each row of predictions, shape {list(shape)}, got "
+            f"{list(targets.shape)}.{advice}"
         )
     if not is_concrete(targets):
-        return ~jnp.isfinite(targets.astype(jnp.float32))
+        wrong = ~jnp.isfinite(targets.astype(jnp.float32))
+        return wrong if wrong.ndim == 1 else jnp.any(wrong, axis=1)
     with np.errstate(over="ignore"):
         wrong = ~np.isfinite(np.asarray(targets, np.float32))
     if wrong.any():
         raise ValueError(
             f"targets hold {int(wrong.sum())} values that are NaN or infinite, the first at index "
-            f"{int(np.argmax(wrong))}. Leave examples without a target out by where=."
+            f"{', '.join(map(str, np.argwhere(wrong)[0]))}. Leave examples without a target out by where=."
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Predictions that are one number for each example, their errors and their order."""
+"""Predictions that are numbers, one or several for each example: their errors, and their order."""
 
 from typing import Any
 
@@ -17,6 +17,21 @@ def number(predictions: Array) -> Array:
     return predictions if predictions.ndim == 1 else predictions[:, 0]
 
 
+def in_columns(numbers: Array) -> Array:
+    """The numbers of each example, `[B]` as `[B, 1]`, and `[B, D]` as it is."""
+    return numbers[:, None] if numbers.ndim == 1 else numbers
+
+
+def errors(predictions: Array, targets: Array) -> Array:
+    """`z - y` of each output, `[B, D]` in the dtype of the predictions."""
+    return in_columns(predictions) - in_columns(targets).astype(predictions.dtype)
+
+
+def mean_output(values: Array) -> Array:
+    """The mean over outputs, `[..., D]` to `[...]`: scikit-learn's `multioutput="uniform_average"`."""
+    return jnp.mean(values, axis=-1)
+
+
 def target_size(targets: Array, dtype: Any) -> Array:
     """The size of each target, which its error is divided by; at least `LEAST_TARGET`."""
     return jnp.maximum(jnp.abs(targets.astype(dtype)), LEAST_TARGET)
@@ -26,7 +41,7 @@ def check_ordered(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not one number each, and targets that are neither `Durations` nor numbers `[B]`."""
     if isinstance(targets, Durations):
         return check_durations(predictions, targets)
-    return checks.numbers(predictions, targets)
+    return checks.one_target(predictions, targets)
 
 
 def as_durations(targets: PyTree, dtype: Any) -> tuple[Array, Array]:

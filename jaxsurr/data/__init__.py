@@ -9,6 +9,7 @@ A source is `scheme:rest?key=value&key=value` (`load`):
 | nothing | `sklearn:multilabel` (synthetic) | labels |
 | the package river | `river:yeast` | labels |
 | nothing | `sklearn:diabetes` | levels |
+| nothing | `sklearn:linnerud` (20 rows) | numbers, three of each row |
 | nothing | `synthetic:stick_figures?n=4000&size=32` | keypoints |
 | nothing | `synthetic:digit_strings?size=5` | tokens |
 | a table with a header, of numbers and words, with gaps | `csv:FILE?target=COLUMN` | levels; of words classes |

@@ -175,9 +175,11 @@ def _numbers(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     """Float targets, as they are."""
     if raw.unordered:
         raise ValueError(f"the targets of {request.source!r} are words ({', '.join(raw.names[:5])}), expected numbers")
-    arrays = continuous("numbers", [np.asarray(part) for part in splits])
-    outputs = 1 if arrays[0].ndim == 1 else arrays[0].shape[1]
+    outputs = 1 if np.ndim(splits[0]) == 1 else np.shape(splits[0])[1]
+    if outputs > 1:
+        _check_names(raw, outputs, request, "numbers")
     names = raw.names if len(raw.names) == outputs else ()
+    arrays = continuous("numbers", [np.asarray(part) for part in splits], names)
     return Coded(arrays, outputs, names, [])
 
 

@@ -1,5 +1,6 @@
 """Targets that stay numbers: float targets, and durations of which some are censored."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ _SPLITS = ("training", "validation", "test")
 _DIGITS = 1e-5  # a spread of targets, relative to their size, of which single precision keeps two digits
 
 
-def continuous(kind: str, splits: list[Any]) -> list[Any]:
+def continuous(kind: str, splits: list[Any], names: Sequence[str] = ()) -> list[Any]:
     """Targets of the training, validation and test rows in single precision.
 
     Args:
       kind: 'numbers' or 'durations'.
-      splits: arrays `[N]` or `[N, K]`, or `Durations`.
+      splits: arrays `[N]` or `[N, D]`, or `Durations`.
+      names: of the D numbers of a row, for messages; empty where they have none.
 
     Raises:
       ValueError: training targets that are all equal, or differ by less than single precision can tell; a split without
@@ -30,15 +32,17 @@ def continuous(kind: str, splits: list[Any]) -> list[Any]:
                 )
         return [Durations(*(np.asarray(leaf, np.float32) for leaf in part)) for part in splits]
     train, every = np.asarray(splits[0], np.float64), max(float(np.max(np.abs(part))) for part in splits)
-    for column in train.reshape(len(train), -1).T:
+    for place, column in enumerate(train.reshape(len(train), -1).T):
+        of = f" {repr(names[place]) if names else f'in column {place}'}" * (train.ndim > 1)
         spread, size = np.std(column), max(np.max(np.abs(column)), every)
         if np.ptp(column) == 0:
             raise ValueError(
-                f"the targets of the training rows are all {column[0]:g}, so there is nothing to learn; check it"
+                f"the targets{of} of the training rows are all {column[0]:g}, so there is nothing to learn; "
+                + ("leave it out of the targets" if of else "check it")
             )
         if not spread > _DIGITS * np.max(np.abs(column)) or not size < np.finfo(np.float32).max / 4:
             raise ValueError(
-                f"the targets go up to {size:g} and vary by {spread:g}, which single precision cannot tell apart; "
+                f"the targets{of} go up to {size:g} and vary by {spread:g}, which single precision cannot tell apart; "
                 "subtract a typical value, and divide by another"
             )
     return [np.asarray(part, np.float32) for part in splits]

@@ -92,6 +92,8 @@ def check(name: str, columns: Sequence[str], roles: Roles, option: Callable[...,
     if roles.lists in roles.target:
         raise ValueError(f"{name}: {roles.lists!r} cannot be both the target and the column of lists")
     for column in dict.fromkeys(named):
+        if roles.target.count(column) > 1:
+            raise ValueError(f"{name}: {column!r} is named twice as a target; leave one of them out")
         if named.count(column) > 1 or column in roles.drop:
             raise ValueError(
                 f"{name}: {column!r} has two roles among target, list, sequence, weight, event and columns to leave "

@@ -253,6 +253,7 @@ _SKLEARN: dict[str, dict[str, Any]] = {
     "digits": {},
     "breast_cancer": {"kind": "scores", "names": ("malignant", "benign")},
     "diabetes": {"kind": "levels", "levels": 8},
+    "linnerud": {"kind": "numbers", "names": ("weight", "waist", "pulse")},
     "multilabel": {"kind": "labels", "notes": ("sklearn:multilabel is synthetic, as make_multilabel_classification",)},
 }
 _MULTILABEL: dict[str, Any] = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}

@@ -60,6 +60,9 @@ def split(
         shapes = [array.shape[1:] for array in (raw.inputs, test[0])]
         if shapes[0] != shapes[1]:
             raise ValueError(f"a test input has shape {shapes[1]}, a training input {shapes[0]}; expected the same")
+        several = [part.shape[1:] for part in (raw.targets, test[1]) if isinstance(part, np.ndarray)]
+        if len(set(several)) > 1:
+            raise ValueError(f"a test target has shape {several[1]}, a training target {several[0]}; expected the same")
     rows = rows[:limit]
     count = round(validation_fraction * len(rows))
     validation, train = rows[:count], rows[count:]

@@ -1,12 +1,13 @@
-"""Fixed losses on numbers, one for each example.
+"""Fixed losses on numbers, one or several for each example.
 
-Errors are in the unit of the targets, and so are `delta` of `huber` and `scale` of `log_cosh`.
+The loss of an example with several numbers is the mean over them, each in its own unit. Errors are in the unit of the
+targets, and so are `delta` of `huber` and `scale` of `log_cosh`.
 """
 
 import jax.numpy as jnp
 
 from jaxsurr.core import checks, options
-from jaxsurr.core.numbers import number
+from jaxsurr.core.numbers import errors, mean_output
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
 
@@ -14,9 +15,14 @@ __all__ = ["absolute_error", "huber", "log_cosh", "pinball", "squared_error"]
 
 
 def _error(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array | None]:
-    """`z - y` of each example, `[B]`, and a mask of targets that are not finite."""
+    """`z - y` of each output, `[B, D]`, and a mask of targets that are not finite."""
     z, y, wrong = read(checks.numbers, predictions, targets, where)
-    return number(z) - y.astype(z.dtype), wrong
+    return errors(z, y), wrong
+
+
+def _of_outputs(values: Array, where: Array | None, wrong: Array | None) -> Array:
+    """Losses of the outputs `[B, D]` as those of the examples `[B]`."""
+    return of_examples(mean_output(values), where, wrong)
 
 
 def absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -25,8 +31,8 @@ def absolute_error(predictions: Array, targets: Array, *, where: Array | None = 
     Its minimum over a constant is the median. Of levels, with the head "score", it is that of one score in levels.
 
     Args:
-      predictions: `[B]` or `[B, 1]` float.
-      targets: `[B]` float or integer.
+      predictions: `[B]`, `[B, 1]` or `[B, D]` float.
+      targets: `[B]` float or integer, or `[B, D]` as predictions.
       where: `[B]` bool; rows where it is False are 0.
 
     Returns:
@@ -38,9 +44,11 @@ def absolute_error(predictions: Array, targets: Array, *, where: Array | None = 
     >>> import jax.numpy as jnp
     >>> absolute_error(jnp.array([1.0, 5.0]), jnp.array([3.0, 4.5])).tolist()
     [2.0, 0.5]
+    >>> absolute_error(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]])).tolist()  # of two numbers
+    [1.5]
     """
     error, wrong = _error(predictions, targets, where)
-    return of_examples(jnp.abs(error), where, wrong)
+    return _of_outputs(jnp.abs(error), where, wrong)
 
 
 def squared_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
@@ -49,7 +57,7 @@ def squared_error(predictions: Array, targets: Array, *, where: Array | None = N
     Its minimum over a constant is the mean. Arguments, returns and errors are those of `absolute_error`.
     """
     error, wrong = _error(predictions, targets, where)
-    return of_examples(error**2, where, wrong)
+    return _of_outputs(error**2, where, wrong)
 
 
 def huber(predictions: Array, targets: Array, *, where: Array | None = None, delta: float = 1.0) -> Array:
@@ -66,7 +74,7 @@ def huber(predictions: Array, targets: Array, *, where: Array | None = None, del
     options.number(delta, "delta", above=0, meaning="in the unit of the targets")
     error, wrong = _error(predictions, targets, where)
     near = jnp.minimum(jnp.abs(error), delta)
-    return of_examples(near * (jnp.abs(error) - near / 2), where, wrong)
+    return _of_outputs(near * (jnp.abs(error) - near / 2), where, wrong)
 
 
 def log_cosh(predictions: Array, targets: Array, *, where: Array | None = None, scale: float = 1.0) -> Array:
@@ -84,7 +92,7 @@ def log_cosh(predictions: Array, targets: Array, *, where: Array | None = None, 
     size = jnp.abs(error / scale)
     near = jnp.log1p(2 * jnp.sinh(jnp.minimum(size, 1) / 2) ** 2)  # cosh x = 1 + 2 sinh^2(x / 2)
     far = size + jnp.log1p(jnp.exp(-2 * size)) - jnp.log(2.0).astype(size.dtype)
-    return of_examples(scale**2 * jnp.where(size < 1, near, far), where, wrong)
+    return _of_outputs(scale**2 * jnp.where(size < 1, near, far), where, wrong)
 
 
 def pinball(predictions: Array, targets: Array, *, where: Array | None = None, tau: float = 0.5) -> Array:
@@ -100,4 +108,4 @@ def pinball(predictions: Array, targets: Array, *, where: Array | None = None, t
     """
     options.fraction(tau, "tau", meaning="of the targets below the prediction")
     error, wrong = _error(predictions, targets, where)
-    return of_examples(jnp.maximum(-tau * error, (1 - tau) * error), where, wrong)
+    return _of_outputs(jnp.maximum(-tau * error, (1 - tau) * error), where, wrong)

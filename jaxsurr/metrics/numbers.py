@@ -1,5 +1,9 @@
 """Metrics of numbers: errors in the unit of the targets or relative to them, hits within a tolerance.
 
+The metric of several numbers `[B, D]` is the mean over them of what each has alone, scikit-learn's
+`multioutput="uniform_average"`; each is in its own unit, so that of errors those with the largest unit count most. `r2`
+and relative errors have none.
+
 Values are finite for all finite predictions: an error of which a square or a ratio is taken counts as 1e15 where it is
 larger.
 """
@@ -8,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxsurr import losses
 from jaxsurr.core import checks, options
-from jaxsurr.core.numbers import number, target_size
+from jaxsurr.core.numbers import errors, in_columns, mean_output, target_size
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.reductions import masked
 from jaxsurr.core.types import Array
@@ -39,8 +43,8 @@ def absolute_error(predictions: Array, targets: Array, *, where: Array | None = 
     (`mean_absolute_error` is the metric of levels, which are decoded from logits.)
 
     Args:
-      predictions: `[B]` or `[B, 1]` float.
-      targets: `[B]` float or integer.
+      predictions: `[B]`, `[B, 1]` or `[B, D]` float.
+      targets: `[B]` float or integer, or `[B, D]` as predictions.
       where: `[B]` bool; rows where it is False are 0.
 
     Returns:
@@ -71,13 +75,13 @@ def mean_absolute_percentage_error(predictions: Array, targets: Array, *, where:
     [0.5, 0.5]
     """
     z, y, wrong = checked(checks.numbers, predictions, targets)
-    error = jnp.abs(_limited(number(z) - y)) / target_size(y, z.dtype)
-    return of_examples(error, where, wrong)
+    error = jnp.abs(_limited(errors(z, y))) / target_size(in_columns(y), z.dtype)
+    return of_examples(mean_output(error), where, wrong)
 
 
-def _hit(predictions: Array, within: Array) -> Array:
-    """1 for hits and 0 for misses, NaN where a prediction is NaN."""
-    return jnp.where(jnp.isnan(number(predictions)), jnp.nan, within.astype(predictions.dtype))
+def _hits(error: Array, tolerance: Array | float) -> Array:
+    """The fraction of hits of each example `[B]`, of errors `[B, D]`; NaN where a prediction is."""
+    return mean_output(jnp.where(jnp.isnan(error), jnp.nan, (jnp.abs(error) <= tolerance).astype(error.dtype)))
 
 
 @metric(higher_is_better=True, space=real_numbers)
@@ -97,7 +101,7 @@ def within_tolerance(
     """
     options.number(tolerance, "tolerance", above=0, meaning="in the unit of the targets")
     z, y, wrong = checked(checks.numbers, predictions, targets)
-    return of_examples(_hit(z, jnp.abs(number(z) - y) <= tolerance), where, wrong)
+    return of_examples(_hits(errors(z, y), tolerance), where, wrong)
 
 
 @metric(higher_is_better=True, space=relative_numbers)
@@ -118,7 +122,7 @@ def within_relative_tolerance(
     """
     options.number(tolerance, "tolerance", above=0, meaning="a fraction of the target")
     z, y, wrong = checked(checks.numbers, predictions, targets)
-    return of_examples(_hit(z, jnp.abs(number(z) - y) <= tolerance * target_size(y, z.dtype)), where, wrong)
+    return of_examples(_hits(errors(z, y), tolerance * target_size(in_columns(y), z.dtype)), where, wrong)
 
 
 # --- of sets ----------------------------------------------------------------------------------------------------------
@@ -129,8 +133,8 @@ def root_mean_squared_error(predictions: Array, targets: Array) -> Value:
     """Root of the mean squared error (RMSE), in the unit of the targets; lower is better.
 
     Args:
-      predictions: `[B]` or `[B, 1]` float.
-      targets: `[B]` float or integer.
+      predictions: `[B]`, `[B, 1]` or `[B, D]` float.
+      targets: `[B]` float or integer, or `[B, D]` as predictions.
       where: `[B]` bool; masked rows do not count.
       weights: `[B]` of at least 0, of the examples.
       replacements: as `predictions`: the value with each example alone replaced is returned, `[B]`.
@@ -148,12 +152,12 @@ def root_mean_squared_error(predictions: Array, targets: Array) -> Value:
     z, y, wrong = checked(checks.numbers, predictions, targets)
 
     def statistics(z):
-        error = _limited(number(z) - y)
+        error = _limited(errors(z, y))
         return error**2, jnp.ones_like(error)
 
     def value(sums):
         mean = ratio(*sums)
-        return jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)  # with gradient 0 at 0
+        return mean_output(jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0))  # with gradient 0 at 0
 
     return of_sums(statistics, value, z, wrong=wrong)
 
@@ -174,23 +178,25 @@ def r2(predictions: Array, targets: Array) -> Value:
     -3.5
     """
     z, y, wrong = checked(checks.numbers, predictions, targets)
+    y = in_columns(y)
 
     def of_set_of(where: Array | None, weights: Array | None, replacements: Array | None) -> Array:
         # What the targets vary by does not depend on the predictions; in two passes, which loses no digits.
-        weight = masked(jnp.ones_like(y, z.dtype) if weights is None else jnp.asarray(weights, z.dtype), where)
-        mean = ratio(jnp.sum(weight * y), jnp.sum(weight))
-        variance = ratio(jnp.sum(weight * (y - mean) ** 2), jnp.sum(weight))
+        weight = jnp.ones((len(y), 1), z.dtype) if weights is None else jnp.asarray(weights, z.dtype)[:, None]
+        weight = masked(weight, where)
+        mean = ratio(jnp.sum(weight * y, axis=0), jnp.sum(weight))
+        variance = ratio(jnp.sum(weight * (y - mean[None]) ** 2, axis=0), jnp.sum(weight))
         varies = variance > 1e-12 * mean**2  # above rounding
         unit = jnp.sqrt(jnp.where(varies, variance, 1))
 
         def statistics(z):
-            error = _limited((number(z) - y) / unit)
+            error = _limited(errors(z, y) / unit[None])
             return error**2, jnp.ones_like(error)
 
         def value(sums):
             left = ratio(*sums)
             exact = jnp.where((left == 0) & (sums[1] > 0), 1, 0)
-            return jnp.where(varies, 1 - left, exact)
+            return mean_output(jnp.where(varies, 1 - left, exact))
 
         return of_sums(statistics, value, z, wrong=wrong)(where, weights, replacements)
 

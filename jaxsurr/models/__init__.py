@@ -22,12 +22,13 @@ layer of each is called "head", so that gradients can be compared in its paramet
 | `heatmaps` | `[B, J, size, size]`, read by soft-argmax | keypoints | squared error of heat-maps |
 | `items` | `[B, L]`, a score of each item alone | lists | softmax and logistic loss of lists |
 | `steps` | `[B, T, K]`, logits of each step, alone or beside its neighbours | tokens | those of tokens and sequences |
-| `number` | `[B]`, in the unit of the targets | numbers | absolute and squared error, Huber, ... |
+| `number` | `[B]`, of several targets `[B, D]`, in their unit | numbers | absolute and squared error, Huber, ... |
 | `interval` | `[B, 2]`, in the unit of the targets | numbers | interval score |
 | `order` | `[B]`, larger for a later event | durations | Cox, pairwise concordance |
 
 The heads `number` and `interval` give `centre + scale * output`, with the mean and the standard deviation of the
-training targets (`Model.start`), so that a learning rate means the same in any unit; they begin at a constant.
+training targets (`Model.start`), of each target alone, so that a learning rate means the same in any unit; they begin
+at a constant.
 """
 
 from collections.abc import Callable, Sequence
@@ -117,7 +118,7 @@ def build(
     Args:
       name: "linear", "mlp"; of images `[B, H, W, C]`: "cnn", "unet" (keeps maps of half the image's size, for
         heat-maps), "resnet20", or "resnet20_group_norm"; of sequences `[B, T, ...]`: "conv_steps".
-      outputs: number of classes, labels, levels or points; K or J below.
+      outputs: number of classes, labels, levels, points or numbers; K, J or D below.
       head: of classes, scores or levels, "logits" `[B, K]`; of scores, "logit" `[B]`; of labels, "labels" `[B, K]`; of
         decisions with costs, "decisions" `[B, K]` or "costs" (minus the costs, in their unit, given to `start`); of
         levels, "cumulative" `[B, K - 1]` (logits of `P(level > k)`), "coral" (the same from one score and K - 1
@@ -126,8 +127,8 @@ def build(
         image, "points" `[B, J, 2]`, which start in its centre, "densities" `[B, J, 4]` (x, y, log sigma_x, log sigma_y;
         read as the points), or "heatmaps" `[B, J, size, size]` (read by soft-argmax as points); of lists, "items"
         `[B, L]`, a score of each item of inputs `[B, L, ...]` alone; of tokens, "steps" `[B, T, K]`, logits of each
-        step of inputs `[B, T, ...]`; of numbers, "number" `[B]` or "interval" `[B, 2]`, in the unit of the targets
-        given to `start`; of durations, "order" `[B]`.
+        step of inputs `[B, T, ...]`; of numbers, "number" `[B]`, or `[B, D]` of several, or "interval" `[B, 2]`, in
+        the unit of the targets given to `start`; of durations, "order" `[B]`.
       hidden: widths of the hidden layers of an MLP, channels of a CNN, a U-Net or convolutions of steps.
       size: side of the image, for points.
       axis_name: of the `jax.pmap` axis that `train` is called in, for models with batch normalisation.

@@ -90,14 +90,20 @@ class _InUnit(nn.Module):
     """Outputs in the unit of the targets: centre and scale are not learned, and what is learned begins at a constant.
 
     They are the collection "unit" of the parameters, which `_start` fills.
+
+    Attributes:
+      begin: the constants.
+      each: whether each output has a centre and a scale of its own.
     """
 
     begin: tuple[float, ...]
+    each: bool = False
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
-        centre = self.variable("unit", "centre", jnp.zeros, ()).value
-        scale = self.variable("unit", "scale", jnp.ones, ()).value
+        shape = (1, len(self.begin)) if self.each else ()
+        centre = self.variable("unit", "centre", jnp.zeros, shape).value
+        scale = self.variable("unit", "scale", jnp.ones, shape).value
         learned = nn.Dense(len(self.begin), kernel_init=nn.initializers.zeros, name="dense")(features)
         learned = learned + jnp.asarray(self.begin, learned.dtype)[None]
         return jax.lax.stop_gradient(centre) + jax.lax.stop_gradient(scale) * learned
@@ -106,12 +112,24 @@ class _InUnit(nn.Module):
 def _start(params: PyTree, targets: Any) -> PyTree:
     """Parameters with the mean and the standard deviation of training targets as centre and scale of the outputs."""
     y = np.asarray(targets, np.float64)
-    centre, scale = np.float32(np.mean(y)), np.float32(np.std(y) or 1)
-    return {**params, "unit": {"head": {"centre": jnp.asarray(centre), "scale": jnp.asarray(scale)}}}
+    return _in_unit(params, np.mean(y), np.std(y))
+
+
+def _start_each(params: PyTree, targets: Any) -> PyTree:
+    """As `_start`, of targets `[N, D]` for each output."""
+    y = np.asarray(targets, np.float64)
+    several = y.ndim == 2
+    return _in_unit(params, np.mean(y, axis=0, keepdims=several), np.std(y, axis=0, keepdims=several))
+
+
+def _in_unit(params: PyTree, centre: Any, scale: Any) -> PyTree:
+    unit = {"centre": centre, "scale": np.where(scale > 0, scale, 1)}
+    return {**params, "unit": {"head": {name: jnp.asarray(np.float32(value)) for name, value in unit.items()}}}
 
 
 def _number(features: Array, outputs: int, size: int) -> Array:
-    return _InUnit((0.0,), name="head")(features.reshape(features.shape[0], -1))[:, 0]
+    made = _InUnit((0.0,) * outputs, each=outputs > 1, name="head")(features.reshape(features.shape[0], -1))
+    return made[:, 0] if outputs == 1 else made
 
 
 def _interval(features: Array, outputs: int, size: int) -> Array:
@@ -152,7 +170,7 @@ HEADS = {
     ),
     "steps": Head(("tokens",), lambda x, outputs, size: _dense(x, outputs), each=True),
     "items": Head(("lists",), lambda x, items, size: _dense(x, 1)[:, 0], each=True),
-    "number": Head(("numbers",), _number, losses=("absolute_error", "squared_error"), start=_start),
+    "number": Head(("numbers",), _number, losses=("absolute_error", "squared_error"), start=_start_each),
     "interval": Head(("numbers", "intervals"), _interval, losses=("interval_score",), start=_start),
     "order": Head(("durations",), lambda x, outputs, size: _dense(x, 1)[:, 0]),
     "heatmaps": Head(

@@ -77,7 +77,8 @@ def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np
         if (leaf.dtype, leaf.shape) != (like.dtype, like.shape):
             raise ValueError(
                 f"the state is not of this surrogate: state{name} is {leaf.dtype}{list(leaf.shape)}, and should be "
-                f"{like.dtype}{list(like.shape)}. Take a state without an axis of devices, of the same settings."
+                f"{like.dtype}{list(like.shape)}. Take a state without an axis of devices, of the same settings, or "
+                "pass example=(predictions, targets), of the shapes that it was made for."
             )
         array = np.asarray(keys.to_data(leaf), order="C")  # safetensors writes the memory of an array as it lies
         checks.one_of(array.dtype.name, f"dtype of state{name}", DTYPES)

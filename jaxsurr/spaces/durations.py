@@ -92,4 +92,8 @@ event_order = Space(
 
 Invariant to a shift of the predictions of the set, and to any increasing function of the times. The natural noise is
 that of a proportional-hazards model, under which the logarithm of a time has Gumbel noise.
+
+It has no `alike`: only the order of predictions counts, and of a censored time only a bound is known, so that there is
+no form in which the prediction of one example is its target. (A loss that measures such a distance needs a metric of
+examples, and those of an order belong to sets.)
 """

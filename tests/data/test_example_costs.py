@@ -111,7 +111,7 @@ def test_costs_that_cannot_be_read_are_refused(costs, sentence):
         ("target=cost_pass&kind=example_costs", "kind='example_costs' does not fit the targets of"),
         ("target=cost_*&kind=example_costs&weight=cost_pass", "'cost_pass' has two roles among target"),
         ("target=cost_*&kind=example_costs&drop=cost_pass", "'cost_pass' has two roles among target"),
-        ("target=cost_pass,cost_pass&kind=example_costs", "'cost_pass' has two roles"),
+        ("target=cost_pass,cost_pass&kind=example_costs", "'cost_pass' is named twice as a target"),
         ("target=cost_pass,price&kind=example_costs", "has no column 'price'"),
         ("target=cost_*&kind=example_costs&levels=3", "only for numeric targets; leave it out for example_costs"),
     ],

@@ -5,7 +5,9 @@ import pytest
 from sklearn import datasets
 
 from jaxsurr.core.types import Durations
-from jaxsurr.data import batches, load, num_batches
+from jaxsurr.data import DataWarning, batches, from_arrays, load, num_batches
+
+X = np.arange(40)
 
 
 def write(tmp_path, *columns, names="a,y,e"):
@@ -38,6 +40,43 @@ def test_tables_and_arrays_of_numbers(tmp_path):
     assert set(whole.train.targets.tolist()) == {0.0, 1.0, 2.0}
 
 
+def test_several_numbers_of_a_row(tmp_path):
+    exact = datasets.load_linnerud()
+    data = load("sklearn:linnerud", seed=0)
+    assert (data.kind, data.outputs, data.train.targets.shape) == ("numbers", 3, (14, 3))
+    assert data.names == tuple(name.lower() for name in exact.target_names)
+    assert data.description.startswith("sklearn:linnerud: 3 numbers, inputs 3, 14 / 3 / 3 rows")
+    rows = np.concatenate([split.targets for split in data[:3]])
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, exact.target.astype(np.float32)))
+    x = np.arange(40)
+    source = write(tmp_path, x, x / 8, 40 - x)
+    table = load(source + "?target=e,y", seed=0)
+    assert (table.kind, table.outputs, table.names) == ("numbers", 2, ("e", "y"))
+    np.testing.assert_array_equal(table.train.targets[:, 0], 40 - 8 * table.train.targets[:, 1])
+    np.savez(tmp_path / "a.npz", x=x, y=np.stack([40 - x, x / 8], axis=1))
+    arrays = load(f"npz:{tmp_path / 'a.npz'}?kind=numbers", seed=0)
+    np.testing.assert_array_equal(arrays.train.targets, table.train.targets)
+
+
+def test_a_row_without_one_of_its_numbers_is_left_out_and_counted(tmp_path):
+    source = write(tmp_path, X, np.where(X == 7, "", X.astype(str)), np.where(X == 9, "nan", X.astype(str)))
+    with pytest.warns(DataWarning, match="2 of 40 rows have no target in 'y' and 'e'"):
+        data = load(source + "?target=y,e", seed=0)
+    assert sum(len(split.inputs) for split in data[:3]) == 38
+    assert any(note.startswith("2 of 40 rows have no target") for note in data.notes)
+
+
+def test_arrays_of_several_numbers_that_do_not_fit_each_other_are_refused():
+    x, y = np.ones((40, 2)) * X[:, None], np.stack([X, X / 2, 40.0 - X], axis=1)
+    with pytest.raises(ValueError, match=r"names 2 numbers but has 3; correct or leave out"):
+        load(from_arrays(x, y, names=["a", "b"]), seed=0)
+    with pytest.raises(ValueError, match=r"a test target has shape \(2,\), a training target \(3,\)"):
+        load(from_arrays(x, y, test=(x[:5], y[:5, :2])), seed=0)
+    y[:, 1] = 5
+    with pytest.raises(ValueError, match="the targets in column 1 of the training rows are all 5"):
+        load(from_arrays(x, y), seed=0)
+
+
 def test_times_and_events(tmp_path):
     x = np.arange(40)
     source = write(tmp_path, x, x / 4, x % 2) + "?target=y&event=e"
@@ -55,9 +94,19 @@ def test_times_and_events(tmp_path):
     np.testing.assert_array_equal(arrays.train.targets.event, data.train.targets.event)
 
 
-X = np.arange(40)
 REFUSED = {
     "constant": (X, 0 * X + 3.5, X, "target=y&kind=numbers", "all 3.5, so there is nothing to learn"),
+    "constant, of several": (X, X, 0 * X + 3.5, "target=y,e", "targets 'e' of the training rows are all 3.5"),
+    "named twice": (X, X, X, "target=y,y", "'y' is named twice as a target"),
+    "also dropped": (X, X, X, "target=y,e&drop=e", "'e' has two roles among"),
+    "words among numbers": (
+        X,
+        X,
+        np.where(X > 3, "a", "b"),
+        "target=y,e",
+        "each must be of numbers, and 'e' is of wor",
+    ),
+    "no input": (X, X, X, "target=y,e,a", "expected at least one more, as input"),
     "far from zero": (X, 1e9 + X, X, "target=y&kind=numbers", "single precision cannot tell apart; subtract a typical"),
     "infinite": (
         X,

@@ -219,7 +219,7 @@ def test_a_table_is_refused_with_what_to_do(name, tmp_path):
         ("target=word&kind=levels", "words .u, v., which have no order"),
         ("target=word&at_least=1", "divides numeric targets into two classes, and .* has words"),
         ("target=y,word", "each must be of numbers, and 'word' is of words"),
-        ("target=y,y", "'y' has two roles"),
+        ("target=y,y", "'y' is named twice as a target"),
         ("target=y,b&kind=labels", "has -1 for label 'b', expected 0 or 1"),
         ("target=word&list=y", "the target of items of lists must be one number, its relevance"),
         ("target=y&list_size=4&weight=age", "weights of lists must be the same in all rows of a list"),

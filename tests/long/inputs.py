@@ -36,8 +36,8 @@ SHAPES = {
     "joint_token_logits": ((1, 1, 2), (2, 3, 3), (5, 4, 2), (8, 5, 4)),
     "generic": ((1, 1), (2, 3), (5, 2), (8, 2, 2)),
     "heatmaps": ((1, 1, 1, 2), (2, 3, 4, 4), (5, 4, 3, 5), (8, 2, 4, 3)),
-    "real_numbers": ((1,), (2, 1), (5,), (8, 1)),
-    "relative_numbers": ((1,), (2, 1), (5,), (8, 1)),
+    "real_numbers": ((1,), (2, 1), (5,), (8, 3)),
+    "relative_numbers": ((1,), (2, 1), (5,), (8, 3)),
     "number_intervals": ((1, 2), (2, 2), (5, 2), (8, 2)),
     "event_order": ((1,), (2, 1), (5,), (8,)),
     "example_cost_logits": ((1, 2), (2, 3), (5, 4), (8, 6)),
@@ -130,10 +130,14 @@ def _steps(generator: np.random.Generator, recipe: Recipe) -> Sequences:
 
 def _numbers(generator: np.random.Generator, recipe: Recipe) -> np.ndarray:
     """Numbers of many sizes, some of them 0 or equal; or all equal to 0 or to a million."""
-    batch = recipe.shape[0]
+    return _numbers_of(generator, recipe, recipe.shape[:1] if recipe.shape[1:] in ((), (1,)) else recipe.shape)
+
+
+def _numbers_of(generator: np.random.Generator, recipe: Recipe, shape: tuple[int, ...]) -> np.ndarray:
     if recipe.targets != "mixed":
-        return np.full(batch, 0 if recipe.targets == "first" else 1e6, np.float32)
-    return (np.round(generator.normal(0, 2, batch)) * generator.choice([1e-3, 1.0, 1e3])).astype(np.float32)
+        return np.full(shape, 0 if recipe.targets == "first" else 1e6, np.float32)
+    size = generator.choice([1e-3, 1.0, 1e3], (1, *shape[1:]))[0]
+    return (np.round(generator.normal(0, 2, shape)) * size).astype(np.float32)
 
 
 def _durations(generator: np.random.Generator, recipe: Recipe) -> Durations:
@@ -173,7 +177,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, Recipe], Any]] = {
     "heatmaps": _keypoints,
     "real_numbers": _numbers,
     "relative_numbers": _numbers,
-    "number_intervals": _numbers,
+    "number_intervals": lambda generator, recipe: _numbers_of(generator, recipe, recipe.shape[:1]),
     "event_order": _durations,
     "example_cost_logits": _example_costs,
 }

@@ -81,6 +81,32 @@ def test_log_cosh_of_small_and_of_large_errors():
     np.testing.assert_allclose(slopes, np.tanh(exact), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_of_several_numbers_is_the_mean_of_those_of_each(name):
+    loss, other = losses.get(name), np.round(TARGETS)
+    z, y = np.stack([NUMBERS, 10 * NUMBERS], axis=1), np.stack([TARGETS, other], axis=1)
+    values = loss(z, y, where=np.arange(12) > 2)
+    each = (loss(z[:, 0], TARGETS) + loss(z[:, 1], other)) / 2
+    np.testing.assert_allclose(values, np.where(np.arange(12) > 2, each, 0), rtol=1e-6)
+    gradient = jax.grad(lambda z: jnp.sum(loss(z, y)))(z)
+    np.testing.assert_allclose(gradient[:, 0], slope(loss, NUMBERS) / 2, rtol=1e-6)
+    spoilt = y.copy()
+    spoilt[4, 1] = np.nan
+    assert np.flatnonzero(np.isnan(jax.jit(loss)(z, spoilt))).tolist() == [4]
+
+
+def test_losses_of_several_numbers_are_those_of_scikit_learn():
+    z, y = np.stack([NUMBERS, 10 * NUMBERS], axis=1), np.stack([TARGETS, TARGETS**2], axis=1)
+    weights = np.linspace(0.1, 2, 12)
+    for loss, wanted in (
+        (losses.absolute_error, sklearn.metrics.mean_absolute_error),
+        (losses.squared_error, sklearn.metrics.mean_squared_error),
+        (lambda z, y: losses.pinball(z, y, tau=0.5), sklearn.metrics.mean_pinball_loss),
+    ):
+        got = np.average(np.asarray(loss(z, y)), weights=weights)
+        np.testing.assert_allclose(got, wanted(y, z, sample_weight=weights), rtol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_is_counted_in_single(dtype):
     halves = jnp.round(jnp.asarray(NUMBERS) * 4) / 4

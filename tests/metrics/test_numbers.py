@@ -60,15 +60,63 @@ def test_agrees_with_scikit_learn_whole_masked_and_weighted(name):
         np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
+def several(seed, batch=30):
+    """Three numbers of each example, in units that differ by a factor of a hundred."""
+    columns = [data(10 * seed + place, batch) for place in range(3)]
+    unit = np.array([1, 10, 100], np.float32)
+    numbers, targets = (np.stack([column[part] for column in columns], axis=1) * unit for part in (0, 1))
+    return numbers, targets, *columns[0][2:]
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_several_numbers_are_averaged_as_by_scikit_learn(name):
+    for seed in range(5):
+        numbers, targets, weights, where = several(seed)
+        spoilt, odd = (np.where(where[:, None], part, np.nan).astype(np.float32) for part in (numbers, targets))
+        wanted = functools.partial(SKLEARN[name], multioutput="uniform_average")
+        np.testing.assert_allclose(mean(name)(spoilt, odd, where), wanted(targets[where], numbers[where]), rtol=1e-5)
+        if name in OF_SETS:
+            got = weighted(name)[0](numbers, targets, where, weights)
+            exact = wanted(targets[where], numbers[where], sample_weight=weights[where])
+        else:
+            got = np.average(np.asarray(metrics.get(name)(numbers, targets)), weights=weights)
+            exact = wanted(targets, numbers, sample_weight=weights)
+        np.testing.assert_allclose(got, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["within_tolerance", "within_relative_tolerance"])
+def test_hits_of_several_numbers_are_the_mean_of_those_of_each(name):
+    rng = np.random.default_rng(1)
+    targets = rng.normal(8, 2, (30, 3)).astype(np.float32)
+    numbers = (targets + rng.normal(0, 1, (30, 3))).astype(np.float32)
+    each = [metrics.get(name)(numbers[:, place], targets[:, place]) for place in range(3)]
+    values = metrics.get(name)(numbers, targets)
+    np.testing.assert_allclose(values, np.mean(each, axis=0), rtol=1e-6)
+    assert len(np.unique(np.round(values, 3))) > 2
+    broken = numbers.copy()
+    broken[2, 1] = np.nan
+    assert np.flatnonzero(np.isnan(metrics.get(name)(broken, targets))).tolist() == [2]
+
+
+def test_an_output_without_variance_has_the_r2_of_scikit_learn():
+    numbers, targets, _, _ = several(2)
+    targets[:, 1] = 7
+    for predicted in (numbers, np.where(np.arange(3) == 1, targets, numbers)):
+        np.testing.assert_allclose(
+            metrics.r2(predicted, targets), sklearn.metrics.r2_score(targets, predicted), rtol=1e-5
+        )
+
+
 @pytest.mark.parametrize("name", OF_SETS)
 def test_replacements_are_the_values_of_sets_with_one_example_replaced(name):
     value, replaced = weighted(name)
-    for seed in range(3):
-        numbers, targets, weights, where = data(seed, 12)
+    for seed, make in ((0, data), (1, data), (2, several)):
+        numbers, targets, weights, where = make(seed, 12)
         other = numbers[::-1].copy()
         got = replaced(numbers, targets, where, other)
         for row in range(12):
-            moved = np.where(np.arange(12) == row, other, numbers)
+            moved = numbers.copy()
+            moved[row] = other[row]
             np.testing.assert_allclose(
                 got[row], value(moved, targets, where, np.ones_like(weights)), rtol=1e-4, atol=1e-5
             )
@@ -174,6 +222,32 @@ NUMBERS, TARGETS = data(0)[:2]
             lambda: metrics.mean_absolute_error(np.stack([NUMBERS] * 2, 1), TARGETS),
             TypeError,
             "their own: absolute_error",
+        ),
+        (
+            lambda: metrics.r2(np.stack([NUMBERS] * 3, 1), np.stack([TARGETS] * 2, 1)),
+            ValueError,
+            r"same number D .* predictions \[30, 3\] and targets \[30, 2\]. Give the model an output for each target",
+        ),
+        (
+            lambda: metrics.absolute_error(NUMBERS[:, None], np.stack([TARGETS] * 2, 1)),
+            ValueError,
+            r"predictions \[30, 1\] and targets \[30, 2\]",
+        ),
+        (
+            lambda: metrics.absolute_error(np.stack([NUMBERS] * 2, 1), np.stack([TARGETS, TARGETS * np.inf], 1)),
+            ValueError,
+            "targets hold 30 values that are NaN or infinite, the first at index 0, 1",
+        ),
+        (lambda: metrics.r2(np.zeros((30, 0)), np.zeros((30, 0))), ValueError, "same number D of numbers"),
+        (
+            lambda: metrics.concordance_index(NUMBERS[:, None], TARGETS[:, None]),
+            ValueError,
+            r"got \[30, 1\]. Pass targets\[:, 0\]",
+        ),
+        (
+            lambda: metrics.interval_score(np.stack([NUMBERS] * 2, 1), np.stack([TARGETS] * 2, 1)),
+            ValueError,
+            r"one number for each row of predictions, shape \[30\], got \[30, 2\]",
         ),
         (lambda: metrics.get("mae"), ValueError, "of numbers it is absolute_error"),
         (lambda: metrics.get("rmse"), ValueError, "root_mean_squared_error"),

@@ -66,7 +66,6 @@ HEADS = {
     "points": ((2, 7, 2), (2, 7, 2)),
     "densities": ((2, 7, 4), (2, 7, 2)),
     "heatmaps": ((2, 7, 16, 16), (2, 7, 2)),
-    "number": ((2,), (2,)),
     "interval": ((2, 2), (2, 2)),
     "order": ((2,), (2,)),
 }
@@ -103,6 +102,12 @@ def test_linear_is_linear():
     head = params["params"]["head"]
     expected = inputs.reshape(4, 6) @ np.asarray(head["kernel"]) + np.asarray(head["bias"])[None]
     np.testing.assert_allclose(model.apply(params, inputs), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_head_of_one_number_has_no_axis_of_outputs():
+    model = models.build("linear", outputs=1, head="number")
+    params = model.start(model.init(KEY, TABLE), np.array([3.0, 5.0]))
+    np.testing.assert_allclose(model.apply(params, TABLE), np.full(len(TABLE), 4.0))
 
 
 def linear_of_zero_kernel(head, outputs, size=2, bias=None):

@@ -59,6 +59,23 @@ def test_a_column_is_read_the_same(space):
     assert_same(reads(space, NUMBERS[:, None], TARGETS), reads(space, NUMBERS, TARGETS))
 
 
+@pytest.mark.parametrize("space", [real_numbers, relative_numbers], ids=lambda space: space.name)
+def test_each_of_several_numbers_is_an_item_that_is_read_alone_and_known_by_name(space):
+    z, y = jnp.stack([NUMBERS, 2 * NUMBERS], axis=1), jnp.stack([TARGETS, TARGETS], axis=1)
+    (features, weights), (margins, _) = reads(space, z, y)[0]
+    for output in range(2):
+        (alone, _), (margin, _) = reads(space, z[:, output], TARGETS)[0]
+        assert_same(features[:, output, :-2], alone[:, 0])
+        assert features[:, output, -2:].tolist() == np.tile(np.eye(2)[output], (12, 1)).tolist()
+        assert_same(margins[:, output], margin[:, 0])
+    assert weights.tolist() == np.full((12, 2), 0.5).tolist()
+    spreads = [space.spread(z[:, output], TARGETS) for output in range(2)]
+    np.testing.assert_allclose(space.spread(z, y), np.mean(spreads, axis=0), rtol=1e-5)
+    assert jnp.broadcast_shapes(space.unit(z, y).shape, z.shape) == z.shape
+    one, other = space.alike(y, y)
+    assert one.tolist() == other.tolist() and one.shape == (12, 2)
+
+
 def test_errors_are_in_units_of_the_scale_and_the_size_is_that_of_the_residuals():
     error = np.asarray(NUMBERS - TARGETS)
     np.testing.assert_allclose(real_numbers.spread(NUMBERS, TARGETS), error**2, rtol=1e-4)
@@ -95,11 +112,15 @@ LEARNED = {
     "concordance_index": (NUMBERS, TIMES, 0.7),
     "r2": (NUMBERS, TARGETS, 0.8),
 }
+UNITS = jnp.array([[1.0, 0.2, 3.0]])
+SEVERAL = (NUMBERS[:, None] * UNITS, jnp.stack([TARGETS, NUMBERS[::-1], TARGETS[::-1]], axis=1) * UNITS)
 
 
-@pytest.mark.parametrize("name", LEARNED)
-def test_a_surrogate_learns_the_gradient_of_the_metric(name):
-    predictions, targets, least = LEARNED[name]
+@pytest.mark.parametrize(
+    ("name", "of"), [*LEARNED.items(), ("r2", (*SEVERAL, 0.7)), ("within_tolerance", (*SEVERAL, 0.7))]
+)
+def test_a_surrogate_learns_the_gradient_of_the_metric(name, of):
+    predictions, targets, least = of
     repeated = jax.tree.map(lambda leaf: jnp.tile(leaf, (4,) + (1,) * (leaf.ndim - 1)), (predictions, targets))
     surrogate = jaxsurr.correlated_gradients(metrics.get(name), relative_scale=0.5)
 

@@ -174,6 +174,37 @@ def test_models_of_numbers_begin_at_the_mean_of_the_training_rows_in_their_unit(
         assert np.abs(moved - first).max() > 0
 
 
+SEVERAL = {"data.source": "sklearn:linnerud", "data.limit": 0, "batch_size": 8, "epochs": 2}
+
+
+def several(**fields):
+    return update(default_config(), **{**TINY, **SEVERAL, **fields})
+
+
+def test_models_of_several_numbers_begin_at_the_mean_of_each():
+    config = several(metric="r2", loss="huber")
+    rows, program = prepare(config)
+    targets = rows.train.targets
+    state = epochs.fresh_state(config, rows.train, program, program.warm)
+    first = program.model.apply(state.params, jnp.asarray(rows.train.inputs[:2]))
+    np.testing.assert_allclose(first, np.tile(targets.mean(axis=0), (2, 1)), rtol=1e-5)
+    np.testing.assert_allclose(state.params["unit"]["head"]["scale"], targets.std(axis=0)[None], rtol=1e-5)
+
+
+def test_an_interval_is_of_one_number():
+    with pytest.raises(ValueError, match=r"interval_score does not fit .* numbers: .* one number for each row"):
+        prepare(several(metric="interval_score", loss="interval_score"))
+
+
+@pytest.mark.parametrize("loss", ["correlated_gradients", "smoothed", "embedding", "value_fit"])
+def test_the_loss_of_a_metric_of_several_numbers_is_learned_and_tuned(loss):
+    config = several(metric="absolute_error", loss=loss, tune_threshold=loss == "smoothed")
+    data, program = prepare(config)
+    result = loop.train(config, data, program)
+    assert np.isfinite([result["validation"], result["test"], result["history"][1]["loss"]]).all()
+    assert np.shape(result["history"][1].get("shift", [0] * 3)) == (3,)
+
+
 def test_at_the_switch_the_optimizer_forgets_gradients_in_the_unit_of_the_targets(data):
     for kind, sizes in (("numbers", 0), ("classes", 1)):
         rows, program = prepare(tiny(kind, loss="smoothed", epochs=2), data=data[kind])
