@@ -2,9 +2,10 @@
 
   python -m jaxsurr.benchmarks.input --fashion_mnist=FOLDER --utkface=FOLDER --out=notebooks/results/input.jsonl
 
-Batches come as a run has them: gathered on the device where the set is kept there, or streamed ahead of the steps, with
-and without augmentation. The steps are those of the usual loss, the cheapest, so that what input costs is seen most.
-They are timed alternately with steps on one batch, in rounds of some hundred, and the ratio of the medians counts.
+Batches come as a run has them: gathered by the step where the set is kept on the device, or streamed ahead of the
+steps, with and without augmentation. The steps are those of the usual loss, the cheapest, so that what input costs is
+seen most. They are timed alternately with steps on one batch, in rounds of some hundred, and the ratio of the medians
+counts.
 
 The table is a csv of a million rows, made here: eight columns of numbers, one of words, and a class. CPU seconds and
 the memory at most in use are those of a process that loads it, less those of one that loads ten rows; beside them is
@@ -71,7 +72,7 @@ def steps(source: str, fields: dict[str, Any], rounds: int = ROUNDS, number: int
     config = update(default_config(), **{"data.source": source, "loss": "cross_entropy"} | fields)
     data, program = prepare(config)
     executor, parts = program.executor, (data.train, data.train)
-    augmented = update(config, **{"data.augment": AUGMENT})
+    augmented = update(config.copy_and_resolve_references(), **{"data.augment": AUGMENT})
     inputs = {
         "gathered": feed.feed(config, parts, executor),
         "streamed": _streamed(config, parts, executor),
@@ -79,8 +80,8 @@ def steps(source: str, fields: dict[str, Any], rounds: int = ROUNDS, number: int
     }
     step, state = program.steps["conventional"], fresh_state(config, data.train, program, program.warm)
     state = executor.place(state)
-    one = next(inputs["gathered"](1))
-    endless: dict[str, Iterator[tuple[Batch, ...]]] = {
+    one = next(inputs["streamed"](1))
+    endless: dict[str, Iterator[tuple[Batch | feed.Rows, ...]]] = {
         name: itertools.chain.from_iterable(map(batches, itertools.count(1))) for name, batches in inputs.items()
     }
     endless["one batch"] = itertools.repeat(one)

@@ -215,7 +215,7 @@ def second_start(folder: Path) -> str:
 def input_of_runs(folder: Path) -> str:
     """Time of steps with each input over that of steps on one batch, and what a large table takes."""
     *sets, table = rows.lines_of(folder / "input.jsonl")
-    columns = {"gathered": "gathered on the device", "streamed": "streamed", "augmented": "streamed, augmented"}
+    columns = {"gathered": "gathered by the step", "streamed": "streamed", "augmented": "streamed, augmented"}
     shown = [
         {"set": line["set"], **{columns[name]: f"{value:.2f}" for name, value in line["over_one_batch"].items()}}
         for line in sets

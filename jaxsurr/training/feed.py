@@ -1,10 +1,10 @@
-"""Batches of a run, on its devices: gathered there from a set that fits, streamed ahead of the steps otherwise."""
+"""Batches of a run, on its devices: gathered by the steps from a set that fits, streamed ahead of them otherwise."""
 
 import collections
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,6 +74,32 @@ def gather(split: Split, rows: Array) -> Batch:
     return Batch(found.inputs, found.targets, jnp.ones(rows.shape, bool) if found.weights is None else found.weights)
 
 
+class Rows(NamedTuple):
+    """The batch of some rows of a split on the devices, which the program that reads it gathers.
+
+    Attributes:
+      split: whole, on every device.
+      rows: `[B]` integers within the split.
+    """
+
+    split: Split
+    rows: Array
+
+
+def batch_of(item: Batch | Rows) -> Batch:
+    """A batch, or the one that `Rows` stand for.
+
+    >>> batch_of(Rows(Split(jnp.arange(4.0), jnp.arange(4)), jnp.array([2, 0]))).inputs.tolist()
+    [2.0, 0.0]
+    """
+    return gather(*item) if isinstance(item, Rows) else item
+
+
+def gathering(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step `(state, *batches)` that takes `Rows` in place of batches too."""
+    return lambda state, *batches: step(state, *map(batch_of, batches))
+
+
 def draw(
     config: Config,
     parts: Parts,
@@ -121,11 +147,11 @@ def draw(
 
 def feed(
     config: Config, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
-) -> Callable[..., Iterator[tuple[Batch, ...]]]:
+) -> Callable[..., Iterator[tuple[Batch | Rows, ...]]]:
     """`(epoch, paired=, offset=, skip=) -> batches` on the devices, as `draw` orders them.
 
-    A set of up to `RESIDENT_BYTES` is put on every device once, and a step's rows are gathered there; a larger one, or
-    one that several processes share or that is augmented, is streamed.
+    A set of up to `RESIDENT_BYTES` is put on every device once, and steps gather its `Rows`; a larger one, or one that
+    several processes share or that is augmented, is streamed.
     """
     if size_of(parts) > RESIDENT_BYTES or jax.process_count() > 1 or config.data.augment:
         return lambda *args, **options: ahead(
@@ -133,12 +159,11 @@ def feed(
         )
     kept = [executor.place(split) for split in _distinct(parts)]
     sides = (kept[0], kept[-1])
-    take = executor.compile_predict(gather)
     numbers = numbered(parts[0]), numbered(parts[1])
 
-    def resident(*args: Any, **options: Any) -> Iterator[tuple[Batch, ...]]:
+    def resident(*args: Any, **options: Any) -> Iterator[tuple[Rows, ...]]:
         for pair in draw(config, numbers, *args, **options):
-            yield tuple(take(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
+            yield tuple(Rows(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
 
     return resident
 

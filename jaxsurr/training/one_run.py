@@ -21,7 +21,7 @@ from jaxsurr.training.epochs import (
     warm_epochs_of,
     warn_if_flat,
 )
-from jaxsurr.training.feed import feed
+from jaxsurr.training.feed import Rows, feed
 from jaxsurr.training.program import Program, at_switch
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
@@ -86,7 +86,7 @@ class OneRun:
             self.check()
         self.run.params = self.executor.fetch(self.state.params)
 
-    def batches(self, epoch: int, offset: int = 0, skip: int = 0) -> Iterator[tuple[Batch, ...]]:
+    def batches(self, epoch: int, offset: int = 0, skip: int = 0) -> Iterator[tuple[Batch | Rows, ...]]:
         """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
         paired = epoch > self.warm_epochs and compares_parameters(self.config)
         return self.feed(epoch, paired=paired, offset=offset, skip=skip)

@@ -19,7 +19,7 @@ from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.budget import Asks, asks_of
 from jaxsurr.training.config import compares_parameters, family
-from jaxsurr.training.feed import gather
+from jaxsurr.training.feed import Rows, gathering
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
 from jaxsurr.training.methods import Method, conventional, costs, spell
@@ -39,7 +39,8 @@ class Program(NamedTuple):
       surrogate: the loss after the warm start; None where a conventional loss does it all.
       warm: the conventional loss as a surrogate.
       executor: of one device or many.
-      steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains).
+      steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains);
+        of batches, or of `jaxsurr.training.feed.Rows`.
       predict: compiled `(params, inputs) -> predictions`.
       scanned_epochs: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device:
         state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
@@ -242,7 +243,7 @@ def build(
         surrogate=surrogate,
         warm=warm,
         executor=executor,
-        steps={phase: executor.compile(made) for phase, made in steps.items()},
+        steps={phase: executor.compile(gathering(made)) for phase, made in steps.items()},
         predict=executor.compile_predict(predict),
         scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
         predict_each=jax.jit(jax.vmap(predict)),
@@ -317,7 +318,7 @@ def _scanned(step: Callable) -> Callable:
     """A step along the rows of many batches, gathered from splits on the device."""
 
     def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:
-        return jax.lax.scan(lambda state, rows: step(state, *map(gather, parts, rows)), state, rows)
+        return jax.lax.scan(lambda state, rows: gathering(step)(state, *map(Rows, parts, rows)), state, rows)
 
     return along
 

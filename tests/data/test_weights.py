@@ -75,7 +75,7 @@ def test_streams_and_batches_on_the_device_hold_weights(monkeypatch):
     config, on = update(default_config(), batch_size=3), parallel.executor(1)
     for limit in (feed.RESIDENT_BYTES, 0):
         monkeypatch.setattr(feed, "RESIDENT_BYTES", limit)
-        found = [batch for (batch,) in feed.feed(config, (SPLIT, SPLIT), on)(1)]
+        found = [feed.batch_of(batch) for (batch,) in feed.feed(config, (SPLIT, SPLIT), on)(1)]
         assert len(found) == 2
         for batch in found:
             np.testing.assert_array_equal(np.asarray(batch.where), np.asarray(batch.targets) / 4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsurr.training import default_config, loop, prepare, run, update
-from jaxsurr.training.feed import feed
+from jaxsurr.training.feed import batch_of, feed
 
 SMALL = {
     "metric": "pck?threshold=0.5",
@@ -59,7 +59,7 @@ def test_training_batches_are_augmented_and_held_out_ones_are_not():
     data, program = prepare(config)
     train, heldout = loop.hold_out(config, data.train)
     batches = feed(config, (train, heldout), program.executor, data.names)
-    pairs = list(batches(2, paired=True))
+    pairs = [tuple(map(batch_of, pair)) for pair in batches(2, paired=True)]
     assert len(pairs) == len(train.inputs) // 8
     for batch, other in pairs:
         assert rows(other) <= rows(heldout)

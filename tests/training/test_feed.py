@@ -20,7 +20,7 @@ def split(rows, start=0):
 
 def same(found, expected):
     for one, other in zip(found, expected, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, one, other)
+        jax.tree.map(np.testing.assert_array_equal, tuple(map(feed.batch_of, one)), other)
 
 
 @pytest.mark.parametrize("paired", [False, True])
