@@ -91,7 +91,8 @@ def fit(
       measured_sizes: sizes for which fidelity is measured, by default `sizes`.
       heldout: fraction of the stored rows that is held out, in (0, 1), at most 1,000 rows.
       pairs: antithetic pairs of the reference for fidelity.
-      **options: of the method.
+      **options: of the method. A metric of sets has the family "network" by default: what is learned once and kept must
+        know how its slope changes.
 
     Returns:
       `Fitted(surrogate, state, card)`; the card goes to `jaxsurr.save(path, surrogate, state, card=card)`.
@@ -114,6 +115,8 @@ def fit(
         raise ValueError("sizes must name at least one number of classes, levels or points.")
     if isinstance(method, str):
         checks.one_of(method, "method", METHODS)
+        if method == "correlated_gradients" and not metric.per_example:
+            options = {"family": "network"} | options
         method = METHODS[method]
     surrogate = method(metric, **options)
     init_key, batch_key, update_key, test_key, reference_key = jax.random.split(key, 5)

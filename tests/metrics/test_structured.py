@@ -171,7 +171,7 @@ def test_every_kind_can_be_learned():
         "pooled_token_error": (jnp.asarray(logits.reshape(4, 3, 15)), sequences),
     }
     for name, (predictions, targets) in problems.items():
-        surrogate = jaxsurr.correlated_gradients(metrics.get(name), num_pairs=4, calibrate=False)
+        surrogate = jaxsurr.correlated_gradients(metrics.get(name), num_pairs=32, calibrate=False)
         predictions = jnp.asarray(predictions)
 
         def two(predictions, targets, surrogate=surrogate):
