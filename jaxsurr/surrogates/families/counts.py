@@ -24,6 +24,8 @@ from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of
 from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 
+_MOST_EVENTS = 2**20  # of examples, counts and gradients that are in memory at once
+
 
 class CountState(NamedTuple):
     """The running sums of the least-squares problem, and its solution.
@@ -99,7 +101,8 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         slope, fit, scale = problem.slope, problem.fit, problem.scale
         a, batch = state.coefficients, len(slope.predictions)
         there, pull = jax.vjp(lambda z: means(z, slope.targets, scale, slope.where), slope.predictions)
-        rows = jax.vmap(lambda one: pull(one)[0])(jnp.eye(len(there), dtype=there.dtype))
+        together = max(1, _MOST_EVENTS // (batch * len(there)))  # or each would have the events of all in memory
+        rows = jax.lax.map(lambda one: pull(one)[0], jnp.eye(len(there), dtype=there.dtype), batch_size=together)
         rows = rows * num_valid(slope.where, batch)  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
         if are_weights(slope.where):
             rows = safe_divide(rows, slope.where.reshape(1, batch, *(1,) * (slope.predictions.ndim - 1)))
