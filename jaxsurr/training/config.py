@@ -209,6 +209,8 @@ def family(config: Config) -> str:
 
     >>> family(default_config()), family(update(default_config(), metric="f_beta"))
     ('decisions', 'auto')
+    >>> family(update(default_config(), metric="f_beta", **{"surrogate.outer_every": 5}))
+    'decisions'
     """
     options = config.surrogate
     rarely = options.outer_every > 1 or options.metric_calls > 0
