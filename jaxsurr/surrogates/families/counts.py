@@ -13,6 +13,7 @@ losses that are learned once and kept.
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -60,6 +61,20 @@ def number_of_counts(space: Space, view: View, scale: Array) -> int:
     """How many soft counts there are of such predictions."""
     read = jax.eval_shape(functools.partial(atoms_of, space), view.predictions, view.targets, scale, view.where)
     return read.shape[1]
+
+
+def number_of_events(space: Space, view: View, scale: Array) -> int:
+    """How many soft events there are of such predictions, before those of a group are averaged for being too many."""
+    pooled = space.pooled
+    if pooled is None:
+        return number_of_counts(space, view, scale)
+
+    def read(*arguments: Any) -> tuple[Array, Array]:
+        found = pooled(*arguments)
+        return found.features, found.label_features
+
+    features, labels = jax.eval_shape(read, view.predictions, view.targets, scale, view.where)
+    return math.prod(features.shape[2:]) * (labels.shape[-1] + 1)
 
 
 def count_family(space: Space, *, decay: float = 0.95) -> Family:
@@ -116,14 +131,14 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
 
 
 def counts_or(space: Space, other: Family) -> Family:
-    """The family of counts where those of such predictions are at most `MOST_ATOMS`, and another family beyond."""
+    """The family of counts where there is one of each of at most `MOST_ATOMS` events, and another family beyond."""
     counted = count_family(space)
 
     def of(state: PyTree) -> Family:
         return counted if isinstance(state, CountState) else other
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
-        few = number_of_counts(space, view, scale) <= MOST_ATOMS
+        few = number_of_events(space, view, scale) <= MOST_ATOMS
         return (counted if few else other).init(key, view, scale, metrics)
 
     def values(state: PyTree, *arguments: Any) -> Array:
