@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from jaxsurr.comparison.figures import draw
-from jaxsurr.comparison.lines import read_results
+from jaxsurr.comparison.lines import read_results, telling
 from jaxsurr.comparison.results import RESULTS, append, starts_texts, table, tabulate
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.comparison.runs import begin, finish
@@ -67,7 +67,7 @@ def study(
     runner = Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say if writes else None, baselines=False)
     with locks.alone(path):
-        done = read_results(path / RESULTS, lambda text: runner.report({"event": "note", "text": text}), expected)
+        done = read_results(path / RESULTS, telling(report), expected)
         for job in plan.runs():
             if job.key not in done:
                 done[job.key] = sealed(runner.line_kept_in(path / f"{job.loss}-seed{job.seed}", job))

@@ -1,12 +1,14 @@
 """The lines of `results.jsonl`, read with distrust: a line counts if it is whole, of this comparison, and unchanged."""
 
+import functools
 import pathlib
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxsurr.training import records
 from jaxsurr.training.entries import changed, line_fault
-from jaxsurr.training.protocols import Say
+from jaxsurr.training.protocols import Report, Say
 
 # What may differ between two commands that go on with the same comparison.
 OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
@@ -22,6 +24,18 @@ class Expected(NamedTuple):
 
     config: Mapping[str, Any]
     metrics: Mapping[str, tuple[str, bool]]
+
+
+def telling(report: Report | None) -> Say:
+    """Says a sentence once, as a note of the report, or as a warning where there is none: no line goes in silence."""
+
+    def tell(text: str) -> None:
+        if report is None:
+            warnings.warn(text, stacklevel=4)  # the caller of `compare`
+        else:
+            report({"event": "note", "text": text})
+
+    return functools.cache(tell)
 
 
 def read_results(

@@ -17,7 +17,6 @@ each; their lines are appended together, so that a group that is killed is made 
 """
 
 import contextlib
-import functools
 import os
 import pathlib
 import time
@@ -27,7 +26,7 @@ from typing import Any
 from jaxsurr.comparison.everything import expanded
 from jaxsurr.comparison.executors import Executor, Here
 from jaxsurr.comparison.figures import draw
-from jaxsurr.comparison.lines import OPEN, Expected, read_results
+from jaxsurr.comparison.lines import OPEN, Expected, read_results, telling
 from jaxsurr.comparison.plan import Plan, job_of
 from jaxsurr.comparison.results import RESULTS, summarise
 from jaxsurr.comparison.runner import Runner
@@ -81,7 +80,8 @@ def compare(
         seeds can be added later.
       trials: as `config.trials`, settings tried for each loss; 1 takes the defaults.
       figures: whether to draw.
-      report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch.
+      report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch. Without it a
+        line of `results.jsonl` that is left out is a warning.
       say: called with lines that say which rows or labels were changed or left out, and, where starts are chosen, among
         which, and how many runs that makes, before anything is trained.
       data: arrays or a frame in place of `config.data.source`, as for `jaxsurr.training.run`.
@@ -115,7 +115,7 @@ def compare(
     plan, expected = begin(path, runner, say, least_seeds=2)
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
-    warn = functools.cache(lambda text: runner.report({"event": "note", "text": text}))  # of each once
+    warn = telling(report)
     announce = _announcing(plan, say, runner.report) if plan.starts and say else lambda done: None
     with contextlib.closing(executor or Here(runner)) as workers, contextlib.ExitStack() as held:
         under_way = UnderWay(path, plan, expected, runner, workers, held)

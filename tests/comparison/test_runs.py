@@ -114,6 +114,14 @@ def test_lost_and_half_written_lines_are_made_again(finished, tmp_path):
     assert len(read_results(again / RESULTS)) == len(lines)
 
 
+def test_a_line_that_is_left_out_is_a_warning_where_nothing_reports(finished, tmp_path):
+    path, config, _, _ = finished
+    again = begun(path, tmp_path / "again", b'{"key": "odd"}\n' + (path / RESULTS).read_bytes())
+    with pytest.warns(UserWarning, match="line 1 is not whole; its run will be made again") as told:
+        jaxsurr.compare(config, LOSSES, 2, workdir=again, figures=False)
+    assert len(told) == 1 and table(again) == table(path)
+
+
 def test_runs_side_by_side_that_were_cut_apart_are_made_again_together(finished, tmp_path):
     path, config, _, _ = finished
     lines = (path / RESULTS).read_bytes().splitlines(keepends=True)
