@@ -116,7 +116,7 @@ def update_of_set(name: str, size: int) -> Callable[[], Any]:
     """An update of the surrogate of a set metric of two classes, on a set of some size."""
     key = jax.random.key(0)
     logits, labels = jax.random.normal(key, (size, 2)), (jnp.arange(size) % 10 == 0).astype(jnp.int32)
-    surrogate = surrogates.correlated_gradients(SETS[name], family="network")  # which serves sets of any kind
+    surrogate = surrogates.correlated_gradients(SETS[name], family="network")
     state = jax.jit(surrogate.init)(key, logits, labels)
     return functools.partial(jax.jit(surrogate.update), state, key, logits, labels)
 

@@ -33,10 +33,9 @@ from jaxsurr.core.moments import cosine, moments
 from jaxsurr.core.types import Array, View
 from jaxsurr.metrics import Metric, black_box, get
 from jaxsurr.report import summary_table
-from jaxsurr.smoothing.function_directions import MOST_ATOMS
+from jaxsurr.smoothing.function_directions import MOST_ATOMS, number_of_atoms
 from jaxsurr.smoothing.goal import Goal, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
-from jaxsurr.surrogates.families.counts import number_of_counts
 
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
@@ -125,7 +124,7 @@ def measure(
 
         compiled, cost = costs(estimate, key, *sets[0])
         rows.append({**shape, "what": estimator, "updates": 0, "cosine": of_sets(compiled, sets, goals), **cost})
-    few = number_of_counts(metric.space, View(*sets[0], None), jnp.ones(())) <= MOST_ATOMS
+    few = number_of_atoms(metric.space, *sets[0]) <= MOST_ATOMS
     for family in (FAMILIES if few else FAMILIES[:1]) if updates else ():
         surrogate = surrogates.correlated_gradients(metric, family=family, num_pairs=pairs, relative_scale=SCALE)
         state = surrogate.init(key, *sets[0])

@@ -79,10 +79,15 @@ def atoms_of(space: Space, predictions: Array, targets: PyTree, scale: Array, wh
     read = space.pooled(predictions, targets, scale, where)
     features, labels = read.features, read.label_features
     sides = jnp.concatenate([jnp.ones_like(labels[..., :1]), 2 * labels - 1], axis=-1)
-    if features[0, 0].size * sides.shape[-1] > MOST_ATOMS:
+    if _events(features, labels) > MOST_ATOMS:
         features = jnp.mean(features, axis=-1, keepdims=True)
     each = einsum("bi,bigf,bigq->bgfq", read.weights, norm.cdf(features / _WIDTH), sides)
     return each.reshape(len(each), -1)
+
+
+def _events(features: Any, label_features: Any) -> int:
+    """How many soft events there are of pooled features, each alone and with every feature of the target."""
+    return math.prod(features.shape[2:]) * (label_features.shape[-1] + 1)
 
 
 def _random_events(features: Array, weights: Array) -> Array:
@@ -97,6 +102,25 @@ def _random_events(features: Array, weights: Array) -> Array:
     return einsum("bi,bij->bj", weights, events)
 
 
+def number_of_atoms(space: Space, predictions: Array, targets: PyTree) -> int:
+    """J of predictions like these."""
+    scale = jax.ShapeDtypeStruct((), jnp.float32)
+    return jax.eval_shape(lambda z, y, s: atoms_of(space, z, y, s), predictions, targets, scale).shape[1]
+
+
+def events_are_few(space: Space, predictions: Array, targets: PyTree) -> bool:
+    """Whether every event of predictions like these has an atom of its own, and none is the mean of a group's."""
+    pooled = space.pooled
+    if pooled is None:
+        return True
+
+    def read(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
+        found = pooled(predictions, targets, jnp.ones(()), None)
+        return found.features, found.label_features
+
+    return _events(*jax.eval_shape(read, predictions, targets)) <= MOST_ATOMS
+
+
 def num_functions(estimator: str, metric: Metric, space: Space, predictions: Array, targets: PyTree) -> int:
     """J of predictions like these, or 0 where their metric's gradient is not estimated along functions.
 
@@ -107,9 +131,8 @@ def num_functions(estimator: str, metric: Metric, space: Space, predictions: Arr
         return 0
     if estimator == "auto" and (metric.replaces or space.pooled is None):
         return 0
-    scale = jax.ShapeDtypeStruct((), jnp.float32)
-    read = jax.eval_shape(lambda z, y, s: atoms_of(space, z, y, s), predictions, targets, scale)
-    return read.shape[1] if read.shape[1] <= MOST_ATOMS else 0
+    atoms = number_of_atoms(space, predictions, targets)
+    return atoms if atoms <= MOST_ATOMS else 0
 
 
 def _at_decisions(space: Space, predictions: Array, targets: PyTree, scale: Array, atoms: int) -> np.ndarray:

@@ -12,8 +12,6 @@ counts, which changes as the model does: where a deep set also learns how, this 
 losses that are learned once and kept.
 """
 
-import functools
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +20,7 @@ import jax.numpy as jnp
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
-from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of
+from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of, events_are_few, number_of_atoms
 from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 
 _MOST_EVENTS = 2**20  # of examples, counts and gradients that are in memory at once
@@ -57,26 +55,6 @@ def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-2) -> Array:
     return unit[:, None] * jnp.linalg.solve(scaled, unit[:, None] * cross)
 
 
-def number_of_counts(space: Space, view: View, scale: Array) -> int:
-    """How many soft counts there are of such predictions."""
-    read = jax.eval_shape(functools.partial(atoms_of, space), view.predictions, view.targets, scale, view.where)
-    return read.shape[1]
-
-
-def number_of_events(space: Space, view: View, scale: Array) -> int:
-    """How many soft events there are of such predictions, before those of a group are averaged for being too many."""
-    pooled = space.pooled
-    if pooled is None:
-        return number_of_counts(space, view, scale)
-
-    def read(*arguments: Any) -> tuple[Array, Array]:
-        found = pooled(*arguments)
-        return found.features, found.label_features
-
-    features, labels = jax.eval_shape(read, view.predictions, view.targets, scale, view.where)
-    return math.prod(features.shape[2:]) * (labels.shape[-1] + 1)
-
-
 def count_family(space: Space, *, decay: float = 0.95) -> Family:
     """The family of functions that are linear in soft counts, of metrics of sets.
 
@@ -92,7 +70,7 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         return jnp.sum(each, axis=0) / jnp.maximum(num_valid(where, len(predictions)), 1)
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> CountState:
-        counts = number_of_counts(space, view, scale)
+        counts = number_of_atoms(space, view.predictions, view.targets)
         if counts > MOST_ATOMS:
             raise ValueError(
                 f"family='counts' has {counts} counts of such predictions, and solves for at most {MOST_ATOMS}: use "
@@ -131,14 +109,14 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
 
 
 def counts_or(space: Space, other: Family) -> Family:
-    """The family of counts where there is one of each of at most `MOST_ATOMS` events, and another family beyond."""
+    """The family of counts where every event is counted alone, and another family where there are too many."""
     counted = count_family(space)
 
     def of(state: PyTree) -> Family:
         return counted if isinstance(state, CountState) else other
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> PyTree:
-        few = number_of_events(space, view, scale) <= MOST_ATOMS
+        few = events_are_few(space, view.predictions, view.targets)
         return (counted if few else other).init(key, view, scale, metrics)
 
     def values(state: PyTree, *arguments: Any) -> Array:
