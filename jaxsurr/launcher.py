@@ -110,9 +110,8 @@ def read_config() -> Config:
         )
     if not flags.FLAGS.workdir.strip():
         raise ValueError("--workdir is empty; name the directory where results are to go, as in --workdir=runs/mine.")
-    default_job = flag.config_filename == _DEFAULT
-    if default_job and "data.label_noise" not in chosen and config.data.source != default.get_config().data.source:
-        config.data.label_noise = 0.0  # that of the default job is for its own data
+    if flag.config_filename == _DEFAULT:
+        config = default.for_other_data(config, chosen)
     config.losses = tuple(name for entry in config.losses for name in split_losses(str(entry)))
     if "loss" in chosen and config.losses:
         raise ValueError(

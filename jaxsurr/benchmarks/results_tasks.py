@@ -1,5 +1,8 @@
-"""The table of the results page on one small comparison of each kind of targets, as Markdown, from raw lines."""
+"""One small comparison of each kind of targets on the results page, its table and commands, from raw lines."""
 
+import shlex
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,9 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_words import label
 from jaxsurr.comparison import statistics
 from jaxsurr.core.spec import parse_spec
+from jaxsurr.metrics import METRICS
 from jaxsurr.report import summary_table
+from jaxsurr.training.config import as_dict, default_config, flatten, update
 
 TASKS = {
     "one_logit": "one logit for two classes",
@@ -30,7 +35,8 @@ def tasks(folder: Path) -> str:
     """A row for each comparison: the loss that it starts on, the best fixed one by validation, and the learned one."""
     table = []
     for name, task in TASKS.items():
-        lines = [line for line in rows.lines_of(folder / "tasks" / f"{name}.jsonl") if line["purpose"] == "run"]
+        every = rows.lines_of(folder / "tasks" / f"{name}.jsonl")
+        lines = [line for line in every if line["purpose"] == "run"]
         test, validation = rows.by_seed(lines, "test"), rows.by_seed(lines, "validation")
         higher, usual = lines[0]["higher_is_better"], lines[0]["config"]["conventional"]
         fixed = [loss for loss in test if rows.is_fixed(loss)]
@@ -42,6 +48,7 @@ def tasks(folder: Path) -> str:
                 "data": f"`{lines[0]['config']['data']['source']}`",
                 "metric": parse_spec(lines[0]["config"]["metric"])[0],
                 "seeds": len(test[rows.OURS]),
+                "minutes": f"{sum(line['seconds'] for line in every) / 60:.1f}",
                 "usual loss": f"{label(usual)} {means[usual]:.4f}",
                 "best fixed loss by validation": f"{found['fixed']:.4f}",
                 "smoothed metric": f"{means['smoothed']:.4f}",
@@ -52,5 +59,35 @@ def tasks(folder: Path) -> str:
     return summary_table(table)
 
 
-BLOCKS = {"tasks": tasks}
-"""The block of this file by its name."""
+def _command(name: str, lines: Sequence[dict[str, Any]]) -> str:
+    """The command that makes such lines: the fields that all share and that are not the default's, losses and seeds."""
+    shared = flatten(lines[0]["config"])
+    for line in lines:
+        found = flatten(line["config"])
+        shared = {field: value for field, value in shared.items() if found.get(field) == value}
+    like = update(default_config(), epochs=shared["epochs"])
+    default = flatten(as_dict(like)) | {"metric": "", "epochs": 0}
+    if not METRICS[parse_spec(shared["metric"])[0]].per_example:
+        default["surrogate.family"] = "auto"
+    skipped = ("conventional", "loss", "losses", "seed", "seeds", "trials")
+    options = {
+        f"config.{field}": value
+        for field, value in shared.items()
+        if field not in skipped and field in default and value != default[field]
+    }
+    tried = Counter((line["loss"], line["seed"]) for line in lines if line["purpose"] == "tune")
+    options["losses"] = ",".join(dict.fromkeys(line["loss"] for line in lines))
+    options["seeds"] = len({line["seed"] for line in lines})
+    options |= {"trials": max(tried.values())} if tried else {}
+    said = " ".join(shlex.quote(f"--{option}={value}") for option, value in options.items())
+    return f"python -m jaxsurr.compare {said} --workdir=runs/{name}"
+
+
+def task_commands(folder: Path) -> str:
+    """The commands of the comparisons, a line each."""
+    made = [_command(name, rows.lines_of(folder / "tasks" / f"{name}.jsonl")) for name in TASKS]
+    return "\n".join(["```sh", *made, "```"])
+
+
+BLOCKS = {block.__name__: block for block in (tasks, task_commands)}
+"""The blocks of this file by their names."""

@@ -113,6 +113,16 @@ def test_the_default_job_redraws_labels_and_the_default_config_none():
     assert default_config().data.label_noise == 0
 
 
+@pytest.mark.parametrize("field", default.OWN)
+@pytest.mark.parametrize("other", [{"data.source": "csv:mine.csv"}, {"data.label_noise": 0.1}])
+def test_what_was_chosen_for_the_data_of_the_default_job_is_for_no_others(field, other):
+    chosen = other | ({} if field in other else {field: default.OWN[field]})
+    found = flatten(default.for_other_data(update(default.get_config(), **chosen), chosen))
+    plain = flatten(default_config())
+    assert {name: found[name] for name in default.OWN} == {name: chosen.get(name, plain[name]) for name in default.OWN}
+    assert found["losses"] and default.for_other_data(default.get_config(), ["epochs"]) == default.get_config()
+
+
 @pytest.mark.parametrize(
     "path", [path for path, value in flatten(default_config()).items() if type(value) in (int, float)]
 )
