@@ -16,7 +16,7 @@ _PREFIX = "path_"
 
 
 def names(folder: Path, model: str = "") -> list[str]:
-    """Names of the comparisons of this kind, all or those of a group ("mlp" or "linear" on tables, "fashion")."""
+    """Names of the comparisons of this kind, all or those of a group ("mlp", "linear", "fashion" or "images")."""
     return [path.stem for path in sorted((folder / "study").glob(f"{_PREFIX}{model}*.jsonl"))]
 
 
@@ -82,5 +82,6 @@ BLOCKS = {
     "path_mlp": _block("mlp", "tables with an MLP of 64 units"),
     "path_linear": _block("linear", "tables with a linear model"),
     "path_fashion": _block("fashion", "settings of Fashion-MNIST"),
+    "path_images": _block("images", "sets of images"),
 }
 """The blocks of this file by their names."""

@@ -12,7 +12,8 @@ from jaxsurr.comparison import statistics
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.metrics import METRICS
 from jaxsurr.report import summary_table
-from jaxsurr.training.config import as_dict, default_config, flatten, update
+from jaxsurr.training import default
+from jaxsurr.training.config import as_dict, flatten, update
 
 TASKS = {
     "one_logit": "one logit for two classes",
@@ -59,22 +60,25 @@ def tasks(folder: Path) -> str:
     return summary_table(table)
 
 
+_OF_EACH_RUN = ("conventional", "loss", "losses", "seed", "seeds", "trials")
+"""Fields that the other options of a command set."""
+
+
 def _command(name: str, lines: Sequence[dict[str, Any]]) -> str:
     """The command that makes such lines: the fields that all share and that are not the default's, losses and seeds."""
     shared = flatten(lines[0]["config"])
     for line in lines:
         found = flatten(line["config"])
         shared = {field: value for field, value in shared.items() if found.get(field) == value}
-    like = update(default_config(), epochs=shared["epochs"])
-    default = flatten(as_dict(like)) | {"metric": "", "epochs": 0}
-    if not METRICS[parse_spec(shared["metric"])[0]].per_example:
-        default["surrogate.family"] = "auto"
-    skipped = ("conventional", "loss", "losses", "seed", "seeds", "trials")
-    options = {
-        f"config.{field}": value
-        for field, value in shared.items()
-        if field not in skipped and field in default and value != default[field]
-    }
+    chosen: dict[str, Any] = {}
+    for field in sorted(shared, key=lambda field: field != "data.source"):
+        known = {name: value for name, value in chosen.items() if name != "metric"}  # which may read a file of costs
+        usual = flatten(as_dict(default.for_other_data(update(default.get_config(), **known), known)))
+        if not METRICS[parse_spec(shared["metric"])[0]].per_example:
+            usual["surrogate.family"] = "auto"
+        if field in usual and shared[field] != usual[field] and field not in _OF_EACH_RUN:
+            chosen[field] = shared[field]
+    options = {f"config.{field}": value for field, value in chosen.items()}
     tried = Counter((line["loss"], line["seed"]) for line in lines if line["purpose"] == "tune")
     options["losses"] = ",".join(dict.fromkeys(line["loss"] for line in lines))
     options["seeds"] = len({line["seed"] for line in lines})
