@@ -15,6 +15,12 @@ CASES = list(properties.cases())
 DEFAULTS = [f"correlated_gradients({family}, predictions)" for family in ("decisions", "counts")]
 
 
+@pytest.fixture(autouse=True)
+def _precision_is_not_set_from_outside():
+    with jax.default_matmul_precision(None):
+        yield
+
+
 def operations(value):
     """All operations of a program and of the programs inside it."""
     if isinstance(value, tuple | list):

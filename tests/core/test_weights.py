@@ -34,8 +34,9 @@ def test_weights_of_zero_and_one_are_a_mask(case):
     predictions, targets, where = example(case.space, shape_of(case))
     exercise = jax.jit(case.exercise)
     of_mask, of_weights = (exercise(predictions, targets, w)[1] for w in (where, where.astype(np.float32)))
+    last_bit = 0 if jax.default_backend() == "cpu" else 1e-6  # two programs need not sum in one order elsewhere
     for one, other in zip(jax.tree.leaves(of_mask), jax.tree.leaves(of_weights), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, last_bit, last_bit)
 
 
 def repeated(tree):
