@@ -41,7 +41,7 @@ def from_frame(
 
     Args:
       frame: a frame of pandas or polars, a table of pyarrow, or a mapping from names to columns.
-      target: the column that is predicted, or several.
+      target: the column that is predicted, or several: a sequence, or text as for `read_csv`, such as "y_*".
       kind: of the targets; by default 'levels' of numbers, 'classes' of words, 'labels' or 'numbers' of several.
       weight, event, sequence, lists, drop, missing, categories, order: as for `read_csv`.
       positive: for kind 'scores' the target that is 1.
@@ -67,9 +67,7 @@ def from_frame(
             raise ValueError(f"the test frame must have the columns of the other, in their order; see {odd!r}")
         held = {name: _joined(held[name], more[name]) for name in held}
     given = dict(target=target, drop=drop, categories=categories)
-    named: dict[str, Any] = {
-        key: split_names([value] if isinstance(value, str) else value, ()) for key, value in given.items()
-    }
+    named: dict[str, Any] = {key: split_names(value, tuple(held)) for key, value in given.items()}
     named |= dict(lists=lists, weight=weight, event=event, sequence=sequence)
     roles = Roles(missing=tuple(missing), order=tuple(order), **named)
     raw = read_columns("the frame", held, roles, lambda key, *values: f"{key}={list(values)!r}")

@@ -198,6 +198,17 @@ def test_a_frame_is_what_a_file_of_it_is(make, tmp_path):
     assert (words.kind, words.names) == ("levels", ("low", "mid", "high"))
 
 
+@pytest.mark.parametrize("make", FRAMES)
+def test_several_targets_of_a_frame_are_what_those_of_a_file_are(make, tmp_path):
+    columns = COLUMNS | {"y_1": [k / 4 for k in range(ROWS)], "y_2": [(k * k % 7) / 2 for k in range(ROWS)]}
+    expected = load(f"{csv_of(columns, tmp_path / 't.csv').partition('?')[0]}?target=y_*&kind=numbers", seed=0)
+    assert expected.train.targets.shape[1:] == (2,)
+    for target in ("y_*", "y_1,y_2", ["y_1", "y_2"]):
+        same(load(from_frame(make(columns), target, kind="numbers"), seed=0), expected)
+    with pytest.raises(ValueError, match=r"the frame has no column 'z_\*'"):
+        from_frame(make(columns), "z_*")
+
+
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of pandas, which looks for integers
 @pytest.mark.parametrize("make", FRAMES)
 def test_a_frame_is_refused_with_row_and_column(make):
@@ -307,6 +318,12 @@ def test_a_parquet_file_is_what_a_csv_file_is(tmp_path):
     pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "t.parquet")
     source = f"parquet:{tmp_path / 't.parquet'}?target=grade&drop=id"
     same(load(source, seed=0), load(csv_of(COLUMNS, tmp_path / "t.csv"), seed=0))
+    several = "?target=age,number&kind=numbers&drop=id"
+    with pytest.warns(UserWarning, match="have no target"):
+        same(
+            load(f"parquet:{tmp_path / 't.parquet'}{several}", seed=0),
+            load(from_frame(COLUMNS, "age,number", kind="numbers"), seed=0),
+        )
     assert isinstance(read_parquet(tmp_path / "t.parquet", "grade", drop="id").inputs, Table)
     with pytest.raises(ValueError, match=r"t\.parquet, row 1, column 'id': 'K0' and all other 60 words .*'&drop=id'"):
         load(source.removesuffix("&drop=id"), seed=0)
