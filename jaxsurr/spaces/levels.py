@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsurr import losses
 from jaxsurr.core import checks
-from jaxsurr.core.products import matmul
+from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
 from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
@@ -23,6 +23,18 @@ __all__ = ["cumulative_logits", "level_logits", "level_scores"]
 _BLOCK = 8
 
 
+def _blocks(array: Array, filling: float) -> Array:
+    """The last axis in blocks, the last one filled up."""
+    padding = [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % _BLOCK)]
+    return jnp.pad(array, padding, constant_values=filling).reshape(*array.shape[:-1], -1, _BLOCK)
+
+
+def _shifted(array: Array, first: float) -> Array:
+    """What stands before each entry of the last axis."""
+    return jnp.concatenate([jnp.full_like(array[..., :1], first), array[..., :-1]], axis=-1)
+
+
+@jax.custom_jvp
 def _running_logsumexp(array: Array) -> Array:
     """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time.
 
@@ -30,13 +42,29 @@ def _running_logsumexp(array: Array) -> Array:
     """
     size = array.shape[-1]
     if size > _BLOCK:
-        padding = [(0, 0)] * (array.ndim - 1) + [(0, -size % _BLOCK)]
-        blocks = jnp.pad(array, padding, constant_values=FAR).reshape(*array.shape[:-1], -1, _BLOCK)
-        within = _running_logsumexp(blocks)
-        before = _running_logsumexp(within[..., :-1, -1])
-        before = jnp.concatenate([jnp.full_like(array[..., :1], FAR), before], axis=-1)
+        within = _running_logsumexp(_blocks(array, FAR))
+        before = _shifted(_running_logsumexp(within[..., -1]), FAR)
         return jnp.logaddexp(within, before[..., None]).reshape(*array.shape[:-1], -1)[..., :size]
     return jax.nn.logsumexp(jnp.where(np.tri(size, dtype=bool), array[..., None, :], FAR), axis=-1)
+
+
+@_running_logsumexp.defjvp
+def _running_logsumexp_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    summed = _running_logsumexp(*primals)
+    return summed, _running_mean(*primals, summed, *tangents)
+
+
+def _running_mean(logs: Array, summed: Array, values: Array) -> Array:
+    """Running `sum_(j <= k) exp(x_j - s_k) v_j` along the last axis, for s_k at least each x_j."""
+    size = values.shape[-1]
+    if size <= _BLOCK:
+        shares = jnp.exp(jnp.where(np.tri(size, dtype=bool), logs[..., None, :] - summed[..., None], FAR))
+        return einsum("...kj,...j->...k", shares, values)
+    logs, summed, values = (_blocks(array, filling) for array, filling in ((logs, FAR), (summed, -FAR), (values, 0.0)))
+    within, ends = _running_mean(logs, summed, values), summed[..., -1]
+    before = _shifted(_running_mean(ends, ends, within[..., -1]), 0.0)
+    added = jnp.exp(_shifted(ends, FAR)[..., None] - summed) * before[..., None]
+    return (within + added).reshape(*added.shape[:-2], -1)[..., :size]
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
