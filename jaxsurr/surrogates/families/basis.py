@@ -142,32 +142,29 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
     def values_and_gradients(state: BasisState, view: View, scale: Array) -> tuple[Array, Array]:
         """Values `[B, J]` of the atoms, and their gradients `[J, B, ...]` in the predictions.
 
-        Many ramps read few margins: the gradients of the margins, times the slopes of the ramps, are those of the
-        ramps, unless margins of many items are more than atoms.
+        A ramp reads one margin of each item, so that its gradient is that of the margins times its slopes. Either each
+        margin is differentiated, or each ramp, whichever are fewer.
         """
-        batch = len(view.predictions)
-        weights = space.margins(view.predictions, view.targets, scale)[1]
-        items, kinds = weights.shape[1], len(state.centres)
-
-        def read(z):
-            margins, losses = space.margins(z, view.targets, scale)[0], space.losses(z, view.targets, scale)
-            return jnp.concatenate([margins.reshape(batch, -1), losses], axis=-1)
-
-        if (items - 1) * kinds >= state.centres.size:
-            return objectives.values_and_gradients(lambda z: atoms(state, z, view.targets, scale), view.predictions)
-        of_each, gradients = objectives.values_and_gradients(read, view.predictions)
-        margins, losses = of_each[:, : items * kinds], of_each[:, items * kinds :]
+        z, targets = view.predictions, view.targets
+        weights = space.margins(z, targets, scale)[1]
+        margins, pull = jax.vjp(lambda z: space.margins(z, targets, scale)[0], z)
+        batch, items, kinds = margins.shape
 
         def ramps_of(margins):
             return norm.cdf((state.centres[None, None] - margins[..., None]) / state.widths[None, None])
 
-        margins = margins.reshape(batch, items, kinds)
         ramps, slopes = jax.jvp(ramps_of, (margins,), (jnp.ones_like(margins),))
         summed = einsum("bi,birc->brc", weights, ramps).reshape(batch, -1)
-        of_margins = gradients[: items * kinds].reshape(items, kinds, batch, -1)
-        of_ramps = einsum("bi,birc,irbd->rcbd", weights, slopes, of_margins)
-        of_ramps = of_ramps.reshape(-1, *view.predictions.shape)
-        return jnp.concatenate([summed, losses], axis=-1), jnp.concatenate([of_ramps, gradients[items * kinds :]])
+        if items * kinds <= state.centres.size:
+            each = jnp.eye(items * kinds, dtype=margins.dtype).reshape(-1, 1, items, kinds)
+            (of_margins,) = jax.vmap(pull)(jnp.broadcast_to(each, (len(each), *margins.shape)))
+            of_margins = of_margins.reshape(items, kinds, batch, -1)
+            of_ramps = einsum("bi,birc,irbd->rcbd", weights, slopes, of_margins).reshape(-1, *z.shape)
+        else:
+            each = einsum("bi,birc,rs->rcbis", weights, slopes, jnp.eye(kinds, dtype=margins.dtype))
+            (of_ramps,) = jax.vmap(pull)(each.reshape(-1, *margins.shape))
+        losses, of_losses = objectives.values_and_gradients(lambda z: space.losses(z, targets, scale), z)
+        return jnp.concatenate([summed, losses], axis=-1), jnp.concatenate([of_ramps, of_losses])
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> BasisState:
         values, weights = space.margins(view.predictions, view.targets, scale)
