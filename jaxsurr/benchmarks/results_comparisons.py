@@ -6,8 +6,8 @@ A block is a function of the results' folder; `results_page` writes it between t
 from pathlib import Path
 from typing import Any
 
+from jaxsurr.benchmarks import results_path, results_zoo
 from jaxsurr.benchmarks import results_rows as rows
-from jaxsurr.benchmarks import results_zoo
 from jaxsurr.benchmarks.results_words import halves, label, standing, untuned
 from jaxsurr.report import summary_table
 
@@ -45,7 +45,7 @@ def comparison(folder: Path, name: str, reference: str, digits: int = 3) -> str:
 
 def in_short(folder: Path) -> str:
     """Wins of the learned loss against fixed losses, and what it adds to a choice on validation."""
-    parts = [results_zoo.in_short(folder), "", "With the loss of the first version:"]
+    parts = [results_zoo.in_short(folder), results_path.in_short(folder), "", "With the loss of the first version:"]
     for prefix, model in (("linear", "a linear model"), ("ordinal", "an MLP of 64 units")):
         table = rows.ordinal_tables(folder, prefix)
         won, tied, lost = (sum(row[verdict] for row in table) for verdict in rows.VERDICTS)

@@ -78,6 +78,16 @@ def _block(model: str, words: str):
     return block
 
 
+def in_short(folder: Path) -> str:
+    """How many verdicts of each kind there are, over all comparisons."""
+    found = [of_table(folder, name)["learned"]["verdict"] for name in names(folder)]
+    counts = ", ".join(f"{word} on {found.count(word)}" for word in rows.VERDICTS)
+    return (
+        f"Of {len(found)} comparisons of classes, levels and poses the learned loss from the best start is, against "
+        f"the best fixed loss by validation: {counts}."
+    )
+
+
 BLOCKS = {
     "path_mlp": _block("mlp", "tables with an MLP of 64 units"),
     "path_linear": _block("linear", "tables with a linear model"),
