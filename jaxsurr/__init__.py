@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from jaxsurr import bilevel, losses, metrics, spaces, surrogates
+from jaxsurr.core.compiling import compiler_options
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.renamed import MODULES, Renamed
 from jaxsurr.core.types import Batch, Durations, Info, Keypoints, RankedLists, Sequences, Space, Surrogate, View
@@ -34,6 +35,7 @@ __all__ = [
     "View",
     "bilevel",
     "compare",
+    "compiler_options",
     "correlated_gradients",
     "decoding",
     "diagnose",

@@ -28,6 +28,7 @@ from jax.sharding import Mesh
 
 from jaxsurr import sharded
 from jaxsurr.core import checks, keys
+from jaxsurr.core.compiling import quick
 from jaxsurr.core.executors import Executor, indivisible, map_data, of_processes, rows_of, without_queue
 from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.processes import HEARTBEAT
@@ -211,8 +212,8 @@ def _one_device() -> Executor:
     return Executor(
         axis_name=None,
         num_devices=1,
-        compile=lambda step: jax.jit(step, donate_argnums=0),
-        compile_predict=jax.jit,
+        compile=lambda step: quick(step, donate_argnums=0),
+        compile_predict=quick,
         # A new NumPy array each, since device_put may take over the memory of its argument.
         place=lambda state: map_data(lambda leaf: jax.device_put(np.array(leaf)), state),
         fetch=lambda state: map_data(np.array, state),

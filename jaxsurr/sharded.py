@@ -25,6 +25,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxsurr.core import keys
 from jaxsurr.core.checks import nearest
+from jaxsurr.core.compiling import quick
 from jaxsurr.core.executors import Executor, indivisible, map_data, of_processes, rows_of, without_queue
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.types import Array, PyTree
@@ -49,7 +50,7 @@ def executor(mesh: Mesh, axis: str = AXIS) -> Executor:
 
         @functools.cache
         def kept(form: Any, shardings: tuple[NamedSharding, ...]) -> Any:
-            return jax.jit(step, donate_argnums=0, out_shardings=(jax.tree.unflatten(form, shardings), whole))
+            return quick(step, donate_argnums=0, out_shardings=(jax.tree.unflatten(form, shardings), whole))
 
         def program(state: PyTree) -> Any:
             leaves, form = jax.tree.flatten(state)
@@ -68,7 +69,7 @@ def executor(mesh: Mesh, axis: str = AXIS) -> Executor:
         return compiled
 
     def compile_predict(apply: Callable[[PyTree, Array], PyTree]) -> Callable[[PyTree, Array], PyTree]:
-        return without_queue(jax.jit(automatic(apply, of_rows=True), out_shardings=by_rows), here[0])
+        return without_queue(quick(automatic(apply, of_rows=True), out_shardings=by_rows), here[0])
 
     def place(state: PyTree) -> PyTree:
         leaves, form = jax.tree.flatten(jax.tree.map(keys.to_data, state))

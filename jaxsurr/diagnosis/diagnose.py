@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks, renamed
+from jaxsurr.core.compiling import quick
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
@@ -236,7 +237,6 @@ def diagnose(
     for region, rows in zip(member, order, strict=True):
         region[rows] = True
 
-    @jax.jit
     def measure(predictions, targets, scale, member):
         compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
         wider = smoothed_metric(
@@ -271,7 +271,7 @@ def diagnose(
             "own": own,
         }
 
-    found = jax.device_get(measure(predictions, targets, jnp.float32(used_scale), member))
+    found = jax.device_get(quick(measure)(predictions, targets, jnp.float32(used_scale), member))
     zero = found["zero"]
     signal = np.maximum(found["size"] - found["error"], 0)
     own_pairs = (surrogate.settings or {}).get("options", {}).get("num_pairs")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.compiling import quick
 from jaxsurr.core.moments import cosine, moments, pearson
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked, masked_mean
@@ -130,11 +131,10 @@ def fidelity(
       `gradient`, `value` and `ceiling`, as for `correlations`: numbers, or lists of M numbers for M metrics at once.
     """
 
-    @jax.jit
     def measure(predictions, targets, where):
         return correlations(
             compare_with_reference(surrogate, state, metric, predictions, targets, where, **reference), where
         )
 
-    measured = jax.device_get(measure(jnp.asarray(predictions), targets, where))
+    measured = jax.device_get(quick(measure)(jnp.asarray(predictions), targets, where))
     return {name: float(found[0]) if len(found) == 1 else found.tolist() for name, found in measured.items()}

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks, keys
+from jaxsurr.core.compiling import once, quick
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
@@ -46,7 +47,7 @@ def learn(
     Raises:
       ValueError: there is no batch.
     """
-    step, info = jax.jit(surrogate.update), None
+    step, info = quick(surrogate.update), None
     for number, (predictions, targets) in enumerate(batches):
         state, info = step(state, jax.random.fold_in(key, number), predictions, targets)
     if info is None:
@@ -135,7 +136,7 @@ def fit(
     # A metric of logits is learned at the scale of each batch, as `frozen` uses it.
     following = follows(surrogate)
     used = follow_scale(surrogate) if following else surrogate
-    state, info = learn(used, jax.jit(surrogate.init)(init_key, *first), batches, key=update_key)
+    state, info = learn(used, once(surrogate.init)(init_key, *first), batches, key=update_key)
     measured = []
     for size, z, y in tests:
         at = None if following else state

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxsurr.core.checks import is_concrete
+from jaxsurr.core.compiling import once
 from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.types import PyTree
 from jaxsurr.metrics.host import own_errors
@@ -44,7 +45,8 @@ def compiled(
       look: the same arguments without the keyword-only ones; raises, or does nothing.
       is_sound: of the function's result, as arrays with values.
     """
-    signature, program = inspect.signature(function), jax.jit(function)
+    signature, traced = inspect.signature(function), jax.jit(function)
+    program = functools.cache(lambda: once(function))  # looks a device up; updates so optimised run as fast
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> PyTree:
@@ -57,9 +59,10 @@ def compiled(
             return function(*args, **options)
         if explicit_mesh(arguments) is None:
             look(*arguments)
+        run = program() if is_concrete(bound.args) else traced
         try:
             with own_errors():
-                result = jax.block_until_ready(program(*bound.args))
+                result = jax.block_until_ready(run(*bound.args))
         except _READS_VALUES:
             return function(*bound.args)
         return result if is_sound(_without_gradient(result)) else function(*bound.args)

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
+from jaxsurr.core.compiling import once, quick
 from jaxsurr.core.images import refuse_channels_first
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
@@ -245,8 +246,8 @@ def build(
         executor=executor,
         steps={phase: executor.compile(gathering(made)) for phase, made in steps.items()},
         predict=executor.compile_predict(predict),
-        scanned_epochs={phase: jax.jit(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
-        predict_each=jax.jit(jax.vmap(predict)),
+        scanned_epochs={phase: quick(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
+        predict_each=quick(jax.vmap(predict)),
         outputs=model.apply,
         asks=asks_of(
             config,
@@ -255,7 +256,7 @@ def build(
             _batch(model, predict, data, config.batch_size),
             1 if executor.axis_name is None else executor.num_devices,
         ),
-        match=None if config.surrogate.relative_scale or not metric.per_example else jax.jit(match),
+        match=None if config.surrogate.relative_scale or not metric.per_example else once(match),
         in_unit=KINDS[data.kind].in_unit,
     )
 
