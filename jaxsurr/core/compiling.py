@@ -11,7 +11,6 @@ _QUICK: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_paralle
 _FEW_RUNS: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
-@functools.cache
 def compiler_options(*, few_runs: bool = False) -> dict[str, Any] | None:
     """Options for `jax.jit(step, compiler_options=...)` of a step with a surrogate: compiled sooner, and as fast.
 
@@ -36,6 +35,7 @@ def compiler_options(*, few_runs: bool = False) -> dict[str, Any] | None:
     return {name: to for name, to in wanted.items() if name not in set_outside and _is_known(name, to)} or None
 
 
+@functools.cache
 def _is_known(name: str, value: Any) -> bool:
     """XLA refuses to compile with an option that it does not have."""
     try:

@@ -15,9 +15,6 @@ LOGITS, LABELS = jaxsurr.sample(jaxsurr.spaces.class_logits, KEY, 8, 3)
 def no_flags(monkeypatch):
     """Options as a user has them: the tests set all of these flags."""
     monkeypatch.setenv("XLA_FLAGS", "")
-    compiling.compiler_options.cache_clear()
-    yield
-    compiling.compiler_options.cache_clear()
 
 
 def test_options_are_those_that_xla_knows(monkeypatch):
