@@ -31,13 +31,13 @@ def point_data(key, batch=64, joints=3):
     return points + noise, Keypoints(points, jnp.ones((batch, joints)), jnp.full((batch,), 20.0))
 
 
-def learn(surrogate, data, updates):
+def learn(surrogate, data, updates, seed=KEY):
     def step(state, key):
         data_key, update_key = jax.random.split(key)
         return surrogate.update(state, update_key, *data(data_key))
 
-    state = jax.jit(surrogate.init)(KEY, *data(KEY))
-    return jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(KEY, updates)))(state)
+    state = jax.jit(surrogate.init)(seed, *data(seed))
+    return jax.jit(lambda state: jax.lax.scan(step, state, jax.random.split(seed, updates)))(state)
 
 
 def test_average_ranks_against_scipy():
@@ -74,9 +74,10 @@ def test_spreading_moves_the_metric_from_best_to_worst(spec):
     [("error_rate", class_data), ("mean_absolute_error", class_data), ("pck?threshold=0.4", point_data)],
 )
 def test_ranks_held_out_batches_as_the_metric_does(spec, data):
+    """In the median of nine seeds: one that begins to rank the wrong way round takes long to turn."""
     metric = metrics.get(spec)
     surrogate = relational(metric, groups=16, group_size=32)
-    state, infos = learn(surrogate, data, updates=60)
+    states, infos = jax.vmap(lambda seed: learn(surrogate, data, 60, seed))(jax.random.split(KEY, 9))
     assert np.isfinite(infos.metric).all() and np.isnan(infos.gradient_correlation).all()
 
     @jax.jit
@@ -86,10 +87,11 @@ def test_ranks_held_out_batches_as_the_metric_does(spec, data):
         # A model from bad to good: predictions of a share of the examples are those of others.
         taken = jnp.where(jnp.arange(64) < quality * 64, jnp.arange(64), (jnp.arange(64) + 1) % 64)
         predictions = predictions[taken]
-        return jnp.mean(surrogate.loss(state, predictions, targets)), jnp.mean(metric(predictions, targets))
+        losses = jax.vmap(lambda state: jnp.mean(surrogate.loss(state, predictions, targets)))(states)
+        return losses, jnp.mean(metric(predictions, targets))
 
     losses, values = held_out(jax.random.split(jax.random.key(9), 40), jnp.linspace(0, 1, 40))
-    assert stats.spearmanr(losses, metric.sign * values).statistic > 0.9
+    assert np.median([stats.spearmanr(one, metric.sign * values).statistic for one in losses.T]) > 0.9
 
 
 def test_masked_rows_count_nowhere_and_devices_agree():
