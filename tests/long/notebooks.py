@@ -22,6 +22,8 @@ SMALLER = {
         "epochs=40, warm_epochs=13": "epochs=2, warm_epochs=1",
         "names, 3,": "names, 2,",
         '"surrogate.burn_in": 100': '"surrogate.burn_in": 2',
+        '        "expected_cost",\n        "cost_weighted_cross_entropy",\n': "",
+        '        "expected_example_cost",\n        "one_sided_regression",\n': "",
     },
     "own_metric": {
         "training, 200)": "training, 20)",
