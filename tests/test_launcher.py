@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.devices import simulated
+from tests.started import simulated
 
 SHORT = ["--config.epochs=2", "--config.warm_epochs=1", "--config.data.limit=160", "--config.devices=1", "--nofigures"]
 SINGLE = ["--config.losses=()", "--config.loss=cross_entropy", *SHORT]

@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import jaxsurr
 from jaxsurr import bilevel
 from jaxsurr.surrogates.families.mlp import mlp
-from tests.devices import simulated
+from tests.started import simulated
 
 STEPS, ROWS, FEATURES, CLASSES = 4, 48, 8, 3
 KEY = jax.random.key(5)

@@ -7,6 +7,7 @@ import pytest
 
 import jaxsurr
 from tests.long import notebooks
+from tests.started import QUICK
 
 NOTEBOOKS = notebooks.NOTEBOOKS
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -33,7 +34,8 @@ def test_they_are_all_there():
 def test_runs_from_a_clean_kernel(path, tmp_path):
     """With fewer seeds and steps where that takes minutes; `python -m tests.long.notebooks` runs them as they are."""
     pytest.importorskip("nbclient", reason="needs nbclient, of the test extra")
-    notebook = notebooks.execute(path, tmp_path, notebooks.SMALLER.get(path.stem, {}))  # only what is installed is read
+    otherwise = notebooks.SMALLER.get(path.stem, {})
+    notebook = notebooks.execute(path, tmp_path, otherwise, QUICK)  # only what is installed is read
     first = code_cells(notebook)[0].outputs[0].text
     assert f"jaxsurr {jaxsurr.__version__}" in first
     assert "cpu" in first

@@ -15,7 +15,7 @@ import jaxsurr
 from jaxsurr import bilevel, parallel
 from jaxsurr.data import Split, batches
 from tests import process_worker
-from tests.devices import simulated
+from tests.started import simulated
 
 WORKER = Path(__file__).with_name("process_worker.py")
 

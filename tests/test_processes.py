@@ -13,7 +13,7 @@ import pytest
 
 from jaxsurr import processes as watched
 from tests import process_worker
-from tests.devices import simulated
+from tests.started import simulated
 
 WORKER = Path(__file__).with_name("process_worker.py")
 TIMEOUT = 240

@@ -10,7 +10,7 @@ from jax.sharding import AxisType
 
 from jaxsurr import parallel
 from tests import process_worker, sharded_worker
-from tests.devices import simulated
+from tests.started import simulated
 
 WORKER = Path(__file__).with_name("sharded_worker.py")
 MESHES = [f"{kind} {data}x{model}" for kind, (data, model) in sharded_worker.MESHES]

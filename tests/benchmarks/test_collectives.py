@@ -10,7 +10,7 @@ import pytest
 from jaxsurr.benchmarks.collectives import traffic
 from jaxsurr.benchmarks.results_measurements import surrogate_traffic
 from jaxsurr.benchmarks.results_rows import lines_of, results_folder
-from tests.devices import simulated
+from tests.started import simulated
 
 PROGRAM = """
 %body (state: (f32[4], s32[])) -> (f32[4], s32[]) {

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import json
-import os
 import re
 import signal
 import socket
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-import jaxsurr
 from jaxsurr.comparison import worker
 from jaxsurr.comparison.cluster import Cluster
 from jaxsurr.comparison.local import Local
 from jaxsurr.comparison.runs import RESULTS, compare, read_results
 from jaxsurr.training import update
 from jaxsurr.training.default import for_other_data, get_config
+from tests.started import QUICK
 
 FIELDS = {
     "data.source": "csv:mine.csv?target=grade&kind=classes",
@@ -33,8 +32,6 @@ FIELDS = {
 }
 LOSSES = ("cross_entropy",)  # and the baselines of classes: three groups of two seeds side by side
 FLAGS = [f"--config.{name}={value}" for name, value in FIELDS.items()] + ["--losses=cross_entropy", "--seeds=2"]
-ROOT = str(Path(jaxsurr.__file__).parent.parent)
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])}
 ROWS = "".join(f"{i % 7},{i * i % 5},{i % 3}\n" for i in range(120))
 
 
@@ -95,7 +92,7 @@ class Told:
 
 def test_the_table_is_that_of_one_process_though_a_worker_dies(alone, tmp_path):
     command = [sys.executable, "-m", "jaxsurr.compare", *FLAGS, "--worker"]
-    executor = Local(4, command, ENVIRONMENT)
+    executor = Local(4, command, QUICK)
     told = Told(lambda: executor.workers[0].process.kill())
     compared(tmp_path / "run", report=told, executor=executor)
     assert_same(tmp_path / "run", alone)
@@ -135,7 +132,7 @@ FAKE = {
 @pytest.mark.parametrize("case", FAKE)
 def test_workers_that_cannot_go_on(case, folder, tmp_path):
     number, answer, kind, message = FAKE[case]
-    executor, told = Local(number, fake(answer), ENVIRONMENT), Told()
+    executor, told = Local(number, fake(answer), QUICK), Told()
     with pytest.raises(kind, match=re.escape(message)):
         compared(tmp_path / "run", report=told, executor=executor)
     assert not (tmp_path / "run" / RESULTS).exists()
@@ -149,7 +146,7 @@ def test_lines_of_another_config_are_refused(alone, tmp_path):
         line["config"]["epochs"] = 9
     answer = f"print({json.dumps({'answer': lines})!r}, flush=True)"
     with pytest.raises(ValueError, match=r"is of another comparison: epochs \(9 there, 2 here\). Was a file changed"):
-        compared(tmp_path / "run", executor=Local(2, fake(answer), ENVIRONMENT))
+        compared(tmp_path / "run", executor=Local(2, fake(answer), QUICK))
     assert not (tmp_path / "run" / RESULTS).exists()
 
 
@@ -174,7 +171,7 @@ def running(workdir):
 def test_workers_end_with_the_command(number, folder, tmp_path):
     command = [sys.executable, "-m", "jaxsurr.compare", *FLAGS, "--nofigures", "--workers=2"]
     command.append(f"--workdir={tmp_path}/run")
-    process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=QUICK, stderr=subprocess.PIPE, text=True)
     first = process.stderr.readline()
     while process.poll() is None and len(running(f"{tmp_path}/run")) < 2:
         time.sleep(0.05)
@@ -220,7 +217,7 @@ class Dask:
 
     def __init__(self, folder, number):
         self.folder, self.address = folder, f"tcp://127.0.0.1:{port()}"
-        self.environment = {**ENVIRONMENT, "DASK_CONFIG": str(folder / "dask")}
+        self.environment = {**QUICK, "DASK_CONFIG": str(folder / "dask")}
         own = ["--host=127.0.0.1", f"--port={self.address.rpartition(':')[2]}"]
         self.scheduler = self.start("scheduler", folder, *own)
         self.workers = {}

@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxsurr.core.meshes import automatic, explicit_mesh
-from tests.devices import simulated
+from tests.started import simulated
 
 WORKER = Path(__file__).with_name("mesh_worker.py")
 ON = [("network", 2), ("network", 8), ("kernel", 2), ("relational", 2), ("ready", 2), ("step", 8)]

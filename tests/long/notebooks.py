@@ -16,6 +16,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 # What is written otherwise in a run of the suite; each occurs in the notebook. Checks of their cells are as they are.
 SMALLER = {
     "costs_and_tokens": {
@@ -54,13 +55,16 @@ SMALLER = {
 }
 
 
-def execute(path: Path, folder: Path, otherwise: Mapping[str, str]) -> nbformat.NotebookNode:
+def execute(
+    path: Path, folder: Path, otherwise: Mapping[str, str], environment: Mapping[str, str] = ENVIRONMENT
+) -> nbformat.NotebookNode:
     """Runs a notebook from a clean kernel in a folder.
 
     Args:
       path: of the notebook.
       folder: where it runs.
       otherwise: what is written in place of what.
+      environment: of the kernel, which finds this clone first.
     """
     import nbclient
 
@@ -74,11 +78,10 @@ def execute(path: Path, folder: Path, otherwise: Mapping[str, str]) -> nbformat.
                     cell.source = cell.source.replace(old, new)
     if missing := otherwise.keys() - found:
         raise ValueError(f"{path.name} no longer has {sorted(missing)}: say in SMALLER of {__file__} what it has.")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     client = nbclient.NotebookClient(
         notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env=environment)
+    client.execute(env=dict(environment))
     return notebook
 
 

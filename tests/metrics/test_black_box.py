@@ -17,7 +17,7 @@ from jaxsurr import bilevel, metrics, smoothed_metric, spaces, surrogates
 from jaxsurr.metrics import black_box, own_errors
 from jaxsurr.metrics.host import Host
 from jaxsurr.smoothing.smoothed_metric import table_directions
-from tests.devices import simulated
+from tests.started import simulated
 
 KEY = jax.random.key(0)
 LABELS = jnp.arange(16) % 3

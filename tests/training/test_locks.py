@@ -5,19 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import jaxsurr
 from jaxsurr.comparison import study
 from jaxsurr.training import default_config, locks, prepare, records, run, update
+from tests.started import QUICK
 
 TINY = {
     "data.limit": 120, "epochs": 2, "warm_epochs": 1, "batch_size": 32, "devices": 1, "surrogate.burn_in": 1,
     "surrogate.num_pairs": 2, "loss": "cross_entropy",
 }  # fmt: skip
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(jaxsurr.__file__).parents[1])}
 
 
 def tiny(**fields):
@@ -94,7 +92,7 @@ def test_a_lock_ends_with_a_process_that_is_killed(tmp_path):
     )
     command = [sys.executable, "-c", source, str(tmp_path)]
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with subprocess.Popen(command, env=ENVIRONMENT, **pipes) as process:
+    with subprocess.Popen(command, env=QUICK, **pipes) as process:
         assert process.stdout.readline() == "held\n"
         with pytest.raises(BlockingIOError, match=f"in use: process {process.pid} on "), locks.alone(tmp_path):
             pytest.fail("it is held")
@@ -131,4 +129,4 @@ def test_of_several_processes_the_first_holds_it_and_the_others_get_to_know(inde
 def test_the_comparison_can_be_imported_without_fcntl():
     source = "import sys; sys.modules['fcntl'] = None; import jaxsurr.comparison.runs"
     blocked = "import filelock; " + source  # filelock itself knows how to do without
-    subprocess.run([sys.executable, "-c", blocked], env=ENVIRONMENT, check=True)
+    subprocess.run([sys.executable, "-c", blocked], env=QUICK, check=True)

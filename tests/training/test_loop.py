@@ -15,6 +15,7 @@ import pytest
 import jaxsurr
 from jaxsurr.core import files
 from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, update
+from tests.started import QUICK
 
 SMALL = {"data.limit": 160, "surrogate.num_pairs": 2, "surrogate.burn_in": 3, "checkpoint.every": 2, "devices": 1}
 SCHEDULE = {"epochs": 5, "warm_epochs": 2, "batch_size": 32}
@@ -212,10 +213,9 @@ def test_a_killed_process_goes_on(whole, tmp_path):
         "    if event['epoch'] == 4: print('now', flush=True); sys.stdin.read()\n"
         "run(config, sys.argv[1], report=report)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(jaxsurr.__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-c", source, str(tmp_path)],
-        env=environment,
+        env=QUICK,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

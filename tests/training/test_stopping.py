@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,6 +16,7 @@ from jaxsurr.comparison import study
 from jaxsurr.comparison.runs import RESULTS, compare, read_results
 from jaxsurr.training import checkpoint, default_config, epochs, loop, prepare, run, stopping, update
 from jaxsurr.training.config import as_dict, flatten
+from tests.started import QUICK
 
 SMALL = {
     "data.limit": 160, "data.label_noise": 0.0, "surrogate.num_pairs": 2, "surrogate.burn_in": 2, "devices": 1,
@@ -174,12 +174,8 @@ def start(module, config, workdir):
         "from jaxsurr.training import default_config, update\n"
         f"def get_config():\n    return update(default_config(), **{fields!r})\n"
     )
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(jaxsurr.__file__).parents[1]),
-        "JAX_PLATFORMS": "cpu",
-    }
     command = [sys.executable, "-m", module, f"--config={file}", f"--workdir={workdir}", "--nofigures", "--grace=60"]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=QUICK, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_lines(path, number, *processes):
