@@ -40,7 +40,7 @@ def test_weights_of_zero_and_one_are_a_mask(case):
 
 
 def repeated(tree):
-    return jax.tree.map(lambda leaf: np.repeat(leaf, COUNTS, axis=0), tree)
+    return jax.tree.map(lambda leaf: leaf[np.repeat(np.arange(len(COUNTS)), COUNTS)], tree)
 
 
 @pytest.mark.parametrize("case", VALUE_CASES, ids=lambda case: case.name)
@@ -54,8 +54,12 @@ def test_a_weight_of_two_is_two_examples(case):
             pytest.skip("a score ties with its copies, and not with itself: two examples are not one of weight two")
     if function is None:
         pytest.skip("a bound metric, whose function is one of the others")
-    expected = function(*repeated((predictions, targets)))
-    np.testing.assert_allclose(function(predictions, targets, where=COUNTS.astype(np.float32)), expected, 1e-5, 1e-6)
+
+    @jax.jit
+    def both(predictions, targets, weights):
+        return function(predictions, targets, where=weights), function(*repeated((predictions, targets)))
+
+    np.testing.assert_allclose(*both(predictions, targets, COUNTS.astype(np.float32)), 1e-5, 1e-6)
 
 
 @pytest.mark.parametrize("metric", SET_METRICS, ids=lambda metric: metric.name)
