@@ -83,15 +83,15 @@ def first_row(predictions: Array, axis_name: str | None) -> Array | int:
 
 
 def with_noise(
-    view: View, space: Space, *, key: Array, scale: Array, spread: float, axis_name: str | None = None
+    view: View, unit: Array, *, key: Array, scale: Array, spread: float, axis_name: str | None = None
 ) -> View:
-    """A view whose predictions are moved by normal noise of `spread` smoothing scales, in the unit of the space."""
+    """A view whose predictions are moved by normal noise of `spread` smoothing scales, in the `unit` of their space."""
     if not spread:
         return view
     predictions, shape = view.predictions, view.predictions.shape
     rows = first_row(predictions, axis_name) + jnp.arange(shape[0])
     noise = NOISE(key, rows, 0, 1, 1, predictions[0].size)[0].reshape(shape)
-    moved = predictions + spread * scale * space.unit(predictions, view.targets) * noise
+    moved = predictions + spread * scale * unit * noise
     return view._replace(predictions=masked(moved, view.where))
 
 
@@ -107,9 +107,10 @@ def estimated_goal(
     estimator: str = "auto",
     directions: Directions = NOISE,
     sums: FunctionSums | None = None,
+    unit: Array | None = None,
     axis_name: str | None = None,
 ) -> Goal:
-    """The goal at a view's predictions, estimated from antithetic pairs; arguments as for `smoothed_metric`."""
+    """The goal at a view's predictions, estimated from antithetic pairs; arguments as for `smoothed_and_sums`."""
     shape = view.predictions.shape
     smoothed, carried = smoothed_and_sums(
         metric,
@@ -125,6 +126,7 @@ def estimated_goal(
         directions=directions,
         estimator=estimator,
         sums=sums,
+        unit=unit,
         axis_name=axis_name,
     )
     return Goal(

@@ -228,6 +228,7 @@ def smoothed_and_sums(
     estimator: str,
     group_size: int = GROUP_SIZE,
     sums: FunctionSums | None = None,
+    unit: Array | None = None,
     axis_name: str | None = None,
 ) -> tuple[Smoothed, FunctionSums | None]:
     """`smoothed_metric`, and what its solution along functions carries over to the next call.
@@ -236,6 +237,7 @@ def smoothed_and_sums(
       metric, predictions, targets, key, scale, num_pairs, where, space, chunk_size, first_example, directions,
         estimator, group_size: as for `smoothed_metric`.
       sums: of the last call, or None; for the estimator "functions" alone.
+      unit: of the space at the predictions, which are prepared (`prepared`) then. None: they are prepared here.
       axis_name: of the `jax.pmap` axis over which it adds its sums.
     """
     metric = as_metric(metric)
@@ -243,14 +245,16 @@ def smoothed_and_sums(
     checks.typed_key(key)
     checks.positive_integer(num_pairs, "num_pairs")
     checks.positive_integer(chunk_size, "chunk_size")
-    predictions, targets = fitting(space, predictions, targets, where)
+    if unit is None:
+        predictions, targets = fitting(space, predictions, targets, where)
+        unit = space.unit(predictions, targets)
     if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
         raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
     outputs = output_shape(metric, predictions, targets)
     batch, event = predictions.shape[0], predictions.shape[1:]
     dtype = predictions.dtype
     size = int(np.prod(event))
-    unit = jnp.broadcast_to(jnp.asarray(space.unit(predictions, targets), dtype), predictions.shape)
+    unit = jnp.broadcast_to(jnp.asarray(unit, dtype), predictions.shape)
     inverse_unit = jnp.where(unit > 0, safe_divide(1, unit), 0)
     example_ids = first_example + jnp.arange(batch)
     check_estimator(estimator, group_size)

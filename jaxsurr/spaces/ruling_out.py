@@ -7,9 +7,13 @@ for a mask, nor are large logits that spread over a whole range. (Where one clas
 with the range of the logits below it.) Minus infinity rules a class out beside any finite logit.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsurr.core.reductions import upcast
 from jaxsurr.core.types import Array
 
 BEYOND = 500.0
@@ -17,11 +21,18 @@ APART = 20.0
 _FAR_BELOW = 1e6  # where minus infinity is put, below the largest of the row
 
 
-def _extremes(scores: Array, chosen: Array) -> tuple[Array, Array]:
-    """The largest and the smallest of the chosen entries, `[..., 1]`; infinities where there are none."""
-    largest = jnp.max(jnp.where(chosen, scores, -jnp.inf), axis=-1, keepdims=True)
-    smallest = jnp.min(jnp.where(chosen, scores, jnp.inf), axis=-1, keepdims=True)
-    return largest, smallest
+def _largest(chosen: Array, *scores: Array) -> list[Array]:
+    """The largest of the chosen entries of each row, `[..., 1]`, of several arrays in one pass; -inf where none is.
+
+    A pass for each costs a third of the time in which an update is compiled.
+    """
+
+    def larger(ones: tuple, others: tuple) -> tuple:
+        return tuple(map(jnp.maximum, ones, others))
+
+    least = tuple(np.array(-np.inf, one.dtype) for one in scores)
+    given = tuple(map(functools.partial(jnp.where, chosen), scores, least))
+    return [found[..., None] for found in jax.lax.reduce(given, least, larger, (chosen.ndim - 1,))]
 
 
 def ruled_out(scores: Array, present: Array | None = None) -> Array:
@@ -35,17 +46,18 @@ def ruled_out(scores: Array, present: Array | None = None) -> Array:
     >>> ruled_out(jnp.array([[0.3, -1.0, -1e4], [200.0, -200.0, 0.0]])).tolist()
     [[False, False, True], [False, False, False]]
     """
-    scores = jax.lax.stop_gradient(scores)
+    scores = upcast(jax.lax.stop_gradient(scores))
     present = jnp.ones(scores.shape, bool) if present is None else present
-    top, _ = _extremes(scores, present)
+    (top,) = _largest(present, scores)
     infinite = present & (scores == -jnp.inf) & jnp.isfinite(top)
     low = present & ~infinite & (scores < top - BEYOND)
     near = present & ~infinite & ~low
-    _, least = _extremes(scores, near)
-    highest, lowest = _extremes(scores, low)
-    gap = least - highest
-    several = jnp.sum(near, axis=-1, keepdims=True) > 1
-    apart = (gap > APART * (top - least)) & (several | (gap > APART * (highest - lowest)))
+    place = jax.lax.broadcasted_iota(scores.dtype, scores.shape, scores.ndim - 1)
+    last, minus_first, minus_least = _largest(near, place, -place, -scores)
+    highest, minus_lowest = _largest(low, scores, -scores)
+    gap = -minus_least - highest
+    several = last + minus_first > 0
+    apart = (gap > APART * (top + minus_least)) & (several | (gap > APART * (highest + minus_lowest)))
     return infinite | (low & apart)
 
 
@@ -59,9 +71,9 @@ def finite_below(scores: Array, present: Array | None = None) -> Array:
     fixed = jax.lax.stop_gradient(scores)
     present = jnp.ones(scores.shape, bool) if present is None else present
     infinite = present & (fixed == -jnp.inf)
-    top, lowest = _extremes(fixed, present & ~infinite)
+    top, minus_lowest = _largest(present & ~infinite, fixed, -fixed)
     # As low as another mask, if there is one, so that both are recognised.
-    below = jnp.where(lowest < top - BEYOND, lowest, top - _FAR_BELOW)
+    below = jnp.where(-minus_lowest < top - BEYOND, -minus_lowest, top - _FAR_BELOW)
     return jnp.where(infinite & jnp.isfinite(top), below, scores)
 
 

@@ -268,9 +268,11 @@ def correlated_gradients(
         scale, before = scale_of(state, space), factor(state)
         if objective == "parameters":
             fit, slope = heldout_view(space, heldout, pullback, axis_name), slope._replace(pullback=pullback)
+            unit = space.unit(fit.predictions, fit.targets)
         else:
+            unit = space.unit(predictions, targets)
             slope = fit = with_noise(
-                slope, space, key=centre_key, scale=scale, spread=estimation.spread, axis_name=axis_name
+                slope, unit, key=centre_key, scale=scale, spread=estimation.spread, axis_name=axis_name
             )
         estimator = estimation.estimator
         if not metric.per_example and state.functions is None:  # as `init` has found
@@ -286,6 +288,7 @@ def correlated_gradients(
             chunk_size=estimation.chunk_size,
             estimator=estimator,
             sums=state.functions,
+            unit=unit,
             axis_name=axis_name,
         )
         state = state._replace(functions=goal.sums)

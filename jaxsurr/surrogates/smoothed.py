@@ -102,6 +102,7 @@ def smoothed(
             space=space,
             chunk_size=estimation.chunk_size,
             estimator=chosen(fixed, targets, state.functions is not None),
+            unit=space.unit(fixed, targets),
             axis_name=axis_name,
         )
         change = goal.gradient * (predictions - fixed)[None]
