@@ -7,64 +7,48 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxsurr import losses
 from jaxsurr.core import checks
-from jaxsurr.core.products import einsum, matmul
+from jaxsurr.core.products import matmul
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
-from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
+from jaxsurr.spaces.invariance import GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
 
 __all__ = ["cumulative_logits", "level_logits", "level_scores"]
 
 
-_BLOCK = 8
+def _together(one: tuple, other: tuple) -> tuple:
+    """Sums of the exponentials of two ranges of numbers, and of their squares, each relative to the largest number."""
+    (largest, summed, squared), (second, more, more_squared) = one, other
+    both = jnp.maximum(largest, second)
+    scale, other_scale = jnp.exp(largest - both), jnp.exp(second - both)
+    return both, summed * scale + more * other_scale, squared * scale**2 + more_squared * other_scale**2
 
 
-def _blocks(array: Array, filling: float) -> Array:
-    """The last axis in blocks, the last one filled up."""
-    padding = [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % _BLOCK)]
-    return jnp.pad(array, padding, constant_values=filling).reshape(*array.shape[:-1], -1, _BLOCK)
+def _prefixes(logits: Array) -> tuple[Array, Array]:
+    """Of the softmax p of each prefix along the last axis, the logarithm of its denominator, and `sum_j p_j^2`.
 
-
-def _shifted(array: Array, first: float) -> Array:
-    """What stands before each entry of the last axis."""
-    return jnp.concatenate([jnp.full_like(array[..., :1], first), array[..., :-1]], axis=-1)
-
-
-@jax.custom_jvp
-def _running_logsumexp(array: Array) -> Array:
-    """Running `log sum_(j <= k) exp(x_j)` along the last axis, in linear time.
-
-    Within blocks it is that of each prefix, a few operations on all entries; then what is before each block is added.
+    One after the other they take two exponentials a number, which is the cheapest on a CPU; on an accelerator, which
+    would wait for each, they are found in a logarithmic number of steps.
     """
-    size = array.shape[-1]
-    if size > _BLOCK:
-        within = _running_logsumexp(_blocks(array, FAR))
-        before = _shifted(_running_logsumexp(within[..., -1]), FAR)
-        return jnp.logaddexp(within, before[..., None]).reshape(*array.shape[:-1], -1)[..., :size]
-    return jax.nn.logsumexp(jnp.where(np.tri(size, dtype=bool), array[..., None, :], FAR), axis=-1)
+    fixed = jax.lax.stop_gradient(logits)
+    one = jnp.exp(logits - fixed)  # which has a gradient: all that is relative to a largest number is constant
+    ranges = (fixed, one, one**2)
+    if jax.default_backend() == "cpu":
 
+        def step(before: tuple, own: tuple) -> tuple[tuple, tuple]:
+            both = _together(before, own)
+            return both, both
 
-@_running_logsumexp.defjvp
-def _running_logsumexp_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    summed = _running_logsumexp(*primals)
-    return summed, _running_mean(*primals, summed, *tangents)
-
-
-def _running_mean(logs: Array, summed: Array, values: Array) -> Array:
-    """Running `sum_(j <= k) exp(x_j - s_k) v_j` along the last axis, for s_k at least each x_j."""
-    size = values.shape[-1]
-    if size <= _BLOCK:
-        shares = jnp.exp(jnp.where(np.tri(size, dtype=bool), logs[..., None, :] - summed[..., None], FAR))
-        return einsum("...kj,...j->...k", shares, values)
-    logs, summed, values = (_blocks(array, filling) for array, filling in ((logs, FAR), (summed, -FAR), (values, 0.0)))
-    within, ends = _running_mean(logs, summed, values), summed[..., -1]
-    before = _shifted(_running_mean(ends, ends, within[..., -1]), 0.0)
-    added = jnp.exp(_shifted(ends, FAR)[..., None] - summed) * before[..., None]
-    return (within + added).reshape(*added.shape[:-2], -1)[..., :size]
+        ranges = tuple(jnp.moveaxis(part, -1, 0) for part in ranges)
+        nothing = tuple(jnp.full_like(ranges[0][0], filling) for filling in (-jnp.inf, 0, 0))
+        ranges = tuple(jnp.moveaxis(part, 0, -1) for part in jax.lax.scan(step, nothing, ranges)[1])
+    else:
+        ranges = jax.lax.associative_scan(_together, ranges, axis=-1)
+    largest, summed, squared = ranges
+    return largest + jnp.log(summed), squared / summed**2
 
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
@@ -82,12 +66,10 @@ def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
     temperatures = jnp.stack([0.5 * scale, jnp.ones_like(scale)])[:, None, None]
     scaled = predictions[None] / temperatures
     sides = jnp.stack([scaled, scaled[..., ::-1]])  # sums run from below and from above
-    summed = _running_logsumexp(jnp.stack([sides, 2 * sides]))[..., :-1]
-    (below, above), levels = summed[0], predictions.shape[-1]
-    squares = jnp.exp(jnp.clip(summed[1] - 2 * summed[0], -jnp.log(levels), 0))  # within rounding of huge logits
+    (below, above), squares = (part[..., :-1] for part in _prefixes(sides))
     odds = temperatures * (above[..., ::-1] - below) / scale
     deviations = jnp.sqrt(squares[0] + squares[1, ..., ::-1])
-    margins = _direction(targets, levels - 1, predictions.dtype)[None] * odds
+    margins = _direction(targets, predictions.shape[-1] - 1, predictions.dtype)[None] * odds
     return jnp.moveaxis(margins, 0, -1), jnp.moveaxis(deviations, 0, -1)
 
 
