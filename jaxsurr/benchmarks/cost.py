@@ -6,8 +6,9 @@
 
 Steps are timed alternately, in many rounds of one process, and the median of the ratios is printed, since absolute
 times are not reliable on a shared machine. `frozen` trains on a learned surrogate, `bilevel` also updates it once a
-step with 16 antithetic pairs. The fixed loss is cross-entropy, of points the L1 loss. A line of JSON for each step is
-added to the file of `--output`. Memory is the temporary memory that XLA plans for the estimate of the gradient.
+step with 16 antithetic pairs. The fixed loss is cross-entropy, binary for one logit, and the L1 loss of points. A line
+of JSON for each step is added to the file of `--output`. Memory is the temporary memory that XLA plans for the estimate
+of the gradient.
 """
 
 import argparse
@@ -21,12 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxsurr import bilevel, losses, metrics, models, surrogates
+from jaxsurr import bilevel, losses, metrics, models, spaces, surrogates
 from jaxsurr.core.types import Batch, Keypoints
 from jaxsurr.report import summary_table
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
 FAMILIES = ("decisions", "network", "basis", "kernel")
+OF_SETS = ("counts", "network")
 POINTS = metrics.pck.bind(threshold=0.5)
 TASKS: dict[str, tuple[metrics.Metric, int]] = {
     "classes_10": (metrics.error_rate, 10),
@@ -36,8 +38,9 @@ TASKS: dict[str, tuple[metrics.Metric, int]] = {
     "points_14": (POINTS, 14),
     "points_68": (POINTS, 68),
     "f1": (metrics.f_beta, 2),
+    "auc": (metrics.roc_auc.bind(space=spaces.binary_scores), 1),
 }
-"""A metric, and the number of classes, levels or points."""
+"""A metric, and the number of logits or points."""
 SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3)), "resnet20_group_norm": (128, (32, 32, 3))}
 
 
@@ -47,7 +50,7 @@ def steps(name: str, task: str) -> dict[str, tuple]:
     of_points = metric is POINTS
     model = models.build(name, outputs=2 * outputs if of_points else outputs, hidden=(128,))
     key = jax.random.key(0)
-    targets: Any = jnp.arange(size) % outputs
+    targets: Any = jnp.arange(size) % max(2, outputs)
     if of_points:
         targets = Keypoints(jnp.zeros((size, outputs, 2)), jnp.ones((size, outputs)), jnp.ones((size,)))
     batch = Batch(jax.random.normal(key, (size, *shape)), targets)
@@ -69,10 +72,11 @@ def steps(name: str, task: str) -> dict[str, tuple]:
         state = bilevel.init_state(key, params, optimizer, surrogate, apply, batch)
         return jax.jit(step), state, (batch, *more)
 
-    fixed = surrogates.conventional(losses.l1 if of_points else losses.cross_entropy)
+    usual = losses.l1 if of_points else losses.cross_entropy if outputs > 1 else losses.binary_cross_entropy
+    fixed = surrogates.conventional(usual)
     compared = {"fixed loss": entry(fixed, learn=False)}
     path = optax.linear_schedule(0.0, 0.7, 1000)
-    for family in FAMILIES if metric.per_example else ("network",):
+    for family in FAMILIES if metric.per_example else OF_SETS:
         surrogate = surrogates.correlated_gradients(metric, family=family)
         options = {"power": path} if family == "decisions" and metric.bounded else {}
         compared[f"{family}, frozen"] = entry(surrogate, learn=False, **options)

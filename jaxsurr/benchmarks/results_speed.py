@@ -18,6 +18,7 @@ TASKS = {
     "points_14": "14 points",
     "points_68": "68 points",
     "f1": "F1",
+    "auc": "AUC",
 }
 _MODELS = {
     "mlp": "MLP",
@@ -73,6 +74,22 @@ def cost(folder: Path) -> str:
     )
 
 
+def torch_losses(folder: Path) -> str:
+    """Time of a training step over that on a fixed loss of the same framework."""
+    return summary_table(
+        [
+            {
+                "what is trained": f"MLP, {TASKS[line['task']]}",
+                "framework": line["framework"],
+                "step": line["step"],
+                "over the fixed loss": f"{np.median(line['ratios']):.2f}",
+            }
+            for line in rows.lines_of(folder / "torch_losses.jsonl")
+            if line["step"] != "fixed loss"
+        ]
+    )
+
+
 def accelerator(folder: Path) -> str:
     """Time of a training step over that on cross-entropy on an accelerator, with the quartiles over rounds."""
     table = [
@@ -124,5 +141,5 @@ def sizes(folder: Path) -> str:
     return summary_table(table)
 
 
-BLOCKS = {block.__name__: block for block in (first_step, cost, accelerator, accelerator_sets, sizes)}
+BLOCKS = {block.__name__: block for block in (first_step, cost, torch_losses, accelerator, accelerator_sets, sizes)}
 """The blocks of this file by their names."""

@@ -26,12 +26,9 @@ class Ravelled:
     @property
     def tree(self) -> PyTree:
         """The pytree."""
-        ends, vector = np.cumsum([0, *(np.prod(shape, dtype=int) for shape in self.shapes)]), _whole(self.vector)
-        leaves = [
-            vector[..., start:end].reshape((*vector.shape[:-1], *shape))
-            for start, end, shape in zip(ends, ends[1:], self.shapes, strict=False)
-        ]
-        return jax.tree.unflatten(self.structure, leaves)
+        vector = _whole(self.vector)
+        parts = _parts if isinstance(vector, np.ndarray) else _parts_in_jax
+        return jax.tree.unflatten(self.structure, parts(vector, self.shapes))
 
     def __getitem__(self, name: Any) -> PyTree:
         return self.tree[name]
@@ -47,6 +44,18 @@ class Ravelled:
     def tree_unflatten(cls, static: tuple, children: tuple) -> "Ravelled":
         """The inverse, for JAX."""
         return cls(*children, *static)
+
+
+def _parts(vector: Any, shapes: tuple[tuple[int, ...], ...]) -> list:
+    """Arrays of these shapes, one behind the other in a vector."""
+    ends = np.cumsum([0, *(np.prod(shape, dtype=int) for shape in shapes)])
+    return [
+        vector[..., start:end].reshape((*vector.shape[:-1], *shape))
+        for start, end, shape in zip(ends, ends[1:], shapes, strict=False)
+    ]
+
+
+_parts_in_jax = jax.jit(_parts, static_argnums=1)  # outside of compiled code one program for all of them
 
 
 def _is_ravelled(node: Any) -> bool:

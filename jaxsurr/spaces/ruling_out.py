@@ -46,6 +46,11 @@ def ruled_out(scores: Array, present: Array | None = None) -> Array:
     >>> ruled_out(jnp.array([[0.3, -1.0, -1e4], [200.0, -200.0, 0.0]])).tolist()
     [[False, False, True], [False, False, False]]
     """
+    return _ruled_out(scores, present)
+
+
+@jax.jit  # outside of compiled code it is one program, not twenty
+def _ruled_out(scores: Array, present: Array | None) -> Array:
     scores = upcast(jax.lax.stop_gradient(scores))
     present = jnp.ones(scores.shape, bool) if present is None else present
     (top,) = _largest(present, scores)
@@ -68,6 +73,11 @@ def finite_below(scores: Array, present: Array | None = None) -> Array:
     >>> bool(jnp.isfinite(finite_below(jnp.array([[0.0, -jnp.inf]]))).all())
     True
     """
+    return _finite_below(scores, present)
+
+
+@jax.jit
+def _finite_below(scores: Array, present: Array | None) -> Array:
     fixed = jax.lax.stop_gradient(scores)
     present = jnp.ones(scores.shape, bool) if present is None else present
     infinite = present & (fixed == -jnp.inf)
@@ -77,6 +87,7 @@ def finite_below(scores: Array, present: Array | None = None) -> Array:
     return jnp.where(infinite & jnp.isfinite(top), below, scores)
 
 
+@jax.jit
 def mean_over(values: Array, chosen: Array) -> Array:
     """Mean over the chosen entries of the last axis, 0 where there is none; `[..., K]` to `[..., 1]`."""
     number = jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True), 1).astype(values.dtype)
