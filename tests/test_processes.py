@@ -117,7 +117,7 @@ def test_the_error_counts_rows_of_all_processes(runs):
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 FLAGS = [
-    "--config.losses=()", "--config.loss=smoothed", "--config.data.limit=160", "--config.batch_size=32",
+    "--config.losses=()", "--config.loss=cross_entropy", "--config.data.limit=160", "--config.batch_size=32",
     "--config.epochs=60", "--config.warm_epochs=1", "--config.checkpoint.every=30", "--nofigures",
     "--grace=60",
 ]  # fmt: skip
@@ -175,7 +175,7 @@ def test_processes_end_together_or_name_the_one_that_is_gone_and_go_on_bit_for_b
     codes, said = Job(tmp_path / "again").send(1, signal.SIGTERM)
     assert codes == [143, 143]
     assert said[0] == said[1]
-    assert said[0].startswith("Ended by SIGTERM: smoothed, seed 0, is saved after ")
+    assert said[0].startswith("Ended by SIGTERM: cross_entropy, seed 0, is saved after ")
     codes, said = Job(tmp_path / "again").send(1, signal.SIGKILL)
     assert codes == [watched.LOST, -signal.SIGKILL]
     assert said[0].startswith("Process 1 of 2 is gone: it has given no sign of life for 5 s. Process 0 ends with it.")

@@ -280,7 +280,7 @@ def test_masked_rows_are_as_good_as_absent(family):
 def test_several_metrics(family):
     metric = metrics.pck.bind(threshold=(0.2, 0.5))
     surrogate = jaxsurr.correlated_gradients(metric, family=family)
-    state, info, _ = learn(surrogate, point_data, updates=400 if family == "network" else 50)
+    state, info, _ = learn(surrogate, point_data, updates=200 if family == "network" else 50)
     predictions, targets = point_data(jax.random.key(4), batch=32)
     assert {name: getattr(info, name).shape for name in Info._fields} == {
         **dict.fromkeys(Info._fields, (2,)),
