@@ -4,6 +4,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_words import label
 from jaxsurr.comparison import statistics
@@ -78,6 +80,26 @@ def _block(model: str, words: str):
     return block
 
 
+def peers(folder: Path) -> str:
+    """The learned loss from the best start against each other way to learn from the metric, where they were run."""
+    table, verdicts = [], Counter()
+    for name in names(folder):
+        found = rows.against(folder, name, LEARNED)
+        found = {loss: row for loss, row in found.items() if not (rows.is_fixed(loss) or loss.startswith(rows.OURS))}
+        if not found:
+            continue
+        test = rows.by_seed(rows.runs_of(folder, name), "test")
+        row = {"data": name.removeprefix(_PREFIX), "learned": f"{np.mean(list(test[LEARNED].values())):.4f}"}
+        for loss, against in found.items():
+            row[label(loss)] = f"{np.mean(list(test[loss].values())):.4f} {against['verdict']}"
+            verdicts[against["verdict"]] += 1
+        table.append(row)
+    columns = dict.fromkeys(column for row in table for column in row)
+    said = ", ".join(f"{word} in {verdicts[word]}" for word in rows.VERDICTS)
+    filled = [{column: row.get(column, "") for column in columns} for row in table]
+    return f"{summary_table(filled)}\n\nOf {sum(verdicts.values())} comparisons the learned loss is {said}."
+
+
 def in_short(folder: Path) -> str:
     """How many verdicts of each kind there are, over all comparisons."""
     found = [of_table(folder, name)["learned"]["verdict"] for name in names(folder)]
@@ -93,5 +115,6 @@ BLOCKS = {
     "path_linear": _block("linear", "tables with a linear model"),
     "path_fashion": _block("fashion", "settings of Fashion-MNIST"),
     "path_images": _block("images", "sets of images"),
+    "path_peers": peers,
 }
 """The blocks of this file by their names."""
