@@ -28,7 +28,8 @@ def template(surrogate: Surrogate, example: tuple[Any, Any] | None, *, functions
     """
 
     def of(*example: Any) -> Any:
-        state: Any = jax.eval_shape(surrogate.init, jax.random.key(0), *example)
+        with jax.numpy_dtype_promotion("standard"):  # what is sampled has the precision of the mode, a state another
+            state: Any = jax.eval_shape(surrogate.init, jax.random.key(0), *example)
         return state if functions or not hasattr(state, "functions") else state._replace(functions=None)
 
     if example is not None:
@@ -61,6 +62,10 @@ def named(state: PyTree) -> tuple[dict[str, Any], Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, structure
 
 
+_PRECISIONS = {"float32", "float64"}
+"""Dtypes of which an array has one or the other, as `jax_enable_x64` was set when its state began."""
+
+
 def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a state in the form in which they are stored, typed keys as integers.
 
@@ -74,7 +79,8 @@ def stored(leaves: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, np
     arrays = {}
     for name, leaf in leaves.items():
         like = wanted[name]
-        if (leaf.dtype, leaf.shape) != (like.dtype, like.shape):
+        dtype = leaf.dtype if {leaf.dtype.name, like.dtype.name} == _PRECISIONS else like.dtype
+        if (leaf.dtype, leaf.shape) != (dtype, like.shape):
             raise ValueError(
                 f"the state is not of this surrogate: state{name} is {leaf.dtype}{list(leaf.shape)}, and should be "
                 f"{like.dtype}{list(like.shape)}. Take a state without an axis of devices, of the same settings, or "
@@ -116,6 +122,8 @@ def restored(found: Iterable[tuple[str, Mapping[str, Any]]], wanted: Mapping[str
         like = jax.eval_shape(keys.to_data, leaf)
         dtype, shape, data = (kept[name][field] for field in ("dtype", "shape", "data"))
         dtype = next((known for known, code in DTYPES.items() if code == dtype), dtype)
+        if {dtype, like.dtype.name} == _PRECISIONS:
+            like = jax.ShapeDtypeStruct(like.shape, dtype)
         if (dtype, tuple(shape)) != (like.dtype.name, like.shape):
             raise ValueError(f"state{name} should be {like.dtype.name}{list(like.shape)}, and is {dtype}{list(shape)}.")
         if len(data) != like.dtype.itemsize * like.size:

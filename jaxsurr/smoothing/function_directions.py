@@ -63,9 +63,9 @@ class FunctionSums(NamedTuple):
     number: Array
 
 
-def no_sums(atoms: int, metrics: int) -> FunctionSums:
+def no_sums(atoms: int, metrics: int, dtype: Any = jnp.float32) -> FunctionSums:
     """The sums before the first pair."""
-    return FunctionSums(jnp.zeros((atoms, atoms)), jnp.zeros((atoms, metrics)), jnp.zeros((metrics,)), jnp.zeros(()))
+    return FunctionSums(*(jnp.zeros(shape, dtype) for shape in ((atoms, atoms), (atoms, metrics), (metrics,), ())))
 
 
 def atoms_of(space: Space, predictions: Array, targets: PyTree, scale: Array, where: Array | None = None) -> Array:
@@ -115,7 +115,7 @@ def events_are_few(space: Space, predictions: Array, targets: PyTree) -> bool:
         return True
 
     def read(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
-        found = pooled(predictions, targets, jnp.ones(()), None)
+        found = pooled(predictions, targets, jnp.ones((), predictions.dtype), None)
         return found.features, found.label_features
 
     return _events(*jax.eval_shape(read, predictions, targets)) <= MOST_ATOMS
@@ -273,7 +273,7 @@ def along_functions(
     outputs = jax.eval_shape(lambda z: metric(z, targets, where=where), predictions).shape
     metrics = int(np.prod(outputs))
     chunk_size = max(1, min(chunk_size, num_pairs))
-    total = jax.tree.map(lambda leaf: leaf.astype(dtype), (jnp.zeros((metrics,)), no_sums(atoms, metrics)))
+    total = jnp.zeros((metrics,), dtype), no_sums(atoms, metrics, dtype)
     whole, rest = divmod(num_pairs, chunk_size)
     if whole == 1:
         total = chunk(total, 0, chunk_size)

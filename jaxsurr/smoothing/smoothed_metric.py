@@ -12,6 +12,7 @@ and P antithetic pairs `+e_p, -e_p` estimate both. Only predictions are perturbe
 memory; here they come in pairs, some at a time.
 """
 
+import math
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -95,7 +96,9 @@ def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
     def directions(key, example_ids, first_pair, pairs, num_pairs, size):
         if 2 * num_pairs * size > entries:
             return normal_directions(key, example_ids, first_pair, pairs, num_pairs, size)
-        bits = jax.vmap(lambda example: jax.random.bits(jax.random.fold_in(key, example)))(example_ids)
+        bits = jax.vmap(lambda example: jax.random.bits(jax.random.fold_in(key, example), dtype=jnp.uint32))(
+            example_ids
+        )
         starts = (bits % jnp.uint32(entries - num_pairs * size)).astype(jnp.int32) + first_pair * size
         slices = jax.vmap(lambda start: jax.lax.dynamic_slice(jnp.asarray(table), (start,), (pairs * size,)))(starts)
         return jnp.swapaxes(slices.reshape(len(example_ids), pairs, size), 0, 1)
@@ -321,6 +324,6 @@ def smoothed_and_sums(
         even = num_pairs - odd
         mean_odd = (gradient - difference) * num_pairs / (2 * odd)
         mean_even = (gradient + difference) * num_pairs / (2 * even)
-        difference = (mean_even - mean_odd) * np.sqrt(even * odd) / num_pairs
+        difference = (mean_even - mean_odd) * math.sqrt(even * odd) / num_pairs
     shape = (*outputs, batch, *event)
     return Smoothed(value, gradient.reshape(shape), difference.reshape(shape)), None

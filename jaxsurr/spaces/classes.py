@@ -48,7 +48,7 @@ def _soft_margins(lead: Array, rival: Array) -> Array:
     for _ in range(3):
         powers.append(powers[-1] * powers[-1])
     sums = jnp.sum(jnp.stack(powers), axis=-1)
-    return (-best[None, :, 0] - jnp.array([2.0, 1.0, 0.5, 0.25])[:, None] * jnp.log(sums)).T
+    return (-best[None, :, 0] - jnp.array([2.0, 1.0, 0.5, 0.25], lead.dtype)[:, None] * jnp.log(sums)).T
 
 
 def _class_features(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree, Space
@@ -15,7 +16,10 @@ from jaxsurr.core.types import Array, PyTree, Space
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _drawn(key: Array, draw: Callable[[Array, int, int], tuple[Array, PyTree]], rows: int, size: int):
-    return draw(key, rows, size)
+    def plain(leaf: Array) -> Array:
+        return leaf.astype(jnp.float32) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(plain, draw(key, rows, size))
 
 
 def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTree]:
@@ -30,7 +34,7 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
         have none.
 
     Returns:
-      predictions `[B, K]`, `[B, K - 1]`, `[B, J, 2]`, `[B]` or `[B, L]`, and targets.
+      predictions `[B, K]`, `[B, K - 1]`, `[B, J, 2]`, `[B]` or `[B, L]`, and targets; what is no integer is float32.
 
     Raises:
       ValueError: the space has no sampler, or a number is out of range.
@@ -48,4 +52,5 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
             f"predictions of the space {space.name!r} cannot be sampled: it has no sampler. Pass predictions and "
             "targets of your own."
         )
-    return _drawn(key, space.sample, rows, size)
+    with jax.numpy_dtype_promotion("standard"):  # none of the dtypes is the caller's
+        return _drawn(key, space.sample, rows, size)

@@ -215,7 +215,7 @@ def correlated_gradients(
             wanted = estimation.estimator
             atoms = num_functions(wanted, metric, space, predictions, targets)
             if choose_estimator(wanted, metric, len(predictions), GROUP_SIZE, atoms) == "functions":
-                state = state._replace(functions=no_sums(atoms, metrics))
+                state = state._replace(functions=no_sums(atoms, metrics, predictions.dtype))
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
     def loss(

@@ -494,8 +494,9 @@ def test_strict_promotion_and_double_precision(name):
 
     with jax.numpy_dtype_promotion("strict"):
         run(predictions)
+        with jax.enable_x64(True):
+            run(predictions)
     with jax.enable_x64(True):
-        run(predictions)
         run(predictions.astype(np.float64))
 
 

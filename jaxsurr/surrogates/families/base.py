@@ -154,7 +154,7 @@ def normal_equations(gradients: Array, problem: Problem, coefficients: Array) ->
     if not problem.in_parameters:
         gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
     by_slope = Moments(
-        n=jnp.full((coefficients.shape[1],), float(rows.shape[1])),
+        n=jnp.full((coefficients.shape[1],), float(rows.shape[1]), coefficients.dtype),
         x=matmul(sums, coefficients),
         y=goal_sums,
         xx=einsum("jm,jk,km->m", coefficients, gram, coefficients),

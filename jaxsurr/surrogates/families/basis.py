@@ -70,7 +70,7 @@ def non_negative_least_squares(
     """
     diagonal = jnp.diagonal(gram)
     norm = jnp.where(diagonal > 0, jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
-    scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram))
+    scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram), dtype=gram.dtype)
     wanted = cross * norm[:, None]
     step = 1 / jnp.maximum(jnp.max(jnp.sum(jnp.abs(scaled), axis=1)), 1e-12)
     first = jnp.where(norm[:, None] > 0, safe_divide(start, norm[:, None]), 0)
@@ -170,7 +170,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         values, weights = space.margins(view.predictions, view.targets, scale)
         weights = masked(weights, view.where)
         kinds = values.shape[-1]
-        centres = jnp.tile(jnp.asarray(grid), (kinds, 1))
+        centres = jnp.tile(jnp.asarray(grid, values.dtype), (kinds, 1))
         widths = jnp.full_like(centres, width)
         if remembered:
             within = (weights[..., None] > 0) & (values >= low) & (values <= high)
@@ -180,8 +180,9 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
             widths = jnp.clip(jnp.asarray(jnp.gradient(centres, axis=1)), width / 4, 2 * width)
         losses = space.losses(view.predictions, view.targets, scale).shape[-1]
         number = kinds * ramps + losses
-        first = jnp.concatenate([jnp.zeros((number - losses, metrics)), jnp.full((losses, metrics), 1 / losses)])
-        return BasisState(centres, widths, jnp.zeros((number, number)), jnp.zeros((number, metrics)), first)
+        first = jnp.zeros((number, metrics), values.dtype).at[number - losses :].set(1 / losses)
+        gram, cross = jnp.zeros((number, number), values.dtype), jnp.zeros((number, metrics), values.dtype)
+        return BasisState(centres, widths, gram, cross, first)
 
     def values(
         state: BasisState,

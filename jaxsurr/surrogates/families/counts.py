@@ -51,7 +51,7 @@ def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-2) -> Array:
     diagonal = jnp.diagonal(gram)
     penalty = diagonal + jnp.mean(diagonal)
     unit = jnp.where(penalty > 0, jax.lax.rsqrt(jnp.where(penalty > 0, penalty, 1)), 0)
-    scaled = gram * unit[:, None] * unit[None] + ridge * jnp.eye(len(gram))
+    scaled = gram * unit[:, None] * unit[None] + ridge * jnp.eye(len(gram), dtype=gram.dtype)
     return unit[:, None] * jnp.linalg.solve(scaled, unit[:, None] * cross)
 
 
@@ -76,7 +76,8 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
                 f"family='counts' has {counts} counts of such predictions, and solves for at most {MOST_ATOMS}: use "
                 "'network', a deep set, which serves any number of classes, or the default, which chooses."
             )
-        return CountState(jnp.zeros((counts, counts)), *(jnp.zeros((counts, metrics)),) * 2)
+        dtype = view.predictions.dtype
+        return CountState(jnp.zeros((counts, counts), dtype), *(jnp.zeros((counts, metrics), dtype),) * 2)
 
     def values(
         state: CountState,

@@ -79,15 +79,15 @@ def decision_family(
 
     def init(key: Array, view: View, scale: Array, metrics: int) -> dict[str, PyTree]:
         features, _ = space.features(view.predictions, view.targets, scale)
-        margins = read(features, view.predictions, view.targets).shape[-1]
+        margins, dtype = read(features, view.predictions, view.targets).shape[-1], features.dtype
         known = _known(space, view.targets, view.predictions)
         return {
             "network": network(metrics).init(key, features),
-            "gain": jnp.full((metrics,), GAIN if margins else 1.0),
-            "slope": jnp.full((margins, metrics), math.log(math.expm1(STEEPNESS / max(margins, 1)))),
-            "offset": jnp.zeros((metrics,)),
-            "floor": jnp.zeros((metrics,)),
-            "amplitude": jnp.zeros((1 if known is None else 1 + known.shape[-1], metrics)),
+            "gain": jnp.full((metrics,), GAIN if margins else 1.0, dtype),
+            "slope": jnp.full((margins, metrics), math.log(math.expm1(STEEPNESS / max(margins, 1))), dtype),
+            "offset": jnp.zeros((metrics,), dtype),
+            "floor": jnp.zeros((metrics,), dtype),
+            "amplitude": jnp.zeros((1 if known is None else 1 + known.shape[-1], metrics), dtype),
         }
 
     def apply(params, predictions, targets, scale, metrics, where, power=None):

@@ -133,7 +133,8 @@ def _moved(key: Array, predictions: Array, targets: Keypoints, share: Array) -> 
     """Points where they are predicted, then a share of them moved by normal noise of a size in [0, 1] scales."""
     which, how, size = jax.random.split(key, 3)
     shape = predictions.shape[:2]
-    noise = jax.random.normal(how, predictions.shape) * jax.random.uniform(size, (shape[0], 1, 1))
+    dtype = predictions.dtype
+    noise = jax.random.normal(how, predictions.shape, dtype) * jax.random.uniform(size, (shape[0], 1, 1), dtype)
     wrong = (jax.random.uniform(which, shape) < share[:, None]).astype(predictions.dtype)
     return targets._replace(points=predictions + wrong[..., None] * targets.scale[:, None, None] * noise)
 

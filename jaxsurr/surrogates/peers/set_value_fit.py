@@ -85,7 +85,10 @@ def set_value_fit(
             raise ValueError(f"set_value_fit learns one value, and {metric.name} has several. Fit one at a time.")
         first, second = jax.random.split(key)
         features, _ = space.features(predictions, targets, jnp.ones((), predictions.dtype))
-        params = {"of_example": of_example.init(first, features), "of_set": of_set.init(second, jnp.zeros((1, code)))}
+        params = {
+            "of_example": of_example.init(first, features),
+            "of_set": of_set.init(second, jnp.zeros((1, code), features.dtype)),
+        }
         return LearnedState(params, optimizer.init(params))
 
     def loss(state: LearnedState, predictions: Array, targets: PyTree, where: Array | None = None, **_: Any) -> Array:
