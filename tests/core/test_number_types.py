@@ -44,6 +44,7 @@ def test_samples_of_every_space(space, mode):
     assert jnp.issubdtype(predictions.dtype, jnp.floating)
 
 
+@pytest.mark.parametrize("mode", ["double", "both"], indirect=True)
 @pytest.mark.parametrize("name", ["error_rate", "mean_absolute_error?decode=median"])
 def test_ready_losses(name, mode):
     loss = jaxsurr.pretrained(name)
@@ -51,7 +52,7 @@ def test_ready_losses(name, mode):
     assert slope.dtype == jnp.float32 and np.any(slope)
 
 
-@pytest.mark.parametrize("name", ["error_rate", "mean_absolute_error", "f_beta"])
+@pytest.mark.parametrize(("name", "mode"), [("mean_absolute_error", "both"), ("f_beta", "double")], indirect=["mode"])
 def test_fitted_saved_loaded_and_diagnosed(name, mode, tmp_path):
     surrogate, state, card = jaxsurr.fit(name, key=KEY, steps=2, sizes=4, pairs=4)
     path = jaxsurr.save(tmp_path / "it.jaxsurr", surrogate, state, card=card)
@@ -71,6 +72,7 @@ def test_files_of_another_mode_are_read(tmp_path):
     assert values.dtype == jnp.float32 and np.all(np.isfinite(values))
 
 
+@pytest.mark.parametrize("mode", ["both"], indirect=True)
 def test_steps_scales_estimates_and_decisions(mode):
     logits, labels = jnp.asarray(LOGITS), jnp.asarray(LABELS)
     metric = metrics.error_rate
