@@ -10,6 +10,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr import bilevel, decoding, metrics, spaces
+from jaxsurr.pretraining import ready
 from jaxsurr.smoothing import smoothed_metric
 
 KEY = jax.random.key(0)
@@ -47,6 +48,7 @@ def test_samples_of_every_space(space, mode):
 @pytest.mark.parametrize("mode", ["double", "both"], indirect=True)
 @pytest.mark.parametrize("name", ["error_rate", "mean_absolute_error?decode=median"])
 def test_ready_losses(name, mode):
+    ready.shipped.cache_clear()  # which another test may have read in another mode
     loss = jaxsurr.pretrained(name)
     slope = jax.jit(jax.grad(lambda z: loss(z, jnp.asarray(LABELS)).sum()))(jnp.asarray(LOGITS))
     assert slope.dtype == jnp.float32 and np.any(slope)
