@@ -33,7 +33,7 @@ def _spread_centred(predictions: Array, targets: PyTree) -> Array:
 
 def _against_rivals(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
     """Logits minus that of the true class, in scales, `[B, K]`, and a mask of the rival classes, `[B, K]`."""
-    rival = jnp.arange(predictions.shape[-1], dtype=targets.dtype)[None] != targets[:, None]
+    rival = jnp.arange(predictions.shape[-1], dtype=jnp.int32)[None] != targets[:, None].astype(jnp.int32)
     of_label = jnp.sum(jnp.where(rival, 0, predictions), axis=-1, keepdims=True)
     return (predictions - of_label) / scale, rival
 

@@ -53,7 +53,9 @@ def _prefixes(logits: Array) -> tuple[Array, Array]:
 
 def _direction(targets: Array, thresholds: int, dtype) -> Array:
     """Sides of the thresholds, `[B, K - 1]`: 1 where the true level lies above the threshold, else -1."""
-    return jnp.where(targets[:, None] > jnp.arange(thresholds, dtype=targets.dtype)[None], 1, -1).astype(dtype)
+    return jnp.where(targets[:, None].astype(jnp.int32) > jnp.arange(thresholds, dtype=jnp.int32)[None], 1, -1).astype(
+        dtype
+    )
 
 
 def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Array, Array]:
@@ -223,7 +225,7 @@ def _sample_thresholds(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 
 def _cumulative_alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
     """Predictions and targets as probabilities that the level lies above each threshold."""
-    above = targets[:, None] > jnp.arange(predictions.shape[1], dtype=targets.dtype)[None]
+    above = targets[:, None].astype(jnp.int32) > jnp.arange(predictions.shape[1], dtype=jnp.int32)[None]
     return jax.nn.sigmoid(predictions), above.astype(predictions.dtype)
 
 

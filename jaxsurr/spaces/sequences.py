@@ -15,7 +15,9 @@ def _aligned(predictions: Array, targets: Sequences) -> tuple[Array, Array]:
     """The target token of each step (the last one beyond the end), and a mask of the steps that have one, `[B, T]`."""
     steps, longest = predictions.shape[1], targets.tokens.shape[1]
     place = jnp.minimum(jnp.arange(steps, dtype=jnp.int32), longest - 1)
-    return targets.tokens[:, place], jnp.arange(steps, dtype=targets.lengths.dtype)[None] < targets.lengths[:, None]
+    return targets.tokens[:, place], jnp.arange(steps, dtype=jnp.int32)[None] < targets.lengths[:, None].astype(
+        jnp.int32
+    )
 
 
 def _sequence_features(predictions: Array, targets: Sequences, scale: Array) -> tuple[Array, Array]:

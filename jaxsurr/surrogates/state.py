@@ -54,9 +54,8 @@ def first_state(
     space: Space, view: View, metrics: int, relative_scale: float | None, power: float | None
 ) -> SurrogateState:
     """The state before the first update, with the spread of these predictions and no family yet."""
-    dot_sg, dot_ss, offset = (
-        jnp.zeros((metrics,), view.predictions.dtype) for _ in range(3)
-    )  # three, as a buffer is donated only once
+    # Three, as a buffer is donated only once.
+    dot_sg, dot_ss, offset = (jnp.zeros((metrics,), view.predictions.dtype) for _ in range(3))
     spread, relative = first_spread(space, view, relative_scale)
     return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, power_of(power))
 

@@ -92,3 +92,13 @@ def test_steps_scales_estimates_and_decisions(mode):
     step = jax.jit(bilevel.make_step(apply, optimizer, surrogate))
     after, info = step(state, batch)
     assert after.params.dtype == jnp.float32 and np.any(after.params) and np.isfinite(info.loss)
+
+
+@pytest.mark.parametrize("name", ["error_rate", "mean_absolute_error"])
+def test_labels_of_few_bits_beside_more_classes_than_they_can_count(name):
+    logits, labels = jax.random.normal(KEY, (6, 300)), np.arange(6)
+    surrogate = jaxsurr.correlated_gradients(name)
+    state = surrogate.init(KEY, logits, labels.astype(np.int32))
+    expected, *others = (surrogate.loss(state, logits, labels.astype(kind)) for kind in (np.int32, np.uint8, np.int8))
+    for values in others:
+        np.testing.assert_array_equal(values, expected)
