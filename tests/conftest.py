@@ -1,8 +1,10 @@
 """What holds for every test."""
 
 import ctypes
+import doctest
 import gc
 import importlib.metadata
+import inspect
 import os
 import runpy
 import shutil
@@ -30,6 +32,16 @@ import pytest
 from absl import app, flags
 
 from tests.quick.sitecustomize import context
+
+_of_module = doctest.DocTestFinder._from_module
+
+
+def _also_decorated(finder, module, found):
+    """Examples of functions that are decorated, and of metrics, would be passed over: they seem to be elsewhere."""
+    return _of_module(finder, module, inspect.unwrap(found) if callable(found) else found)
+
+
+doctest.DocTestFinder._from_module = _also_decorated
 
 
 def pytest_unconfigure(config):

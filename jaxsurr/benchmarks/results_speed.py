@@ -56,6 +56,20 @@ def first_step(folder: Path) -> str:
     return summary_table(table)
 
 
+def outside(folder: Path) -> str:
+    """Time of metrics and losses outside of compiled code, run operation by operation over that of one program."""
+    return summary_table(
+        [
+            {
+                "function": f"`{line['function']}`",
+                "first call": f"{line['first_alone'] / line['first']:.1f}",
+                "later calls": f"{line['later_alone'] / line['later']:.1f}",
+            }
+            for line in rows.lines_of(folder / "outside.jsonl")
+        ]
+    )
+
+
 def cost(folder: Path) -> str:
     """Time of a training step over that of the same model on a fixed loss."""
     found: dict[tuple[str, str], dict[str, float]] = {}
@@ -141,5 +155,7 @@ def sizes(folder: Path) -> str:
     return summary_table(table)
 
 
-BLOCKS = {block.__name__: block for block in (first_step, cost, torch_losses, accelerator, accelerator_sets, sizes)}
+BLOCKS = {
+    block.__name__: block for block in (first_step, outside, cost, torch_losses, accelerator, accelerator_sets, sizes)
+}
 """The blocks of this file by their names."""

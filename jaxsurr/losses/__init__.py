@@ -2,7 +2,8 @@
 
 Values are in at least single precision, gradients in the dtype of the predictions. Masked entries (rows, points that
 are not visible, absent items) may hold anything. Other targets that are out of range are refused; where they are
-traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details.
+traced, as inside `jit`, the values are NaN. `jaxsurr.core.reading` has the details. Called outside of compiled code a
+loss is compiled whole (`jaxsurr.core.whole`).
 
 There is one file for each kind of targets; the losses in its `__all__` are in `LOSSES`.
 """

@@ -10,6 +10,7 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.costs import Matrix, costs_of
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 
 __all__ = [
     "cost_weighted_cross_entropy",
@@ -24,6 +25,7 @@ __all__ = [
 _CLASSES = functools.partial(checks.labelled, what="classes")
 
 
+@whole
 def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Cross-entropy `-log softmax(z)_y` (optax).
 
@@ -43,6 +45,7 @@ def cross_entropy(predictions: Array, targets: Array, *, where: Array | None = N
     return of_examples(optax.softmax_cross_entropy_with_integer_labels(z, labels), where, wrong)
 
 
+@whole
 def cost_weighted_cross_entropy(
     predictions: Array, targets: Array, *, where: Array | None = None, matrix: Matrix | None = None
 ) -> Array:
@@ -66,6 +69,7 @@ def cost_weighted_cross_entropy(
     return of_examples(weights * optax.softmax_cross_entropy_with_integer_labels(z, labels), where, wrong)
 
 
+@whole
 def expected_cost(
     predictions: Array, targets: Array, *, where: Array | None = None, matrix: Matrix | None = None
 ) -> Array:
@@ -83,6 +87,7 @@ def expected_cost(
     return of_examples(jnp.sum(jax.nn.softmax(z) * costs, axis=-1), where, wrong)
 
 
+@whole
 def expected_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Probability of a wrong class, `1 - softmax(z)_y`; `[B, K]` and `[B]` to `[B]` in [0, 1]."""
     z, labels, wrong = read(_CLASSES, predictions, targets, where)
@@ -90,6 +95,7 @@ def expected_error(predictions: Array, targets: Array, *, where: Array | None = 
     return of_examples(1 - probability, where, wrong)
 
 
+@whole
 def generalised_cross_entropy(
     predictions: Array, targets: Array, *, where: Array | None = None, q: float = 0.7
 ) -> Array:
@@ -102,6 +108,7 @@ def generalised_cross_entropy(
     return -jnp.expm1(-q * cross_entropy(predictions, targets, where=where)) / q
 
 
+@whole
 def label_smoothing(predictions: Array, targets: Array, *, where: Array | None = None, smoothing: float = 0.1) -> Array:
     """Cross-entropy with the target `(1 - a) onehot(y) + a / K` (optax); `[B, K]` and `[B]` to `[B]`, at least 0.
 
@@ -130,6 +137,7 @@ def soft_cross_entropy(logits: Array, soft_targets: Array) -> Array:
     return -jnp.sum(soft_targets * jnp.where(counts, log_probability, 0), axis=-1)
 
 
+@whole
 def focal(predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0) -> Array:
     """Softmax focal loss `-(1 - p_y)^gamma log p_y`; gamma 0 is cross-entropy; `[B, K]` and `[B]` to `[B]`, at least 0.
 

@@ -13,10 +13,12 @@ from jaxsurr.core.numbers import as_durations, check_ordered, comes_first, numbe
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import differences, masked, masked_mean, num_valid, safe_divide
 from jaxsurr.core.types import Array, PyTree
+from jaxsurr.core.whole import whole
 
 __all__ = ["cox", "pairwise_concordance"]
 
 
+@whole
 def cox(predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
     """Negative logarithm of Cox's partial likelihood of the set, over its number of events.
 
@@ -62,6 +64,7 @@ def cox(predictions: Array, targets: PyTree, *, where: Array | None = None) -> A
     return _of_each(safe_divide(of_event, masked_mean(event.astype(z.dtype), where)), predictions, where, wrong)
 
 
+@whole
 def pairwise_concordance(
     predictions: Array, targets: PyTree, *, where: Array | None = None, temperature: float = 1.0
 ) -> Array:

@@ -11,11 +11,13 @@ from jaxsurr.core import options
 from jaxsurr.core.example_costs import check_example_costs, regrets
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import soft_cross_entropy
 
 __all__ = ["cost_proportionate_cross_entropy", "expected_example_cost", "one_sided_regression"]
 
 
+@whole
 def expected_example_cost(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Expected cost of a decision drawn from the softmax, `sum_d softmax(z)_d C_d`.
 
@@ -39,6 +41,7 @@ def expected_example_cost(predictions: Array, targets: Array, *, where: Array | 
     return of_examples(jnp.min(costs, axis=-1) + more, where, wrong)
 
 
+@whole
 def cost_proportionate_cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Cross-entropy to every decision, weighted by what it saves: `-sum_d (max_k C_k - C_d) log softmax(z)_d`.
 
@@ -62,6 +65,7 @@ def cost_proportionate_cross_entropy(predictions: Array, targets: Array, *, wher
     return of_examples(soft_cross_entropy(z, jnp.max(costs, axis=-1, keepdims=True) - costs), where, wrong)
 
 
+@whole
 def one_sided_regression(
     predictions: Array, targets: Array, *, where: Array | None = None, scale: float = 1.0
 ) -> Array:

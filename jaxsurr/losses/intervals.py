@@ -5,10 +5,12 @@ import jax.numpy as jnp
 from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 
 __all__ = ["interval_score"]
 
 
+@whole
 def interval_score(predictions: Array, targets: Array, *, where: Array | None = None, level: float = 0.9) -> Array:
     """Interval score (Winkler score): the width of an interval, and a penalty where it misses the target.
 

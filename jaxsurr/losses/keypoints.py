@@ -12,6 +12,7 @@ from jaxsurr.core import options
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.targets import check_heatmaps, check_keypoints, mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
+from jaxsurr.core.whole import whole
 
 __all__ = ["euclidean", "heatmap_mse", "l1", "mse", "smooth_l1", "wing"]
 
@@ -23,6 +24,7 @@ def _mean(of_residual: Callable[[Array], Array], predictions: Array, targets: Ke
     return of_examples(mean_over_visible(jnp.sum(per_coordinate, axis=-1), targets), where, wrong)
 
 
+@whole
 def l1(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Sum of the absolute coordinate errors of a point, in scales; `[B, J, 2]` and `Keypoints` to `[B]`.
 
@@ -34,18 +36,21 @@ def l1(predictions: Array, targets: Keypoints, *, where: Array | None = None) ->
     return _mean(jnp.abs, predictions, targets, where)
 
 
+@whole
 def smooth_l1(predictions: Array, targets: Keypoints, *, where: Array | None = None, delta: float = 0.1) -> Array:
     """Huber loss of the coordinate errors over `delta`: quadratic below `delta` scales, linear above; to `[B]`."""
     options.number(delta, "delta", above=0, meaning="in scales")
     return _mean(lambda error: optax.losses.huber_loss(error, delta=delta) / delta, predictions, targets, where)
 
 
+@whole
 def euclidean(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Euclidean distance of a point from its target, in scales; `[B, J, 2]` and `Keypoints` to `[B]`."""
     z, targets, wrong = read(check_keypoints, predictions, targets, where)
     return of_examples(mean_over_visible(relative_distance(z, targets), targets), where, wrong)
 
 
+@whole
 def wing(
     predictions: Array,
     targets: Keypoints,
@@ -70,6 +75,7 @@ def wing(
     return _mean(bent, predictions, targets, where)
 
 
+@whole
 def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None = None, sigma: float = 1 / 32) -> Array:
     """Mean over pixels of the squared difference between a heat-map and a normal bump of height 1 at the target.
 
@@ -108,6 +114,7 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     return of_examples(mean_over_visible(of_point, targets), where, wrong)
 
 
+@whole
 def mse(predictions: Array, targets: Keypoints, *, where: Array | None = None) -> Array:
     """Squared distance of a point from its target, in scales squared; `[B, J, 2]` and `Keypoints` to `[B]`."""
     return _mean(jnp.square, predictions, targets, where)

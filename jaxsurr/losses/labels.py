@@ -8,11 +8,13 @@ from jaxsurr.core.labels import check_labels
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import focused, raised
 
 __all__ = ["asymmetric", "label_cross_entropy", "soft_label_f_beta"]
 
 
+@whole
 def label_cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Binary cross-entropy, the mean over labels of `log(1 + exp(-z))` where a label is set, else `log(1 + exp(z))`.
 
@@ -34,6 +36,7 @@ def label_cross_entropy(predictions: Array, targets: Array, *, where: Array | No
     return of_examples(jnp.mean(_miss(z, _set(labels)), axis=1), where, wrong)
 
 
+@whole
 def asymmetric(
     predictions: Array,
     targets: Array,
@@ -77,6 +80,7 @@ def asymmetric(
     return of_examples(jnp.mean(jnp.where(there, focused(miss, gamma_positive), absent), axis=1), where, wrong)
 
 
+@whole
 def soft_label_f_beta(
     predictions: Array, targets: Array, *, where: Array | None = None, beta: float = 1.0, average: str = "macro"
 ) -> Array:

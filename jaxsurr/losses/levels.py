@@ -10,6 +10,7 @@ from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import soft_cross_entropy
 
 __all__ = [
@@ -36,6 +37,7 @@ def _threshold_terms(logits: Array, above: Array) -> Array:
     return jax.nn.softplus(jnp.where(above, -logits, logits))
 
 
+@whole
 def squared_emd(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Squared earth mover's distance `sum_k (CDF_k - 1[y <= k])^2` between predicted and true level.
 
@@ -60,6 +62,7 @@ def squared_emd(predictions: Array, targets: Array, *, where: Array | None = Non
     return of_examples(jnp.sum((cumulative - truth) ** 2, axis=-1), where, wrong)
 
 
+@whole
 def expected_absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Expected absolute error `sum_k softmax(z)_k |k - y|`, in levels; `[B, K]` and `[B]` to `[B]` in [0, K - 1]."""
     z, levels, wrong = read(_LEVELS, predictions, targets, where)
@@ -67,6 +70,7 @@ def expected_absolute_error(predictions: Array, targets: Array, *, where: Array 
     return of_examples(jnp.sum(jax.nn.softmax(z) * distance, axis=-1), where, wrong)
 
 
+@whole
 def sord(predictions: Array, targets: Array, *, where: Array | None = None, alpha: float = 1.0) -> Array:
     """Cross-entropy with the soft target `softmax_i(-alpha |i - y|)`; `[B, K]` and `[B]` to `[B]`, at least 0.
 
@@ -80,6 +84,7 @@ def sord(predictions: Array, targets: Array, *, where: Array | None = None, alph
     return of_examples(soft_cross_entropy(z, soft), where, wrong)
 
 
+@whole
 def or_cnn(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Sum over thresholds of the binary cross-entropy of `y > k` (optax), from a logit for each threshold.
 
@@ -102,6 +107,7 @@ def or_cnn(predictions: Array, targets: Array, *, where: Array | None = None) ->
     return of_examples(jnp.sum(_threshold_terms(z, above), axis=-1), where, wrong)
 
 
+@whole
 def coral(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """CORAL: the terms of `or_cnn`, on logits that are one score plus a bias for each threshold (head "coral").
 
@@ -112,6 +118,7 @@ def coral(predictions: Array, targets: Array, *, where: Array | None = None) -> 
     return or_cnn(predictions, targets, where=where)
 
 
+@whole
 def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """CORN: sum over thresholds of the binary cross-entropy of `y > k`, of those with `k <= y` only (optax).
 
@@ -140,6 +147,7 @@ def corn(predictions: Array, targets: Array, *, where: Array | None = None) -> A
     return of_examples(jnp.sum(jnp.where(levels[:, None] >= threshold, terms, 0), axis=-1), where, wrong)
 
 
+@whole
 def quadratic_weighted_kappa(
     predictions: Array, targets: Array, *, where: Array | None = None, axis_name: str | None = None
 ) -> Array:

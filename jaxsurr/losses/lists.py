@@ -8,10 +8,12 @@ from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.reductions import differences
 from jaxsurr.core.targets import check_lists
 from jaxsurr.core.types import Array, RankedLists
+from jaxsurr.core.whole import whole
 
 __all__ = ["list_logistic", "list_softmax"]
 
 
+@whole
 def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
     """Softmax cross-entropy of a list, `-sum_j g_j log softmax(s)_j / sum_j g_j`, gains `g = 2^relevance - 1`.
 
@@ -41,6 +43,7 @@ def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | Non
     return of_examples(-jnp.sum(shares * jnp.where(shares > 0, log_share, 0), axis=1), where, wrong)
 
 
+@whole
 def list_logistic(predictions: Array, targets: RankedLists, *, where: Array | None = None) -> Array:
     """Mean over pairs of items with different relevance of `log(1 + exp(-(s_better - s_worse)))`.
 

@@ -10,6 +10,7 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.numbers import errors, mean_output
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 
 __all__ = ["absolute_error", "huber", "log_cosh", "pinball", "squared_error"]
 
@@ -25,6 +26,7 @@ def _of_outputs(values: Array, where: Array | None, wrong: Array | None) -> Arra
     return of_examples(mean_output(values), where, wrong)
 
 
+@whole
 def absolute_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Absolute error `|z - y|`, in the unit of the targets.
 
@@ -51,6 +53,7 @@ def absolute_error(predictions: Array, targets: Array, *, where: Array | None = 
     return _of_outputs(jnp.abs(error), where, wrong)
 
 
+@whole
 def squared_error(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Squared error `(z - y)^2`, in squared units of the targets.
 
@@ -60,6 +63,7 @@ def squared_error(predictions: Array, targets: Array, *, where: Array | None = N
     return _of_outputs(error**2, where, wrong)
 
 
+@whole
 def huber(predictions: Array, targets: Array, *, where: Array | None = None, delta: float = 1.0) -> Array:
     """Huber loss: `e^2 / 2` of errors up to `delta`, `delta (|e| - delta / 2)` of larger ones.
 
@@ -77,6 +81,7 @@ def huber(predictions: Array, targets: Array, *, where: Array | None = None, del
     return _of_outputs(near * (jnp.abs(error) - near / 2), where, wrong)
 
 
+@whole
 def log_cosh(predictions: Array, targets: Array, *, where: Array | None = None, scale: float = 1.0) -> Array:
     """Log-cosh loss `scale^2 log cosh(e / scale)`: `e^2 / 2` of small errors, `scale |e|` of large ones, and smooth.
 
@@ -95,6 +100,7 @@ def log_cosh(predictions: Array, targets: Array, *, where: Array | None = None, 
     return _of_outputs(scale**2 * jnp.where(size < 1, near, far), where, wrong)
 
 
+@whole
 def pinball(predictions: Array, targets: Array, *, where: Array | None = None, tau: float = 0.5) -> Array:
     """Pinball loss of the quantile `tau`: `tau (y - z)` of predictions below the target, `(1 - tau) (z - y)` above.
 

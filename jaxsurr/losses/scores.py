@@ -15,6 +15,7 @@ from jaxsurr.core import checks, options
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import differences, masked, safe_divide, weighted
 from jaxsurr.core.types import Array
+from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import focused
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@whole
 def binary_cross_entropy(predictions: Array, targets: Array, *, where: Array | None = None) -> Array:
     """Binary cross-entropy `log(1 + exp(-z))` of an example of class 1, `log(1 + exp(z))` of class 0.
 
@@ -49,6 +51,7 @@ def binary_cross_entropy(predictions: Array, targets: Array, *, where: Array | N
     return of_examples(loss, where, wrong)
 
 
+@whole
 def binary_focal(
     predictions: Array, targets: Array, *, where: Array | None = None, gamma: float = 2.0, alpha: float = 0.25
 ) -> Array:
@@ -94,6 +97,7 @@ def _of_each(value: Array, predictions: Array, where: Array | None, wrong: Array
     return of_examples(jnp.broadcast_to(of_set(value, wrong), predictions.shape[:1]), where, None)
 
 
+@whole
 def soft_f_beta(
     predictions: Array, targets: Array, *, where: Array | None = None, beta: float = 1.0, average: str = "auto"
 ) -> Array:
@@ -140,6 +144,7 @@ def soft_f_beta(
     return _of_each(1 - value, predictions, where, wrong)
 
 
+@whole
 def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
     """Squared hinge over all pairs of a positive and a negative: `mean max(0, margin - (s_pos - s_neg))^2`.
 
@@ -176,6 +181,7 @@ def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Arr
     return scores, masked(counts, targets == 1), masked(counts, targets == 0), wrong
 
 
+@whole
 def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None, margin: float = 1.0) -> Array:
     """AUC margin loss, its inner problems solved for the batch: spread within classes and a margin between their means.
 
@@ -207,6 +213,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     return _of_each(within + jnp.maximum(margin - (means[0] - means[1]), 0) ** 2, predictions, where, wrong)
 
 
+@whole
 def smooth_average_precision(
     predictions: Array, targets: Array, *, where: Array | None = None, temperature: float = 0.1
 ) -> Array:

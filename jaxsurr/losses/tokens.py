@@ -13,6 +13,7 @@ from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.reductions import masked, mean_weights
 from jaxsurr.core.targets import check_tokens, labels_of_steps
 from jaxsurr.core.types import Array, Sequences
+from jaxsurr.core.whole import whole
 from jaxsurr.losses import classes
 
 __all__ = [
@@ -43,6 +44,7 @@ def _mean(loss: Loss, predictions: Array, targets: Sequences, where: Array | Non
     return of_examples(jnp.sum(mean_weights(counts.astype(each.dtype)) * each, axis=1), where, wrong)
 
 
+@whole
 def token_cross_entropy(predictions: Array, targets: Sequences, *, where: Array | None = None) -> Array:
     """Mean over the steps of an example of the cross-entropy `-log softmax(z_t)_(y_t)`.
 
@@ -62,6 +64,7 @@ def token_cross_entropy(predictions: Array, targets: Sequences, *, where: Array 
     return _mean(classes.cross_entropy, predictions, targets, where)
 
 
+@whole
 def token_label_smoothing(
     predictions: Array, targets: Sequences, *, where: Array | None = None, smoothing: float = 0.1
 ) -> Array:
@@ -72,6 +75,7 @@ def token_label_smoothing(
     return _mean(classes.label_smoothing, predictions, targets, where, smoothing=smoothing)
 
 
+@whole
 def token_focal(predictions: Array, targets: Sequences, *, where: Array | None = None, gamma: float = 2.0) -> Array:
     """Mean over the steps of an example of `focal`; `[B, T, K]` and `Sequences` to `[B]`, at least 0.
 
@@ -80,11 +84,13 @@ def token_focal(predictions: Array, targets: Sequences, *, where: Array | None =
     return _mean(classes.focal, predictions, targets, where, gamma=gamma)
 
 
+@whole
 def token_expected_error(predictions: Array, targets: Sequences, *, where: Array | None = None) -> Array:
     """Mean over the steps of an example of `1 - softmax(z_t)_(y_t)`; `[B, T, K]` and `Sequences` to `[B]` in [0, 1]."""
     return _mean(classes.expected_error, predictions, targets, where)
 
 
+@whole
 def sequence_cross_entropy(predictions: Array, targets: Sequences, *, where: Array | None = None) -> Array:
     """Negative log-likelihood of all labels of an example, `-sum_t log softmax(z_t)_(y_t)`.
 
@@ -99,6 +105,7 @@ def sequence_cross_entropy(predictions: Array, targets: Sequences, *, where: Arr
     return of_examples(jnp.sum(each, axis=1), where, wrong)
 
 
+@whole
 def sequence_expected_error(predictions: Array, targets: Sequences, *, where: Array | None = None) -> Array:
     """Probability that not all labels of an example are right, `1 - prod_t softmax(z_t)_(y_t)`.
 

@@ -3,6 +3,8 @@
 Values are in at least single precision, whatever the dtype of the predictions. Masked entries (rows, points that are
 not visible, absent items, ignored pixels) may hold anything. Other targets that are out of range are refused; where
 they are traced, as inside `jit`, the value of the example, or of the set, is NaN. Details: `jaxsurr.core.reading`.
+Metrics of this package that are called outside of compiled code are compiled whole (`jaxsurr.core.whole`); one of your
+own runs as it is written.
 
 There is one file for each kind of targets, and `confusion` and `calibration` for classes; the metrics in its `__all__`
 are in `METRICS`.

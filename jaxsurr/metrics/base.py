@@ -16,6 +16,7 @@ from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reading import counted
 from jaxsurr.core.reductions import are_weights, masked, masked_mean, valid
 from jaxsurr.core.types import Array, PyTree, Space
+from jaxsurr.core.whole import whole
 from jaxsurr.metrics.returned import UNTRACEABLE, refuse_pairs, tell_if_flat, untraceable
 from jaxsurr.spaces import generic
 
@@ -64,6 +65,12 @@ class Metric:
     options: tuple[tuple[str, Any], ...] = ()
     bounded: bool = True
 
+    def __post_init__(self):
+        """Takes the documentation of the function, for editors, notebooks and the reference."""
+        for name in ("__doc__", "__module__"):
+            object.__setattr__(self, name, getattr(self.function, name, None))
+        object.__setattr__(self, "__wrapped__", self.function)
+
     def __call__(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
         """Values of the metric; masked rows are 0 in a per-example metric and do not count in a set metric.
 
@@ -82,8 +89,15 @@ class Metric:
             weights.
           ValueError: the function of examples gives a value for each pair of them, as `[B, 1]` minus `[B]` does.
         """
-        predictions, targets = counted(predictions, targets, where)
         options = dict(self.options) | options
+        compiled = _is_ready(self.function) and checks.is_concrete((predictions, targets, where, options))
+        values = (
+            _compiled(self.function, self.per_example) if compiled else self._values
+        )  # these tell of flat gradients
+        return values(predictions, targets, where=where, **options)
+
+    def _values(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
+        predictions, targets = counted(predictions, targets, where)
         if where is not None and are_weights(where):
             if not self.per_example:
                 options["weights"] = self._weights(where, options.get("weights"))
@@ -176,6 +190,18 @@ class Metric:
         """
         values = self(predictions, targets, where=where)
         return masked_mean(values, where) if self.per_example else values
+
+
+def _is_ready(function: MetricFunction) -> bool:
+    """Whether it is one of this library's, and not one that an author wrote who may want to see it run."""
+    called, module = (getattr(function, name, None) or "" for name in ("__qualname__", "__module__"))
+    return module.startswith(f"{__package__}.") and "<locals>" not in called
+
+
+@functools.cache
+def _compiled(function: MetricFunction, per_example: bool) -> MetricFunction:
+    """The values of a metric, compiled where nobody else does."""
+    return whole(Metric(function, "metric", False, generic, per_example)._values)
 
 
 def metric(

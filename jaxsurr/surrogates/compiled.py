@@ -12,6 +12,7 @@ from jaxsurr.core.checks import is_concrete
 from jaxsurr.core.compiling import once
 from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.types import PyTree
+from jaxsurr.core.whole import outside, without_gradient
 from jaxsurr.metrics.host import own_errors
 
 _READS_VALUES = (
@@ -54,22 +55,16 @@ def compiled(
         arguments, leaves = bound.args, jax.tree.leaves(bound.args)
         if any(option is not None for option in bound.kwargs.values()) or not all(map(is_array, leaves)):
             return function(*args, **options)
-        arguments = _without_gradient(arguments)
+        arguments = without_gradient(arguments)
         if not is_concrete(arguments):
             return function(*args, **options)
         if explicit_mesh(arguments) is None:
             look(*arguments)
-        run = program() if is_concrete(bound.args) else traced
         try:
             with own_errors():
-                result = jax.block_until_ready(run(*bound.args))
+                result = outside(program(), traced, *bound.args)
         except _READS_VALUES:
             return function(*bound.args)
-        return result if is_sound(_without_gradient(result)) else function(*bound.args)
+        return result if is_sound(without_gradient(result)) else function(*bound.args)
 
     return call
-
-
-def _without_gradient(tree: PyTree) -> PyTree:
-    """The same arrays; those that are traced by a `jax.grad` that nobody compiles have values then."""
-    return tree if is_concrete(tree) else jax.lax.stop_gradient(tree)

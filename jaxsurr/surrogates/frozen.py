@@ -10,11 +10,12 @@ from jaxsurr.core import checks
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
+from jaxsurr.core.whole import all_finite
 from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothing_scale
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.compiled import compiled
-from jaxsurr.surrogates.sound import all_finite, kept, learned_from
+from jaxsurr.surrogates.sound import kept, learned_from
 
 
 def follows(surrogate: Surrogate) -> bool:

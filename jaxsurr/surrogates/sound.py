@@ -13,6 +13,7 @@ from jaxsurr.core.meshes import automatic
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import mean_one, psum
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
+from jaxsurr.core.whole import all_finite
 from jaxsurr.surrogates.compiled import compiled
 
 Prepare = Callable[[Array, PyTree, Array | None], tuple[Array, PyTree]]
@@ -97,11 +98,6 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
 def _whole(batch: tuple) -> tuple:
     """`(predictions, targets, where)`, with None for a mask that was left out."""
     return batch if len(batch) == 3 else (*batch, None)
-
-
-def all_finite(values: PyTree) -> bool:
-    """Whether all numbers are finite."""
-    return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(values)))
 
 
 def learned_from(result: tuple[PyTree, Info]) -> bool:

@@ -138,3 +138,14 @@ def test_a_loop_of_optax_trains_without_a_jit_in_it():
         updates, optimizer_state = optimizer.update(gradient, optimizer_state)
         params = optax.apply_updates(params, updates)
     assert float(metrics.error_rate.mean(inputs @ params, labels)) < 0.1
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_constants_of_a_function_that_is_traced(name):
+    surrogate = MAKE[name](losses.cross_entropy)
+    state = surrogate.init(KEY, LOGITS, LABELS, WHERE)
+    values = surrogate.loss(state, LOGITS, LABELS, WHERE)
+    np.testing.assert_allclose(jax.jit(lambda: surrogate.loss(state, LOGITS, LABELS, WHERE))(), values, rtol=1e-6)
+    made = jax.eval_shape(lambda: surrogate.init(KEY, LOGITS, LABELS, WHERE))
+    learned, _ = jax.jit(lambda: surrogate.update(state, KEY, LOGITS, LABELS, where=WHERE))()
+    assert len({tuple(leaf.shape for leaf in jax.tree.leaves(tree)) for tree in (made, state, learned)}) == 1

@@ -1,0 +1,115 @@
+"""Losses and metrics that are compiled whole where they are called outside of compiled code."""
+
+import contextlib
+import functools
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.core
+import numpy as np
+
+from jaxsurr.core import checks
+from jaxsurr.core.compiling import once
+from jaxsurr.core.meshes import explicit_mesh
+from jaxsurr.core.types import PyTree
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ARRAYS = ("predictions", "targets", "where", "weights", "replacements")
+"""Arguments that hold arrays; the others are options, fixed when a program is compiled."""
+
+_MOST = 8
+"""Programs of different options that are kept of a function: a search among many calls it as it is."""
+
+
+def whole(function: Function) -> Function:
+    """A pure function of arrays and options that is one program wherever it is called.
+
+    Inside `jax.jit` it is part of what is compiled there. Outside, also within a `jax.grad` that nobody compiles, JAX
+    would compile and run each operation alone: the first call takes several times longer so, and later ones twenty
+    times and more. There values can be seen, too. Where the program's result is not finite, or arguments are refused,
+    the function is called as it is, so that it says in words what is wrong; as it does with arguments of other kinds.
+
+    Args:
+      function: of `ARRAYS`, by position or name, and options by name. What it refuses where values are known makes its
+        result NaN where they are not.
+
+    >>> import jax.numpy as jnp
+    >>> @whole
+    ... def squares(predictions, *, power=2):
+    ...     return predictions**power
+    >>> squares(jnp.array([3.0])).tolist()
+    [9.0]
+    """
+    programs: dict[tuple, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        arrays = {name: value for name, value in named.items() if name in ARRAYS}
+        options = {name: value for name, value in named.items() if name not in ARRAYS}
+        known = without_gradient(jax.tree.leaves((args, arrays)))
+        if not all(map(_is_array, known)) or not checks.is_concrete(known) or not all(map(_is_plain, options.values())):
+            return function(*args, **named)
+        form = tuple((name, type(value), value) for name, value in sorted(options.items()))
+        too_many = len(programs) == _MOST and form not in programs
+        if too_many or explicit_mesh(known) is not None or not _sound_weights(arrays.get("where")):
+            return function(*args, **named)
+        if form not in programs:
+            fixed = functools.partial(function, **options)
+            programs[form] = once(fixed), jax.jit(fixed)
+        with contextlib.suppress(TypeError, ValueError):  # which are raised again, by the function itself
+            result = outside(*programs[form], *args, **arrays)
+            if all_finite(without_gradient(result)):
+                return result
+        return function(*args, **named)
+
+    return cast(Function, call)
+
+
+def outside(program: Callable[..., PyTree], traced: Callable[..., PyTree], *args: Any, **named: Any) -> PyTree:
+    """What a program gives, or where a `jax.grad` traces its arguments, what another gives that JAX differentiates.
+
+    Where nothing is traced the result has values, also inside of a function that is traced and closes over arguments.
+    """
+    if not checks.is_concrete((args, named)):
+        return traced(*args, **named)
+    with jax.core.eval_context():
+        return jax.block_until_ready(program(*args, **named))
+
+
+def without_gradient(tree: PyTree) -> PyTree:
+    """The same arrays; those that are traced by a `jax.grad` that nobody compiles have values then."""
+    return tree if checks.is_concrete(tree) else jax.lax.stop_gradient(tree)
+
+
+def all_finite(values: PyTree) -> bool:
+    """Whether all numbers are finite."""
+    return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(values)))
+
+
+def _is_array(leaf: Any) -> bool:
+    """Whether it means the same to a program; a whole number beyond 32 bits would be another one there."""
+    if isinstance(leaf, jax.Array):
+        return True
+    if type(leaf) is not np.ndarray or leaf.dtype.kind not in "biufV":  # V: bfloat16 and other extensions
+        return False
+    held = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    if leaf.dtype.kind not in "iu" or held == leaf.dtype or leaf.size == 0:
+        return True
+    return bool(np.iinfo(held).min <= leaf.min() and leaf.max() <= np.iinfo(held).max)
+
+
+def _is_plain(option: Any) -> bool:
+    """Whether it is a number, a word, or several in a tuple, which a program can be known by."""
+    if isinstance(option, tuple):
+        return all(map(_is_plain, option))
+    return isinstance(option, str | bool | int | float | types.NoneType)
+
+
+def _sound_weights(where: Any) -> bool:
+    """Whether `where` holds no weights that are refused; values of examples, which are not weighted, would not tell."""
+    if where is None or not np.issubdtype(where.dtype, np.floating):
+        return True
+    return bool(np.all(np.isfinite(where := np.asarray(where, np.float32)) & (where >= 0)))
