@@ -78,16 +78,22 @@ def of_black_box(lines: list[dict[str, Any]], untouched: list[dict[str, Any]]) -
 def in_short(folder: Path) -> str:
     """How many verdicts of each kind there are in the zoo."""
     found = by_task(folder)
-    verdicts = Counter(of["learned"]["verdict"] for of in found.values())
-    counts = ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
-    return f"Of {len(found)} metrics of the zoo the learned loss is, against the best conventional one: {counts}."
+
+    def counts(what: str) -> str:
+        verdicts = Counter(of[what]["verdict"] for of in found.values())
+        return ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
+
+    return (
+        f"Of {len(found)} metrics of the zoo the learned loss is, against the best conventional one: {counts('learned')}; "
+        f"the better of these two on validation, seed by seed: {counts('better')}."
+    )
 
 
 def zoo(folder: Path) -> str:
     """A row for each metric of the zoo, and how many of each verdict there are."""
     table = []
     for name, found in by_task(folder).items():
-        task, gained = TASKS[name], found["learned"]
+        task, gained, either = TASKS[name], found["learned"], found["better"]
         (most, _), *_ = Counter(found["picked"]).most_common(1)
         table.append(
             {
@@ -100,6 +106,7 @@ def zoo(folder: Path) -> str:
                 "smoothed metric": f"{found['means']['smoothed']:.4f}",
                 "learned loss": f"{gained['test']:.4f}",
                 "learned minus best conventional": f"{rows.interval(gained, 4)} {gained['verdict']}",
+                "better of both on validation, minus that": f"{rows.interval(either, 4)} {either['verdict']}",
             }
         )
     return f"{summary_table(table)}\n\n{in_short(folder)}"
