@@ -49,8 +49,8 @@ def whole(function: Function) -> Function:
     def call(*args: Any, **named: Any) -> Any:
         arrays = {name: value for name, value in named.items() if name in ARRAYS}
         options = {name: value for name, value in named.items() if name not in ARRAYS}
-        known = without_gradient(jax.tree.leaves((args, arrays)))
-        if not all(map(_is_array, known)) or not checks.is_concrete(known) or not all(map(_is_plain, options.values())):
+        known = values_of(jax.tree.leaves((args, arrays)))
+        if known is None or not all(map(_is_array, known)) or not all(map(_is_plain, options.values())):
             return function(*args, **named)
         form = tuple((name, type(value), value) for name, value in sorted(options.items()))
         too_many = len(programs) == _MOST and form not in programs
@@ -61,7 +61,7 @@ def whole(function: Function) -> Function:
             programs[form] = once(fixed), jax.jit(fixed)
         with contextlib.suppress(TypeError, ValueError):  # which are raised again, by the function itself
             result = outside(*programs[form], *args, **arrays)
-            if all_finite(without_gradient(result)):
+            if all_finite(values_of(result)):
                 return result
         return function(*args, **named)
 
@@ -79,9 +79,18 @@ def outside(program: Callable[..., PyTree], traced: Callable[..., PyTree], *args
         return jax.block_until_ready(program(*args, **named))
 
 
-def without_gradient(tree: PyTree) -> PyTree:
-    """The same arrays; those that are traced by a `jax.grad` that nobody compiles have values then."""
-    return tree if checks.is_concrete(tree) else jax.lax.stop_gradient(tree)
+def values_of(tree: PyTree) -> Any:
+    """The same arrays where their values are known, also those that a `jax.grad` traces outside of `jit`, else None.
+
+    In compiled code the first that is traced tells, so that little is added to it.
+    """
+    traced = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.core.Tracer)]
+    if not traced:
+        return tree
+    if not checks.is_concrete(jax.lax.stop_gradient(traced[0])):
+        return None
+    known = jax.lax.stop_gradient(tree)
+    return known if checks.is_concrete(known) else None
 
 
 def all_finite(values: PyTree) -> bool:

@@ -8,11 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsurr.core.checks import is_concrete
 from jaxsurr.core.compiling import once
 from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.types import PyTree
-from jaxsurr.core.whole import outside, without_gradient
+from jaxsurr.core.whole import outside, values_of
 from jaxsurr.metrics.host import own_errors
 
 _READS_VALUES = (
@@ -52,19 +51,19 @@ def compiled(
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> PyTree:
         bound = signature.bind(*args, **options)
-        arguments, leaves = bound.args, jax.tree.leaves(bound.args)
+        leaves = jax.tree.leaves(bound.args)
         if any(option is not None for option in bound.kwargs.values()) or not all(map(is_array, leaves)):
             return function(*args, **options)
-        arguments = without_gradient(arguments)
-        if not is_concrete(arguments):
+        known = values_of(bound.args)
+        if known is None:
             return function(*args, **options)
-        if explicit_mesh(arguments) is None:
-            look(*arguments)
+        if explicit_mesh(known) is None:
+            look(*known)
         try:
             with own_errors():
                 result = outside(program(), traced, *bound.args)
         except _READS_VALUES:
             return function(*bound.args)
-        return result if is_sound(without_gradient(result)) else function(*bound.args)
+        return result if is_sound(values_of(result)) else function(*bound.args)
 
     return call
