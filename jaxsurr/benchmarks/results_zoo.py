@@ -83,8 +83,8 @@ def in_short(folder: Path) -> str:
         verdicts = Counter(of[what]["verdict"] for of in found.values())
         return ", ".join(f"{word} on {verdicts[word]}" for word in rows.VERDICTS)
 
-    alone = f"Of {len(found)} metrics of the zoo the learned loss is, against the best of the others: {counts('learned')}"
-    return f"{alone}; the better of these two on validation, seed by seed: {counts('better')}."
+    alone = f"Of {len(found)} metrics of the zoo the learned loss is, against the best conventional one"
+    return f"{alone}: {counts('learned')}; the better of these two on validation, seed by seed: {counts('better')}."
 
 
 def zoo(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Losses and metrics outside of compiled code: one program, the same values, gradients and words."""
+"""Losses and metrics outside of compiled code: one program, the same values, gradients and words, exact products."""
 
 import inspect
 
@@ -11,6 +11,7 @@ import jaxsurr
 from jaxsurr import losses, metrics
 from jaxsurr.core.whole import whole
 from tests.core.test_reading import SUBJECTS, kind_of, sound
+from tests.products import exact
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -31,7 +32,7 @@ def test_one_program_and_the_values_of_the_function(subject):
     (z, y), (later, others) = (jax.tree.map(jnp.asarray, sound(kind, seed)) for seed in (3, 4))
     where = jnp.arange(len(z)) > 0
     options = dict(function.options) if isinstance(function, jaxsurr.Metric) else {}
-    wanted = jax.jit(lambda z, y, where: as_it_is(function)(z, y, where=where, **options))(z, y, where)
+    wanted = exact(lambda z, y, where: as_it_is(function)(z, y, where=where, **options), z, y, where)(z, y, where)
     COMPILED.clear()
     values = function(z, y, where=where)
     assert len(COMPILED) <= 1  # none where a test before had the same
@@ -44,7 +45,7 @@ def test_one_program_and_the_values_of_the_function(subject):
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_gradients_are_those_of_the_function_and_two_programs(name):
     loss, (z, y) = losses.LOSSES[name], jax.tree.map(jnp.asarray, sound(kind_of(f"loss {name}"), 5))
-    wanted = jax.jit(jax.grad(lambda z: loss.__wrapped__(z, y).sum()))(z)
+    wanted = exact(jax.grad(lambda z: loss.__wrapped__(z, y).sum()), z)(z)
     slope, later = jax.grad(lambda z: loss(z, y).sum()), 0.9 * z
     COMPILED.clear()
     np.testing.assert_allclose(slope(z), wanted, rtol=1e-5, atol=1e-6)

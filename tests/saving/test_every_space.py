@@ -1,4 +1,4 @@
-"""Of every kind of targets: a learned surrogate is saved, comes back the same, and is diagnosed."""
+"""Of every kind of targets: a learned surrogate has exact products, is saved, comes back the same, and is diagnosed."""
 
 import jax
 import numpy as np
@@ -7,6 +7,7 @@ import pytest
 import jaxsurr
 from jaxsurr import metrics, spaces
 from tests.long.inputs import Recipe, make, shapes
+from tests.products import exact
 
 KEY = jax.random.key(0)
 ALSO = (
@@ -32,7 +33,8 @@ def test_a_learned_surrogate_is_saved_loaded_and_diagnosed(space, tmp_path):
     shape, kind = (shapes(space)[1], "small") if joint else (shapes(space)[-1], "ordinary")
     predictions, targets, _ = make(space, Recipe(shape, "float32", kind, "mixed", "all", 0), 1.0)
     surrogate = jaxsurr.correlated_gradients(METRIC_OF[space])
-    state, update = surrogate.init(KEY, predictions, targets), jax.jit(surrogate.update)
+    state = exact(surrogate.init, KEY, predictions, targets)(KEY, predictions, targets)
+    update = exact(surrogate.update, state, KEY, predictions, targets)
     for number in range(10):
         state, info = update(state, jax.random.key(number), predictions, targets)
     assert np.all(np.isfinite(info.gradient_correlation))
@@ -40,7 +42,7 @@ def test_a_learned_surrogate_is_saved_loaded_and_diagnosed(space, tmp_path):
     path = jaxsurr.save(tmp_path / "it.jaxsurr", surrogate, state, example=(predictions, targets))
     again, back = jaxsurr.load(path)
     assert again.settings == surrogate.settings
-    slopes = jax.jit(jax.grad(lambda z, state: surrogate.loss(state, z, targets).sum()))
+    slopes = exact(jax.grad(lambda z, state: surrogate.loss(state, z, targets).sum()), predictions, state)
     before = slopes(predictions, state)
     assert np.all(np.isfinite(before)) and np.any(before)
     np.testing.assert_array_equal(slopes(predictions, back), before)

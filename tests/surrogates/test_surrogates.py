@@ -63,7 +63,7 @@ def learn(surrogate, data, updates, **options):
     return state, jax.tree.map(lambda leaf: leaf[-1], infos), infos
 
 
-def reference(metric, predictions, targets, scale, num_pairs=8192):
+def reference(metric, predictions, targets, scale, num_pairs=2048):
     """The smoothed metric of many pairs, lower is better: value and gradient."""
     estimate = jax.jit(
         lambda z: smoothed_metric(
@@ -114,7 +114,7 @@ def cosine(x, y):
 def test_learns_the_gradient_the_value_and_the_size(spec, data, family):
     metric = metrics.get(spec)
     surrogate = jaxsurr.correlated_gradients(metric, family=family)
-    state, info, infos = learn(surrogate, data, updates=400 if family == "network" else 150)
+    state, info, infos = learn(surrogate, data, updates=250 if family == "network" else 100)
     predictions, targets = data(jax.random.key(4), batch=64)  # held out: no update saw them
     value, gradient = reference(metric, predictions, targets, info.scale)
     losses, slope = losses_and_slope(surrogate, state, predictions, targets)
