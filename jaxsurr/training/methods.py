@@ -94,8 +94,9 @@ def of_costs(name: str) -> bool:
     return name in losses.LOSSES and "matrix" in inspect.signature(losses.LOSSES[name]).parameters
 
 
+@functools.lru_cache(maxsize=64, typed=True)
 def conventional(name: str, **options: Any) -> Surrogate:
-    """The conventional loss of a name with its options, as a `Surrogate`.
+    """The conventional loss of a name with its options, as a `Surrogate`; the same one for the same loss.
 
     Raises:
       ValueError: there is no such loss.

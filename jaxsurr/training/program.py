@@ -28,6 +28,7 @@ from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
 RATES = ("learning_rate", "weight_decay")
+_ALIKE = 32  # functions of a kind that are kept
 
 
 class Program(NamedTuple):
@@ -109,14 +110,56 @@ def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
 
     Learning rate and weight decay are part of its state, so that runs that differ in them share a compiled program.
     """
+    return _optimizer(config.optimizer, steps, **{name: getattr(config, name) for name in RATES})
 
+
+# What is alike in several programs, as the model, its predictions and the steps before a loss is learned, is one
+# function in all of them, so that JAX compiles it once.
+
+
+@functools.lru_cache(maxsize=_ALIKE)
+def _optimizer(name: str, steps: int, **rates: float) -> optax.GradientTransformation:
     def make(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
         rate = optax.cosine_decay_schedule(learning_rate, steps)
-        if config.optimizer == "sgd":
+        if name == "sgd":
             return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(rate, momentum=0.9))
         return optax.adamw(rate, weight_decay=weight_decay)
 
-    return optax.inject_hyperparams(make)(**{name: getattr(config, name) for name in RATES})
+    return optax.inject_hyperparams(make)(**rates)
+
+
+_model = functools.lru_cache(maxsize=_ALIKE)(models.build)
+
+
+@functools.lru_cache(maxsize=_ALIKE)
+def _predicting(model: models.Model, read: Callable) -> Callable:
+    def predict(params: Any, inputs: Any) -> Any:
+        return read(model.apply(params, inputs))
+
+    return predict
+
+
+@functools.lru_cache(maxsize=_ALIKE)
+def _fixed_step(
+    model: models.Model, optimizer: optax.GradientTransformation, warm: Surrogate, axis_name: str | None
+) -> Callable:
+    return gathering(_step(model, optimizer, warm, _same, axis_name))
+
+
+@functools.lru_cache(maxsize=_ALIKE)
+def _each(function: Callable, **options: Any) -> Callable:
+    """The compiled function of several runs side by side."""
+    return quick(jax.vmap(function), **options)
+
+
+@functools.lru_cache(maxsize=_ALIKE)
+def _scanned(step: Callable) -> Callable:
+    """A step along the rows of many batches, gathered from splits on the device."""
+
+    def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:
+        return jax.lax.scan(lambda state, rows: step(state, *map(Rows, parts, rows)), state, rows)
+
+    return along
 
 
 def set_rates(state: Any, config: Config) -> Any:
@@ -177,7 +220,7 @@ def make_model(
         if KINDS[data.kind].of_images:
             refuse_channels_first(data.train.inputs.shape, f"the head {head!r}")
         size, hidden = data.train.inputs.shape[1], tuple(config.model.hidden)
-        return models.build(config.model.name, hidden=hidden, size=size, **facts)
+        return _model(config.model.name, hidden=hidden, size=size, **facts)
     made = given if isinstance(given, models.Model) else given(**facts)
     if not isinstance(made, models.Model):
         raise TypeError(f"model must be a jaxsurr.models.Model or a function that returns one, got {made!r}.")
@@ -211,12 +254,11 @@ def build(
     model = make_model(config, data, head, executor.axis_name, given)
     read = model.read or models.HEADS[head].read or _same
 
-    def predict(params: Any, inputs: Any) -> Any:
-        return read(model.apply(params, inputs))
-
     def match(key: Any, predictions: Any, targets: Any, where: Any, value: Any, spread: Any) -> Any:
         return matched_scale(metric, predictions, targets, value, key=key, where=where, spread=spread)
 
+    alone = given is not None  # what is handed in need not be hashable
+    predict = (_predicting.__wrapped__ if alone else _predicting)(model, read)
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
     warm = method.loss or conventional(config.conventional, **costs(config.conventional, config.metric))
@@ -232,11 +274,12 @@ def build(
             f"mixture is {config.mixture}, but {config.conventional} reads the {head} of the model and a learned loss "
             "what is decoded from them, so they cannot be mixed: set mixture=0, or another conventional loss."
         )
-    steps = {"conventional": _step(model, optimizer, warm, _same, executor.axis_name)}
+    fixed = (_fixed_step.__wrapped__ if alone else _fixed_step)(model, optimizer, warm, executor.axis_name)
+    steps = {"conventional": fixed}
     if surrogate is not None:
         power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config, metric) else None
         for phase, options in _learned_phases(config, weights, power).items():
-            steps[phase] = _step(model, optimizer, surrogate, read, executor.axis_name, **options)
+            steps[phase] = gathering(_step(model, optimizer, surrogate, read, executor.axis_name, **options))
     return Program(
         model=model._replace(apply=predict),
         metric=metric,
@@ -244,10 +287,10 @@ def build(
         surrogate=surrogate,
         warm=warm,
         executor=executor,
-        steps={phase: executor.compile(gathering(made)) for phase, made in steps.items()},
+        steps={phase: executor.compile(made) for phase, made in steps.items()},
         predict=executor.compile_predict(predict),
-        scanned_epochs={phase: quick(jax.vmap(_scanned(made)), donate_argnums=0) for phase, made in steps.items()},
-        predict_each=quick(jax.vmap(predict)),
+        scanned_epochs={phase: _each(_scanned(made), donate_argnums=0) for phase, made in steps.items()},
+        predict_each=_each(predict),
         outputs=model.apply,
         asks=asks_of(
             config,
@@ -313,15 +356,6 @@ def _mixed(config: Config) -> Callable | None:
     """The conventional loss of a mixture, or None where it learns itself."""
     loss, options = losses.LOSSES.get(config.conventional), costs(config.conventional, config.metric)
     return functools.partial(loss, **options) if loss is not None and options else loss
-
-
-def _scanned(step: Callable) -> Callable:
-    """A step along the rows of many batches, gathered from splits on the device."""
-
-    def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:
-        return jax.lax.scan(lambda state, rows: gathering(step)(state, *map(Rows, parts, rows)), state, rows)
-
-    return along
 
 
 def _same(outputs: Any) -> Any:

@@ -163,3 +163,15 @@ def test_a_run_within_the_epoch_of_the_switch_has_switched(steps, expected):
     (found,) = schedule.follow(engine)
     assert [asked for asked in engine.asked if "switch" in asked] == expected
     assert [entry["epoch"] for entry in found["history"]] == [1, 2, 3, 4]
+
+
+def test_what_is_alike_in_two_programs_is_compiled_once():
+    learned, smoothed, other = (
+        prepare(small(loss=loss, **fields))[1]
+        for loss, fields in (("correlated_gradients", {}), ("smoothed", {}), ("smoothed", {"model.hidden": (9,)}))
+    )
+    assert learned.predict_each is smoothed.predict_each is not other.predict_each
+    fixed, also, another = (program.scanned_epochs["conventional"] for program in (learned, smoothed, other))
+    assert fixed is also is not another
+    assert learned.scanned_epochs["surrogate"] is not smoothed.scanned_epochs["surrogate"]
+    assert learned.model.init is smoothed.model.init
