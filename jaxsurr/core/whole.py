@@ -28,9 +28,9 @@ def whole(function: Function) -> Function:
     """A pure function of arrays and options that is one program wherever it is called.
 
     Inside `jax.jit` it is part of what is compiled there. Outside, also within a `jax.grad` that nobody compiles, JAX
-    would compile and run each operation alone: the first call takes several times longer so, and later ones twenty
-    times and more. There values can be seen, too. Where the program's result is not finite, or arguments are refused,
-    the function is called as it is, so that it says in words what is wrong; as it does with arguments of other kinds.
+    would compile and run each operation alone, which takes several times longer (`jaxsurr.benchmarks.outside`). There
+    values can be seen, too: where the program's result is not finite, or arguments are refused, the function is called
+    as it is, so that it says in words what is wrong; with arguments of other kinds it is called so at once.
 
     Args:
       function: of `ARRAYS`, by position or name, and options by name. What it refuses where values are known makes its

@@ -91,9 +91,8 @@ class Metric:
         """
         options = dict(self.options) | options
         compiled = _is_ready(self.function) and checks.is_concrete((predictions, targets, where, options))
-        values = (
-            _compiled(self.function, self.per_example) if compiled else self._values
-        )  # these tell of flat gradients
+        # Otherwise, as within a gradient, it is told where the metric is flat.
+        values = _compiled(self.function, self.per_example) if compiled else self._values
         return values(predictions, targets, where=where, **options)
 
     def _values(self, predictions: Array, targets: PyTree, *, where: Array | None = None, **options: Any) -> Array:
