@@ -63,6 +63,12 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_collection_finish():
+    """What is imported by now stays: later searches for cycles, one after each module, pass it over."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def rank_promotion_is_an_error():
     """An axis that broadcasts must be written out: silent rank promotion hides transposed batches."""
