@@ -13,6 +13,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.compiling import once
 from jaxsurr.core.meshes import explicit_mesh
+from jaxsurr.core.reductions import are_weights
 from jaxsurr.core.types import PyTree
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -54,12 +55,15 @@ def whole(function: Function) -> Function:
             return function(*args, **named)
         form = tuple((name, type(value), value) for name, value in sorted(options.items()))
         too_many = len(programs) == _MOST and form not in programs
-        if too_many or explicit_mesh(known) is not None or not _sound_weights(arrays.get("where")):
+        if too_many or explicit_mesh(known) is not None:
             return function(*args, **named)
         if form not in programs:
             fixed = functools.partial(function, **options)
             programs[form] = once(fixed), jax.jit(fixed)
+        where = arrays.get("where")
         with contextlib.suppress(TypeError, ValueError):  # which are raised again, by the function itself
+            if are_weights(where):  # values of examples, which are not weighted, would not tell of a wrong one
+                checks.weights(values_of(where), len(where))
             result = outside(*programs[form], *args, **arrays)
             if all_finite(values_of(result)):
                 return result
@@ -115,10 +119,3 @@ def _is_plain(option: Any) -> bool:
     if isinstance(option, tuple):
         return all(map(_is_plain, option))
     return isinstance(option, str | bool | int | float | types.NoneType)
-
-
-def _sound_weights(where: Any) -> bool:
-    """Whether `where` holds no weights that are refused; values of examples, which are not weighted, would not tell."""
-    if where is None or not np.issubdtype(where.dtype, np.floating):
-        return True
-    return bool(np.all(np.isfinite(where := np.asarray(where, np.float32)) & (where >= 0)))

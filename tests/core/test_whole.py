@@ -70,6 +70,15 @@ def test_what_is_wrong_is_said_in_words():
         losses.focal(LOGITS, LABELS, no_such=1)
 
 
+@pytest.mark.parametrize("function", [losses.cross_entropy, metrics.f_beta])
+def test_weights_may_be_traced_by_a_gradient(function):
+    def total(weights):
+        return jnp.sum(function(LOGITS, LABELS, where=weights))
+
+    weights = jnp.linspace(0.5, 2.0, 6)
+    np.testing.assert_allclose(jax.grad(total)(weights), jax.jit(jax.grad(total))(weights), rtol=1e-5, atol=1e-7)
+
+
 def test_options_make_programs_of_their_own_and_are_refused_as_ever():
     first = losses.focal(LOGITS, LABELS, gamma=1)
     np.testing.assert_allclose(first, losses.focal(LOGITS, LABELS, gamma=1.0))
