@@ -13,7 +13,7 @@ from jaxsurr.smoothing import Estimation
 ROWS = 128
 KEY = jax.ShapeDtypeStruct((), jax.eval_shape(lambda: jax.random.key(0)).dtype)
 CROSS_ENTROPY = "cross-entropy, 10 classes"
-GRADIENT = "gradient of the loss"
+INIT, GRADIENT = "init", "gradient of the loss"
 
 Program = tuple[Callable, tuple]
 """A function, and the shapes of its arguments."""
@@ -59,7 +59,7 @@ def programs_of(metric: metrics.Metric, predictions: Any, targets: Any, estimato
         return jax.grad(lambda predicted: surrogate.loss(state, predicted, targets).mean())(predictions)
 
     return {
-        "init": (surrogate.init, (KEY, predictions, targets)),
+        INIT: (surrogate.init, (KEY, predictions, targets)),
         "update": (surrogate.update, (state, KEY, predictions, targets)),
         GRADIENT: (gradient, (state, predictions, targets)),
     }

@@ -11,7 +11,7 @@ import jax.core
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.core.compiling import once
+from jaxsurr.core.compiling import few_times
 from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.reductions import are_weights
 from jaxsurr.core.types import PyTree
@@ -59,7 +59,7 @@ def whole(function: Function) -> Function:
             return function(*args, **named)
         if form not in programs:
             fixed = functools.partial(function, **options)
-            programs[form] = once(fixed), jax.jit(fixed)
+            programs[form] = few_times(fixed), jax.jit(fixed)
         where = arrays.get("where")
         with contextlib.suppress(TypeError, ValueError):  # which are raised again, by the function itself
             if are_weights(where):  # values of examples, which are not weighted, would not tell of a wrong one

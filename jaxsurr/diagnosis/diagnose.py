@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks, renamed
-from jaxsurr.core.compiling import once, quick
+from jaxsurr.core.compiling import few_times, quick
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.reductions import masked_mean, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, Surrogate
@@ -225,14 +225,14 @@ def diagnose(
             raise ValueError("where is False in every row: there are no valid examples.")
         predictions, targets = jax.tree.map(lambda leaf: jnp.asarray(leaf)[counts], (predictions, targets))
     output_shape(metric, predictions, targets)
-    spread = once(lambda z, y: masked_mean(space.spread(z, y)))(predictions, targets)
+    spread = few_times(lambda z, y: masked_mean(space.spread(z, y)))(predictions, targets)
     learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
     if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive, got {scale!r}.")
     used_scale = scale_of(metric, state, predictions, targets, follow=follow) if scale is None else scale
     used = follow_scale(surrogate) if follow else surrogate
     near, far = jax.random.split(key)
-    margin = np.asarray(once(functools.partial(_margin, space))(predictions, targets, used_scale))
+    margin = np.asarray(few_times(functools.partial(_margin, space))(predictions, targets, used_scale))
     order = np.array_split(np.argsort(margin, kind="stable"), min(regions, len(margin)))
     member = np.zeros((len(order), len(margin)), bool)
     for region, rows in zip(member, order, strict=True):

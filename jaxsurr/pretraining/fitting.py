@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks, keys
-from jaxsurr.core.compiling import once, quick
+from jaxsurr.core.compiling import few_times, quick
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import fidelity
@@ -136,7 +136,7 @@ def fit(
     # A metric of logits is learned at the scale of each batch, as `frozen` uses it.
     following = follows(surrogate)
     used = follow_scale(surrogate) if following else surrogate
-    state, info = learn(used, once(surrogate.init)(init_key, *first), batches, key=update_key)
+    state, info = learn(used, few_times(surrogate.init)(init_key, *first), batches, key=update_key)
     measured = []
     for size, z, y in tests:
         at = None if following else state

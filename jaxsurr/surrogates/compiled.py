@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsurr.core.compiling import once
+from jaxsurr.core.compiling import few_times
 from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.types import PyTree
 from jaxsurr.core.whole import outside, values_of
@@ -30,7 +30,10 @@ def is_array(leaf: Any) -> bool:
 
 
 def compiled(
-    function: Callable[..., PyTree], look: Callable[..., Any], is_sound: Callable[[PyTree], bool]
+    function: Callable[..., PyTree],
+    look: Callable[..., Any],
+    is_sound: Callable[[PyTree], bool],
+    jit: Callable[..., Any] = few_times,
 ) -> Callable[..., PyTree]:
     """A pure function that can be called anywhere, and is compiled whole wherever it is called.
 
@@ -44,9 +47,10 @@ def compiled(
         callers that compile it themselves.
       look: the same arguments without the keyword-only ones; raises, or does nothing.
       is_sound: of the function's result, as arrays with values.
+      jit: one of `jaxsurr.core.compiling`; updates that are optimised for a few runs are as fast.
     """
     signature, traced = inspect.signature(function), jax.jit(function)
-    program = functools.cache(lambda: once(function))  # looks a device up; updates so optimised run as fast
+    program = functools.cache(lambda: jit(function))  # looks a device up
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> PyTree:

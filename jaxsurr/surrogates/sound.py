@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.compiling import once
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import mean_one, psum
@@ -89,7 +90,7 @@ def of_sound_batches(prepare: Prepare, init: Callable, loss: Callable, update: C
         prepare(*_whole(batch))
 
     return Surrogate(
-        compiled(automatic(start), look_with_key, lambda state: True),
+        compiled(automatic(start), look_with_key, lambda state: True, once),
         compiled(automatic(value, of_rows=True), look, all_finite),
         compiled(automatic(learn), lambda state, *rest: look_with_key(*rest), learned_from),
     )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr import bilevel
-from jaxsurr.core.compiling import once
+from jaxsurr.core.compiling import few_times
 from jaxsurr.core.types import Batch, Surrogate
 from jaxsurr.data import Split
 from jaxsurr.metrics import Metric
@@ -34,12 +34,12 @@ def fresh_state(
     rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:1024]
     sample = jax.tree.map(lambda leaf: leaf[rows], train)
     if params is None:
-        params = once(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
+        params = few_times(program.model.init)(weights_key, jnp.asarray(sample.inputs[: config.batch_size]))
         if program.model.start is not None:
             params = program.model.start(params, train.targets)
     batch = Batch(sample.inputs, sample.targets, sample.weights)
     apply = program.outputs if surrogate is program.warm else program.model.apply
-    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, once(apply), batch)
+    state = bilevel.init_state(step_key, params, program.optimizer, surrogate, few_times(apply), batch)
     return state._replace(optimizer=set_rates(state.optimizer, config))
 
 
@@ -57,7 +57,7 @@ def learning_state(
     if program.match is None or not hasattr(state.surrogate, "relative_scale"):
         return state
     rows = np.random.default_rng([config.seed, 0]).permutation(len(train.inputs))[:_READ]
-    apply = once(program.model.apply)
+    apply = few_times(program.model.apply)
 
     def mean(predictions: Any, targets: Any, where: Any) -> Any:
         return program.metric.mean(predictions, targets, where=where)

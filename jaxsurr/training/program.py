@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from jaxsurr import bilevel, losses, models, parallel, surrogates
-from jaxsurr.core.compiling import once, quick
+from jaxsurr.core.compiling import few_times, quick
 from jaxsurr.core.images import refuse_channels_first
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
@@ -299,7 +299,7 @@ def build(
             _batch(model, predict, data, config.batch_size),
             1 if executor.axis_name is None else executor.num_devices,
         ),
-        match=None if config.surrogate.relative_scale or not metric.per_example else once(match),
+        match=None if config.surrogate.relative_scale or not metric.per_example else few_times(match),
         in_unit=KINDS[data.kind].in_unit,
     )
 

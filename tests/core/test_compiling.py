@@ -47,6 +47,17 @@ def test_an_update_is_the_same_but_for_rounding(few_runs):
         np.testing.assert_allclose(one, other, 1e-3, 1e-5)
 
 
+def test_a_state_is_made_by_a_program_that_is_not_optimised(monkeypatch):
+    asked = []
+    monkeypatch.setattr(compiling, "_known", lambda wanted: asked.append(wanted))
+    surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, num_pairs=2)
+    found, expected = surrogate.init(KEY, LOGITS, LABELS), jax.jit(surrogate.init)(KEY, LOGITS, LABELS)
+    surrogate.update(found, KEY, LOGITS, LABELS)
+    assert [wanted[compiling._LEVEL] for wanted in asked] == [0, 1]
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, 1e-5, 1e-6)
+
+
 def test_outside_of_compiled_code_a_surrogate_has_them_and_its_gradient_has_none():
     surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, num_pairs=2)
     state = surrogate.init(KEY, LOGITS, LABELS)
