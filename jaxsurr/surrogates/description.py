@@ -4,6 +4,7 @@ Names in it are those of registries of this library. What is in none (a metric o
 network) is listed as `given`, and has to be handed in again.
 """
 
+import contextlib
 import functools
 import inspect
 import json
@@ -24,6 +25,9 @@ GONE = {
     "anchors_of_a_kind": 16, "exact_noise": False, "penalty_weight": 0.0, "scale_updates": 50, "steepness": 5.0,
 }  # fmt: skip
 """Options of versions before 0.2 that methods no longer have, and the value that each has now for good."""
+
+
+_KEPT = 16  # surrogates of each method
 
 
 class Settings(dict):
@@ -120,7 +124,7 @@ def _describe_loss(loss: Callable) -> dict[str, Any] | None:
     return {"name": known, "options": {name: _listed(value) for name, value in options.items()}}
 
 
-def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> Settings:
     settings: dict[str, Any] = {
         "method": method,
         "metric": None,
@@ -156,6 +160,9 @@ def _describe(method: str, arguments: Mapping[str, Any], defaults: Mapping[str, 
 def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
     """Makes a method fill in `Surrogate.settings` from the arguments that it is called with.
 
+    Where plain data describe all arguments, the last surrogates that were made are kept: the same call gives the same
+    functions, so that `jax.jit` has their programs already.
+
     >>> import jaxsurr
     >>> settings = jaxsurr.correlated_gradients(jaxsurr.metrics.pck.bind(threshold=0.2)).settings
     >>> settings["method"], settings["metric"]["name"], settings["options"]["num_pairs"], settings["given"]
@@ -163,12 +170,23 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
     """
     signature = inspect.signature(method)
     defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
+    made: dict[Any, Surrogate] = {}
+
+    def described_by(arguments: Mapping[str, Any]) -> tuple[Settings, Any]:
+        """Settings, and what a surrogate is kept by: names of registries may come to mean something else."""
+        settings = _describe(method.__name__, arguments, defaults)
+        metric = as_metric(arguments["metric"]) if "metric" in arguments else None
+        return settings, (settings.text(), metric, arguments.get("space"), arguments.get("loss"))
 
     @functools.wraps(method)
     def make(*args: Any, **kwargs: Any) -> Surrogate:
         _check_names(method.__name__, signature.parameters, kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        with contextlib.suppress(Exception):  # the method says in its own words what cannot be described
+            kept = made.get(described_by(bound.arguments)[1])
+            if kept is not None:
+                return kept
         options = {
             name: _listed(value)
             for name, value in bound.arguments.items()
@@ -189,7 +207,14 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
             check()
             raise
         check()
-        return surrogate._replace(settings=_describe(method.__name__, bound.arguments, defaults))
+        settings, key = described_by(bound.arguments)
+        surrogate = surrogate._replace(settings=settings)
+        if not settings["given"]:
+            with contextlib.suppress(TypeError):  # a loss, say, that cannot be hashed
+                made[key] = surrogate
+            if len(made) > _KEPT:
+                del made[next(iter(made))]
+        return surrogate
 
     return make
 

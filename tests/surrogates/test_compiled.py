@@ -62,6 +62,53 @@ def everything(surrogate, key):
     return state, info, surrogate.loss(state, LOGITS, LABELS, WHERE, axis_name=None), slope
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: surrogates.correlated_gradients("error_rate", num_pairs=2),
+        lambda: surrogates.correlated_gradients(metrics.pck.bind(threshold=0.2), estimation=surrogates.Estimation()),
+        lambda: surrogates.value_fit(metrics.ndcg, network=mlp),
+        lambda: surrogates.smoothed(metrics.mean_absolute_error),
+        lambda: surrogates.embedding(metrics.error_rate, hidden=(4,)),
+        lambda: surrogates.conventional(losses.cross_entropy),
+    ],
+)
+def test_what_plain_data_describe_is_made_once(make):
+    first = make()
+    assert all(one is other for one, other in zip(first[:3], make()[:3], strict=True))
+
+
+def test_what_differs_or_is_the_users_own_is_made_anew(monkeypatch):
+    def own(predictions, targets, *, where=None):
+        return jnp.abs(predictions[:, 0] - targets)
+
+    made = [
+        surrogates.correlated_gradients("error_rate", num_pairs=3),
+        surrogates.correlated_gradients("error_rate", num_pairs=3, value_weight=1),
+        surrogates.correlated_gradients("error_rate", num_pairs=3, value_weight=1.0),
+        surrogates.correlated_gradients("error_rate", num_pairs=3, calibrate=False),
+        surrogates.correlated_gradients(metrics.error_rate.bind(space=spaces.level_logits), num_pairs=3),
+        surrogates.value_fit("error_rate", num_pairs=3),
+        *[surrogates.correlated_gradients("error_rate", **SMALL) for _ in range(2)],
+        *[surrogates.correlated_gradients("error_rate", optimizer=optax.adam(0.1)) for _ in range(2)],
+        *[of_metric(surrogates.correlated_gradients)(own) for _ in range(2)],
+    ]
+    assert len({surrogate.update for surrogate in made}) == len(made)
+    another = jaxsurr.metric(own, higher_is_better=False, name="error_rate")
+    monkeypatch.setitem(metrics.METRICS, "error_rate", another)  # a name may come to mean another
+    assert surrogates.correlated_gradients("error_rate", num_pairs=3).update is not made[0].update
+
+
+def test_the_last_surrogates_of_a_method_are_kept():
+    def make(number):
+        return surrogates.smoothed("error_rate", relative_scale=1 + number / 8)
+
+    first = make(0)
+    for number in range(40):
+        make(number)
+    assert make(0).update is not first.update and make(39).update is make(39).update
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_nothing_is_traced_again_for_a_batch_of_the_same_form(name):
     seen, calls = counted(losses.cross_entropy)
