@@ -5,6 +5,7 @@ import doctest
 import gc
 import importlib.metadata
 import inspect
+import math
 import os
 import runpy
 import shutil
@@ -63,10 +64,23 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def _resident():
+    """Bytes of memory that this process holds, on Linux."""
+    if sys.platform != "linux":
+        return math.inf
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+_cleared = 0  # bytes held after programs were forgotten
+
+
 def pytest_collection_finish():
-    """What is imported by now stays: later searches for cycles, one after each module, pass it over."""
+    """What is imported by now stays: later searches for cycles pass it over."""
+    global _cleared
     gc.collect()
     gc.freeze()
+    _cleared = _resident()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,14 +92,18 @@ def rank_promotion_is_an_error():
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_go():
-    """Programs of a module are forgotten after it and their memory goes back; else a worker ends with gigabytes."""
+    """Programs are forgotten and their memory goes back whenever half a gigabyte is held by more of them."""
+    global _cleared
     yield
+    if _resident() < _cleared + 2**29:
+        return
     jax.clear_caches()
     if context is not None:
         context.cache_clear()
     gc.collect()
     if sys.platform == "linux":  # which keeps what was freed in pieces
         ctypes.CDLL(None).malloc_trim(0)
+    _cleared = _resident()
 
 
 @pytest.fixture

@@ -492,11 +492,9 @@ def test_strict_promotion_and_double_precision(name):
         for before, now in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
             assert (before.shape, before.dtype) == (now.shape, now.dtype)
 
-    with jax.numpy_dtype_promotion("strict"):
-        run(predictions)
-        with jax.enable_x64(True):
-            run(predictions)
     with jax.enable_x64(True):
+        with jax.numpy_dtype_promotion("strict"):  # which says more where numbers of 64 bits are not made 32
+            run(predictions)
         run(predictions.astype(np.float64))
 
 
