@@ -1,14 +1,19 @@
 """Small networks: what a surrogate computes from the features that its prediction space reads."""
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import flax.errors
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxsurr.core.products import Dense
 from jaxsurr.core.types import Array, PyTree
+
+_DEVIATION = 0.87962566103423978  # of a normal variable that is cut off at two deviations
 
 
 class NetworkInit(Protocol):
@@ -47,9 +52,21 @@ class _MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         x = nn.tanh(x / 8) * 8  # far out a metric is flat, and a surrogate should be
+        widths = (x.shape[-1], *self.hidden, self.outputs)
+        kernel = _lecun_normal(max(before * after for before, after in itertools.pairwise(widths)))
         for width in self.hidden:
-            x = self.activation(Dense(width)(x))
-        return Dense(self.outputs)(x)
+            x = self.activation(Dense(width, kernel_init=kernel)(x))
+        return Dense(self.outputs, kernel_init=kernel)(x)
+
+
+def _lecun_normal(size: int) -> Callable[..., Array]:
+    """`jax.nn.initializers.lecun_normal()`, the same numbers, as a part of so many: layers share what draws them."""
+
+    def init(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
+        drawn = jax.random.truncated_normal(key, -2, 2, (size,), dtype)[: math.prod(shape)]
+        return drawn.reshape(shape) * (jnp.sqrt(jnp.array(1 / shape[0], dtype)) / jnp.array(_DEVIATION, dtype))
+
+    return init
 
 
 def mlp(
