@@ -170,23 +170,25 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
     """
     signature = inspect.signature(method)
     defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
-    made: dict[Any, Surrogate] = {}
 
-    def described_by(arguments: Mapping[str, Any]) -> tuple[Settings, Any]:
-        """Settings, and what a surrogate is kept by: names of registries may come to mean something else."""
-        settings = _describe(method.__name__, arguments, defaults)
-        metric = as_metric(arguments["metric"]) if "metric" in arguments else None
-        return settings, (settings.text(), metric, arguments.get("space"), arguments.get("loss"))
+    @functools.lru_cache(maxsize=_KEPT)
+    def place(*key: Any) -> list[Surrogate]:
+        """Of the surrogate that is kept, or where it is to be; names of registries may come to mean something else."""
+        return []
 
     @functools.wraps(method)
     def make(*args: Any, **kwargs: Any) -> Surrogate:
         _check_names(method.__name__, signature.parameters, kwargs)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        kept: list[Surrogate] = []
         with contextlib.suppress(Exception):  # the method says in its own words what cannot be described
-            kept = made.get(described_by(bound.arguments)[1])
-            if kept is not None:
-                return kept
+            settings = _describe(method.__name__, bound.arguments, defaults)
+            if not settings["given"]:
+                metric = as_metric(bound.arguments["metric"]) if "metric" in bound.arguments else None
+                kept = place(settings.text(), metric, bound.arguments.get("space"), bound.arguments.get("loss"))
+            if kept:
+                return kept[0]._replace(settings=settings)
         options = {
             name: _listed(value)
             for name, value in bound.arguments.items()
@@ -207,14 +209,8 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
             check()
             raise
         check()
-        settings, key = described_by(bound.arguments)
-        surrogate = surrogate._replace(settings=settings)
-        if not settings["given"]:
-            with contextlib.suppress(TypeError):  # a loss, say, that cannot be hashed
-                made[key] = surrogate
-            if len(made) > _KEPT:
-                del made[next(iter(made))]
-        return surrogate
+        kept.append(surrogate._replace(settings=_describe(method.__name__, bound.arguments, defaults)))
+        return kept[-1]
 
     return make
 

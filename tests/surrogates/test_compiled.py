@@ -76,6 +76,9 @@ def everything(surrogate, key):
 def test_what_plain_data_describe_is_made_once(make):
     first = make()
     assert all(one is other for one, other in zip(first[:3], make()[:3], strict=True))
+    told = dict(first.settings)
+    first.settings.clear()
+    assert make().settings == told
 
 
 def test_what_differs_or_is_the_users_own_is_made_anew(monkeypatch):
