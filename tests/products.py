@@ -10,9 +10,7 @@ def operations(value):
     if isinstance(value, tuple | list):
         for one in value:
             yield from operations(one)
-    elif isinstance(value, ClosedJaxpr):
-        yield from operations(value.jaxpr)
-    elif isinstance(value, Jaxpr):
+    elif isinstance(value, ClosedJaxpr | Jaxpr):
         for equation in value.eqns:
             yield equation
             yield from operations(tuple(equation.params.values()))

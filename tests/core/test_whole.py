@@ -33,6 +33,7 @@ def test_one_program_and_the_values_of_the_function(subject):
     where = jnp.arange(len(z)) > 0
     options = dict(function.options) if isinstance(function, jaxsurr.Metric) else {}
     wanted = exact(lambda z, y, where: as_it_is(function)(z, y, where=where, **options), z, y, where)(z, y, where)
+    jaxsurr.compiler_options(few_runs=True)  # which are tried out when they are first asked for
     COMPILED.clear()
     values = function(z, y, where=where)
     assert len(COMPILED) <= 1  # none where a test before had the same
