@@ -50,9 +50,8 @@ def test_an_update_is_the_same_but_for_rounding(few_runs):
 def test_a_state_is_made_by_a_program_that_is_not_optimised(monkeypatch):
     asked = []
     monkeypatch.setattr(compiling, "_known", lambda wanted: asked.append(wanted))
-    surrogate = jaxsurr.correlated_gradients(
-        jaxsurr.metrics.error_rate, num_pairs=2, value_weight=0.125
-    )  # used nowhere else
+    # With a weight that no other test has: a surrogate that was made before has its programs.
+    surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate, num_pairs=2, value_weight=0.125)
     found, expected = surrogate.init(KEY, LOGITS, LABELS), jax.jit(surrogate.init)(KEY, LOGITS, LABELS)
     surrogate.update(found, KEY, LOGITS, LABELS)
     assert [wanted[compiling._LEVEL] for wanted in asked] == [0, 1]
