@@ -1,4 +1,4 @@
-"""The notebooks, whole, as they are committed; the suite runs those of `SMALLER` with fewer seeds, steps and rows.
+"""The notebooks, whole, as they are committed; the suite runs those of `IN_THE_SUITE`, and reads the others.
 
   python -m tests.long.notebooks
 
@@ -17,15 +17,12 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-# What is written otherwise in a run of the suite; each occurs in the notebook. Checks of their cells are as they are.
-SMALLER = {
-    "costs_and_tokens": {
-        "epochs=40, warm_epochs=13": "epochs=2, warm_epochs=1",
-        "names, 3,": "names, 2,",
-        '"surrogate.burn_in": 100': '"surrogate.burn_in": 2',
-        '        "expected_cost",\n        "cost_weighted_cross_entropy",\n': "",
-        '        "expected_example_cost",\n        "one_sided_regression",\n': "",
-    },
+# Those that the suite runs, and what is written otherwise there: fewer seeds, steps and rows. Each occurs in the
+# notebook. Checks of their cells are as they are.
+IN_THE_SUITE = {
+    "quickstart": {},
+    "your_loop": {},
+    "results": {},
     "own_metric": {
         "training, 200)": "training, 20)",
         "batch, 300": "batch, 30",
@@ -33,25 +30,6 @@ SMALLER = {
         "*rows, 60": "*rows, 6",
         "10_000), patients(100 + seed, 50_000)": "1_000), patients(100 + seed, 1_000)",
     },
-    "numbers": {"None, 1500": "None, 15", "key(8), 60": "key(8), 6"},
-    "three_tasks": {
-        "epochs=30": "epochs=3",
-        "epochs=12": "epochs=3",
-        "warm_epochs=10": "warm_epochs=1",
-        "warm_epochs=15": "warm_epochs=1",
-        "warm_epochs=4": "warm_epochs=1",
-        '"surrogate.burn_in": 100': '"surrogate.burn_in": 5',
-        '"surrogate.burn_in": 50': '"surrogate.burn_in": 5',
-        "losses, 3,": "losses, 2,",
-        "n=1200": "n=200",
-    },
-    "one_logit_and_labels": {
-        "key(1), 150": "key(1), 10",
-        "epochs=20": "epochs=2",
-        '"data.limit": 1000, "surrogate.burn_in": 100': '"data.limit": 100, "surrogate.burn_in": 5',
-        'gradients"), 3,': 'gradients"), 2,',
-    },
-    "when_does_it_help": {"= 16, 600, 25, 64": "= 2, 20, 5, 64", "STEPS // 4, 50": "STEPS // 4, 5"},
 }
 
 
@@ -77,7 +55,7 @@ def execute(
                     found.add(old)
                     cell.source = cell.source.replace(old, new)
     if missing := otherwise.keys() - found:
-        raise ValueError(f"{path.name} no longer has {sorted(missing)}: say in SMALLER of {__file__} what it has.")
+        raise ValueError(f"{path.name} no longer has {sorted(missing)}: say in IN_THE_SUITE of {__file__} what it has.")
     client = nbclient.NotebookClient(
         notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
