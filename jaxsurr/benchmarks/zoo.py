@@ -70,7 +70,7 @@ def _own() -> list[metrics.Metric]:
         made(sklearn.metrics.f1_score, decode="argmax", name="f1_score_of_classes"),
         made(
             functools.partial(sklearn.metrics.cohen_kappa_score, weights="quadratic"),
-            decode="argmax",
+            decode="median",
             space=spaces.level_logits,
         ),
     ]
@@ -161,13 +161,16 @@ def _tuned(loss: str) -> str:
     return f"{loss}{'&' if '?' in loss else '?'}tune_threshold=True"
 
 
+_DECIDED = (*LEARNED, _tuned("correlated_gradients"))
+
+
 def _decided(loss: str, made: Sequence[str] = ()) -> dict[str, Any]:
     """Losses of a metric whose decisions can be tuned: each as it is and tuned."""
     others = (loss, *made)
     return dict(
         usual=loss,
         fixed=(*made, *map(_tuned, others)),
-        learned=(*LEARNED, _tuned("correlated_gradients")),
+        learned=_DECIDED,
     )
 
 
@@ -182,10 +185,11 @@ TASKS = {
         f"cost?{_COST}",
         "cross_entropy",
         ("cross_entropy?decode=expected", _tuned("cross_entropy"), "expected_cost", "cost_weighted_cross_entropy"),
-        (*LEARNED, _tuned("correlated_gradients")),
+        _DECIDED,
     ),
     "top_2": Task(
-        "top-2 error", "fashion_mnist", "top_k_error?k=2", "cross_entropy", ("focal", "generalised_cross_entropy"),
+        "top-2 error", "fashion_mnist", "top_k_error?k=2", "cross_entropy",
+        ("focal", "generalised_cross_entropy", _tuned("cross_entropy"), _tuned("focal")), _DECIDED,
     ),
     "macro_f1": Task("macro F1", "flights status", "f_beta?average=macro", **_CLASSES),
     "balanced_error": Task("balanced error", "flights status", "balanced_error", **_CLASSES),
@@ -216,19 +220,22 @@ TASKS = {
     ),
     "within_one_level": Task(
         "at most one level off", "flights levels", "within_one_level", "cross_entropy",
-        ("cross_entropy?decode=argmax", "squared_emd", "or_cnn", "expected_absolute_error"),
+        ("cross_entropy?decode=argmax", "squared_emd", "or_cnn", "expected_absolute_error", _tuned("cross_entropy"),
+         _tuned("squared_emd")), _DECIDED,
     ),
     "levels": Task(
         "mean absolute error of levels", "diamonds clarity", "mean_absolute_error", "cross_entropy",
-        ("squared_emd", "or_cnn", "coral", "corn"),
+        ("squared_emd", "or_cnn", "coral", "corn", _tuned("cross_entropy"), _tuned("squared_emd")), _DECIDED,
     ),
     "asymmetric": Task(
         "minutes off, too early thrice, 15 free", "flights minutes", "early_costs_more", "squared_error",
-        ("absolute_error", "huber", "pinball?tau=0.75"), fields=_OF_NUMBERS,
+        ("absolute_error", "huber", "pinball?tau=0.75", _tuned("squared_error"), _tuned("pinball?tau=0.75")), _DECIDED,
+        fields=_OF_NUMBERS,
     ),
     "tolerance": Task(
         "price within 10 %", "diamonds price", "within_relative_tolerance", "squared_error",
-        ("absolute_error", "huber", "log_cosh"), fields=_OF_NUMBERS,
+        ("absolute_error", "huber", "log_cosh", _tuned("squared_error"), _tuned("log_cosh")), _DECIDED,
+        fields=_OF_NUMBERS,
     ),
     "exact_match": Task(
         "three labels, all right", "flights events", "subset_error", **_decided("label_cross_entropy", ["asymmetric"]),
