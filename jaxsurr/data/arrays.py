@@ -13,6 +13,7 @@ from jaxsurr.data.codings import CODINGS, form_of, kinds_of
 from jaxsurr.data.columns import Typed
 from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
+from jaxsurr.data.roles import split_names
 from jaxsurr.data.tables import inputs_of
 
 
@@ -22,8 +23,8 @@ def from_arrays(
     *,
     kind: str | None = None,
     weights: Any = None,
-    names: Sequence[str] = (),
-    columns: Sequence[str] = (),
+    names: str | Sequence[str] = (),
+    columns: str | Sequence[str] = (),
     positive: Any = None,
     test: tuple | None = None,
 ) -> Source:
@@ -38,7 +39,7 @@ def from_arrays(
       kind: of the targets (`jaxsurr.data.codings`); by default 'classes', of floats with fractions 'levels', of
         `[N, K]` 'labels' where all are 0 or 1, else 'numbers'.
       weights: of the rows, `[N]`, at least 0; None: all count the same.
-      names: of the classes, levels, points, labels or numbers.
+      names: of the classes, levels, points, labels or numbers; text with commas is several.
       columns: names of the columns of a table.
       positive: for kind 'scores' the target that is 1.
       test: `(x, y)`, with `weights` `(x, y, weights)`, of official test rows; None: test rows are drawn at random.
@@ -66,16 +67,14 @@ def from_arrays(
     targets, words, unordered = _words(targets)
     if isinstance(inputs[0], np.ndarray) and len(inputs) == 2 and inputs[0].shape[1:] != inputs[1].shape[1:]:
         raise ValueError(f"a test input has shape {inputs[1].shape[1:]}, a training input {inputs[0].shape[1:]}")
-    columns = tuple(map(str, columns))
+    columns, names = (tuple(map(str, split_names(given, ()))) for given in (columns, names))
     if columns and (inputs[0].ndim != 2 or len(columns) != inputs[0].shape[1] or len(set(columns)) < len(columns)):
         raise ValueError(
             f"columns are {len(columns)} names, expected one of its own for each column of x {inputs[0].shape}"
         )
     filled = _with_gaps(inputs, columns)
-    facts: dict[str, Any] = dict(
-        kind=_kind(kind, targets), names=words or tuple(map(str, names)), columns=columns, unordered=unordered
-    )
-    if words and names and tuple(names) != words:
+    facts: dict[str, Any] = dict(kind=_kind(kind, targets), names=words or names, columns=columns, unordered=unordered)
+    if words and names and names != words:
         raise ValueError("names are for targets that are numbers; y holds the names themselves")
     raw = Raw(filled[0], targets[0], weights=held[0], notes=tuple(itertools.chain(*said)), **facts)
     if len(parts) == 2:

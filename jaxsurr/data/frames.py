@@ -30,10 +30,10 @@ def from_frame(
     event: str | None = None,
     sequence: str | None = None,
     lists: str | int | None = None,
-    drop: Sequence[str] = (),
-    missing: Sequence[str] = (),
-    categories: Sequence[str] = (),
-    order: Sequence[str] = (),
+    drop: str | Sequence[str] = (),
+    missing: str | Sequence[str] = (),
+    categories: str | Sequence[str] = (),
+    order: str | Sequence[str] = (),
     positive: Any = None,
     test: Any = None,
 ) -> Source:
@@ -69,7 +69,7 @@ def from_frame(
     given = dict(target=target, drop=drop, categories=categories)
     named: dict[str, Any] = {key: split_names(value, tuple(held)) for key, value in given.items()}
     named |= dict(lists=lists, weight=weight, event=event, sequence=sequence)
-    roles = Roles(missing=tuple(missing), order=tuple(order), **named)
+    roles = Roles(missing=split_names(missing, ()), order=split_names(order, ()), **named)
     raw = read_columns("the frame", held, roles, lambda key, *values: f"{key}={list(values)!r}")
     if test is not None:
         if lists is None and sequence is None and len(raw.targets) < len(held[roles.target[0]]):

@@ -2,7 +2,7 @@
 
 import fnmatch
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,10 +53,15 @@ def split_names(text: str | Sequence[str], columns: Sequence[str]) -> tuple[str,
 
     A name that no column and no pattern has stays as it is, to be refused where columns are looked up.
 
+    Raises:
+      TypeError: neither text nor a sequence.
+
     >>> split_names("a,b", ["a", "b"]), split_names("a,b", ["a,b", "c"]), split_names("b*,a", ["a", "b1", "b2"])
     (('a', 'b'), ('a,b',), ('b1', 'b2', 'a'))
     """
     if not isinstance(text, str):
+        if not isinstance(text, Iterable):
+            raise TypeError(f"names must be a sequence, such as ['low', 'high'], or text with commas, got {text!r}")
         return tuple(text)
     if text in columns:
         return (text,)

@@ -123,6 +123,8 @@ def test_gaps_of_a_table_are_filled():
         ((X, Y), {"weights": [1.0]}, ValueError, r"one number for each of 60 rows, got shape \(1,\)"),
         ((X, Y), {"columns": ("a", "b")}, ValueError, r"columns are 2 names, expected one .* of x \(60, 3\)"),
         ((X, WORDS), {"names": ("a", "b", "c")}, ValueError, "y holds the names themselves"),
+        ((X, Y), {"names": 3}, TypeError, r"names must be a sequence, such as \['low', 'high'\], .* got 3"),
+        ((X, Y), {"columns": 3}, TypeError, "names must be a sequence"),
         ((X, Y), {"test": X}, ValueError, r"test must be \(x, y\), of the rows to test on, got ndarray"),
         ((X, Y), {"test": (X[:, :2], Y)}, ValueError, r"a test input has shape \(2,\), a training input \(3,\)"),
         ((X, Y), {"test": (X, Y[:3])}, ValueError, "test y must have one row for each of 60 rows of test x"),
@@ -301,6 +303,13 @@ def test_a_test_frame():
 def test_frames_are_refused(frame, kind, message):
     with pytest.raises(kind, match=message):
         from_frame(frame, "grade")
+
+
+def test_names_in_one_text_are_several():
+    """And no letters: "low,high" was l, o, w, and so on."""
+    assert from_arrays(X, Y, names="low,mid,high").raw.names == ("low", "mid", "high")
+    frame = {"a": X[:, 0], "grade": WORDS}
+    assert from_frame(frame, "grade", kind="levels", order="low,mid,high").raw.names == ("low", "mid", "high")
 
 
 def test_two_columns_of_one_name():
