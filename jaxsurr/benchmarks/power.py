@@ -40,15 +40,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "abalone_linear": _table("abalone", epochs=40),
 }
 SCALES = {"matched": 0.0, "natural": -1.0, "0.15": 0.15}
+_DEFAULT = "correlated_gradients?relative_scale=0.0&power=0.7&path=linear"
 LEARNED = {
     f"{name} scale, {path} to {power:g}": f"correlated_gradients?relative_scale={scale}&power={power}&path={path}"
     for name, scale in SCALES.items()
     for path, power in (("linear", 0.7), ("linear", 1.0), ("late", 0.7), ("late", 1.0), ("constant", 0.7))
 } | {
+    "matched scale, linear to 0.3": "correlated_gradients?relative_scale=0.0&power=0.3&path=linear",
+    "matched scale, steps to 0.7": "correlated_gradients?relative_scale=0.0&power=0.7&path=steps",
     "matched scale, likelihood": "correlated_gradients?relative_scale=0.0&power=0.0&path=constant",
     "natural scale, likelihood": "correlated_gradients?relative_scale=-1.0&power=0.0&path=constant",
     "matched scale, value network": "correlated_gradients?relative_scale=0.0&family=network",
     "0.15 scale, value network": "correlated_gradients?relative_scale=0.15&family=network",
+    "linear to 0.7, no correlation term": f"{_DEFAULT}&correlation_weight=0.0&value_weight=1.0",
+    "linear to 0.7, no warm start": f"{_DEFAULT}&warm_epochs=0",
+    "linear to 0.7, no network": "smoothed?relative_scale=0.0&power=0.7&path=linear",
+    "metric, no network": "smoothed?relative_scale=0.0&power=1.0&path=constant",
 }
 """Learned losses by what they are called in tables."""
 
