@@ -22,7 +22,7 @@ from jaxsurr.training.epochs import (
     warn_if_flat,
 )
 from jaxsurr.training.feed import Rows, feed
-from jaxsurr.training.program import Program, at_switch
+from jaxsurr.training.program import Program, at_switch, resting
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
 
@@ -65,7 +65,8 @@ class OneRun:
     def switch(self, epoch: int) -> None:
         host = self.executor.fetch(self.state)
         begun = learning_state(self.config, self.run.parts[0], self.run.data.validation, self.program, host.params)
-        state = self.executor.place(begun._replace(optimizer=at_switch(self.program, host.optimizer), step=host.step))
+        optimizer = at_switch(self.program, host.optimizer)
+        state = self.executor.place(begun._replace(optimizer=resting(optimizer), step=host.step))
         flat, number = [], budget.burn_in(self.config, self.program.asks)
         for batch in burn_in(lambda offset: self.batches(epoch, offset), number):
             state, info = self.program.steps["burn_in"](state, *batch)
@@ -73,7 +74,8 @@ class OneRun:
             self.check()  # what is saved is the state of before
         warn_if_flat(self.config, self.program, jax.device_get(flat))
         # The steps of the burn-in leave the model and its place in the schedule as they were.
-        self.state = self.executor.place(self.executor.fetch(state)._replace(step=host.step))
+        after = self.executor.fetch(state)
+        self.state = self.executor.place(after._replace(params=host.params, optimizer=optimizer, step=host.step))
 
     def train(self, epoch: int, learned: bool) -> None:
         every, made = budget.outer_every(self.config, self.program.asks, self.steps), len(self.run.steps)

@@ -27,6 +27,9 @@ from jaxsurr.training.methods import Method, conventional, costs, spell
 from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
+DENSE = ("linear", "mlp")
+"""Models of few operations, whose backward pass costs less than another program would."""
+
 RATES = ("learning_rate", "weight_decay")
 _ALIKE = 32  # functions of a kind that are kept
 
@@ -42,7 +45,8 @@ class Program(NamedTuple):
       warm: the conventional loss as a surrogate.
       executor: of one device or many.
       steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains);
-        of batches, or of `jaxsurr.training.feed.Rows`.
+        of batches, or of `jaxsurr.training.feed.Rows`. The burn-in begins with an optimizer that is `resting`, so that
+        a step that trains as well can serve: of dense models it is that of "surrogate", and not compiled again.
       predict: compiled `(params, inputs) -> predictions`.
       scanned_epochs: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device:
         state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
@@ -168,6 +172,11 @@ def set_rates(state: Any, config: Config) -> Any:
     return state._replace(hyperparams=state.hyperparams | rates)
 
 
+def resting(state: Any) -> Any:
+    """A state of the optimizer, on the host, whose steps leave the model as it is."""
+    return state._replace(hyperparams=jax.tree.map(np.zeros_like, state.hyperparams))
+
+
 def at_switch(program: Program, state: Any) -> Any:
     """The state of the optimizer, on the host, with which the learned loss goes on.
 
@@ -280,6 +289,10 @@ def build(
         power = power_schedule(config, config.epochs * steps_per_epoch) if leads(config, metric) else None
         for phase, options in _learned_phases(config, weights, power).items():
             steps[phase] = gathering(_step(model, optimizer, surrogate, read, executor.axis_name, **options))
+    compiled = {phase: executor.compile(made) for phase, made in steps.items()}
+    scanned = {phase: _each(_scanned(made), donate_argnums=0) for phase, made in steps.items()}
+    if surrogate is not None and config.model.name in DENSE:
+        compiled["burn_in"], scanned["burn_in"] = compiled["surrogate"], scanned["surrogate"]
     return Program(
         model=model._replace(apply=predict),
         metric=metric,
@@ -287,9 +300,9 @@ def build(
         surrogate=surrogate,
         warm=warm,
         executor=executor,
-        steps={phase: executor.compile(made) for phase, made in steps.items()},
+        steps=compiled,
         predict=executor.compile_predict(predict),
-        scanned_epochs={phase: _each(_scanned(made), donate_argnums=0) for phase, made in steps.items()},
+        scanned_epochs=scanned,
         predict_each=_each(predict),
         outputs=model.apply,
         asks=asks_of(

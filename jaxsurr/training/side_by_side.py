@@ -21,14 +21,13 @@ from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_state, warm_epochs_of, warn_if_flat
 from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size_of
 from jaxsurr.training.methods import Method
-from jaxsurr.training.program import Program, at_switch
+from jaxsurr.training.program import DENSE, Program, at_switch, resting
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.stopping import Stopped
 
 if TYPE_CHECKING:
     from jaxsurr.training.schedule import Run
 
-DENSE = ("linear", "mlp")
 MOST = 8  # runs of a group: more of them gain little, and all are lost where their process is killed
 _ROWS = 4096  # that are predicted at once, of each run
 
@@ -81,15 +80,21 @@ class SideBySide:
             if run.error is None
         }
         any_of_them = next(iter(begun.values()))
-        state = self.stacked([begun.get(place, any_of_them) for place in range(len(self.runs))])
-        optimizer, step = self.executor.place((at_switch(self.program, host.optimizer), host.step))
-        self.state = state._replace(optimizer=optimizer, step=step)
+        states = [begun.get(place, any_of_them) for place in range(len(self.runs))]
+        kept = dict(
+            params=jax.tree.map(_stack, *(one.params for one in states)),
+            optimizer=at_switch(self.program, host.optimizer),
+            step=host.step,
+        )
+        during = self.executor.place(kept | dict(optimizer=resting(kept["optimizer"])))
+        self.state = self.stacked(states)._replace(**during)
         if number := self.shared.surrogate.burn_in:
             each = [functools.partial(self.batches, run, epoch) for run in range(len(self.runs))]
             infos = self.advance("burn_in", [burn_in(batches, number) for batches in each])
             for place in begun:
                 warn_if_flat(self.runs[place].config, self.program, infos.surrogate.zero_gradient_fraction[place])
-        self.state = self.state._replace(step=self.executor.place(host.step))
+        # The steps of the burn-in leave the models and their place in the schedule as they were.
+        self.state = self.state._replace(**self.executor.place(kept))
 
     def train(self, epoch: int, learned: bool) -> None:
         self.check(epoch)
