@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core.moments import correlate, moments
+from jaxsurr.core.compiling import few_times
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
@@ -19,23 +19,25 @@ if TYPE_CHECKING:
 REACH = 4.0
 
 
-def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, first: Array, second: Array) -> Array:
+def _spanned(
+    metric: Metric, predictions: Array, targets: PyTree, index: int, first: Array, second: Array
+) -> np.ndarray:
     """Two orthogonal directions of length 1 that span the plane, `[2, ...]`, in coordinates that the metric reads."""
-    reads = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index] > 0
+    reads = np.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index] > 0
     directions = []
     for direction in (first, second):
-        direction = jnp.where(reads, jnp.asarray(direction, predictions.dtype), 0)
-        before = float(jnp.linalg.norm(direction))
+        direction = np.where(reads, np.asarray(direction, predictions.dtype), 0)
+        before = np.linalg.norm(direction)
         for other in directions:
-            direction = direction - jnp.vdot(other, direction) * other
-        length = float(jnp.linalg.norm(direction))
+            direction = direction - np.vdot(other, direction) * other
+        length = np.linalg.norm(direction)
         if not length > 1e-4 * before:
             raise ValueError(
                 f"the two directions span no plane that {metric.name} reads: one is zero, or both are the same. "
                 "Where predictions have a single free dimension (logits of two classes), draw value_slice instead."
             )
         directions.append(direction / length)
-    return jnp.stack(directions)
+    return np.stack(directions)
 
 
 def gradient_fields(
@@ -96,8 +98,8 @@ def gradient_fields(
     options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
     ((index, steep, _),) = steepest(metric, predictions, targets, which, count=1, key=choice_key, **options)
     if plane is None:
-        shape = predictions.shape
-        random = metric.space.project(jax.random.normal(plane_key, shape, predictions.dtype))[index]
+        draw = few_times(lambda key: jax.random.normal(key, predictions.shape, predictions.dtype))
+        random = metric.space.project(draw(plane_key)[index])
         plane, names = (steep, random), ("the metric's gradient", "a random direction across it")
     else:
         names = ("the first direction", "the second direction")
@@ -111,12 +113,20 @@ def gradient_fields(
         values = one_of_many(surrogate.loss(state, z, points.targets), which)
         return jnp.sum(values), values
 
-    gradient, loss = jax.grad(total_loss, has_aux=True)(points.predictions)
-    reference = estimator(metric, which, **options)(points.predictions, points.targets, field_key)
+    gradient, loss = few_times(jax.grad(total_loss, has_aux=True))(points.predictions)
+    reference = estimator(metric, which, num_pairs)(points.predictions, points.targets, field_key, scale)
     of_metric = metric.sign * points.components(reference.gradient)
     of_loss = points.components(gradient)
-    correlation = float(correlate(moments(of_loss, of_metric)))
-    noise, size = (float(jnp.sum(array**2)) for array in (points.components(reference.error), of_metric))
+    noise, size, of_both, of_other = (
+        float(np.sum(one * other))
+        for one, other in (
+            (points.components(reference.error),) * 2,
+            (of_metric, of_metric),
+            (of_metric, of_loss),
+            (of_loss, of_loss),
+        )
+    )
+    correlation = of_both / np.sqrt(size * of_other) if size * of_other > 0 else 0.0
     ceiling = np.sqrt(max(1 - noise / size, 0)) if size > 0 else 0.0
 
     figure, panels = blank(2, width=4.9, height=5.2, sharex=True, sharey=True)
@@ -124,8 +134,8 @@ def gradient_fields(
     edge = REACH + spacing / 2
     values = [np.asarray(v, float).reshape(grid, grid) for v in (reference.value, metric.sign * loss)]
     low, high = min(v.min() for v in values), max(v.max() for v in values)
-    longest = max(float(jnp.max(jnp.linalg.norm(field, axis=1))) for field in (of_metric, of_loss))
-    steepest_arrow = float(jnp.max(jnp.linalg.norm(of_metric, axis=1)))
+    longest = max(np.linalg.norm(field, axis=1).max() for field in (of_metric, of_loss))
+    steepest_arrow = np.linalg.norm(of_metric, axis=1).max()
     titles = (
         f"smoothed metric\nlongest arrow {steepest_arrow:.2g} per smoothing scale",
         f"learned loss\ncorrelation {correlation:.3f}, ceiling {ceiling:.3f}",

@@ -4,6 +4,7 @@ A prediction z is moved to `z + s u (a_1 d_1 + a_2 d_2 + ...)`, with s the smoot
 directions of length 1 and a the distances in smoothing scales: a distance of 1 is one standard deviation of the noise.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsurr.core import checks
+from jaxsurr.core.compiling import few_times
 from jaxsurr.core.protocols import MetricFunction
-from jaxsurr.core.reductions import safe_divide
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
-from jaxsurr.smoothing.smoothed_metric import Smoothed, smoothed_metric
+from jaxsurr.smoothing.smoothed_metric import Directions, Smoothed, smoothed_metric
 
 PAIRS_TO_CHOOSE = 256
 
@@ -33,16 +34,11 @@ class Neighbourhood(NamedTuple):
 
     predictions: Array
     targets: PyTree
-    axes: Array
+    axes: np.ndarray
 
-    def components(self, gradients: Array) -> Array:
+    def components(self, gradients: Array) -> np.ndarray:
         """Derivatives in the coordinates, `[N, D]`, from gradients in the predictions, `[N, ...]`."""
-        return jnp.einsum(
-            "ni,di->nd",
-            gradients.reshape(len(gradients), -1),
-            self.axes.reshape(len(self.axes), -1),
-            precision="highest",
-        )
+        return np.asarray(gradients).reshape(len(gradients), -1) @ self.axes.reshape(len(self.axes), -1).T
 
 
 def subject(
@@ -76,28 +72,33 @@ def one_of_many(values: Array, which: int) -> Array:
     return values if values.ndim == 1 else values[:, which]
 
 
-def estimator(metric: Metric, which: int, **options: Any) -> Callable[..., Smoothed]:
-    """The smoothed metric, one of M, as a compiled function `(predictions, targets, key, first_example=0)`.
+@functools.lru_cache(maxsize=8)
+def estimator(metric: Metric, which: int, num_pairs: int, directions: Directions | None = None) -> Callable:
+    """The smoothed metric, one of M, as a compiled function `(predictions, targets, key, scale, first_example=0)`.
+
+    Figures of one metric share it.
 
     Args:
       metric, which: as for the figures.
-      **options: of `smoothed_metric`.
+      num_pairs: of `smoothed_metric`.
+      directions: of `smoothed_metric`; by default from a table.
     """
-    options = {"directions": noise(), **options}
 
-    @jax.jit
-    def estimate(predictions: Array, targets: PyTree, key: Array, first_example: Array | int = 0) -> Smoothed:
-        out = smoothed_metric(metric, predictions, targets, key=key, first_example=first_example, **options)
+    def estimate(
+        predictions: Array, targets: PyTree, key: Array, scale: Array | float, first_example: Array | int = 0
+    ) -> Smoothed:
+        options: dict[str, Any] = dict(key=key, scale=scale, num_pairs=num_pairs, directions=directions or noise())
+        out = smoothed_metric(metric, predictions, targets, first_example=first_example, **options)
         if out.value.ndim == 1:
             return out
         return Smoothed(out.value[:, which], out.gradient[which], out.error[which])
 
-    return estimate
+    return few_times(estimate)
 
 
 def steepest(
     metric: Metric, predictions: Array, targets: PyTree, which: int, *, count: int, key: Array, scale, num_pairs: int
-) -> list[tuple[int, Array, float]]:
+) -> list[tuple[int, np.ndarray, float]]:
     """Examples with a large gradient, and for each the direction of steepest ascent of the smoothed metric.
 
     Examples are chosen (`clearest`) by an estimate with few pairs; the estimates for them use `num_pairs`.
@@ -114,12 +115,11 @@ def steepest(
     Raises:
       ValueError: the metric is flat about every example.
     """
-    units = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)
-
-    rough = estimator(metric, which, scale=scale, num_pairs=min(num_pairs, PAIRS_TO_CHOOSE))
-    exact = rough if num_pairs <= PAIRS_TO_CHOOSE else estimator(metric, which, scale=scale, num_pairs=num_pairs)
-    coarse = rough(predictions, targets, key).gradient * units * scale
-    lengths = np.asarray(jnp.sqrt(jnp.sum(coarse.reshape(len(coarse), -1) ** 2, axis=1)))
+    in_scales = scale * np.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)
+    rough = estimator(metric, which, min(num_pairs, PAIRS_TO_CHOOSE))
+    exact = estimator(metric, which, num_pairs)
+    coarse = np.asarray(rough(predictions, targets, key, scale).gradient) * in_scales
+    lengths = np.sqrt(np.sum(coarse.reshape(len(coarse), -1) ** 2, axis=1))
     if not np.any(lengths > 0):
         raise ValueError(
             f"{metric.name} does not change within the noise about any of these {len(predictions)} examples, so "
@@ -130,9 +130,10 @@ def steepest(
         slope = coarse[index]
         if exact is not rough:
             target = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf)[i : i + 1], targets)
-            slope = exact(predictions[index : index + 1], target, key, index).gradient[0] * units[index] * scale
-        length = jnp.linalg.norm(slope)
-        chosen.append((index, safe_divide(slope, length), float(length)))
+            found = exact(predictions[index : index + 1], target, key, scale, index).gradient[0]
+            slope = np.asarray(found) * in_scales[index]
+        length = np.linalg.norm(slope)
+        chosen.append((index, slope / length if length else slope, float(length)))
     return chosen
 
 
@@ -158,14 +159,14 @@ def about(
     metric: Metric, predictions: Array, targets: PyTree, index: int, directions: Array, coordinates, scale
 ) -> Neighbourhood:
     """The prediction of example `index`, moved along directions `[D, ...]` by coordinates `[N, D]`."""
-    start = predictions[index]
-    unit = jnp.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index]
-    axes = scale * unit[None] * directions
-    coordinates = jnp.asarray(coordinates, start.dtype)
-    moved = start[None] + jnp.tensordot(coordinates, axes, axes=1, precision="highest")
+    start = np.asarray(predictions[index])
+    unit = np.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index]
+    axes = np.asarray(scale * unit[None] * np.asarray(directions), start.dtype)
+    coordinates = np.asarray(coordinates, start.dtype)
+    moved = start[None] + np.tensordot(coordinates, axes, axes=1)
 
     def repeated(leaf):
-        leaf = jnp.asarray(leaf)[index]
-        return jnp.broadcast_to(leaf, (len(coordinates), *leaf.shape))
+        leaf = np.asarray(leaf)[index]
+        return np.broadcast_to(leaf, (len(coordinates), *leaf.shape))
 
-    return Neighbourhood(moved, jax.tree.map(repeated, targets), axes)
+    return Neighbourhood(jnp.asarray(moved), jax.tree.map(repeated, targets), axes)

@@ -1,6 +1,6 @@
 """Slices of the learned loss and of the metric, along a line through a prediction."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -65,9 +65,10 @@ def value_slice(
     """
     metric, name = subject(metric, predictions, targets, scale, which, examples=examples, num_pairs=num_pairs)
     first_key, second_key = jax.random.split(key)
-    options: dict[str, Any] = dict(scale=scale, num_pairs=num_pairs)
-    chosen = steepest(metric, predictions, targets, which, count=examples, key=first_key, **options)
-    estimate = estimator(metric, which, directions=_one_noise, **options)
+    chosen = steepest(
+        metric, predictions, targets, which, count=examples, key=first_key, scale=scale, num_pairs=num_pairs
+    )
+    estimate = estimator(metric, which, num_pairs, _one_noise)
     distance = np.linspace(-REACH, REACH, POINTS)
 
     figure, panels = blank(len(chosen), width=3.6 if len(chosen) > 1 else 5.5, height=4.0, sharey=True)
@@ -75,7 +76,7 @@ def value_slice(
     for axes, (index, direction, slope) in zip(panels, chosen, strict=True):
         line = about(metric, predictions, targets, index, direction[None], distance[:, None], scale)
         raw = one_of_many(metric(line.predictions, line.targets), which)
-        smooth = estimate(line.predictions, line.targets, second_key)
+        smooth = estimate(line.predictions, line.targets, second_key, scale)
         learned = metric.sign * one_of_many(surrogate.loss(state, line.predictions, line.targets), which)
         for values, label, style, width in (
             (raw, "metric", light, 1.6),

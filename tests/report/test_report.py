@@ -331,7 +331,7 @@ def test_estimator_is_the_smoothed_metric_of_one_among_many():
     predictions, targets = poses()
     key, options = jax.random.key(3), dict(scale=0.3, num_pairs=8)
     metric = metrics.pck.bind(threshold=(0.3, 0.6))
-    found = estimator(metric, 1, **options)(predictions, targets, key)
+    found = estimator(metric, 1, 8)(predictions, targets, key, 0.3)
     single = functools.partial(smoothed_metric, metrics.pck.bind(threshold=0.6), directions=noise(), **options)
     alone = jax.jit(single)(predictions, targets, key=key)
     for got, expected in zip(found, alone, strict=True):
