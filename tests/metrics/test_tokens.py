@@ -100,6 +100,23 @@ def test_half_precision_and_labels_of_few_bits():
     assert metrics.token_error(many, Sequences(jnp.array([[43]], jnp.uint8), jnp.array([1]))).tolist() == [1]
 
 
+def test_a_surrogate_learns_the_pooled_error():
+    surrogate = jaxsurr.correlated_gradients(metrics.pooled_token_error, num_pairs=32, calibrate=False)
+    logits, targets = jax.tree.map(jnp.asarray, problem())
+
+    @jax.jit
+    def two(state):
+        def update(state, key):
+            return surrogate.update(state, key, logits, targets)
+
+        state, infos = jax.lax.scan(update, state, jax.vmap(jax.random.key)(jnp.arange(2)))
+        return infos, jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, targets)))(logits)
+
+    infos, slope = two(surrogate.init(jax.random.key(0), logits, targets))
+    assert np.isfinite(infos.gradient_correlation[-1])
+    assert np.isfinite(slope).all() and np.any(slope)
+
+
 Z = jnp.zeros((2, 3, 4))
 Y = Sequences(jnp.zeros((2, 3), int), jnp.array([3, 1]))
 REFUSED = {
