@@ -217,7 +217,7 @@ def test_nan_point_is_wrong(figures):
 # --- masks and means --------------------------------------------------------------------------------------------------
 
 
-# Those of sets, lists, sequences, tokens and numbers are in test_sets, test_structured, test_tokens and test_numbers.
+# Those of lists, sequences, tokens and numbers are in files of their own.
 APART = (spaces.ranked_lists, spaces.sequence_logits, spaces.token_logits, spaces.joint_token_logits)
 APART += (spaces.real_numbers, spaces.relative_numbers, spaces.number_intervals)
 OF_EXAMPLES = [name for name, metric in metrics.METRICS.items() if metric.per_example and metric.space not in APART]
