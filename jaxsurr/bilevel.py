@@ -22,6 +22,8 @@ from jaxsurr.core.types import AnyArray, Array, Batch, Info, PyTree, Surrogate, 
 from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.conventional import conventional as fixed
 
+__all__ = ["Part", "Step", "StepInfo", "TrainState", "everything", "init_state", "last_layer", "make_step"]
+
 
 class Part(Protocol):
     """Selection of the parameters in which gradients are compared."""

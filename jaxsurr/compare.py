@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from jaxsurr.comparison.executors import Executor
     from jaxsurr.training.protocols import Config, Stop
 
+__all__ = ["executor", "work"]
+
 
 class _Comparison(types.ModuleType):
     """A module that can be called, so that `jaxsurr.compare(...)` compares and `python -m jaxsurr.compare` launches."""

@@ -16,6 +16,8 @@ from typing import Any
 
 import jax
 
+__all__ = ["LEAST_SECONDS", "MOST_BYTES", "OFF", "chosen", "ignore_faults", "processor", "use", "usual_folder"]
+
 OFF = "off"
 MOST_BYTES = 256 * 2**20
 LEAST_SECONDS = 0.1

@@ -18,6 +18,8 @@ from jaxsurr.training import default, stopping
 from jaxsurr.training.config import default_config, flatten
 from jaxsurr.training.protocols import Config, Stop
 
+__all__ = ["FORESEEN", "check_overrides", "command", "define", "parse", "read_config", "sentence", "split_losses"]
+
 FORESEEN = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
 """Errors whose text is a sentence."""
 _DEFAULT = default.__file__

@@ -33,6 +33,8 @@ from jaxsurr.core.executors import Executor, indivisible, map_data, of_processes
 from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.processes import HEARTBEAT
 
+__all__ = ["AXIS", "Executor", "data_mesh", "device_key", "executor", "initialise_distributed", "predict_all"]
+
 AXIS = "devices"
 
 

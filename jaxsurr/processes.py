@@ -17,6 +17,8 @@ from typing import Any
 
 from jax._src import distributed  # the client of the coordination service is not public
 
+__all__ = ["HEARTBEAT", "LOST", "PATIENCE", "Processes"]
+
 LOST = os.EX_TEMPFAIL  # 75, the exit code of a process that ends because another one is gone: the same command goes on
 PATIENCE = 60.0  # seconds without a heartbeat after which a process is taken for dead
 HEARTBEAT = 80  # the same for JAX, whose error comes later and names no process

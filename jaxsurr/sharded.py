@@ -30,6 +30,8 @@ from jaxsurr.core.executors import Executor, indivisible, map_data, of_processes
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["AXIS", "executor"]
+
 AXIS = "data"
 
 

@@ -32,6 +32,11 @@ from jaxsurr import bilevel, losses, metrics, models, surrogates
 from jaxsurr.benchmarks.cost import ratios
 from jaxsurr.core.types import Array, Batch, PyTree
 
+__all__ = [
+    "DTYPES", "SETS", "SHAPES", "SIZES", "TESTS", "ResNet50", "Shape", "core_tests", "main", "measurements",
+    "seconds_of", "steps", "update_of_set",
+]  # fmt: skip
+
 DTYPES = {"bfloat16": jnp.bfloat16, "float32": jnp.float32}
 SETS = {"f_beta": metrics.f_beta, "roc_auc": metrics.roc_auc}
 SIZES = (128, 1024, 8192, 65536)

@@ -28,6 +28,8 @@ from jaxsurr.core import keys
 from jaxsurr.core.executors import Executor
 from jaxsurr.core.types import Batch, Surrogate
 
+__all__ = ["DEVICES", "ENGINES", "OPERATIONS", "SHAPES", "STEPS", "Traffic", "lines", "main", "measure", "traffic"]
+
 OPERATIONS = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all", "collective-broadcast")
 DEVICES = (2, 4, 8)
 SHAPES = {"mlp": (128, (64,)), "resnet20": (128, (32, 32, 3))}

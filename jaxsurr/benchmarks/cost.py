@@ -27,6 +27,8 @@ from jaxsurr.core.types import Batch, Keypoints
 from jaxsurr.report import summary_table
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
+__all__ = ["FAMILIES", "OF_SETS", "POINTS", "SHAPES", "TASKS", "estimator_memory", "main", "ratios", "steps"]
+
 FAMILIES = ("decisions", "network", "basis", "kernel")
 OF_SETS = ("counts", "network")
 POINTS = metrics.pck.bind(threshold=0.5)

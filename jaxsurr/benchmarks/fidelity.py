@@ -28,6 +28,8 @@ from jaxsurr.training import default_config, prepare, update
 from jaxsurr.training.epochs import fresh_state
 from jaxsurr.training.protocols import Config
 
+__all__ = ["METHODS", "ONLY", "OUT", "SEEDS", "TASKS", "UPDATES", "learned", "main", "trained_predictions"]
+
 TASKS = {
     "error_rate": {"metric": "error_rate", "data.label_noise": 0.4},
     "mean_absolute_error?decode=argmax": {"data.source": "sklearn:diabetes"},

@@ -21,6 +21,8 @@ import numpy as np
 from jaxsurr.benchmarks import programs
 from jaxsurr.core.compiling import few_times, once
 
+__all__ = ["PROBLEMS", "main", "seconds"]
+
 PROBLEMS = [name for name, problem in programs.PROBLEMS.items() if problem[-1] == "auto"]
 
 

@@ -34,6 +34,8 @@ from jaxsurr.core.types import Batch
 from jaxsurr.training import default_config, feed, prepare, update
 from jaxsurr.training.epochs import fresh_state
 
+__all__ = ["AUGMENT", "ROUNDS", "ROWS", "SETS", "STEPS", "main", "reading", "steps", "used", "write_table"]
+
 SETS = {
     "Fashion-MNIST": ("fashion_mnist", "idx:{given}", {}),
     "UTKFace, by TFDS": (

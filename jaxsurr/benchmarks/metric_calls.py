@@ -21,6 +21,8 @@ from jaxsurr import metrics
 from jaxsurr.training import default_config, prepare, update
 from jaxsurr.training.loop import train
 
+__all__ = ["BURN_IN", "FIELDS", "LOSSES", "PAIRS", "macro_f1", "main", "measured"]
+
 PAIRS, BURN_IN = 8, 100
 LOSSES = {
     "cross-entropy": "cross_entropy",

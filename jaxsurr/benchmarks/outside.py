@@ -21,6 +21,8 @@ from jaxsurr import losses, metrics, spaces
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.spaces.sampling import sample
 
+__all__ = ["KEY", "LOSSES", "METRICS", "ROWS", "SIZE", "main", "problems", "seconds_of"]
+
 KEY, ROWS, SIZE = jax.random.key(0), 128, 10
 METRICS = {
     "error_rate": spaces.class_logits,

@@ -35,6 +35,12 @@ from jaxsurr.comparison import statistics
 from jaxsurr.core.types import Array, Batch, PyTree, Sequences, Surrogate
 from jaxsurr.pretraining import fitting
 
+__all__ = [
+    "BATCH_SIZE", "BEFORE", "BURN_IN", "CASES", "END", "EPOCHS", "RATES", "REFERENCE", "STEPS", "Data", "Fit",
+    "batch_of", "best_rate", "fit", "from_random_weights", "frozen", "main", "pools", "read_strings", "read_text",
+    "single_digits", "strings", "token_entropy",
+]  # fmt: skip
+
 RATES = (1e-3, 3e-3, 1e-2)
 EPOCHS, BATCH_SIZE, BURN_IN = 60, 64, 500
 STEPS, END = 7, 10  # of a string, and the token that ends it

@@ -17,6 +17,8 @@ from jaxsurr.training.loop import load_data, train_runs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
 
+__all__ = ["LEARNED", "SCALES", "SEEDS", "SETTINGS", "config_of", "main", "measured"]
+
 SEEDS = range(100, 108)
 _FASHION: dict[str, Any] = {"data.source": "idx:{data}/fashion_mnist", "batch_size": 256, "learning_rate": 1e-3}
 _FASHION |= {"conventional": "cross_entropy"}

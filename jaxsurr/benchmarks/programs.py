@@ -10,6 +10,11 @@ from jaxsurr import losses, metrics, spaces, surrogates
 from jaxsurr.core.targets import Keypoints
 from jaxsurr.smoothing import Estimation
 
+__all__ = [
+    "CROSS_ENTROPY", "GRADIENT", "INIT", "KEY", "LEVELS", "PROBLEMS", "ROWS", "Program", "class_problem",
+    "cross_entropy_gradient", "lines_of_hlo", "point_problem", "programs_of",
+]  # fmt: skip
+
 ROWS = 128
 KEY = jax.ShapeDtypeStruct((), jax.eval_shape(lambda: jax.random.key(0)).dtype)
 CROSS_ENTROPY = "cross-entropy, 10 classes"

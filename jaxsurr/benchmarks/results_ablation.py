@@ -10,6 +10,8 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_words import label
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "ablation", "matched", "scales"]
+
 
 def ablation(folder: Path) -> str:
     """Variants of the learned loss on three sets."""

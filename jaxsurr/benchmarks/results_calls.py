@@ -8,6 +8,8 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.comparison import statistics
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "REFERENCE", "metric_calls"]
+
 REFERENCE = "smoothed, every step"
 
 

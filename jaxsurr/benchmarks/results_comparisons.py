@@ -11,6 +11,11 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.results_words import halves, label, standing, untuned
 from jaxsurr.report import summary_table
 
+__all__ = [
+    "BLOCKS", "against_each", "ages", "capacity", "choice_sentences", "choices", "classification", "comparison",
+    "in_short", "ordinal_linear", "ordinal_mlp", "other_pck", "poses", "sets_and_lists", "small_jobs",
+]  # fmt: skip
+
 _CLASSIFICATION = {
     "Fashion-MNIST, linear, 40 % random labels": "fashion_noisy_linear",
     "Fashion-MNIST, linear, clean": "fashion_clean_linear",

@@ -15,6 +15,12 @@ from jaxsurr.comparison import statistics
 from jaxsurr.pretraining import PRETRAINED, shipped
 from jaxsurr.report import summary_table
 
+__all__ = [
+    "BLOCKS", "collectives", "fidelity", "generated_inputs", "input_of_runs", "instrument", "minutes", "own_ground",
+    "ready_losses", "second_start", "set_classes", "set_functions", "set_sizes", "set_training", "surrogate_traffic",
+    "traffic_of",
+]  # fmt: skip
+
 
 def fidelity(folder: Path) -> str:
     """Cosine of learned and reference gradients on held-out predictions."""

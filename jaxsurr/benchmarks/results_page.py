@@ -30,6 +30,8 @@ from jaxsurr.benchmarks import (
 )
 from jaxsurr.benchmarks.results_rows import results_folder
 
+__all__ = ["BLOCKS", "PAGES", "main", "written"]
+
 BLOCKS: dict[str, Callable[[Path], str]] = (
     results_comparisons.BLOCKS
     | results_ablation.BLOCKS

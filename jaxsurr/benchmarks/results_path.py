@@ -11,6 +11,8 @@ from jaxsurr.benchmarks.results_words import label
 from jaxsurr.comparison import statistics
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "LEARNED", "in_short", "names", "of_table", "peers"]
+
 LEARNED = f"{rows.OURS}?start=auto"
 """The learned loss that starts, seed by seed, from the fixed loss that is best on validation, or keeps to it."""
 

@@ -10,6 +10,8 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.comparison import statistics
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "power"]
+
 
 def power(folder: Path) -> str:
     """Differences of learned losses to the fixed loss that they start on, on validation."""

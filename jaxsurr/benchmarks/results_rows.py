@@ -16,6 +16,12 @@ from jaxsurr.comparison import statistics
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.training.config import CONVENTIONAL
 
+__all__ = [
+    "FALLBACK", "OURS", "SETS", "UNITS", "VERDICTS", "against", "all_tables", "by_seed", "capacity", "choice",
+    "choices", "counts", "interval", "is_fixed", "lines_of", "matched_scales", "means", "ordinal_tables", "overview",
+    "results_folder", "rows_of", "runs_of",
+]  # fmt: skip
+
 OURS, FALLBACK = "correlated_gradients", "correlated_gradients?fallback=True"
 """The learned loss, and the learned loss with the option to keep the fixed loss that it starts on."""
 

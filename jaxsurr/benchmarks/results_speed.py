@@ -9,6 +9,11 @@ from jaxsurr.benchmarks import results_rows as rows
 from jaxsurr.benchmarks.programs import CROSS_ENTROPY, GRADIENT
 from jaxsurr.report import summary_table
 
+__all__ = [
+    "BLOCKS", "PROGRAMS", "TASKS", "accelerator", "accelerator_sets", "cost", "first_step", "outside", "sizes",
+    "torch_losses",
+]  # fmt: skip
+
 PROGRAMS = ("init", "update", GRADIENT)
 TASKS = {
     "classes_10": "10 classes",

@@ -15,6 +15,8 @@ from jaxsurr.benchmarks.results_words import STANDS, label
 from jaxsurr.benchmarks.zoo import TASKS
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "CONFIGS", "Config", "configs", "default_run", "when_it_helps"]
+
 _PAGE = "notebooks/results/README.md"
 _TABLE = '--config.data.source="csv:FILE?target=response'
 

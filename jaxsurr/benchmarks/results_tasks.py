@@ -15,6 +15,8 @@ from jaxsurr.report import summary_table
 from jaxsurr.training import default
 from jaxsurr.training.config import as_dict, flatten, update
 
+__all__ = ["BLOCKS", "TASKS", "task_commands", "tasks"]
+
 TASKS = {
     "one_logit": "one logit for two classes",
     "labels": "several labels",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jaxsurr.benchmarks import results_rows as rows
 
+__all__ = ["NAMES", "STANDS", "halves", "label", "labels", "standing", "stands", "untuned"]
+
 NAMES = {
     "absolute_error": "absolute error of a score",
     "auc_margin": "AUC margin",

@@ -13,6 +13,8 @@ from jaxsurr.comparison import statistics
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.report import summary_table
 
+__all__ = ["BLOCKS", "black_boxes", "by_task", "in_short", "of_black_box", "of_task", "zoo"]
+
 
 def of_task(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """What the learned loss gains on a metric over the conventional losses, each with and without tuned decisions.

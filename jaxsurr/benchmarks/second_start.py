@@ -18,6 +18,8 @@ from typing import Any
 
 from absl import app
 
+__all__ = ["JOBS", "STARTS", "main", "measure"]
+
 _SMALL = ["--config.data.limit=400", "--config.epochs=10", "--config.surrogate.burn_in=50"]
 JOBS = {
     "`python -m jaxsurr`": ["jaxsurr"],

@@ -37,6 +37,11 @@ from jaxsurr.smoothing.function_directions import MOST_ATOMS, number_of_atoms
 from jaxsurr.smoothing.goal import Goal, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
 
+__all__ = [
+    "BLACK_BOXES", "CARRIED", "ESTIMATORS", "FAMILIES", "SCALE", "costs", "main", "measure", "measure_carried",
+    "numbers", "of_sets", "references", "sample_levels", "sample_set",
+]  # fmt: skip
+
 SCALE = 0.15
 ESTIMATORS = ("replace", "groups", "whole")
 FAMILIES = ("network", "counts")

@@ -26,6 +26,8 @@ from jaxsurr.core.types import Array, Batch, PyTree
 from jaxsurr.metrics import black_box
 from jaxsurr.surrogates import smoothed
 
+__all__ = ["POSITIVE", "THRESHOLDS", "WEIGHTS", "apply", "flights", "main", "measure", "sample", "tails"]
+
 WEIGHTS = (1.5, 1.2, 1.0, 0.8, 0.0, 0.0)
 POSITIVE = 0.1
 THRESHOLDS = 300

@@ -23,6 +23,8 @@ import numpy as np
 from jaxsurr import metrics, report, surrogates
 from jaxsurr.benchmarks import programs
 
+__all__ = ["AXES", "CLASSES", "EXAMPLES", "PAIRS", "POINTS", "Axis", "main", "measured", "update_of"]
+
 CLASSES = (10, 100, 1_000, 10_000)
 EXAMPLES = (128, 1_024, 8_192, 65_536)
 POINTS = (14, 68, 272, 1_088)

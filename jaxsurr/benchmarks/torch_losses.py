@@ -23,6 +23,8 @@ import numpy as np
 
 from jaxsurr.benchmarks import cost
 
+__all__ = ["Steps", "compared", "main", "of_auc", "of_error"]
+
 Steps = dict[str, tuple]
 """Steps to compare, as `jaxsurr.benchmarks.cost.steps` gives them; the first on a fixed loss."""
 

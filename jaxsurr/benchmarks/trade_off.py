@@ -27,6 +27,11 @@ from jaxsurr import bilevel, losses, metrics, report, surrogates
 from jaxsurr.core.types import Array, Batch
 from jaxsurr.spaces import generic
 
+__all__ = [
+    "LEARN_STEPS", "METHODS", "STEPS", "WARM_STEPS", "WEIGHTS", "apply", "curves", "descend", "false_alarms", "main",
+    "misses", "patients",
+]  # fmt: skip
+
 WEIGHTS = np.linspace(0.1, 0.9, 11)
 METHODS = ("one surrogate, weights", "cross-entropy, thresholds")
 WARM_STEPS, LEARN_STEPS, STEPS = 200, 200, 400

@@ -33,6 +33,11 @@ from jaxsurr.core.types import Array
 from jaxsurr.data import Source, from_frame
 from jaxsurr.training import default_config, update
 
+__all__ = [
+    "BLACK_BOXES", "ENTRIES", "FIELDS", "FILES", "LEARNED", "SETS", "TASKS", "Task", "compared", "costs",
+    "early_costs_more", "main",
+]  # fmt: skip
+
 LEARNED = ("smoothed", "correlated_gradients")
 FIELDS = {
     "epochs": 12, "batch_size": 512, "learning_rate": 0.01, "data.split_seed": 0, "data.validation_fraction": 0.2,

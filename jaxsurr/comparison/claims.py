@@ -13,6 +13,8 @@ from jaxsurr.comparison.runner import Runner
 from jaxsurr.training import records
 from jaxsurr.training.locks import lock
 
+__all__ = ["Claim", "take"]
+
 
 class Claim(NamedTuple):
     """Runs that nobody else makes while the claim is held.

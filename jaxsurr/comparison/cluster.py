@@ -23,6 +23,8 @@ from jaxsurr.comparison.executors import Ended
 from jaxsurr.comparison.plan import Job
 from jaxsurr.training.protocols import Config, Stop
 
+__all__ = ["Cluster"]
+
 _CONNECT = 5.0  # seconds in which a scheduler has to answer
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK = 1.0  # seconds between looks at which workers there are

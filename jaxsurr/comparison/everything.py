@@ -16,6 +16,8 @@ from jaxsurr.training.kinds import KINDS, LOSS_KINDS, decoded
 from jaxsurr.training.methods import costs, of_costs, spell
 from jaxsurr.training.protocols import Config
 
+__all__ = ["FROM_BEST", "expanded"]
+
 FROM_BEST = f"{OURS}?start=auto"
 
 

@@ -13,6 +13,8 @@ from jaxsurr.comparison.plan import Job
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.training.protocols import Stop
 
+__all__ = ["Ended", "Executor", "Here"]
+
 
 class Ended(NamedTuple):
     """A group of runs that is no longer under way.

@@ -19,6 +19,8 @@ from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config
 from jaxsurr.training.starts import learned_method, starts_of
 
+__all__ = ["draw"]
+
 _SHOWN = ("correlated_gradients", "value_fit")  # losses with a value that can be drawn beside the metric
 
 

@@ -24,6 +24,8 @@ from jaxsurr.training.loop import run
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import never
 
+__all__ = ["PRINTED", "make", "study"]
+
 PRINTED = (
     "loss", "seeds", "validation", "test", "std", "difference", "low", "high", "verdict", "gradient correlation",
     "ceiling",

@@ -10,6 +10,8 @@ from jaxsurr.training import records
 from jaxsurr.training.entries import changed, line_fault
 from jaxsurr.training.protocols import Report, Say
 
+__all__ = ["OPEN", "Expected", "other", "read_results", "telling"]
+
 # What may differ between two commands that go on with the same comparison.
 OPEN = ("losses", "seeds", "loss", "seed", "checkpoint", "devices", "reference")
 

@@ -16,6 +16,8 @@ from jaxsurr.comparison.plan import Job
 from jaxsurr.comparison.worker import answered, written
 from jaxsurr.training.protocols import Stop
 
+__all__ = ["Local", "share"]
+
 _WAIT = 5.0  # seconds after which what other comparisons have made is looked at
 _PERIOD = 0.2  # seconds between questions whether to stop
 

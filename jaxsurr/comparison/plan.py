@@ -15,6 +15,8 @@ from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.program import without_rates
 from jaxsurr.training.protocols import Config
 
+__all__ = ["Job", "Plan", "best", "decided", "job_of"]
+
 
 class Job(NamedTuple):
     """A run that has to be made; its setting is the loss with the options of a trial.

@@ -24,6 +24,11 @@ from jaxsurr.training.entries import sealed
 from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.locks import lock
 
+__all__ = [
+    "RESULTS", "append", "by_seed", "chosen_text", "heading", "practice_text", "starts_texts", "summarise", "table",
+    "tabulate",
+]  # fmt: skip
+
 RESULTS = "results.jsonl"
 
 

@@ -16,6 +16,8 @@ from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.program import Program, without_rates
 from jaxsurr.training.protocols import Config, Report, Stop
 
+__all__ = ["Runner"]
+
 _PROGRAMS = 8  # compiled ones that are kept
 
 

@@ -41,6 +41,8 @@ from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.starts import chooses, sentences, starts_of
 from jaxsurr.training.stopping import Stopped, never
 
+__all__ = ["begin", "compare", "finish", "identity", "with_baselines"]
+
 
 def identity(config: Config) -> dict[str, Any]:
     """The part of a config that all runs of a comparison share; losses and seeds can be added later."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["CONFIDENCE", "chosen", "holm", "paired", "practice", "rows", "selection"]
+
 CONFIDENCE = 0.95
 
 

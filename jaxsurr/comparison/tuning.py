@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.training.methods import spell
 
+__all__ = ["LEARNING_RATE", "OPTIONS", "Choice", "Range", "Space", "search_space", "trials"]
+
 
 class Range(NamedTuple):
     """The range of an option, from `low` to `high`, evenly in its logarithm."""

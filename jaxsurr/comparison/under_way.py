@@ -15,6 +15,8 @@ from jaxsurr.comparison.runner import Runner
 from jaxsurr.training.entries import line_fault
 from jaxsurr.training.protocols import Stop
 
+__all__ = ["MOST_DEATHS", "UnderWay"]
+
 MOST_DEATHS = 3
 """Workers that may die at one group of runs: it is likely that the runs are what they die of."""
 

@@ -25,6 +25,8 @@ from jaxsurr.core.versions import versions
 from jaxsurr.training.config import default_config, flatten, update
 from jaxsurr.training.protocols import Config
 
+__all__ = ["answer", "answered", "config_text", "facts", "made", "read", "serve", "written"]
+
 _PERIOD = 2.0  # seconds between questions whether a run was given up
 _RAISED = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
 _ALONE = threading.Lock()  # two runs at once would share the cores of a worker

@@ -18,6 +18,12 @@ from jax import Array
 
 from jaxsurr.core import keys
 
+__all__ = [
+    "decided", "finite", "floating", "integer_labels", "intervals", "is_concrete", "labelled", "labels_in_range",
+    "mask", "nearest", "not_ruled_out", "numbers", "of_two_classes", "one_logit", "one_number", "one_of", "one_target",
+    "outside", "pixels", "positive_integer", "score", "scored", "similar", "typed_key", "weights",
+]  # fmt: skip
+
 
 def is_concrete(tree: Any) -> bool:
     """Whether no leaf of `tree` is traced, so that values can be read."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+__all__ = ["compiler_options", "few_times", "once", "quick"]
+
 _QUICK: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 _LEVEL = "xla_backend_optimization_level"
 

@@ -15,6 +15,8 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array
 
+__all__ = ["Matrix", "checked", "costs_of", "read_costs"]
+
 Matrix = tuple[tuple[float, ...], ...]
 """A cost matrix as an option of a metric: its rows."""
 

@@ -8,6 +8,8 @@ from jax import Array
 
 from jaxsurr.core import checks
 
+__all__ = ["check_example_costs", "regrets", "relative_regrets"]
+
 
 def check_example_costs(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not `[B, K]` floats, and targets that are not a finite cost for each decision.

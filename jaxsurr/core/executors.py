@@ -10,6 +10,8 @@ import numpy as np
 from jaxsurr.core import keys
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["Executor", "indivisible", "map_data", "of_processes", "rows_of", "without_queue"]
+
 
 class Executor(NamedTuple):
     """Functions that run a program on its devices, see `executor`.

@@ -10,6 +10,8 @@ import pathlib
 import secrets
 from collections.abc import Iterator
 
+__all__ = ["append", "replace", "sync_folder", "writing"]
+
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike, advice: str = "") -> Iterator[None]:

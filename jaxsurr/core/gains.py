@@ -4,6 +4,8 @@ import jax.numpy as jnp
 
 from jaxsurr.core.types import Array
 
+__all__ = ["gains"]
+
 _LARGEST = 100  # 2^100 times a million items is still a float32
 _INSTEAD = 20  # the power of the best item of a list beyond
 

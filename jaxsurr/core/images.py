@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+__all__ = ["channels_first", "refuse_channels_first"]
+
 _CHANNELS = (1, 3, 4)  # grey, colour, colour and opacity
 
 

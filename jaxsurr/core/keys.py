@@ -4,6 +4,8 @@ from typing import Any
 
 import jax
 
+__all__ = ["from_data", "is_key", "to_data"]
+
 
 def is_key(leaf: Any) -> bool:
     """Whether a leaf is a typed key, or the shape and dtype of one."""

@@ -8,6 +8,8 @@ from jax import Array
 
 from jaxsurr.core import checks
 
+__all__ = ["check_labels"]
+
 
 def check_labels(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not `[B, K]` floats, and targets that are not `[B, K]` of 0 and 1.

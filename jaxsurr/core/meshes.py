@@ -11,6 +11,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxsurr.core.types import PyTree
 
+__all__ = ["automatic", "explicit_mesh", "is_set", "replicated"]
+
 
 def explicit_mesh(tree: PyTree) -> Any:
     """The mesh with explicit axes that an array of a tree is sharded on, or None."""

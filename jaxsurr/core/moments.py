@@ -12,6 +12,8 @@ from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, num_valid, weighted
 from jaxsurr.core.types import Array
 
+__all__ = ["CORRELATIONS", "Moments", "affine", "correlate", "cosine", "moments", "pearson", "variation"]
+
 
 class Moments(NamedTuple):
     """Sums over the entries of two arrays x and y: their number, x, y, x^2, y^2 and x y."""

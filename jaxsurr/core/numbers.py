@@ -8,6 +8,11 @@ from jaxsurr.core import checks
 from jaxsurr.core.targets import Durations, check_durations
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = [
+    "LEAST_TARGET", "as_durations", "check_ordered", "comes_first", "errors", "in_columns", "mean_output", "number",
+    "target_size",
+]  # fmt: skip
+
 LEAST_TARGET = 1e-6
 """The size that smaller targets count as where an error is divided by its target."""
 

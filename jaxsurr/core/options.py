@@ -9,6 +9,8 @@ from typing import Any
 import jax.core
 import numpy as np
 
+__all__ = ["boolean", "fraction", "number"]
+
 
 def number(
     value: Any,

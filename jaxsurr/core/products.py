@@ -9,6 +9,8 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
+__all__ = ["Dense", "einsum", "matmul"]
+
 einsum = functools.partial(jnp.einsum, precision="highest")
 matmul = functools.partial(jnp.matmul, precision="highest")
 Dense = functools.partial(nn.Dense, precision="highest")

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:  # `types` has fields of these kinds, and is imported by everything
     from jaxsurr.core.types import Array, Info, Pooled, PyTree, View
 
+__all__ = [
+    "Alike", "Amplitudes", "Apply", "Clearing", "DecisionMargins", "Decoder", "FixedLosses", "ItemFeatures", "Loss",
+    "MetricFunction", "NoiseUnit", "Projection", "Pullback", "RuledOut", "Sampler", "SetFeatures", "SquaredSize",
+    "SurrogateInit", "SurrogateLoss", "SurrogateUpdate", "TargetCheck", "TrainApply",
+]  # fmt: skip
+
 
 class MetricFunction(Protocol):
     """A metric as a function; a `jaxsurr.Metric` is one too."""

@@ -9,6 +9,8 @@ import numpy as np
 from jaxsurr.core import meshes
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["Ravelled", "ravelled", "ravelled_as", "unravelled"]
+
 
 @jax.tree_util.register_pytree_with_keys_class
 class Ravelled:

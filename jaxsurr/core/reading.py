@@ -18,6 +18,8 @@ from jaxsurr.core.reductions import masked, psum, upcast, wide
 from jaxsurr.core.targets import Durations, Keypoints, RankedLists, cleared
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["Check", "checked", "counted", "of_examples", "of_set", "read"]
+
 Check = Callable[[Array, PyTree], Array | None]
 """A check that refuses invalid arguments, and returns a mask of traced rows that are out of range, or None."""
 

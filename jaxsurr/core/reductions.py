@@ -11,6 +11,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+__all__ = [
+    "are_weights", "differences", "fill_masked_rows", "log_odds_of_draws", "masked", "masked_mean", "mean_one",
+    "mean_weights", "num_valid", "psum", "safe_divide", "upcast", "valid", "weighted", "wide",
+]  # fmt: skip
+
 
 def are_weights(where: Array | None) -> TypeGuard[Array]:
     """Whether `where` holds weights, and is no mask."""

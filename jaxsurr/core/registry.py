@@ -5,6 +5,8 @@ import pkgutil
 from collections.abc import Iterable
 from typing import Any
 
+__all__ = ["members"]
+
 
 def members(package: str, path: Iterable[str]) -> dict[str, Any]:
     """The exports of a package's modules (their `__all__`), in the order of the modules.

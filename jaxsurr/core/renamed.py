@@ -10,6 +10,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+__all__ = [
+    "ATTRIBUTES", "FIELDS", "GONE", "MODULES", "SPLIT", "WORDS", "Renamed", "attribute", "by_old_fields", "fields",
+    "has_old_fields", "word",
+]  # fmt: skip
+
 T = TypeVar("T")
 
 MODULES = {

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+__all__ = ["parse_spec", "parse_value"]
+
 
 def parse_value(text: str) -> Any:
     """A number, a bool, a tuple of such (separated by commas), or else the string itself.

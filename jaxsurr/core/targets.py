@@ -14,6 +14,12 @@ from jax import Array
 from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, mean_weights
 
+__all__ = [
+    "AnyArray", "Durations", "Keypoints", "RankedLists", "Sequences", "check_durations", "check_heatmaps",
+    "check_keypoint_targets", "check_keypoints", "check_lists", "check_sequences", "check_tokens", "cleared",
+    "labels_of_steps", "mean_over_visible", "relative_distance", "visible_weights",
+]  # fmt: skip
+
 AnyArray = Array | Any
 """An array of JAX or NumPy. (`Any`: functions of JAX take both.)"""
 

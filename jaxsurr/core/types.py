@@ -18,6 +18,8 @@ __all__ = [
     "Durations",
     "Info",
     "Keypoints",
+    "Pooled",
+    "PyTree",
     "RankedLists",
     "Sequences",
     "Space",

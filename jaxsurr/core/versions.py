@@ -3,6 +3,8 @@
 import importlib.metadata
 import platform
 
+__all__ = ["versions"]
+
 
 def versions() -> dict[str, str]:
     """Versions by name; "not installed" for a package that is not."""

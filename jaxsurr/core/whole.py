@@ -16,6 +16,8 @@ from jaxsurr.core.meshes import explicit_mesh
 from jaxsurr.core.reductions import are_weights
 from jaxsurr.core.types import PyTree
 
+__all__ = ["ARRAYS", "all_finite", "outside", "values_of", "whole"]
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 ARRAYS = ("predictions", "targets", "where", "weights", "replacements")

@@ -16,6 +16,8 @@ from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
 from jaxsurr.data.roles import split_names
 from jaxsurr.data.tables import inputs_of
 
+__all__ = ["from_arrays"]
+
 
 def from_arrays(
     x: Any,

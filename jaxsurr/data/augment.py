@@ -23,6 +23,8 @@ from jaxsurr.core.images import refuse_channels_first
 from jaxsurr.core.types import Keypoints
 from jaxsurr.data.sources import Split
 
+__all__ = ["CHANCES", "Augment", "augmentation", "parse_augment"]
+
 CHANCES = 4  # random numbers for a row: crop down and across, flip, rotate
 _DEGREES = 30.0
 Augment = Callable[[np.ndarray, Any, np.ndarray], tuple[np.ndarray, Any]]

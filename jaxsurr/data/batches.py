@@ -8,6 +8,8 @@ import numpy as np
 from jaxsurr.core.types import Batch
 from jaxsurr.data.sources import Split
 
+__all__ = ["batches", "check_order", "num_batches"]
+
 
 def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
     """Number of batches that `batches` returns in an epoch.

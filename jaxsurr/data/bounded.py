@@ -16,6 +16,8 @@ from typing import IO
 
 import numpy as np
 
+__all__ = ["Archive", "lines", "most_unpacked", "regular", "unpacked"]
+
 _CHUNK = 2**20
 _MOST_DEFLATED = 1032  # bytes that deflate can make of one
 _HEADER = 10_000  # bytes of the description of an array; NumPy's own limit

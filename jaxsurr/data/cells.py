@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["DATE", "MARKED", "MISSING", "NO_NUMBER", "cell_of", "decimal_comma", "number", "python_number"]
+
 MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "nil", "?"))
 """Cells that are missing values, in lower case."""
 NO_NUMBER = frozenset(("none", "-", "--", "."))

@@ -12,6 +12,8 @@ from jaxsurr.data.example_costs import as_costs
 from jaxsurr.data.numbers import continuous
 from jaxsurr.data.raw import Raw
 
+__all__ = ["CODINGS", "Coded", "Coding", "Request", "described", "form_of", "kinds_of", "several_targets"]
+
 
 class Request(NamedTuple):
     """What is asked of the targets of a source.

@@ -17,6 +17,8 @@ import numpy as np
 from jaxsurr.data.cells import DATE, MARKED, MISSING, NO_NUMBER, decimal_comma, number, python_number
 from jaxsurr.data.raw import EXACT
 
+__all__ = ["MOST_CATEGORIES", "MOST_WORDS", "Cells", "Reading", "Typed"]
+
 MOST_CATEGORIES = 256
 """Words of a column that become columns of 0 and 1; more are refused."""
 MOST_WORDS = 1000

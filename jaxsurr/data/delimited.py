@@ -16,6 +16,8 @@ from jaxsurr.data.columns import Reading
 from jaxsurr.data.raw import Raw, closest
 from jaxsurr.data.roles import Roles, check, collectors, raw_of, split_names, typed
 
+__all__ = ["SEPARATORS", "read_csv", "roles_of"]
+
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Separators by name; they can also be given as they are."""
 _SNIFFED = 100  # lines that the separator is found from

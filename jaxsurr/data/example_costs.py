@@ -7,6 +7,8 @@ import numpy as np
 
 from jaxsurr.data.raw import DataWarning
 
+__all__ = ["as_costs"]
+
 
 def as_costs(source: str, splits: list[Any], names: tuple[str, ...]) -> tuple[list[np.ndarray], list[str]]:
     """Costs of the training, validation and test rows in single precision, and notes.

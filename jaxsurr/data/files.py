@@ -17,6 +17,8 @@ from jaxsurr.data.numbers import durations
 from jaxsurr.data.raw import Raw, closest, keypoints, one_hot
 from jaxsurr.data.weights import check as check_weights
 
+__all__ = ["member", "read_idx", "read_npz"]
+
 _PARTS = ("_test", "_val", "_valid", "_validation", "_dev")  # suffixes of names of arrays beside "_train"
 
 

@@ -18,6 +18,8 @@ from jaxsurr.data.given import Source, source_of
 from jaxsurr.data.raw import EXACT, Raw
 from jaxsurr.data.roles import Roles, check, raw_of, split_names, typed
 
+__all__ = ["columns_of", "from_frame", "read_columns", "read_parquet"]
+
 _UNPACKED = 2**30  # bytes that any parquet file may unpack to
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from jaxsurr.data.raw import Raw
 from jaxsurr.data.tables import Table
 
+__all__ = ["Source", "source_of", "text_of"]
+
 _MOST_SHOWN = 60  # characters of a shape in the text of a source
 
 

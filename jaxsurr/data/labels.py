@@ -11,6 +11,8 @@ import numpy as np
 
 from jaxsurr.data.raw import DataWarning, Raw, closest
 
+__all__ = ["as_labels", "constant", "read_river"]
+
 _YEAST = "yeast"
 
 

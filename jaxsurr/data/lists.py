@@ -6,6 +6,8 @@ import numpy as np
 
 from jaxsurr.core.types import RankedLists
 
+__all__ = ["deal"]
+
 
 def deal(
     lists: np.ndarray | int, inputs: Any, relevance: np.ndarray, weights: np.ndarray | None = None

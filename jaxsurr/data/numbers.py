@@ -7,6 +7,8 @@ import numpy as np
 
 from jaxsurr.core.types import Durations
 
+__all__ = ["continuous", "durations"]
+
 _SPLITS = ("training", "validation", "test")
 _DIGITS = 1e-5  # a spread of targets, relative to their size, of which single precision keeps two digits
 

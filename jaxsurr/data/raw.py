@@ -9,6 +9,8 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 
+__all__ = ["EXACT", "DataWarning", "Raw", "closest", "keypoints", "one_hot"]
+
 EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
 

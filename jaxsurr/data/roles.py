@@ -15,6 +15,8 @@ from jaxsurr.data.raw import DataWarning, Raw, closest
 from jaxsurr.data.steps import steps_of_rows
 from jaxsurr.data.tables import inputs_of, is_missing
 
+__all__ = ["Roles", "check", "collectors", "raw_of", "split_names", "typed"]
+
 
 class Roles(NamedTuple):
     """What the columns of a table are for; those that are not named are inputs.

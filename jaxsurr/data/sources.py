@@ -28,6 +28,8 @@ from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tables import Table, encode
 from jaxsurr.data.tfds import KEYS, read_prepared
 
+__all__ = ["Data", "Split", "load"]
+
 _EVERY = ("kind", "levels", "at_least", "positive")  # keys of every source
 _TABLE = ("target", "event", "sequence", "weight", "drop", "missing", "categories", "order")  # keys of tables
 _TEXT = (*_TABLE, "separator", "decimal")  # and of those in files of text

@@ -4,6 +4,8 @@ import numpy as np
 
 from jaxsurr.data.raw import Raw
 
+__all__ = ["check", "constant", "split", "standardise"]
+
 # Of the split, `np.random.default_rng([seed, stream])`; large, since the order of epoch e is stream e.
 _STREAM = 1_000_000_001
 _MOST_SEED = 2**32 - 1  # JAX takes seeds modulo 2^32, so that two seeds would be one

@@ -11,6 +11,8 @@ from jaxsurr.data.files import member
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw
 
+__all__ = ["digit_strings", "read_steps", "steps_of_rows"]
+
 _MOST_SYMBOLS = 1000  # integer inputs become one-hot
 
 

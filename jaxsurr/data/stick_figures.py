@@ -7,6 +7,8 @@ import numpy as np
 
 from jaxsurr.core.types import Keypoints
 
+__all__ = ["JOINTS", "stick_figures"]
+
 # The order of the Leeds Sports Pose data; left and right as the person sees it.
 JOINTS = (
     "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle",

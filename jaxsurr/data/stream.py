@@ -8,6 +8,8 @@ from jaxsurr.data.augment import CHANCES, augmentation
 from jaxsurr.data.batches import check_order, num_batches
 from jaxsurr.data.sources import Split
 
+__all__ = ["stream"]
+
 _AUGMENT = 1_000_000_004  # random stream, beside those of the split
 
 

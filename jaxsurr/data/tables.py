@@ -14,6 +14,8 @@ import numpy as np
 
 from jaxsurr.data.columns import Typed
 
+__all__ = ["Table", "encode", "inputs_of", "is_missing"]
+
 _SHOWN = 5  # columns or categories in a note
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from jaxsurr.data.raw import EXACT, DataWarning, Raw
 
+__all__ = ["above", "code", "cut", "distinct", "equally_spaced", "missing", "redraw", "redrawn", "refuse_inexact"]
+
 _MOST_LEVELS = 1000
 
 

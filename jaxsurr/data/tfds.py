@@ -20,6 +20,8 @@ from jaxsurr.data.raw import DataWarning, Raw, closest, keypoints
 from jaxsurr.data.stick_figures import JOINTS
 from jaxsurr.data.tfds_preparation import damage_of, prepare, told, undescribed
 
+__all__ = ["KEYS", "read_prepared"]
+
 
 class _Own(NamedTuple):
     """A set of this library: its class in `builders`, its options (the files first), and the features to read."""

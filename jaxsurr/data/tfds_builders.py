@@ -20,6 +20,8 @@ from jaxsurr.data.delimited import read_csv
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.data.stick_figures import JOINTS
 
+__all__ = ["LspExtended", "OrdinalTable", "Utkface"]
+
 _FACE = re.compile(r"(\d{1,3})(_\d+){1,3}\.", re.ASCII)
 _OLDEST = 130
 _DAMAGED = (

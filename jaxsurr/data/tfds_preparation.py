@@ -12,6 +12,8 @@ from typing import Any
 
 from jaxsurr.core import files
 
+__all__ = ["NOTES", "damage_of", "prepare", "told", "undescribed"]
+
 NOTES = "notes.json"  # beside the files of a set of ours
 
 

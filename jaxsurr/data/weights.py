@@ -4,6 +4,8 @@ import numpy as np
 
 from jaxsurr.data.codings import CODINGS
 
+__all__ = ["BALANCED", "balanced", "check", "check_class_weights", "check_splits"]
+
 BALANCED = ("", "balanced")
 """What `class_weights` may be."""
 

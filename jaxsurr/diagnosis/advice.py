@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["GOOD", "NOISY", "NO_GRADIENT", "POOR", "STALE", "WRONG", "Advice", "Symptoms", "advise"]
+
 
 class Advice(NamedTuple):
     """A likely cause of low fidelity, and a remedy.

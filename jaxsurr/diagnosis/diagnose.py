@@ -21,6 +21,8 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.description import metric_of
 from jaxsurr.surrogates.frozen import follow_scale, scale_of
 
+__all__ = ["WIDER", "Diagnosis", "Regions", "diagnose"]
+
 WIDER = 4.0  # factor of the scale of a second estimate
 _FEW = 256  # pairs of the second estimate
 

@@ -16,6 +16,8 @@ from jaxsurr.smoothing.goal import estimated_goal, noise_ceiling, squared_norm
 from jaxsurr.smoothing.smoothed_metric import Directions, table_directions
 from jaxsurr.spaces import SPACES
 
+__all__ = ["Comparison", "compare_with_reference", "correlations", "fidelity", "noise"]
+
 _ENTRIES = 2**21  # of the noise in memory
 
 

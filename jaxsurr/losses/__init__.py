@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxsurr.core import checks, registry, renamed
 from jaxsurr.core.protocols import Loss
+from jaxsurr.losses import words
 from jaxsurr.losses.classes import *
 from jaxsurr.losses.durations import *
 from jaxsurr.losses.example_costs import *
@@ -23,9 +24,10 @@ from jaxsurr.losses.lists import *
 from jaxsurr.losses.numbers import *
 from jaxsurr.losses.scores import *
 from jaxsurr.losses.tokens import *
-from jaxsurr.losses.words import MEANT
 
-LOSSES: dict[str, Loss] = dict(sorted(registry.members(__name__, __path__).items()))
+LOSSES: dict[str, Loss] = dict(
+    sorted((name, found) for name, found in registry.members(__name__, __path__).items() if name not in words.__all__)
+)
 """All losses by name."""
 
 KIND: dict[str, str] = {name: loss.__module__.rpartition(".")[2] for name, loss in LOSSES.items()}
@@ -38,7 +40,7 @@ def get(name: str) -> Loss:
     Raises:
       ValueError: there is none.
     """
-    checks.one_of(name, "loss", LOSSES, MEANT)
+    checks.one_of(name, "loss", LOSSES, words.MEANT)
     return LOSSES[name]
 
 

@@ -1,5 +1,7 @@
 """Other names of losses, for error messages."""
 
+__all__ = ["MEANT"]
+
 _WORDS = {
     "that is cross_entropy": "ce nll nllloss logloss softmax softmaxcrossentropy categoricalcrossentropy",
     "of one logit for two classes it is binary_cross_entropy, of several labels label_cross_entropy, of logits of "

@@ -19,6 +19,8 @@ from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import Metric
 from jaxsurr.metrics.host import Host
 
+__all__ = ["black_box"]
+
 _SPACES = {
     "argmax": spaces.class_logits,
     "median": spaces.level_logits,

@@ -14,6 +14,8 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+__all__ = ["Calls", "calls_of", "count_calls", "note"]
+
 
 @dataclasses.dataclass
 class Calls:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxsurr.core.types import PyTree
 from jaxsurr.metrics.calls import note
 
+__all__ = ["BlackBoxError", "Host", "own_errors"]
+
 _numbers = itertools.count()
 _errors: dict[int, Exception] = {}  # the newest errors of black boxes, by the number in their message
 _KEPT = 256  # more than devices that fail at the same time

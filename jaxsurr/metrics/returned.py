@@ -11,6 +11,8 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["UNTRACEABLE", "FlatMetricWarning", "refuse_pairs", "tell_if_flat", "untraceable"]
+
 UNTRACEABLE = (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError)
 """Errors of a function that JAX cannot trace."""
 

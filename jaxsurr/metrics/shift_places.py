@@ -5,6 +5,8 @@ import numpy as np
 
 from jaxsurr.metrics.base import Metric
 
+__all__ = ["between", "chooses", "needed", "tolerance"]
+
 
 def chooses(metric: Metric) -> bool:
     """Whether predictions are logits that one number added to all of an example does not change."""

@@ -18,6 +18,8 @@ from jaxsurr.metrics.calls import calls_of
 from jaxsurr.metrics.shift_places import between, chooses, needed, tolerance
 from jaxsurr.metrics.shift_values import Counted, of_shifts, one_value, shifted
 
+__all__ = ["PROBES", "Found", "Search", "search"]
+
 PROBES = 6
 _SWEEPS = 6
 _PLACES = 256  # looked at along an entry at once

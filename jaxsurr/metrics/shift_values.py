@@ -11,6 +11,8 @@ import numpy as np
 from jaxsurr.core.types import AnyArray, Array, PyTree
 from jaxsurr.metrics.base import Metric
 
+__all__ = ["Counted", "of_shifts", "one_value", "readable", "shifted"]
+
 _AT_ONCE = 2**22  # numbers in the arrays that are evaluated together
 _FAR = 20.0  # logits of decisions that are certain
 

@@ -14,6 +14,8 @@ from jaxsurr.metrics.shift_search import PROBES, search
 from jaxsurr.metrics.shift_values import readable, shifted
 from jaxsurr.spaces import keypoint_coordinates, ranked_lists
 
+__all__ = ["CALLS", "Tuned", "refuse", "tune"]
+
 CALLS = 200
 """Evaluations of a black box, unless more are asked for."""
 _WITHOUT = (keypoint_coordinates, ranked_lists)

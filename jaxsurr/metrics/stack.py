@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 
+__all__ = ["stack"]
+
 
 def stack(*metrics: Metric, space: Space | None = None, name: str | None = None) -> Metric:
     """Stacks M metrics of the same predictions and targets into one; its values have a last axis of M.

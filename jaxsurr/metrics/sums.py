@@ -19,6 +19,8 @@ from jaxsurr.core.reductions import masked, wide
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import ARRAYS, Metric, metric
 
+__all__ = ["Value", "of_sums", "ratio", "set_metric"]
+
 Value = Callable[[Array | None, Array | None, Array | None], Array]
 """`(where, weights, replacements) -> []`, the metric of one set of predictions; with replacements `[B]`."""
 

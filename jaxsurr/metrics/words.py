@@ -1,5 +1,7 @@
 """Other names of metrics, for error messages."""
 
+__all__ = ["MEANT"]
+
 _WORDS = {
     "1 - accuracy is error_rate": "accuracy acc top1 top1accuracy classificationaccuracy",
     "that is error_rate": "error zeroone zerooneloss 01loss misclassification top1error",

@@ -179,4 +179,4 @@ def build(
     return Model(init, apply, HEADS[head].read, train, HEADS[head].start)
 
 
-__all__ = ["BODIES", "HEADS", "Head", "Model", "build"]
+__all__ = ["BODIES", "HEADS", "Head", "Model", "ModelInit", "ModelStart", "build"]

@@ -10,6 +10,10 @@ import jax.numpy as jnp
 
 from jaxsurr.core.types import Array
 
+__all__ = [
+    "BODIES", "CNN", "IMAGES", "MLP", "SEQUENCES", "ConvSteps", "Linear", "ResNet", "UNet", "batch_norm", "group_norm",
+]  # fmt: skip
+
 
 class Linear(nn.Module):
     """The identity, so that body and head are one linear layer."""

@@ -12,6 +12,8 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics import decoding
 from jaxsurr.spaces import binary_scores
 
+__all__ = ["HEADS", "Head"]
+
 _TEMPERATURE = 0.01  # of the soft-argmax, for maps whose peaks are trained to be 1
 
 

@@ -19,6 +19,8 @@ from jaxsurr.spaces.sampling import sample
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.frozen import follow_scale, follows, scale_of
 
+__all__ = ["Fitted", "fit", "learn"]
+
 
 class Fitted(NamedTuple):
     """A learned surrogate.

@@ -11,6 +11,8 @@ from jaxsurr.core.protocols import Loss
 from jaxsurr.core.types import PyTree, Surrogate
 from jaxsurr.surrogates.frozen import frozen
 
+__all__ = ["PRETRAINED", "file_name", "pretrained", "shipped"]
+
 PRETRAINED = (
     "error_rate",
     "top_k_error?k=5",

@@ -13,6 +13,8 @@ from jaxsurr.core import files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["blank", "light_colours", "line_styles", "save"]
+
 _DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (2, 3)), (0, (10, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 

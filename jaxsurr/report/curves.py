@@ -10,6 +10,8 @@ from jaxsurr.report.canvas import blank, line_styles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["gradient_correlation_curve", "learning_curves"]
+
 
 def _by_loss(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Runs of each loss, in order of first appearance."""

@@ -10,6 +10,8 @@ from jaxsurr.report.canvas import blank, line_styles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["diagnosis_panels"]
+
 
 def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
     """A diagnosis in three panels: fidelity by region, cosines of examples, and values.

@@ -16,6 +16,8 @@ from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["REACH", "gradient_fields"]
+
 REACH = 4.0
 
 

@@ -8,6 +8,8 @@ from jaxsurr.report.canvas import blank
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["forest_plot"]
+
 _MARKERS = {"better": "o", "worse": "X", "tie": "s"}
 
 

@@ -10,6 +10,8 @@ from jaxsurr.report.canvas import blank, line_styles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["growth_curves"]
+
 
 def growth_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
     """Time and memory over those of the smallest size, by the size over the smallest, on logarithmic axes.

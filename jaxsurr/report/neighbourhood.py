@@ -20,6 +20,8 @@ from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.smoothed_metric import Directions, Smoothed, smoothed_metric
 
+__all__ = ["PAIRS_TO_CHOOSE", "Neighbourhood", "about", "clearest", "estimator", "one_of_many", "steepest", "subject"]
+
 PAIRS_TO_CHOOSE = 256
 
 

@@ -8,11 +8,14 @@ import numpy as np
 
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
+from jaxsurr.diagnosis.fidelity import noise
 from jaxsurr.report.canvas import blank, line_styles
-from jaxsurr.report.neighbourhood import about, estimator, noise, one_of_many, steepest, subject
+from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest, subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+__all__ = ["POINTS", "REACH", "value_slice"]
 
 REACH = 6.0
 POINTS = 121

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+__all__ = ["summary_table"]
+
 
 def _text(value: Any) -> tuple[str, bool]:
     """The text of a cell, and whether it is a number."""

@@ -10,6 +10,8 @@ from jaxsurr.report.canvas import blank, line_styles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["trade_off_curve"]
+
 
 def trade_off_curve(
     curves: Mapping[str, Any],

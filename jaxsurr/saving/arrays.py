@@ -13,6 +13,8 @@ from jaxsurr.saving.header import DTYPES
 from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample
 
+__all__ = ["SINCE", "named", "restored", "stored", "template"]
+
 
 def template(surrogate: Surrogate, example: tuple[Any, Any] | None, *, functions: bool = True) -> PyTree:
     """The structure, dtypes and shapes of a surrogate's state.

@@ -26,6 +26,8 @@ import numpy as np
 from jaxsurr.saving import version2
 from jaxsurr.saving.header import check_header, parse_json
 
+__all__ = ["LARGEST_FILE", "LARGEST_HEADER", "START", "pack", "unpack"]
+
 LARGEST_FILE, LARGEST_HEADER = 2**28, 2**20
 _VERSION = b'{"__metadata__":{"jaxsurr":"{\\"version\\":'  # the begin of a header, after its length in 8 bytes
 START = _VERSION + b'3,\\"sha256\\":\\"'

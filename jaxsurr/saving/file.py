@@ -23,6 +23,8 @@ from jaxsurr.saving.header import example_of_shapes, shapes_of_example
 from jaxsurr.surrogates import METHODS
 from jaxsurr.surrogates.description import remade
 
+__all__ = ["load", "read_card", "save"]
+
 
 def save(
     path: str | os.PathLike,

@@ -15,6 +15,11 @@ from jaxsurr.core.types import Array, Durations, Keypoints, PyTree, RankedLists,
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates import METHODS
 
+__all__ = [
+    "DEEPEST", "DTYPES", "ENDLESS", "FIELDS", "LARGEST_COUNT", "LARGEST_NUMBER", "LOSS", "METRIC", "SETTINGS",
+    "check_header", "exactly", "example_of_shapes", "parse_json", "shapes_of_example",
+]  # fmt: skip
+
 DTYPES = {
     "bool": "BOOL", "int8": "I8", "int16": "I16", "int32": "I32", "uint8": "U8", "uint32": "U32", "float16": "F16",
     "bfloat16": "BF16", "float32": "F32", "float64": "F64",

@@ -17,6 +17,8 @@ from typing import Any
 from jaxsurr.core import checks
 from jaxsurr.saving.header import DTYPES, exactly
 
+__all__ = ["MAGIC", "arrays", "described", "header_place"]
+
 MAGIC = b"jaxsurr\n"
 
 

@@ -34,6 +34,11 @@ from jaxsurr.core.reductions import masked, num_valid, psum, safe_divide, weight
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric
 
+__all__ = [
+    "MOST_ATOMS", "FunctionSums", "along_functions", "atoms_of", "depends_on_order", "events_are_few", "no_sums",
+    "num_functions", "number_of_atoms", "solved",
+]  # fmt: skip
+
 MOST_ATOMS = 256
 """Functions that are fitted at most: the normal equations have their square in numbers, and are solved in its cube."""
 

@@ -17,6 +17,11 @@ from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator
 from jaxsurr.smoothing.smoothed_metric import Directions, smoothed_and_sums, table_directions
 
+__all__ = [
+    "DEFAULT", "NOISE", "Estimation", "Goal", "check_options", "estimated_goal", "first_row", "goal_of_each", "is_zero",
+    "noise_ceiling", "squared_norm", "with_noise", "zero_gradient_fraction",
+]  # fmt: skip
+
 NOISE = table_directions()
 """The normal noise of all surrogates, read from a table."""
 

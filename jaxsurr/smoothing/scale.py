@@ -12,6 +12,8 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric
 from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric, smoothing_scale
 
+__all__ = ["matched_scale"]
+
 
 def matched_scale(
     metric: Metric,

@@ -40,6 +40,8 @@ from jaxsurr.core.reductions import masked, safe_divide, valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 
+__all__ = ["ESTIMATORS", "GROUP_SIZE", "check_estimator", "choose_estimator", "grouped", "groups", "replaced"]
+
 ESTIMATORS = ("auto", "replace", "functions", "groups", "whole")
 GROUP_SIZE = 32
 _VALUES = 2  # pairs of a chunk in which the value of the whole set is taken, where gradients come from groups

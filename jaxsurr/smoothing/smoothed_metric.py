@@ -29,6 +29,11 @@ from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.function_directions import FunctionSums, along_functions, num_functions
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 
+__all__ = [
+    "Directions", "Smoothed", "fitting", "normal_directions", "prepared", "smoothed_and_sums", "smoothed_metric",
+    "smoothing_scale", "table_directions",
+]  # fmt: skip
+
 
 class Directions(Protocol):
     """The noise of antithetic pairs."""

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jaxsurr.core.protocols import DecisionMargins
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["FAR", "GUMBEL", "LEAST", "LOGISTIC", "centred", "columns", "need_two", "unit_one", "unprojected"]
+
 FAR = -1e30  # stands in for minus infinity where a gradient must stay finite
 LEAST = 0.1  # of the spread of logits: a head that starts at zero has none, and the gradient is one over it
 

@@ -16,6 +16,8 @@ import numpy as np
 from jaxsurr.core.reductions import upcast
 from jaxsurr.core.types import Array
 
+__all__ = ["APART", "BEYOND", "finite_below", "mean_over", "ruled_out"]
+
 BEYOND = 500.0
 APART = 20.0
 _FAR_BELOW = 1e6  # where minus infinity is put, below the largest of the row

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxsurr.core import checks
 from jaxsurr.core.types import Array, PyTree, Space
 
+__all__ = ["sample"]
+
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _drawn(key: Array, draw: Callable[[Array, int, int], tuple[Array, PyTree]], rows: int, size: int):

@@ -14,6 +14,8 @@ from jaxsurr.core.types import PyTree
 from jaxsurr.core.whole import outside, values_of
 from jaxsurr.metrics.host import own_errors
 
+__all__ = ["compiled", "is_array"]
+
 _READS_VALUES = (
     jax.errors.ConcretizationTypeError,
     jax.errors.NonConcreteBooleanIndexError,

@@ -12,6 +12,8 @@ from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["conventional"]
+
 
 def _without_what_is_absent(predictions: Array, targets: PyTree, where: Array | None) -> tuple[Array, PyTree]:
     """A batch for a loss of whose space nothing is known; what does not fit is left for the loss to refuse."""

@@ -55,6 +55,8 @@ from jaxsurr.surrogates.state import (
     settled,
 )
 
+__all__ = ["OBJECTIVES", "correlated_gradients", "goal_in_parameters", "heldout_view"]
+
 OBJECTIVES = ("predictions", "parameters")
 
 

@@ -21,6 +21,8 @@ from jaxsurr.smoothing.goal import Estimation
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.plain_options import check_kinds, check_values, only_plain
 
+__all__ = ["GONE", "Settings", "describe_metric", "described", "is_plain", "metric_of", "remade", "space_name"]
+
 GONE = {
     "anchors_of_a_kind": 16, "exact_noise": False, "penalty_weight": 0.0, "scale_updates": 50, "steepness": 5.0,
 }  # fmt: skip

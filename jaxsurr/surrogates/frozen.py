@@ -17,6 +17,8 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.compiled import compiled
 from jaxsurr.surrogates.sound import kept, learned_from
 
+__all__ = ["follow_scale", "follows", "frozen", "scale_of"]
+
 
 def follows(surrogate: Surrogate) -> bool:
     """Whether a surrogate that is kept follows the scale of each batch: its space says so (`Space.scale_free`).

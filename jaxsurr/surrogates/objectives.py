@@ -17,6 +17,11 @@ from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.reductions import masked, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = [
+    "LearnedState", "check_kind", "check_power", "check_weights", "descended", "gradient_correlation",
+    "gradient_penalty", "learning_step", "value_and_gradient", "value_fit", "values_and_gradients",
+]  # fmt: skip
+
 
 def value_fit(sums: Moments) -> Array:
     """Mean squared error between surrogate x and metric y over the variance of y; 0 is perfect, 1 a constant's best.

@@ -13,6 +13,8 @@ from jaxsurr.metrics.host import own_errors
 from jaxsurr.smoothing.function_directions import depends_on_order
 from jaxsurr.smoothing.smoothed_metric import fitting
 
+__all__ = ["noticing_order"]
+
 
 def noticing_order(surrogate: Surrogate, metric: Metric, space: Space) -> Surrogate:
     """The surrogate whose `init` permutes the examples once, where it learns from directions that are functions.

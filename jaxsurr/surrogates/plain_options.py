@@ -13,6 +13,8 @@ import jax
 from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample
 
+__all__ = ["check_kinds", "check_values", "only_plain"]
+
 _WORDS = {
     int: "an integer", float: "a finite number", bool: "True or False", str: "a string", type(None): "None",
     tuple: "a tuple",

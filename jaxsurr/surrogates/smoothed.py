@@ -21,6 +21,8 @@ from jaxsurr.surrogates.order import noticing_order
 from jaxsurr.surrogates.sound import of_sound_batches
 from jaxsurr.surrogates.state import first_spread, natural_scale, power_of, scale_of, settled
 
+__all__ = ["SmoothedState", "smoothed"]
+
 
 class SmoothedState(NamedTuple):
     """The key of the noise, and `spread`, `step`, `relative_scale` and `power` as in `SurrogateState`.

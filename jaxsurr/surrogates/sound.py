@@ -17,6 +17,8 @@ from jaxsurr.core.types import Array, Info, PyTree, Surrogate
 from jaxsurr.core.whole import all_finite
 from jaxsurr.surrogates.compiled import compiled
 
+__all__ = ["Prepare", "kept", "learned_from", "of_sound_batches"]
+
 Prepare = Callable[[Array, PyTree, Array | None], tuple[Array, PyTree]]
 """`(predictions, targets, where) -> (predictions, targets)`, sound wherever they count for nothing."""
 

@@ -11,6 +11,11 @@ from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.smoothed_metric import smoothing_scale
 
+__all__ = [
+    "SETTLED", "SurrogateState", "calibrated", "calibration", "first_spread", "first_state", "natural_scale",
+    "power_of", "running", "scale_of", "settled",
+]  # fmt: skip
+
 SETTLED = 50
 """Updates after which the spread that the smoothing scale follows stays as it is."""
 

@@ -7,6 +7,8 @@ from jaxsurr.core.types import Array, Surrogate
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
 from jaxsurr.surrogates.description import Settings
 
+__all__ = ["value_fit"]
+
 
 def value_fit(metric: Callable[..., Array], **options: Any) -> Surrogate:
     """A surrogate that fits the metric's value and nothing else: `correlated_gradients` with `correlation_weight=0`.

@@ -16,6 +16,8 @@ from jaxsurr.metrics import Metric, calls_of
 from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.protocols import Config
 
+__all__ = ["Asks", "asks_of", "burn_in", "outer_every", "updates"]
+
 
 class Asks(NamedTuple):
     """The number of evaluations of a black box that are asked for; all 0 for a metric in JAX.

@@ -9,6 +9,8 @@ from jaxsurr.training.config import check_values, default_config, flatten, updat
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.protocols import Config
 
+__all__ = ["AUTO", "validate"]
+
 AUTO = "auto"
 """Among the losses of a comparison: all that fit (`jaxsurr.comparison.everything`)."""
 

@@ -18,6 +18,8 @@ from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.types import PyTree
 from jaxsurr.training import manifest
 
+__all__ = ["Checkpoints"]
+
 _FULL = "No space left on device"
 _LEAST = 2**16  # bytes that the smallest checkpoint takes beside its arrays
 

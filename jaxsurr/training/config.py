@@ -12,6 +12,12 @@ from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
 from jaxsurr.surrogates.families import FAMILIES
 from jaxsurr.training.protocols import Config
 
+__all__ = [
+    "CONVENTIONAL", "ENGINES", "GONE", "LEARNED", "LEAST", "LIKELIHOODS", "MOST", "OPTIMIZERS", "OURS", "PATHS",
+    "PEERS", "POSITIVE", "STARTS", "as_dict", "check_values", "compares_parameters", "default_config", "family",
+    "flatten", "is_a", "update", "warm_epochs",
+]  # fmt: skip
+
 # By name, with their own options.
 PEERS = {
     "embedding": surrogates.embedding,

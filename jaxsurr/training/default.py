@@ -13,6 +13,8 @@ from collections.abc import Collection
 from jaxsurr.training.config import default_config, flatten, update
 from jaxsurr.training.protocols import Config
 
+__all__ = ["OWN", "for_other_data", "get_config"]
+
 OWN = {
     "data.label_noise": 0.4,
     "surrogate.relative_scale": 0.5,

@@ -12,6 +12,8 @@ from typing import Any
 
 from jaxsurr.training import records
 
+__all__ = ["FIELDS", "LINE", "SEAL", "changed", "fault_of", "key_of", "line_fault", "read_result", "sealed"]
+
 SEAL = "sha256"
 FIELDS = {"loss": str, "seed": int, "metric": str, "higher_is_better": bool, "history": list, "config": dict}
 LINE = {"key": str, "purpose": str, "setting": str, "diverged": bool}

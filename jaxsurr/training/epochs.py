@@ -23,6 +23,11 @@ from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program, set_rates
 from jaxsurr.training.protocols import Config, Entry, Event
 
+__all__ = [
+    "better", "burn_in", "divergence", "entry_of", "epoch_event", "first_metric", "fresh_state", "learning_state",
+    "state_after", "warm_epochs_of", "warn_if_flat",
+]  # fmt: skip
+
 _READ, _MATCHED, _PREDICTED = 16384, 2048, 512  # training rows to read, to match a scale on, and rows at once
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+__all__ = ["FLUSH", "TensorBoard"]
+
 FLUSH = 10.0  # seconds after which events are on disk
 
 

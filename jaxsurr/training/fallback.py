@@ -15,6 +15,8 @@ from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Outcome
 from jaxsurr.training.starts import Train, choose, train_from_best
 
+__all__ = ["decide", "falls_back", "staying"]
+
 
 def falls_back(method: Method, program: Program) -> bool:
     """Whether a run is one of two."""

@@ -16,6 +16,11 @@ from jaxsurr.parallel import Executor
 from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.protocols import Config
 
+__all__ = [
+    "AHEAD", "RESIDENT_BYTES", "Parts", "Rows", "ahead", "batch_of", "draw", "feed", "gather", "gathering", "hold_out",
+    "numbered", "size_of",
+]  # fmt: skip
+
 RESIDENT_BYTES = 2**30
 """Sets up to this size are kept on every device; larger ones are streamed."""
 AHEAD = 2

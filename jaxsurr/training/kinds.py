@@ -9,6 +9,8 @@ from typing import NamedTuple
 from jaxsurr import losses, metrics, models
 from jaxsurr.core.spec import parse_spec
 
+__all__ = ["BASELINES", "KINDS", "LOSS_HEADS", "LOSS_KINDS", "Kind", "certainly_usual", "decoded", "usual"]
+
 
 class Kind(NamedTuple):
     """A kind of targets.

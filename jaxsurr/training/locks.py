@@ -14,6 +14,8 @@ import numpy as np
 
 from jaxsurr.training import records
 
+__all__ = ["HOLDER", "agreed", "alone", "lock"]
+
 HOLDER = "running.json"
 
 

@@ -28,6 +28,8 @@ from jaxsurr.training.run_files import RunFiles
 from jaxsurr.training.schedule import Run, follow
 from jaxsurr.training.starts import announcing, build_starts, chooses, sentences
 
+__all__ = ["load_data", "named", "prepare", "prepare_method", "result_of", "run", "train", "train_runs"]
+
 
 def load_data(config: Config, source: Source | None = None) -> Data:
     """The data of a config; of a source that was handed over, where there is one."""

@@ -8,6 +8,8 @@ import pathlib
 from jaxsurr.core import files
 from jaxsurr.training import records
 
+__all__ = ["MISSING", "NAME", "fault", "write"]
+
 NAME = "sha256.json"
 MISSING = "it has no checksums"
 

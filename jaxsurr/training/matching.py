@@ -14,6 +14,8 @@ from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS, usual
 from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
+__all__ = ["check_fit", "head_for", "metric_for", "weigh", "with_usual"]
+
 
 def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
     """Traces functions of predictions and targets, by name, on two rows, before a run has written anything.

@@ -28,6 +28,8 @@ from jaxsurr.training.config import (
 )
 from jaxsurr.training.protocols import Config
 
+__all__ = ["TRAINING", "Method", "conventional", "costs", "known_options", "of_costs", "resolve", "spell"]
+
 TRAINING = (
     "conventional", "fallback", "learning_rate", "mixture", "start", "tune_threshold", "warm_epochs", "weight_decay",
 )  # fmt: skip

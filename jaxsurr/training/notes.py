@@ -5,6 +5,8 @@ from typing import Any
 
 from jaxsurr.training.protocols import Say
 
+__all__ = ["said", "said_of", "tell"]
+
 
 def tell(say: Say | None, notes: Sequence[str]) -> None:
     """Says notes in one line, where there are any."""

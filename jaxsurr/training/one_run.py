@@ -29,6 +29,8 @@ from jaxsurr.training.run_files import RunFiles
 if TYPE_CHECKING:
     from jaxsurr.training.schedule import Run
 
+__all__ = ["OneRun"]
+
 
 class OneRun:
     """An `Engine` of one run.

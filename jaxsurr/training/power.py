@@ -7,6 +7,8 @@ from jaxsurr.metrics import Metric
 from jaxsurr.surrogates.families import decides
 from jaxsurr.training.protocols import Config
 
+__all__ = ["LEADING", "STEPS", "leads", "power_schedule"]
+
 STEPS = 4
 LEADING = ("correlated_gradients", "smoothed", "value_fit")
 """Losses that lead from a likelihood to the metric, where it has decisions: their state has a `power`."""

@@ -27,6 +27,11 @@ from jaxsurr.training.methods import Method, conventional, costs, spell
 from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
+__all__ = [
+    "DENSE", "RATES", "Program", "at_switch", "build", "make_model", "make_optimizer", "make_surrogate", "resting", "set_rates",
+    "without_rates",
+]  # fmt: skip
+
 DENSE = ("linear", "mlp")
 """Models of few operations, whose backward pass costs less than another program would."""
 

@@ -6,6 +6,8 @@ from typing import Any, TextIO
 
 from jaxsurr.training.protocols import Event, Report
 
+__all__ = ["describe", "lines", "progress"]
+
 
 def progress(total: int, stream: TextIO | None = None, every: int = 10) -> tuple[Report, Any]:
     """A callback for `jaxsurr.training.run(report=...)`, and a function that ends the display.

@@ -8,6 +8,11 @@ from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
+__all__ = [
+    "CheckpointConfig", "Config", "DataConfig", "Entry", "Event", "ModelConfig", "Outcome", "Report", "Say", "Stop",
+    "SurrogateConfig",
+]  # fmt: skip
+
 Event = dict[str, Any]
 """Progress of runs, by its key "event".
 

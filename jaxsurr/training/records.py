@@ -13,6 +13,11 @@ from jaxsurr.core import files, renamed
 from jaxsurr.training.config import GONE, as_dict, default_config, flatten
 from jaxsurr.training.kinds import certainly_usual
 
+__all__ = [
+    "DEEPEST", "RESULTS", "append_line", "check_workdir", "differences", "open_workdir", "parse_json", "read_json",
+    "usual_loss", "write_json", "write_lines", "write_text", "writing",
+]  # fmt: skip
+
 DEEPEST = 20  # of JSON
 RESULTS = ("metrics.jsonl", "result.json", "results.jsonl", "checkpoints")
 

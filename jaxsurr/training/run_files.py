@@ -18,6 +18,8 @@ from jaxsurr.training.protocols import CheckpointConfig, Entry
 if TYPE_CHECKING:
     from jaxsurr.training.schedule import Run
 
+__all__ = ["RunFiles"]
+
 
 class RunFiles:
     """Everything that has to survive an interruption of a run; process 0 writes.

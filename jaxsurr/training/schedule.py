@@ -21,6 +21,8 @@ from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Config, Entry, Outcome
 
+__all__ = ["Engine", "Run", "follow"]
+
 
 @dataclasses.dataclass(eq=False)
 class Run:

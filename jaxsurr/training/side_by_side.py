@@ -28,6 +28,8 @@ from jaxsurr.training.stopping import Stopped
 if TYPE_CHECKING:
     from jaxsurr.training.schedule import Run
 
+__all__ = ["MOST", "SideBySide", "capacity"]
+
 MOST = 8  # runs of a group: more of them gain little, and all are lost where their process is killed
 _ROWS = 4096  # that are predicted at once, of each run
 

@@ -21,6 +21,11 @@ from jaxsurr.training.methods import Method, resolve, spell
 from jaxsurr.training.program import Program, build
 from jaxsurr.training.protocols import Event, Outcome, Report
 
+__all__ = [
+    "Train", "announcing", "best", "build_starts", "choose", "chooses", "fixed_method", "learned_method", "sentences",
+    "starts_of", "train_from_best",
+]  # fmt: skip
+
 Train = Callable[[Sequence[Method], Sequence[Data], Program, str], list[Outcome | FloatingPointError]]
 """Trains methods on their data with a program that they share, within a folder of a work directory if there is one."""
 

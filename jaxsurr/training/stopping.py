@@ -22,6 +22,8 @@ from jaxsurr.bilevel import StepInfo
 from jaxsurr.core.types import Info
 from jaxsurr.processes import Processes
 
+__all__ = ["SIGNALS", "Asked", "Stopped", "from_plain", "never", "on_signals", "plain"]
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TOGETHER = 1.0  # seconds within which further signals are the same one: timeout(1) sends it to a process and its group
 _OF_ANOTHER = 128  # marks the number of a signal that another process was sent

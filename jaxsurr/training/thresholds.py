@@ -10,6 +10,8 @@ from jaxsurr.metrics.shift_search import search
 from jaxsurr.metrics.shift_values import shifted as moved
 from jaxsurr.metrics.shifts import CALLS, refuse
 
+__all__ = ["check", "shifted"]
+
 
 def check(metric: Metric) -> None:
     """Refuses a metric whose predictions a shift cannot tune."""

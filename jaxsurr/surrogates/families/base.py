@@ -11,6 +11,11 @@ from jaxsurr.core.protocols import Pullback
 from jaxsurr.core.reductions import are_weights, psum, weighted
 from jaxsurr.core.types import Array, PyTree, View
 
+__all__ = [
+    "Family", "FamilyInit", "FamilyLearn", "FamilyValues", "Problem", "normal_equations", "slope_moments",
+    "to_parameters", "value_moments",
+]  # fmt: skip
+
 
 class Problem(NamedTuple):
     """What one update of a surrogate is learned from.

@@ -25,6 +25,8 @@ from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 from jaxsurr.surrogates.families.decisions import box_cox
 
+__all__ = ["BasisState", "basis_family", "non_negative_least_squares"]
+
 
 class BasisState(NamedTuple):
     """Where the ramps stand, the running sums of the least-squares problem, and its solution.

@@ -23,6 +23,8 @@ from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of, events_are_few, number_of_atoms
 from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
 
+__all__ = ["CountState", "count_family", "counts_or", "least_squares"]
+
 _MOST_EVENTS = 2**20  # of examples, counts and gradients that are in memory at once
 
 

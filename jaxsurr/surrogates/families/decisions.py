@@ -22,6 +22,8 @@ from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.families.network import trained_family
 
+__all__ = ["GAIN", "STEEPNESS", "box_cox", "decision_family"]
+
 STEEPNESS = 1.2
 """The first slope of log odds over margins in smoothing scales: that of the difference of two noisy logits."""
 GAIN = 0.3

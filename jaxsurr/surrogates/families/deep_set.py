@@ -14,6 +14,8 @@ from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.mlp import applied
 from jaxsurr.surrogates.families.network import trained_family
 
+__all__ = ["set_network_family"]
+
 _MOST_EVENTS = 2**18  # soft events that are held at once: 1 MiB for each copy
 
 

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxsurr.core.products import Dense
 from jaxsurr.core.types import Array, PyTree
 
+__all__ = ["Network", "NetworkApply", "NetworkInit", "applied", "mlp"]
+
 _DEVIATION = 0.87962566103423978  # of a normal variable that is cut off at two deviations
 
 

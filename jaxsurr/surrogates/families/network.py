@@ -17,6 +17,8 @@ from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_
 from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.objectives import LearnedState
 
+__all__ = ["network_family", "trained_family"]
+
 
 def network_family(
     space: Space,

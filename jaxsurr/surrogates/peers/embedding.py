@@ -21,6 +21,8 @@ from jaxsurr.surrogates.objectives import LearnedState
 from jaxsurr.surrogates.peers.relational import costs
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["Reader", "embedding"]
+
 Reader = Callable[[Array, PyTree], tuple[Array, Array]]
 """`(predictions, targets) -> ([B, F], [B, F])`: both in one form, the same where a prediction is the target."""
 

@@ -19,6 +19,8 @@ from jaxsurr.spaces import binary_scores
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["ANCHORS", "InterpolationState", "Rewriting", "anchors", "interpolated", "interpolation", "rewriting"]
+
 ANCHORS = 16
 """Flips from the truth, flips from the prediction, and random anchors, so many of each, as in the paper."""
 

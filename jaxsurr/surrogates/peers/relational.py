@@ -23,6 +23,8 @@ from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families.mlp import mlp
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["STEEPNESS", "RelationalState", "average_ranks", "costs", "relational", "soft_ranks", "spreading"]
+
 STEEPNESS = 5.0
 """Of the soft comparisons, as in the released code."""
 

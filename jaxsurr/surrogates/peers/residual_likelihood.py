@@ -16,6 +16,8 @@ from jaxsurr.surrogates import objectives
 from jaxsurr.surrogates.objectives import LearnedState
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["residual_likelihood"]
+
 
 class _Flow(nn.Module):
     """A RealNVP of two coordinates, the identity when it starts; `[..., 2] -> [...]`, its log density."""

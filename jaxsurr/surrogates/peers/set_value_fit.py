@@ -21,6 +21,8 @@ from jaxsurr.surrogates.families.mlp import mlp
 from jaxsurr.surrogates.objectives import LearnedState
 from jaxsurr.surrogates.sound import of_sound_batches
 
+__all__ = ["set_value_fit"]
+
 
 @described
 def set_value_fit(
