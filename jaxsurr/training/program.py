@@ -28,8 +28,8 @@ from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
 
 __all__ = [
-    "DENSE", "RATES", "Program", "at_switch", "build", "make_model", "make_optimizer", "make_surrogate", "resting", "set_rates",
-    "without_rates",
+    "DENSE", "RATES", "Program", "at_switch", "build", "make_model", "make_optimizer", "make_surrogate", "resting",
+    "set_rates", "without_rates",
 ]  # fmt: skip
 
 DENSE = ("linear", "mlp")
