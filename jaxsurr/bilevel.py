@@ -72,10 +72,18 @@ class TrainState(NamedTuple):
 
 
 class StepInfo(NamedTuple):
-    """The mean training loss of a step, and the surrogate's info."""
+    """What a step tells.
+
+    Attributes:
+      loss: mean training loss; `[]`.
+      surrogate: info of the surrogate's last update.
+      power_kept: 1 where the schedule of the power gave NaN or a number outside of [0, 1], and the step went on with
+        the power of the state, that of the step before, else 0; `[]`. None in a step without such a schedule.
+    """
 
     loss: AnyArray
     surrogate: Info
+    power_kept: AnyArray | None = None
 
 
 def everything(params: PyTree) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
@@ -170,20 +178,24 @@ def _schedule(power: optax.Schedule | float | None) -> optax.Schedule | None:
     for step in _LOOKED_AT:
         with jax.ensure_compile_time_eval():  # a step may be made within a function that is traced
             q = np.asarray(schedule(jnp.int32(step)))
-        if q.shape or not 0 <= q <= 1:
-            raise ValueError(f"power must be a number in [0, 1], or a schedule of such: at step {step} it is {q}.")
+        number = q.dtype.kind in "biu" or jnp.issubdtype(q.dtype, jnp.floating)
+        if q.shape or not number or not 0 <= q <= 1:
+            came = f"at step {step} it is {q.tolist()!r}" if callable(power) else f"got {power!r}"
+            raise ValueError(f"power must be a number in [0, 1], or a schedule of such: {came}.")
     return schedule
 
 
-def _with_power(surrogate: PyTree, power: Any) -> PyTree:
-    """A surrogate's state with another power; one outside of [0, 1] makes its loss NaN, which ends the training."""
+def _with_power(surrogate: PyTree, power: Any) -> tuple[PyTree, Array]:
+    """A surrogate's state with another power, and 0; where that is no number in [0, 1] the state as it was, and 1."""
     if getattr(surrogate, "power", None) is None:
         raise ValueError(
             "power= is given, but the state of this surrogate has none: its loss does not lead from a likelihood to "
             "the metric, as that of jaxsurr.correlated_gradients does for a metric that counts decisions. Leave power "
             "out."
         )
-    return surrogate._replace(power=jnp.asarray(power, surrogate.power.dtype))
+    power = jnp.asarray(power, surrogate.power.dtype)
+    sound = (power >= 0) & (power <= 1)  # NaN is not
+    return surrogate._replace(power=jnp.where(sound, power, surrogate.power)), 1 - sound.astype(power.dtype)
 
 
 def make_step(
@@ -226,7 +238,8 @@ def make_step(
         rows of a batch, also those that `where` masks in the loss. Held-out batches use `apply`.
       power: q of a surrogate whose loss leads from a likelihood (0) to the metric (1), such as `correlated_gradients`:
         a number, or a schedule of optax, `step -> q` in [0, 1]. `optax.linear_schedule(0.0, 0.7, steps)` is the default
-        of the launcher. None: the power of the surrogate's state.
+        of the launcher. None: the power of the surrogate's state. Where a schedule gives NaN, or a number outside of
+        [0, 1], a step goes on with the power of the one before, and `StepInfo.power_kept` is 1.
       axis_name: of the `jax.pmap` axis, or None, also for arrays that are sharded on a mesh. A metric of sets sees each
         device's part of a batch as a set; where it is None, the whole batch.
 
@@ -234,7 +247,8 @@ def make_step(
       The step, not yet compiled. `jax.jit(step, donate_argnums=0)`, or `jaxsurr.parallel`.
 
     Raises:
-      ValueError: an argument is out of range; in the step, a batch is missing.
+      ValueError: an argument is out of range, as the power is at one of the steps 0, 1, 10, 100, ... that are looked at
+        beforehand; in the step, a batch is missing.
     """
     checks.positive_integer(outer_steps, "outer_steps")
     if not 0 <= mixture <= 1:
@@ -281,8 +295,9 @@ def make_step(
         if learn:
             learned, info = outer(state, key, batch, jax.lax.stop_gradient(predictions), heldout)
 
+        power_kept = None
         if power_at is not None:
-            learned = _with_power(learned, power_at(state.step))
+            learned, power_kept = _with_power(learned, power_at(state.step))
 
         def local_loss(z):
             """The device's part of the mean loss; parts add up over devices."""
@@ -313,7 +328,7 @@ def make_step(
                 params = {**params, **statistics}
         return (
             TrainState(params, optimizer_state, learned, state.key, state.step + 1, state.metric_weights),
-            StepInfo(psum(loss, axis_name), info),
+            StepInfo(psum(loss, axis_name), info, power_kept),
         )
 
     return meshes.automatic(step, keeps_first=True)

@@ -295,22 +295,52 @@ def test_without_a_schedule_the_power_of_the_state_stays():
 
 
 @pytest.mark.parametrize(
-    "power", [-0.1, 1.5, float("nan"), lambda step: step / 100.0, lambda step: jnp.nan * step, lambda step: jnp.ones(2)]
+    ("power", "came"),
+    [
+        (-0.1, "got -0.1"),
+        (1.5, "got 1.5"),
+        (float("nan"), "got nan"),
+        ("x", "got 'x'"),
+        (1j, "got 1j"),
+        (lambda step: step / 100.0, "at step 1000 it is 10.0"),
+        (lambda step: jnp.nan * step, "at step 0 it is nan"),
+        (lambda step: jnp.ones(2), r"at step 0 it is \[1.0, 1.0\]"),
+        (lambda step: "late", "at step 0 it is 'late'"),
+        (lambda step: None, "at step 0 it is None"),
+    ],
 )
-def test_a_power_that_is_no_number_between_0_and_1_is_refused(power):
-    with pytest.raises(ValueError, match="power must be a number"):
+def test_a_power_that_is_no_number_between_0_and_1_is_refused(power, came):
+    with pytest.raises(ValueError, match=rf"power must be a number in \[0, 1\], or a schedule of such: {came}\."):
         bilevel.make_step(apply, optax.sgd(RATE), surrogates.correlated_gradients(metrics.error_rate), power=power)
 
 
-def test_a_schedule_that_leaves_its_range_later_ends_the_training():
+@pytest.mark.parametrize("wrong", [jnp.nan, 2.0, -0.5, jnp.inf])
+def test_where_a_schedule_gives_no_power_the_step_keeps_that_of_the_step_before_and_says_so(wrong):
     surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
-    wrong = bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=lambda step: jnp.where(step == 2, 2.0, 0.5))
-    state, infos = start(surrogate, batch), []
-    for _ in range(3):
-        state, info = jax.jit(wrong)(state, batch)
-        infos.append(float(info.loss))
-    assert np.isfinite(infos[:2]).all()
-    assert np.isnan(infos[2])
+
+    def states(power):
+        step = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=power))
+        state = start(surrogate, batch)
+        for _ in range(4):
+            state, info = step(state, batch)
+            yield state, info
+
+    def rising(step):
+        return jnp.minimum(0.25 * (step + 1), 0.5)
+
+    # Neither step 2 nor 3 is looked at beforehand.
+    found = list(states(lambda step: jnp.where((step == 2) | (step == 3), wrong, rising(step))))
+    assert [float(info.power_kept) for _, info in found] == [0, 0, 1, 1]
+    assert [float(state.surrogate.power) for state, _ in found] == [0.25, 0.5, 0.5, 0.5]
+    for (state, info), (other, meant) in zip(found, states(rising), strict=True):
+        assert float(info.loss) == pytest.approx(float(meant.loss), rel=1e-5)
+        assert_trees_close(state.params, other.params)
+
+
+def test_a_step_without_a_schedule_keeps_no_power():
+    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    _, info = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate))(start(surrogate, batch), batch)
+    assert info.power_kept is None
 
 
 @pytest.mark.parametrize(
