@@ -38,8 +38,7 @@ ENGINES = ("pmap", "jit")
 LEAST = {
     "seed": 0, "seeds": 1, "trials": 1, "epochs": 1, "warm_epochs": -1, "mixture": 0, "batch_size": 1,
     "learning_rate": 0, "weight_decay": 0, "data.levels": 0, "data.limit": 0, "data.split_seed": -1,
-    "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.power": 0, "surrogate.spread": 0,
-    "surrogate.value_weight": 0,
+    "surrogate.num_pairs": 1, "surrogate.relative_scale": -1, "surrogate.spread": 0, "surrogate.value_weight": 0,
     "surrogate.correlation_weight": 0, "surrogate.outer_steps": 1,
     "surrogate.outer_every": 1, "surrogate.metric_calls": 0, "surrogate.burn_in": 0,
     "surrogate.heldout": 0, "devices": 0, "checkpoint.every": 1, "checkpoint.keep": 1,
@@ -264,6 +263,8 @@ def check_values(config: Config) -> None:
     checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))
     checks.one_of(config.surrogate.path, "surrogate.path", PATHS)
+    if not 0 <= (power := config.surrogate.power) <= 1:
+        raise ValueError(f"surrogate.power must be a number from 0 to 1, got {power!r}.")
     for path, least in LEAST.items():
         positive = path in POSITIVE
         if not (got[path] > least if positive else got[path] >= least):
@@ -283,8 +284,6 @@ def check_values(config: Config) -> None:
         )
     if config.mixture > 1:
         raise ValueError(f"mixture must be a weight in [0, 1], got {config.mixture!r}.")
-    if config.surrogate.power > 1:
-        raise ValueError(f"surrogate.power must lie in [0, 1], got {config.surrogate.power!r}.")
     if -1 < config.surrogate.relative_scale < 0:
         raise ValueError(
             "surrogate.relative_scale must be positive, 0 (matched to the data) or -1 (natural), got "

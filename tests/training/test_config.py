@@ -90,6 +90,12 @@ def test_a_number_below_its_least_is_refused(field):
             validate(update(default_config(), **{field: LEAST[field] - 1}))
 
 
+@pytest.mark.parametrize("power", [-0.1, 1.5, float("nan")])
+def test_a_power_out_of_its_range_is_refused(power):
+    with pytest.raises(ValueError, match=f"surrogate.power must be a number from 0 to 1, got {power}"):
+        validate(update(default_config(), **{"surrogate.power": power}))
+
+
 def test_a_warm_start_is_a_third_of_the_epochs_unless_it_is_given():
     for epochs in (*range(1, 12), 60):
         config = update(default_config(), epochs=epochs)
@@ -128,7 +134,7 @@ def test_what_was_chosen_for_the_data_of_the_default_job_is_for_no_others(field,
 )
 def test_a_number_that_no_device_holds_is_refused(path):
     whole = type(flatten(default_config())[path]) is int
-    with pytest.raises(ValueError, match=rf"{path} must be (at most \d+|a finite number), got"):
+    with pytest.raises(ValueError, match=rf"{path} must be (at most \d+|a finite number|a number from 0 to 1), got"):
         validate(update(default_config(), **{path: 2**32 if whole else 1e39}))
 
 

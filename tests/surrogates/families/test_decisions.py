@@ -268,10 +268,10 @@ def test_a_power_without_decisions_is_refused_and_full_power_is_the_network(metr
         surrogates.correlated_gradients(metric, family=family, power=0.5)
 
 
-@pytest.mark.parametrize("power", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("power", [-0.1, 1.5, float("nan"), "x"])
 @pytest.mark.parametrize("method", [surrogates.correlated_gradients, surrogates.smoothed, surrogates.value_fit])
 def test_a_power_out_of_its_range_is_refused(method, power):
-    with pytest.raises(ValueError, match="power"):
+    with pytest.raises(ValueError, match="power must be a finite number of at least 0 and at most 1"):
         method(metrics.error_rate, power=power)
 
 
