@@ -92,7 +92,7 @@ class Metric:
           ValueError: the function of examples gives a value for each pair of them, as `[B, 1]` minus `[B]` does.
         """
         options = dict(self.options) | options
-        compiled = _is_ready(self.function) and checks.is_concrete((predictions, targets, where, options))
+        compiled = is_ready(self.function) and checks.is_concrete((predictions, targets, where, options))
         # Otherwise, as within a gradient, it is told where the metric is flat.
         values = _compiled(self.function, self.per_example) if compiled else self._values
         return values(predictions, targets, where=where, **options)
@@ -193,7 +193,7 @@ class Metric:
         return masked_mean(values, where) if self.per_example else values
 
 
-def _is_ready(function: MetricFunction) -> bool:
+def is_ready(function: MetricFunction) -> bool:
     """Whether it is one of this library's, and not one that an author wrote who may want to see it run."""
     called, module = (getattr(function, name, None) or "" for name in ("__qualname__", "__module__"))
     return module.startswith(f"{__package__}.") and "<locals>" not in called
@@ -224,7 +224,8 @@ def metric(
       name: by default that of the function.
       space: the prediction space; `jaxsurr.spaces.generic` fits any predictions.
       per_example: whether values have a leading axis of examples (`[B]`, `[B, M]`) or belong to the set (`[]`, `[M]`).
-      bounded: False where the cost of a wrong prediction has no bound, as that of a distance.
+      bounded: False where the cost of a wrong prediction has no bound, as that of a distance. `init` of a surrogate,
+        called outside of compiled code, warns where that was not said of a metric without one.
 
     Returns:
       A `Metric`.
@@ -309,6 +310,7 @@ def as_metric(function: Any) -> Metric:
         name=getattr(function, "name", None),
         space=getattr(function, "space", generic),
         per_example=getattr(function, "per_example", True),
+        bounded=getattr(function, "bounded", True),
     )
 
 

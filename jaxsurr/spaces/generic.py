@@ -51,6 +51,29 @@ def _generic_decisions(features: Array, predictions: Array, targets: PyTree) -> 
     return -jnp.sqrt(jnp.sum(error**2, axis=-1, keepdims=True) + 1e-12)
 
 
+def taken_as_one(space: Space, predictions: Array, targets: PyTree) -> str:
+    """What an example counts as in this space where its items cannot be told apart, in words; "" where they can be.
+
+    Args:
+      space: another space, or one with features or decisions of its own, can tell them.
+      predictions, targets: of which the shapes count.
+    """
+    if (space.features, space.decisions) != (_generic_features, _generic_decisions):
+        return ""
+    if not _same_shape(predictions, targets):
+        shapes = [list(jnp.shape(leaf)) for leaf in jax.tree.leaves(targets)]
+        return (
+            f"one decision without a margin, since targets {', '.join(map(str, shapes))} are not of the shape of "
+            f"predictions {list(predictions.shape)}"
+        )
+    if predictions[0].size > 1:
+        return (
+            "one decision, whose margin is the distance of the whole prediction from its target, both "
+            f"{list(predictions.shape[1:])}"
+        )
+    return ""
+
+
 def _generic_losses(predictions: Array, targets: Array, scale: Array) -> Array:
     _need_same_shape(predictions, targets)
     error = _flat(predictions - targets, predictions.dtype)
@@ -89,4 +112,8 @@ generic = Space(
     alike=_alike,
     decisions=_generic_decisions,
 )
-"""Predictions `[B, ...]` and targets of any shape, without known invariances; a surrogate must learn all structure."""
+"""Predictions `[B, ...]` and targets of any shape, without known invariances; a surrogate must learn all structure.
+
+An example is one item, whose decision has a margin where targets have the shape of predictions: their distance. For an
+item of each part of a prediction `_replace` its `features` (`[B, I, F]`) and `decisions` (`[B, I, R]`).
+"""

@@ -37,6 +37,7 @@ from jaxsurr.smoothing.goal import (
 )
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
+from jaxsurr.surrogates.decided import noticing_decisions
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides, family_of
 from jaxsurr.surrogates.families.base import Family, Problem, to_parameters
@@ -184,6 +185,7 @@ def correlated_gradients(
     check_kind(correlation)
     leads = decides(family, metric, space)
     check_power(power, leads, metric.name)
+    of_items = family in ("auto", "decisions")
     if isinstance(family, str):
         family = family_of(
             family,
@@ -330,4 +332,7 @@ def correlated_gradients(
             info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
         return after, info
 
-    return noticing_order(of_sound_batches(functools.partial(prepared, space), init, loss, update), metric, space)
+    sound = of_sound_batches(functools.partial(prepared, space), init, loss, update)
+    if leads:
+        return noticing_decisions(sound, metric, space, of_items=of_items)
+    return noticing_order(sound, metric, space)

@@ -32,7 +32,7 @@ def noticing_order(surrogate: Surrogate, metric: Metric, space: Space) -> Surrog
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> Any:
         state: Any = surrogate.init(key, predictions, targets, where)
         batch = (predictions, targets, where)
-        if state.functions is None or not (checks.is_concrete(batch) and _all_here(batch)):
+        if state.functions is None or not (checks.is_concrete(batch) and all_here(batch)):
             return state
         with own_errors():
             ordered = depends_on_order(metric, space, *fitting(space, predictions, targets, where), where)
@@ -49,6 +49,6 @@ def noticing_order(surrogate: Surrogate, metric: Metric, space: Space) -> Surrog
     return surrogate._replace(init=init)
 
 
-def _all_here(batch: PyTree) -> bool:
+def all_here(batch: PyTree) -> bool:
     """Whether this process holds all rows of all arrays."""
     return all(leaf.is_fully_addressable for leaf in jax.tree.leaves(batch) if isinstance(leaf, jax.Array))
