@@ -52,7 +52,8 @@ def black_box(
     a loss that perturbs. Within a callback the function is called once for each set, or once for all with
     `per_example` or `stacked`. Tracing (shapes, compilation) never calls it. Outside of compiled code `init` of a
     surrogate that estimates it along functions of an example calls it five times, to see whether the order of the
-    examples matters. Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback
+    examples matters; so do each direct `jaxsurr.smoothing.smoothed_metric` along functions, and `jaxsurr.diagnose`.
+    Under `jax.pmap` each device makes a callback for its own examples. JAX may omit a callback
     whose result is not used, and waits for the others.
     `jaxsurr.metrics.count_calls` counts the sets that black boxes are asked for, and `jaxsurr.metrics.calls_of` tells
     for how many a function will ask.

@@ -1,7 +1,8 @@
 """Numbers of evaluations of black boxes: counted while they are asked, and known before.
 
 An evaluation is one set of examples. Where a function takes several sets at once (`stacked`), or all their examples
-(`per_example`), one call of it is several evaluations.
+(`per_example`), one call of it is several evaluations. Outside of compiled code a look at whether the order of the
+examples matters asks for five more (`jaxsurr.smoothing.order`).
 """
 
 import contextlib

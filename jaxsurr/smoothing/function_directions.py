@@ -313,27 +313,3 @@ def _as_of_unbiased(gradient: Array, error: Array, axis_name: str | None) -> Arr
     size, wrong = squared(gradient), squared(error)
     factor = jnp.sqrt(safe_divide(size, size + wrong))
     return error * factor.reshape(-1, *(1,) * (error.ndim - 1))
-
-
-def depends_on_order(metric: Metric, space: Space, predictions: Array, targets: PyTree, where: Array | None) -> bool:
-    """Whether the value of a set metric is another one after a permutation of the examples.
-
-    The metric is asked five times, at predictions that are moved by noise, as those of a model that starts at zero are
-    all equal.
-
-    Args:
-      metric: of sets.
-      space: whose unit the noise has.
-      predictions, targets, where: of a batch, with values.
-    """
-    batch, random = predictions.shape[0], np.random.default_rng(0)
-    noise = random.standard_normal(predictions.shape).astype(np.float32) * space.unit(predictions, targets)
-    orders = np.stack([np.arange(batch), *(random.permutation(batch) for _ in range(4))])
-
-    def each(leaf):
-        leaf = np.asarray(leaf)  # whichever devices its rows are on
-        return leaf[orders] if leaf.shape[:1] == (batch,) else np.stack([leaf] * len(orders))
-
-    sets = jax.tree.map(each, (predictions + noise.astype(predictions.dtype), targets, where))
-    values = np.asarray(jax.jit(jax.vmap(lambda z, y, counts: metric(z, y, where=counts)))(*sets))
-    return not np.allclose(values[1:], values[:1], rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -27,6 +27,7 @@ from jaxsurr.core.targets import cleared
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.function_directions import FunctionSums, along_functions, num_functions
+from jaxsurr.smoothing.order import notices_order
 from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
 
 __all__ = [
@@ -203,6 +204,9 @@ def smoothed_metric(
     >>> bool(abs(out.value[0] - exact) < 0.02)
     True
     """
+    metric = as_metric(metric)
+    space = metric.space if space is None else space
+    estimator = without_order(estimator, metric, space, predictions, targets, where, group_size, stacklevel=2)
     return smoothed_and_sums(
         metric,
         predictions,
@@ -218,6 +222,32 @@ def smoothed_metric(
         estimator=estimator,
         group_size=group_size,
     )[0]
+
+
+def without_order(
+    estimator: str,
+    metric: Metric,
+    space: Space,
+    predictions: Array,
+    targets: PyTree,
+    where: Array | None,
+    group_size: int = GROUP_SIZE,
+    *,
+    stacklevel: int,
+) -> str:
+    """The estimator that is asked for, or one without functions where the metric depends on the order of the examples.
+
+    Arguments as for `smoothed_metric` and `notices_order`, which says where that is seen.
+    """
+    if metric.per_example or not checks.is_concrete((predictions, targets, where)):
+        return estimator
+    check_estimator(estimator, group_size)
+    predictions, targets = fitting(space, predictions, targets, where)
+    if not num_functions(estimator, metric, space, predictions, targets):
+        return estimator
+    if not notices_order(metric, space, predictions, targets, where, stacklevel=stacklevel + 1):
+        return estimator
+    return choose_estimator("auto", metric, predictions.shape[0], group_size)
 
 
 def smoothed_and_sums(

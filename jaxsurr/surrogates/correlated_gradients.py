@@ -148,7 +148,8 @@ def correlated_gradients(
       objective: "predictions" (gradients are compared in prediction space), or "parameters": the gradient of
         the model's parameters on training examples is compared with the metric's on held-out examples, and `update`
         needs `pullback` and `heldout`.
-      num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show.
+      num_pairs: antithetic pairs for each example and update; `info.ceiling` tells what they can show
+        (along functions, of the part of the gradient that these can express).
       relative_scale: smoothing scale over the spread of the predictions, to begin with (the state keeps it, see
         `jaxsurr.matched_scale`). Larger sees further, smaller is more exact. None: the noise that a likelihood of the
         space assumes (`Space.natural`), at which the loss with q = 0 is a common one: cross-entropy for the error rate.
@@ -159,6 +160,11 @@ def correlated_gradients(
       network: `number of metrics -> Network`, of the network family of examples.
       optimizer: of the network's parameters, by default `optax.adam(0.01)`.
       estimation: settings that are seldom changed.
+
+    `init` of a metric of sets that is estimated along functions permutes the examples once, and warns where the value
+    changes: such a metric has no gradient that is a function of an example, and is estimated from groups. Within
+    `jax.jit`, as in `jax.jit(surrogate.init)`, there are no values and nothing is noticed: call `init` outside of it,
+    or choose `jaxsurr.surrogates.Estimation(estimator="groups")`.
 
     Returns:
       `Surrogate(init, loss, update)`. A set is the batch; with an `axis_name` each device's share of it

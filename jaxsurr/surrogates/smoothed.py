@@ -57,6 +57,9 @@ def smoothed(
     as `(1 - a^q) / q`, with the gradient `a^(q - 1) g`. It is known to one of 2 `num_pairs` perturbations, and is kept
     above that: where all come out wrong there is no gradient, for any q.
 
+    `init` notices a metric of sets that depends on the order of its examples, and not within `jax.jit`, as for
+    `correlated_gradients`.
+
     Args:
       metric, space, num_pairs, relative_scale, power, estimation: as for `correlated_gradients`.
 

@@ -8,6 +8,7 @@ import pytest
 import jaxsurr
 from jaxsurr import metrics, surrogates
 from jaxsurr.metrics import black_box, calls_of, count_calls
+from jaxsurr.smoothing import smoothed_metric
 
 KEY, LABELS = jax.random.key(0), jnp.arange(16) % 3
 LOGITS = jax.random.normal(jax.random.key(1), (16, 3)) + jax.nn.one_hot(LABELS, 3)
@@ -52,6 +53,16 @@ def test_calls_of_an_update_and_a_loss_are_known_before(kind, method):
         assert counted.number == 0
         jax.block_until_ready(jax.jit(both)(*arguments))
     assert counted.number == foretold >= 6
+
+
+def test_a_direct_call_asks_five_times_more_where_it_is_along_functions():
+    def calls_by(kind, **options):
+        with count_calls() as counted:
+            jax.block_until_ready(smoothed_metric(BOXES[kind], LOGITS, LABELS, key=KEY, scale=0.5, **options))
+        return counted.number
+
+    assert calls_by("set", num_pairs=3) == calls_by("stacked", num_pairs=3) == 6 + 5
+    assert calls_by("set", num_pairs=3, estimator="whole") == calls_by("per_example", num_pairs=3) == 6
 
 
 def test_branches_loops_and_metrics_in_jax():

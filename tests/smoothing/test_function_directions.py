@@ -269,6 +269,31 @@ def test_a_metric_that_depends_on_the_order_is_noticed(method):
         surrogates.smoothed(metrics.f_beta).init(jax.random.key(0), logits, labels)
 
 
+def in_jit(logits, labels):
+    return jax.jit(lambda: surrogates.smoothed(ROWS).init(jax.random.key(0), logits, labels))()
+
+
+def test_a_metric_that_depends_on_the_order_is_noticed_in_a_direct_call():
+    logits, labels = classes(70)
+    options = dict(key=jax.random.key(1), scale=SCALE, num_pairs=4)
+    for estimator in ("auto", "functions"):
+        with pytest.warns(UserWarning, match="in_rows depends on the order of the examples") as caught:
+            noticed = smoothed_metric(ROWS, logits, labels, **options, estimator=estimator)
+        assert [warning.filename for warning in caught] == [__file__]
+        groups = smoothed_metric(ROWS, logits, labels, **options, estimator="groups")
+        jax.tree.map(np.testing.assert_array_equal, noticed, groups)
+    with pytest.warns(UserWarning, match="in_rows depends on the order"):
+        few = smoothed_metric(ROWS, logits[:40], labels[:40], **options)
+    whole = smoothed_metric(ROWS, logits[:40], labels[:40], **options, estimator="whole")
+    jax.tree.map(np.testing.assert_array_equal, few, whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smoothed_metric(OWN, logits, labels, **options)
+        smoothed_metric(ROWS, logits, labels, **options, estimator="groups")
+        jax.jit(lambda z, y: smoothed_metric(ROWS, z, y, **options))(logits, labels)  # there it cannot be known
+        assert in_jit(logits, labels).functions is not None  # of constants neither
+
+
 def test_runs_side_by_side_and_devices():
     surrogate = learned(OWN, num_pairs=3)
     logits, labels = jnp.stack([classes(16)[0], 2 * classes(16)[0]]), jnp.stack([classes(16)[1]] * 2)
