@@ -160,7 +160,9 @@ class Info(NamedTuple):
         batch, in [-1, 1].
       ceiling: the `gradient_correlation` of the true gradient, given the noise of this estimate, in [0, 1]; NaN for a
         single pair, whose noise is not known. `gradient_correlation / ceiling` estimates the correlation with the true
-        gradient.
+        gradient. Where the gradient of a metric of sets is estimated along functions of an example
+        (`jaxsurr.smoothing.set_estimators`), the true gradient is here the part of it that these functions can express;
+        what they cannot, neither figure sees.
       metric: mean smoothed metric of the batch, in the metric's own direction.
       zero_gradient_fraction: fraction of the examples whose estimated gradient is exactly zero, in [0, 1].
       scale: the smoothing scale in use.

@@ -15,8 +15,9 @@ from jaxsurr.core.types import Array, PyTree, Space, Surrogate
 from jaxsurr.diagnosis.advice import Advice, Symptoms, advise
 from jaxsurr.diagnosis.fidelity import Comparison, compare_with_reference, correlations, noise
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.function_directions import num_functions
 from jaxsurr.smoothing.goal import is_zero
-from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric
+from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric, without_order
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.description import metric_of
 from jaxsurr.surrogates.frozen import follow_scale, scale_of
@@ -57,13 +58,14 @@ class Diagnosis(NamedTuple):
       spread: root mean squared size of these predictions, in units of the space.
       learned_spread: that of the predictions that the surrogate was learned on; NaN where its state does not have it.
       gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and the
-        ceiling due to the noise of the reference (`jaxsurr.diagnosis.fidelity.correlations`).
+        ceiling due to the noise of the reference (`jaxsurr.diagnosis.fidelity.correlations`). Where `functions` is not
+        0, these, `length` and the fractions are about the part of the gradient that the functions can express.
       length: `[M]`, projection of the surrogate's gradient on the metric's, relative to the metric's: 1 where it is
         calibrated.
       zero_gradient_fraction: `[M]`, fraction of examples on which the metric has no gradient at this scale.
       zero_gradient_fraction_wider: `[M]`, the same at four times the scale.
       update_ceiling: `[M]`, the correlation of the true gradient with the estimate of one update; NaN where the
-        surrogate's number of pairs is not known.
+        surrogate's number of pairs is not known, or where only one of reference and update is along functions.
       by_example: `[N, M]`, cosine of the two gradients in each example; 0 where either is 0.
       losses, values: `[N, M]`, the surrogate's values and the smoothed metric's, lower is better (`[1, M]` for a metric
         of sets).
@@ -74,6 +76,9 @@ class Diagnosis(NamedTuple):
       advice: causes and remedies, the most likely one first; empty where nothing stands out.
       ruled_out: number of entries of the predictions that a mask rules out (`Space.ruled_out`), and of examples with
         such entries.
+      functions: number of functions of an example along which the gradient of a metric of sets is estimated for the
+        reference; 0 where it is estimated in another way.
+      learned_along: whether the surrogate's own updates estimate along functions.
     """
 
     metrics: tuple[str, ...]
@@ -94,6 +99,8 @@ class Diagnosis(NamedTuple):
     regions: Regions
     advice: tuple[Advice, ...]
     ruled_out: tuple[int, int] = (0, 0)
+    functions: int = 0
+    learned_along: bool = False
 
     def __str__(self) -> str:
         lines = [
@@ -104,6 +111,17 @@ class Diagnosis(NamedTuple):
             lines.append(
                 f"{self.ruled_out[0]} predictions (classes, levels or items), in {self.ruled_out[1]} of the examples, "
                 "are ruled out by a mask: they are not perturbed, and do not count in scale and spread"
+            )
+        if self.functions:
+            lines.append(
+                f"the gradient is estimated along {self.functions} functions of an example's prediction and target: "
+                "correlation, ceiling, length and fractions without gradient are about the part of it that these "
+                "functions can express"
+            )
+        elif self.learned_along:
+            lines.append(
+                "the surrogate learns along functions of an example's prediction and target, and so only the part of "
+                "the gradient that these can express; the figures are about all of it"
             )
         for m, name in enumerate(self.metrics):
             lines += [
@@ -182,7 +200,9 @@ def diagnose(
     """Compares a surrogate with the metric on a model's current predictions, and gives advice.
 
     The reference is the smoothed metric, estimated by many antithetic pairs at the surrogate's scale. A few hundred
-    examples are enough.
+    examples are enough. Of a metric of sets without `replacements` its gradient is estimated along functions of an
+    example where the space has them (`jaxsurr.smoothing.set_estimators`), and what is said of it is about the part that
+    these can express, as the result's text says.
 
     Args:
       surrogate, state: of any method, learned or fixed.
@@ -231,6 +251,9 @@ def diagnose(
     learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
     if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive, got {scale!r}.")
+    estimator = without_order("auto", metric, space, predictions, targets, None, stacklevel=2)
+    functions = num_functions(estimator, metric, space, predictions, targets)
+    learned_along = getattr(state, "functions", None) is not None
     used_scale = scale_of(metric, state, predictions, targets, follow=follow) if scale is None else scale
     used = follow_scale(surrogate) if follow else surrogate
     near, far = jax.random.split(key)
@@ -241,7 +264,8 @@ def diagnose(
         region[rows] = True
 
     def measure(predictions, targets, scale, member):
-        compared = compare_with_reference(used, state, metric, predictions, targets, key=near, scale=scale, pairs=pairs)
+        options: dict[str, Any] = dict(key=near, scale=scale, pairs=pairs, estimator=estimator)
+        compared = compare_with_reference(used, state, metric, predictions, targets, **options)
         wider = smoothed_metric(
             metric,
             predictions,
@@ -251,6 +275,7 @@ def diagnose(
             num_pairs=min(pairs, _FEW),
             space=space,
             directions=noise(),
+            estimator=estimator,
         ).gradient
         axes = tuple(range(1, compared.goal.ndim))
         size, error, along, own = (
@@ -278,7 +303,8 @@ def diagnose(
     zero = found["zero"]
     signal = np.maximum(found["size"] - found["error"], 0)
     own_pairs = (surrogate.settings or {}).get("options", {}).get("num_pairs")
-    error_of_update = np.nan if own_pairs is None else found["error"] * pairs / own_pairs
+    alike = learned_along == bool(functions)
+    error_of_update = np.nan if own_pairs is None or not alike else found["error"] * pairs / own_pairs
     usable = found["size"] > 0
     update_ceiling = np.sqrt(signal / np.where(usable, signal + error_of_update, 1))
     length = found["along"] / np.where(signal > 0, signal, np.inf)
@@ -319,4 +345,6 @@ def diagnose(
         ),
         advice=advise(symptoms),
         ruled_out=_ruled_out(space, predictions, targets),
+        functions=functions,
+        learned_along=learned_along,
     )

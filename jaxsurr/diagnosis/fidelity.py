@@ -57,6 +57,7 @@ def compare_with_reference(
     scale: Array | float,
     pairs: int = 4096,
     directions: Directions | None = None,
+    estimator: str = "auto",
 ) -> Comparison:
     """Values and gradients of a surrogate, and reference estimates of the smoothed metric's; pure, for use under `jit`.
 
@@ -68,6 +69,8 @@ def compare_with_reference(
       scale: the smoothing scale of the reference.
       pairs: antithetic pairs of the reference.
       directions: source of its noise, by default a long table.
+      estimator: of the gradient of a metric of sets, as for `jaxsurr.smoothing.smoothed_metric`. Along functions the
+        reference is the part of the gradient that these can express.
     """
     metric = as_metric(metric)
     predictions = jnp.asarray(predictions)
@@ -80,6 +83,7 @@ def compare_with_reference(
         space=SPACES.get((surrogate.settings or {}).get("space") or ""),
         chunk_size=max(1, min(64, _ENTRIES // predictions.size)),
         directions=noise() if directions is None else directions,
+        estimator=estimator,
     )
     outputs = output_shape(metric, predictions, targets)
 
@@ -103,7 +107,8 @@ def correlations(compared: Comparison, where: Array | None = None) -> dict[str, 
     Returns:
       `gradient`: cosine over all coordinates. `value`: Pearson over rows, NaN for a set metric, which has one row.
       `ceiling`: the correlation of the true gradient with this reference, in [0, 1]; `gradient / ceiling` estimates the
-      correlation with the true gradient. All are 0 where either side is constant.
+      correlation with the true gradient. All are 0 where either side is constant. Where the reference is estimated
+      along functions of an example, the true gradient is the part of it that these can express.
     """
     gradient = jax.vmap(lambda x, y: cosine(moments(x, y, where)))(compared.gradients, compared.goal)
     if len(compared.losses) == compared.goal.shape[1]:
@@ -127,7 +132,7 @@ def fidelity(
 
     Args:
       surrogate, state, metric, predictions, targets, where: as for `compare_with_reference`.
-      **reference: `key`, `scale`, `pairs` and `directions`, as for `compare_with_reference`.
+      **reference: `key`, `scale`, `pairs`, `directions` and `estimator`, as for `compare_with_reference`.
 
     Returns:
       `gradient`, `value` and `ceiling`, as for `correlations`: numbers, or lists of M numbers for M metrics at once.

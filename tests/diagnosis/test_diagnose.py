@@ -102,6 +102,49 @@ class TestHealthy:
         assert found.gradient[0] > 0.2
 
 
+class TestAlongFunctions:
+    @staticmethod
+    @jaxsurr.metric(higher_is_better=False, space=spaces.class_logits, per_example=False)
+    def squared(logits, labels, where=None):
+        return metrics.error_rate.mean(logits, labels, where=where) ** 2
+
+    Z, Y = LOGITS[:24, :3], LABELS[:24] % 3
+    SAID = "along 12 functions of an example's prediction and target: correlation, ceiling, length"
+
+    def of(self, surrogate, **options):
+        state = surrogate.init(KEY, self.Z, self.Y)
+        return jaxsurr.diagnose(surrogate, state, self.Z, self.Y, **FEW, regions=2, **options)
+
+    def test_the_text_says_what_the_figures_are_about(self):
+        found = self.of(jaxsurr.correlated_gradients(self.squared), metric=self.squared)
+        assert (found.functions, found.learned_along) == (12, True)
+        assert self.SAID in str(found).replace("\n", " ") and "part of it that these functions can express" in str(
+            found
+        )
+        assert np.isfinite(found.update_ceiling[0])
+        fixed = self.of(surrogates.conventional(jaxsurr.losses.cross_entropy), metric=self.squared)
+        assert self.SAID in str(fixed) and not fixed.learned_along
+
+    def test_the_whole_gradient_where_the_metric_knows_replacements(self):
+        found = self.of(jaxsurr.correlated_gradients(metrics.f_beta))
+        assert (found.functions, found.learned_along) == (0, False) and "express" not in str(found)
+        along = surrogates.Estimation(estimator="functions")
+        found = self.of(jaxsurr.correlated_gradients(metrics.f_beta, estimation=along))
+        assert (found.functions, found.learned_along) == (0, True)
+        assert "learns along functions" in str(found) and "the figures are about all of it" in str(found)
+        assert np.isnan(found.update_ceiling[0])  # of an estimate of another kind than the reference
+
+    def test_a_metric_that_depends_on_the_order(self):
+        @jaxsurr.metric(higher_is_better=True, space=spaces.class_logits, per_example=False)
+        def in_rows(logits, labels, where=None):
+            right = jnp.argmax(logits, axis=-1) == labels
+            return jnp.mean(right[1:] & right[:-1])
+
+        with pytest.warns(UserWarning, match="in_rows depends on the order"):
+            found = self.of(surrogates.conventional(jaxsurr.losses.cross_entropy), metric=in_rows)
+        assert found.functions == 0 and "express" not in str(found)
+
+
 class TestAdvice:
     def test_scale_too_small(self):
         found = jaxsurr.diagnose(SURROGATE, STATE, LOGITS, LABELS, **FEW, scale=0.004)
