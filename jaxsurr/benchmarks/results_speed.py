@@ -80,7 +80,7 @@ def cost(folder: Path) -> str:
     found: dict[tuple[str, str], dict[str, float]] = {}
     for line in rows.lines_of(folder / "cost.jsonl"):
         found.setdefault((line["model"], line["task"]), {})[line["step"]] = float(np.median(line["ratios"]))
-    steps = [step for step in max(found.values(), key=len) if step != "fixed loss"]
+    steps = [step for step in dict.fromkeys(step for of in found.values() for step in of) if step != "fixed loss"]
     return summary_table(
         [
             {"step": step}

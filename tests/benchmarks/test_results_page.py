@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from jaxsurr.benchmarks import results_page, results_rows, results_summaries
+from jaxsurr.benchmarks import results_page, results_rows, results_speed, results_summaries
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "notebooks" / "results"
@@ -81,3 +81,13 @@ def test_means_and_verdicts_are_those_of_the_runs():
     assert found["difference"] == pytest.approx(np.mean(difference))
     assert found["verdict"] == "better"  # PCK, of which more is better
     assert found["low"] > 0
+
+
+def test_the_cost_of_every_measured_step_is_in_the_table():
+    lines = results_rows.lines_of(RESULTS / "cost.jsonl")
+    written = results_speed.cost(RESULTS).splitlines()
+    head, _, *table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in written]
+    shown = {(row[0], name): value for row in table for name, value in zip(head[1:], row[1:], strict=True) if value}
+    assert len(shown) == sum(line["step"] != "fixed loss" for line in lines)
+    (f1,) = (line["ratios"] for line in lines if (line["task"], line["step"]) == ("f1", "counts, frozen"))
+    assert shown["counts, frozen", "MLP, F1"] == f"{np.median(f1):.2f}"
