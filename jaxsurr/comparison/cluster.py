@@ -32,6 +32,7 @@ _PERIOD = 0.1  # seconds between looks at what has ended
 _WAIT = 5.0  # seconds after which what other comparisons have made is looked at
 _KEPT = "What was made before is kept, and the same command goes on."
 _IGNORED = ("python",)  # versions that may differ
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado.application")  # Dask sets each by itself
 
 
 async def _greet(address: str) -> None:
@@ -70,7 +71,8 @@ class Cluster:
             )
         import distributed
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said here, in a sentence
+        for name in _LOGGERS:  # what is wrong is said here, in a sentence
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.address, self.config, self.patience = address, worker.config_text(config), patience
         try:
             asyncio.run(_greet(address))  # a client that found nobody would not let this process end
@@ -125,7 +127,7 @@ class Cluster:
         if time.monotonic() - self.looked < _LOOK:
             return []
         with self._connected():
-            there = set(self.client.scheduler_info()["workers"])
+            there = set(self.client.nthreads())  # asks the scheduler, unlike scheduler_info, whose answer may be old
         self.looked = time.monotonic()
         died = []
         for address in self.workers.keys() - there:
@@ -154,7 +156,7 @@ class Cluster:
             future, jobs = at.future, at.jobs
             if future.status not in ("finished", "error"):  # lost with its worker, or with the scheduler
                 with self._connected():
-                    self.client.scheduler_info()
+                    self.client.nthreads()
                 found.append(Ended(jobs, None, f"The worker at {address} has lost what it was at"))
             else:
                 try:

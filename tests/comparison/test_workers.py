@@ -234,6 +234,15 @@ class Dask:
         with open(self.folder / "log", "a") as log:
             return subprocess.Popen(command, cwd=place, env=self.environment, stdout=log, stderr=log)
 
+    def listens(self):
+        """Waits until the scheduler does."""
+        until = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(self.address[len("tcp://") :].split(":")):
+                return
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
     def end(self):
         for process in (*self.workers.values(), self.scheduler):
             process.kill()
@@ -315,6 +324,25 @@ def test_a_scheduler_that_dies_is_said_and_what_is_written_stays(dask, alone, tm
     assert (tmp_path / "run" / RESULTS).read_bytes() == b"".join(lines)
     compared(tmp_path / "run")
     assert_same(tmp_path / "run", alone)
+
+
+@needs_dask
+def test_a_command_whose_scheduler_dies_says_one_sentence(folder, tmp_path):
+    cluster = Dask(tmp_path, 1)
+    command = [sys.executable, "-m", "jaxsurr.compare", *FLAGS, "--nofigures", f"--scheduler={cluster.address}"]
+    command.append(f"--workdir={tmp_path}/run")
+    try:
+        cluster.listens()
+        process = subprocess.Popen(command, cwd=folder, env=QUICK, stderr=subprocess.PIPE, text=True)
+        said = process.stderr.readline()
+        cluster.scheduler.kill()
+        said += process.communicate(timeout=60)[1]
+    finally:
+        cluster.end()
+    first, *runs, last = said.splitlines()
+    assert process.returncode == 1 and first == "run | cross_entropy | seed 0: 6 runs left", said
+    assert re.fullmatch(r"ConnectionError: the scheduler at tcp://.* is gone .* and the same command goes on\.", last)
+    assert all(line.startswith("run | ") for line in runs), said  # neither a traceback nor that a worker has died
 
 
 @needs_dask
