@@ -19,15 +19,20 @@ from jax import Array
 from jaxsurr.core import keys
 
 __all__ = [
-    "decided", "finite", "floating", "integer_labels", "intervals", "is_concrete", "labelled", "labels_in_range",
-    "mask", "nearest", "not_ruled_out", "numbers", "of_two_classes", "one_logit", "one_number", "one_of", "one_target",
-    "outside", "pixels", "positive_integer", "score", "scored", "similar", "typed_key", "weights",
+    "all_here", "decided", "finite", "floating", "integer_labels", "intervals", "is_concrete",
+    "labelled", "labels_in_range", "mask", "nearest", "not_ruled_out", "numbers", "of_two_classes", "one_logit",
+    "one_number", "one_of", "one_target", "outside", "pixels", "positive_integer", "score", "scored", "similar", "typed_key", "weights",
 ]  # fmt: skip
 
 
 def is_concrete(tree: Any) -> bool:
     """Whether no leaf of `tree` is traced, so that values can be read."""
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def all_here(tree: Any) -> bool:
+    """Whether this process holds all rows of all arrays."""
+    return all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array))
 
 
 def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:

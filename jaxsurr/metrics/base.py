@@ -20,7 +20,7 @@ from jaxsurr.core.whole import whole
 from jaxsurr.metrics.returned import UNTRACEABLE, refuse_pairs, tell_if_flat, untraceable
 from jaxsurr.spaces import generic
 
-__all__ = ["ARRAYS", "Metric", "as_metric", "metric", "output_shape"]
+__all__ = ["ARRAYS", "Metric", "as_metric", "is_ready", "metric", "output_shape"]
 
 ARRAYS = ("where", "weights", "replacements")
 """Arguments of a metric that are arrays with a row for each example, and so cannot be bound."""

@@ -11,6 +11,8 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric
 from jaxsurr.metrics.host import own_errors
 
+__all__ = ["depends_on_order", "notices_order"]
+
 
 def notices_order(
     metric: Metric, space: Space, predictions: Array, targets: PyTree, where: Array | None, *, stacklevel: int
@@ -27,7 +29,7 @@ def notices_order(
       stacklevel: of the warning, counted from the caller.
     """
     batch = (predictions, targets, where, jnp.zeros(()))  # the last is traced where constants are not
-    if not (checks.is_concrete(batch) and _all_here(batch)):
+    if not (checks.is_concrete(batch) and checks.all_here(batch)):
         return False
     with own_errors():
         ordered = depends_on_order(metric, space, predictions, targets, where)
@@ -39,11 +41,6 @@ def notices_order(
             stacklevel=stacklevel + 1,
         )
     return ordered
-
-
-def _all_here(batch: PyTree) -> bool:
-    """Whether this process holds all rows of all arrays."""
-    return all(leaf.is_fully_addressable for leaf in jax.tree.leaves(batch) if isinstance(leaf, jax.Array))
 
 
 def depends_on_order(metric: Metric, space: Space, predictions: Array, targets: PyTree, where: Array | None) -> bool:

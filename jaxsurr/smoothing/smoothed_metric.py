@@ -32,7 +32,7 @@ from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose
 
 __all__ = [
     "Directions", "Smoothed", "fitting", "normal_directions", "prepared", "smoothed_and_sums", "smoothed_metric",
-    "smoothing_scale", "table_directions",
+    "smoothing_scale", "table_directions", "without_order",
 ]  # fmt: skip
 
 

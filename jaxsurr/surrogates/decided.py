@@ -15,7 +15,8 @@ from jaxsurr.metrics.base import Metric, is_ready
 from jaxsurr.metrics.calls import calls_of
 from jaxsurr.smoothing.smoothed_metric import fitting
 from jaxsurr.spaces.generic import taken_as_one
-from jaxsurr.surrogates.order import all_here
+
+__all__ = ["noticing_decisions"]
 
 _FAR = (1e2, 1e4, 1e6)  # times the size of the predictions
 _RISE = 1.2  # from one of these distances to the next; that of a logarithm is 1.5
@@ -38,7 +39,7 @@ def noticing_decisions(surrogate: Surrogate, metric: Metric, space: Space, *, of
     @functools.wraps(surrogate.init)
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> Any:
         state, batch = surrogate.init(key, predictions, targets, where), (predictions, targets, where)
-        if not (checks.is_concrete(batch) and all_here(batch)):
+        if not (checks.is_concrete(batch) and checks.all_here(batch)):
             return state
         if of_items and (one := taken_as_one(space, predictions, targets)):
             warnings.warn(
