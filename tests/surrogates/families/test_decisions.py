@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxsurr
 from jaxsurr import Keypoints, Sequences, losses, metrics, spaces, surrogates
 from jaxsurr.surrogates.families import decides
 from jaxsurr.surrogates.families.decisions import box_cox
+from jaxsurr.surrogates.state import scale_of
 
 KEY = jax.random.key(0)
 FAR = 60.0
@@ -168,6 +170,37 @@ def test_at_the_natural_scale_the_loss_has_the_gradient_of_the_likelihood_that_i
             for loss in (lambda z, at=at: surrogate.loss(at, z, y), lambda z, known=known: known(z, y))
         )
         assert _cosine(gradient, wanted) > 0.97, q
+
+
+@pytest.mark.parametrize("relative_scale", [None, 0.15])  # the spread of the predictions, as points have no other; less
+def test_near_the_boundary_pck_at_power_0_is_the_likelihood_of_a_hit(relative_scale):
+    """A point with normal noise of the smoothing scale s hits where a non-central chi-squared variable is low.
+
+    `P(|d + s e| <= t) = F(t^2 / s^2; 2, d^2 / s^2)`, with the slope `-f(t^2 / s^2; 4, d^2 / s^2) 2 d / s^2` in the
+    distance d. Far away that of its logarithm grows with d, and that of the loss is level.
+    """
+    threshold, draw = 0.5, functools.partial(jaxsurr.sample, spaces.keypoint_coordinates, rows=128, size=6)
+    surrogate = surrogates.correlated_gradients(metrics.pck.bind(threshold=threshold), relative_scale=relative_scale)
+
+    def update(state, key):
+        return surrogate.update(state, key, *draw(key))[0], None
+
+    state = jax.jit(surrogate.init)(KEY, *draw(KEY))
+    state = jax.jit(lambda s: jax.lax.scan(update, s, jax.random.split(KEY, 300))[0])(state)
+    scale = float(scale_of(state, spaces.keypoint_coordinates))
+    z, y = draw(jax.random.key(7))
+    size = y.scale[:, None]
+    distance = jnp.linalg.norm(z - y.points, axis=-1) / size
+    near = (jnp.abs(distance - threshold) < 2 * scale) & (y.visible > 0)
+    assert jnp.mean(near) > 0.25
+
+    level, noncentral = (threshold / scale) ** 2, (np.asarray(distance, np.float64) / scale) ** 2
+    slope = 2 * distance / scale**2 * stats.ncx2.pdf(level, 4, noncentral) / stats.ncx2.cdf(level, 2, noncentral)
+    weights = y.visible / jnp.maximum(jnp.sum(y.visible, axis=1, keepdims=True), 1)
+    wanted = (weights * slope / size)[..., None] * (z - y.points) / (distance * size)[..., None]
+    at = state._replace(power=jnp.float32(0))
+    gradient = jax.jit(jax.grad(lambda z: jnp.sum(surrogate.loss(at, z, y))))(z)
+    assert _cosine(gradient[near], wanted[near]) > 0.97
 
 
 def test_amplitudes_are_what_wrong_decisions_cost():
