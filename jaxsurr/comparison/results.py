@@ -107,7 +107,8 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
     """Writes `table.md` and `table.csv` of a comparison from its results, and gives `tabulate`."""
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
-    parts = [heading(plan, runs), notes.said_of(runs), summary_table(rows), found and chosen_text(found)]
+    ignored = dict.fromkeys(sentence for run in runs for sentence in run.get("ignored", ()))
+    parts = [heading(plan, runs), notes.said_of(runs), *ignored, summary_table(rows), found and chosen_text(found)]
     parts += [*map(practice_text, outcome["practice"]), *starts_texts(runs)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))

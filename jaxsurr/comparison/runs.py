@@ -17,8 +17,10 @@ each; their lines are appended together, so that a group that is killed is made 
 """
 
 import contextlib
+import math
 import os
 import pathlib
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,6 +39,7 @@ from jaxsurr.training import notes, records
 from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS, decoded
+from jaxsurr.training.power import without_effect
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.starts import chooses, sentences, starts_of
 from jaxsurr.training.stopping import Stopped, never
@@ -84,8 +87,8 @@ def compare(
       figures: whether to draw.
       report: called with progress events: `{"event": "run", ...}` before a run, and after every epoch. Without it a
         line of `results.jsonl` that is left out is a warning.
-      say: called with lines that say which rows or labels were changed or left out, and, where starts are chosen, among
-        which, and how many runs that makes, before anything is trained.
+      say: called with lines that say which rows or labels were changed or left out, that a power was chosen and has no
+        effect, and, where starts are chosen, among which, and how many runs that makes, before anything is trained.
       data: arrays or a frame in place of `config.data.source`, as for `jaxsurr.training.run`.
       model: one of your own, as for `jaxsurr.training.run`; the same in every call that goes on with a comparison.
       stop: called after every step, or before every epoch of runs side by side; where it gives True the runs under way
@@ -118,8 +121,8 @@ def compare(
     with records.writing(path / "claims"):
         (path / "claims").mkdir(exist_ok=True)
     warn = telling(report)
-    announce = _announcing(plan, say, runner.report) if plan.starts and say else lambda done: None
     with contextlib.closing(executor or Here(runner)) as workers, contextlib.ExitStack() as held:
+        announce = _announcing(plan, say, runner.report, workers.size) if plan.starts and say else lambda done: None
         under_way = UnderWay(path, plan, expected, runner, workers, held)
         while True:
             done = read_results(path / RESULTS, warn, expected)
@@ -189,18 +192,22 @@ def begin(
     measured = {}
     for job in (job_of("run", loss, config.seed) for loss in losses):
         program = runner.program(job)
+        said += without_effect(runner.method(job), program.metric)
         if not program.starts:  # else the metric is decoded as the start that is chosen asks for
             measured[job.loss] = program.metric.name, program.metric.higher_is_better
     if say is not None:
-        for line in said:
+        for line in dict.fromkeys(said):
             say(line)
     records.open_workdir(path, identity(config))
     nested = not (first.official_test or config.data.split_seed >= 0)
     return Plan(config, losses, nested, starts), Expected(identity(config), measured)
 
 
-def _announcing(plan: Plan, say: Say, report: Report) -> Callable[[Mapping[str, Any]], None]:
-    """Says how many runs a comparison is going to make, and after the first ones about how long the others take."""
+def _announcing(plan: Plan, say: Say, report: Report, workers: int) -> Callable[[Mapping[str, Any]], None]:
+    """Says how many runs a comparison is going to make, and about how long they take.
+
+    That is known beforehand from runs that are on record, and else after the first ones.
+    """
     started, counts = time.monotonic(), []
     trials = f" and {plan.config.trials} tuning trials" if plan.tuned() else ""
     most = "" if plan.nested else "up to "  # a learned loss is tuned once for each start that some seed chooses
@@ -208,7 +215,13 @@ def _announcing(plan: Plan, say: Say, report: Report) -> Callable[[Mapping[str, 
     def announce(done: Mapping[str, Any]) -> None:
         left = plan.left(done)
         if not counts and left:
-            say(f"{len(plan.losses)} losses with {plan.config.seeds} seeds{trials}: {most}{left} runs to make.")
+            known = [line["seconds"] for line in done.values() if _counts_time(line)]
+            if known:
+                ahead = statistics.mean(known) * left / max(workers, 1) / 60
+                long = f", which take about {ahead:.1f} min if each is as long as the {len(known)} on record are"
+            else:
+                long = "; about how long they take is said when the first have ended"
+            say(f"{len(plan.losses)} losses with {plan.config.seeds} seeds{trials}: {most}{left} runs to make{long}.")
         elif len(counts) == 1 and left and len(done) > counts[0]:
             ahead = (time.monotonic() - started) / (len(done) - counts[0]) * left / 60
             report({"event": "note", "text": f"The {left} runs left take about {ahead:.1f} min."})
@@ -216,6 +229,11 @@ def _announcing(plan: Plan, say: Say, report: Report) -> Callable[[Mapping[str, 
             counts.append(len(done))
 
     return announce
+
+
+def _counts_time(line: Mapping[str, Any]) -> bool:
+    """Whether a line says how long its run was, which one that was chosen from others does not."""
+    return isinstance(line.get("seconds"), int | float) and 0 < line["seconds"] < math.inf
 
 
 def _refuse_earlier(path: pathlib.Path) -> None:

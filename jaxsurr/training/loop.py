@@ -22,6 +22,7 @@ from jaxsurr.training.feed import hold_out
 from jaxsurr.training.matching import with_usual
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.one_run import OneRun
+from jaxsurr.training.power import without_effect
 from jaxsurr.training.program import Program, build
 from jaxsurr.training.protocols import Config, Outcome, Report, Say, Stop
 from jaxsurr.training.run_files import RunFiles
@@ -110,8 +111,8 @@ def run(
       workdir: gets `config.json`, `metrics.jsonl` (a line an epoch), `result.json`, `checkpoints/` and TensorBoard
         events. One directory belongs to one config.
       report: called with `{"event": "epoch", ...}` after every epoch, for progress displays.
-      say: called with lines that say which rows or labels were changed or left out, and which starts are tried, before
-        anything is trained.
+      say: called with lines that say which rows or labels were changed or left out, that a power was chosen and has no
+        effect, and which starts are tried, before anything is trained.
       data: arrays or a frame in place of `config.data.source`, from `jaxsurr.data.from_arrays` or `from_frame`; the
         config that is kept says their SHA-256 and shape, so that a run does not go on with other ones. Or from
         `prepare`, like `program`, where several runs share them.
@@ -126,7 +127,8 @@ def run(
     Returns:
       What `result.json` holds: loss, metric, its value on validation and test at the best epoch, the history, the
       config, versions; with `fallback` or a start that is chosen whether the run that `stayed` on the fixed loss is the
-      one that counts, and with the latter the `start` that was chosen and the validation metric of all `starts`.
+      one that counts, and with the latter the `start` that was chosen and the validation metric of all `starts`; and
+      what of its settings was `ignored`, in sentences, if anything.
 
     Raises:
       ValueError: the config is wrong, does not fit the data, or the directory belongs to another config.
@@ -142,21 +144,28 @@ def run(
         config = with_usual(config, data.kind)
     method, kept = validate(config), as_dict(config)
     say = say if jax.process_index() == 0 else None
+    tell = say or (lambda text: None)
     result_file = records.check_workdir(workdir, kept) / "result.json"
     if result_file.exists():
         result = read_result(result_file, kept)
         notes.tell(say, result.get("data", ()))
+        for line in result.get("ignored", ()):
+            tell(line)
         return result
     data = load_data(config, data) if isinstance(data, Source) else data
     if data is None or program is None:
         data, program = prepare_method(method, data=data, program=program, model=model)
     notes.tell(say, data.notes)
+    for line in without_effect(method, program.metric):
+        tell(line)
     report = report or (lambda event: None)
     if program.starts:
         report = announcing(report, program)
-        for line in (*sentences(method, program), f"These and the learned loss are {len(program.starts) + 1} runs."):
-            if say is not None:
-                say(line)
+        fresh = not (pathlib.Path(workdir) / "starts").exists()
+        later = "; about how long they take is said when the first has ended" if fresh else ""
+        runs = f"These and the learned loss are {len(program.starts) + 1} runs{later}."
+        for line in (*sentences(method, program), runs):
+            tell(line)
     path = records.open_workdir(workdir, kept)  # now that the config is known to fit its data
     with locks.alone(path):
         if locks.agreed(result_file.exists()):  # another process has ended meanwhile
@@ -172,6 +181,7 @@ def run(
 def result_of(method: Method, data: Data, program: Program, outcome: Outcome, seconds: float) -> dict[str, Any]:
     """The result of a run as it is kept: its outcome, whose it is, and how it was made."""
     program = program.starts.get(outcome.get("start", ""), program)
+    ignored = without_effect(method, program.metric)
     return {
         **outcome,
         "loss": method.text,
@@ -179,6 +189,7 @@ def result_of(method: Method, data: Data, program: Program, outcome: Outcome, se
         "metric": program.metric.name,
         "higher_is_better": program.metric.higher_is_better,
         "data": list(data.notes),
+        **({"ignored": ignored} if ignored else {}),
         "seconds": round(seconds, 1),
         "devices": program.executor.num_devices,
         "platform": jax.devices()[0].platform,

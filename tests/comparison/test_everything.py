@@ -116,7 +116,8 @@ def test_it_says_beforehand_how_many_runs_and_after_the_first_group_how_long(fin
     _, outcome, said, events = finished
     assert {run["loss"] for run in outcome["runs"]} == set(EXPECTED)
     starts = f"{everything.FROM_BEST} chooses its start on validation among {', '.join(EXPECTED[:3])}."
-    assert said[-2:] == [starts, "5 losses with 2 seeds: 10 runs to make."]
+    long = "about how long they take is said when the first have ended"
+    assert said[-2:] == [starts, f"5 losses with 2 seeds: 10 runs to make; {long}."]
     kinds = [event["event"] for event in events if event["event"] != "epoch"]
     assert kinds == ["run", "run", "note", *["run"] * 8]  # seeds are side by side
     (note,) = (event["text"] for event in events if event["event"] == "note")
@@ -175,12 +176,16 @@ def test_a_comparison_that_is_killed_ends_with_the_same_table(kept, finished, tm
     again.mkdir()
     (again / "config.json").write_text((path / "config.json").read_text())
     (again / RESULTS).write_bytes(b"".join(whole[:kept]))
-    events = []
-    jaxsurr.compare(config_of(), workdir=again, figures=False, report=events.append)
+    events, said = [], []
+    jaxsurr.compare(config_of(), workdir=again, figures=False, say=said.append, report=events.append)
     for name in ("table.md", "table.csv"):
         assert (again / name).read_text() == (path / name).read_text()
     held = {json.loads(line)["key"] for line in whole[: kept - kept % 2]}  # of two side by side both or none
     assert not held & {event["key"] for event in events if event["event"] == "run"}
+    if kept == 7:  # nothing is left to train of 11
+        seconds = np.mean([json.loads(line)["seconds"] for line in whole[:6]])
+        long = f"about {4 * seconds / 60:.1f} min if each is as long as the 6 on record are"
+        assert said[-1] == f"5 losses with 2 seeds: 4 runs to make, which take {long}."
 
 
 def test_a_comparison_without_a_learned_or_a_fixed_loss_does_not_ask_the_question(finished, tmp_path):

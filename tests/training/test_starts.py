@@ -152,7 +152,7 @@ def test_it_says_how_many_runs_it_makes_and_how_long_they_take(finished):
     assert names == [loss for loss in (*STARTS, learned) for _ in range(2)]
     assert said[-2:] == [
         f"{BAD} chooses its start on validation among {', '.join(STARTS)}.",
-        "These and the learned loss are 4 runs.",
+        "These and the learned loss are 4 runs; about how long they take is said when the first has ended.",
     ]
 
 
