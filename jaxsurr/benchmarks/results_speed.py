@@ -10,8 +10,8 @@ from jaxsurr.benchmarks.programs import CROSS_ENTROPY, GRADIENT
 from jaxsurr.report import summary_table
 
 __all__ = [
-    "BLOCKS", "PROGRAMS", "TASKS", "accelerator", "accelerator_sets", "cost", "first_step", "outside", "sizes",
-    "torch_losses",
+    "BLOCKS", "PROGRAMS", "TASKS", "accelerator", "accelerator_sets", "cost", "default_job", "first_step",
+    "outside", "sizes", "torch_losses",
 ]  # fmt: skip
 
 PROGRAMS = ("init", "update", GRADIENT)
@@ -59,6 +59,24 @@ def first_step(folder: Path) -> str:
             row[f"{name}, lines"] = f"{was[1]:,} → {of[1]:,}"
         table.append(row)
     return summary_table(table)
+
+
+def default_job(folder: Path) -> str:
+    """CPU seconds of the default job by version."""
+    found: dict[str, list[float]] = {}
+    for line in rows.lines_of(folder / "default_job.jsonl"):
+        found.setdefault(line["version"], []).append(line["cpu_seconds"])
+    now = np.median(list(found.values())[-1])
+    return summary_table(
+        [
+            {
+                "version": version,
+                "CPU seconds": ", ".join(f"{one:.0f}" for one in seconds),
+                "median over that of this version": f"{np.median(seconds) / now:.2f}",
+            }
+            for version, seconds in found.items()
+        ]
+    )
 
 
 def outside(folder: Path) -> str:
@@ -161,6 +179,7 @@ def sizes(folder: Path) -> str:
 
 
 BLOCKS = {
-    block.__name__: block for block in (first_step, outside, cost, torch_losses, accelerator, accelerator_sets, sizes)
+    block.__name__: block
+    for block in (first_step, default_job, outside, cost, torch_losses, accelerator, accelerator_sets, sizes)
 }
 """The blocks of this file by their names."""

@@ -19,9 +19,10 @@ from jax import Array
 from jaxsurr.core import keys
 
 __all__ = [
-    "all_here", "decided", "finite", "floating", "integer_labels", "intervals", "is_concrete",
-    "labelled", "labels_in_range", "mask", "nearest", "not_ruled_out", "numbers", "of_two_classes", "one_logit",
-    "one_number", "one_of", "one_target", "outside", "pixels", "positive_integer", "score", "scored", "similar", "typed_key", "weights",
+    "all_here", "decided", "finite", "floating", "integer_labels", "intervals", "is_concrete", "labelled",
+    "labels_in_range", "mask", "nearest", "not_ruled_out", "numbers", "of_two_classes", "one_logit", "one_number",
+    "one_of", "one_target", "outside", "pixels", "positive_integer", "score", "scored", "similar", "typed_key",
+    "weights",
 ]  # fmt: skip
 
 
