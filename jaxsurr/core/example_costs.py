@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from jaxsurr.core import checks
+from jaxsurr.core.reductions import safe_divide
 
 __all__ = ["check_example_costs", "regrets", "relative_regrets"]
 
@@ -67,4 +68,4 @@ def relative_regrets(costs: Array) -> Array:
     """
     more = regrets(costs)
     largest = jnp.max(more, axis=-1, keepdims=True)
-    return more / jnp.where(largest > 0, largest, 1)
+    return safe_divide(more, largest)

@@ -13,7 +13,7 @@ from jax import Array
 
 __all__ = [
     "are_weights", "differences", "fill_masked_rows", "log_odds_of_draws", "masked", "masked_mean", "mean_one",
-    "mean_weights", "num_valid", "psum", "safe_divide", "upcast", "valid", "weighted", "wide",
+    "mean_weights", "num_valid", "psum", "safe_divide", "safe_sqrt", "upcast", "valid", "weighted", "wide",
 ]  # fmt: skip
 
 
@@ -132,6 +132,12 @@ def fill_masked_rows(tree: Any, where: Array | None) -> Any:
 def safe_divide(numerator: Array | float, denominator: Array) -> Array:
     """`numerator / denominator`, and `numerator` itself where the denominator is not positive; gradients are finite."""
     return numerator / jnp.where(denominator > 0, denominator, 1)
+
+
+def safe_sqrt(values: Array) -> Array:
+    """`sqrt(values)`, and 0, with gradient 0, where they are not positive."""
+    positive = values > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, values, 1)), 0)
 
 
 def psum(values, axis_name: str | None = None):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core.gains import gains
 from jaxsurr.core.reading import of_examples, read
-from jaxsurr.core.reductions import differences
+from jaxsurr.core.reductions import differences, safe_divide
 from jaxsurr.core.targets import check_lists
 from jaxsurr.core.types import Array, RankedLists
 from jaxsurr.core.whole import whole
@@ -36,7 +36,7 @@ def list_softmax(predictions: Array, targets: RankedLists, *, where: Array | Non
     scores, targets, wrong = read(check_lists, predictions, targets, where)
     gained = gains(targets.relevance)
     total = jnp.sum(gained, axis=1, keepdims=True)
-    shares = gained / jnp.where(total > 0, total, 1)
+    shares = safe_divide(gained, total)
     # A list without items would have infinite scores only.
     counts = (targets.items > 0) | ~jnp.any(targets.items > 0, axis=1, keepdims=True)
     log_share = jax.nn.log_softmax(jnp.where(counts, scores, -jnp.inf))

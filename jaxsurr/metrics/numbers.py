@@ -14,7 +14,7 @@ from jaxsurr import losses
 from jaxsurr.core import checks, options
 from jaxsurr.core.numbers import errors, in_columns, mean_output, target_size
 from jaxsurr.core.reading import checked, of_examples
-from jaxsurr.core.reductions import masked
+from jaxsurr.core.reductions import masked, safe_sqrt
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
@@ -156,8 +156,7 @@ def root_mean_squared_error(predictions: Array, targets: Array) -> Value:
         return error**2, jnp.ones_like(error)
 
     def value(sums):
-        mean = ratio(*sums)
-        return mean_output(jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0))  # with gradient 0 at 0
+        return mean_output(safe_sqrt(ratio(*sums)))
 
     return of_sums(statistics, value, z, wrong=wrong)
 

@@ -14,7 +14,7 @@ import optax
 from jaxsurr.core import checks, options
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
 from jaxsurr.core.ravelled import ravelled_as, unravelled
-from jaxsurr.core.reductions import masked, psum, safe_divide, weighted
+from jaxsurr.core.reductions import masked, psum, safe_divide, safe_sqrt, weighted
 from jaxsurr.core.types import Array, PyTree
 
 __all__ = [
@@ -65,9 +65,7 @@ def gradient_penalty(gradients: Array, norm: float = 1.0, where: Array | None = 
       where: `[B]` bool, or weights, or None for all.
     """
     squared = jnp.sum(masked(gradients, where).reshape(gradients.shape[0], -1) ** 2, axis=-1)
-    positive = squared > 0
-    length = jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
-    return jnp.sum(weighted((length - norm) ** 2, where))
+    return jnp.sum(weighted((safe_sqrt(squared) - norm) ** 2, where))
 
 
 def values_and_gradients(function: Callable[[Array], Array], predictions: Array) -> tuple[Array, Array]:

@@ -12,8 +12,8 @@ from jaxsurr.core.reductions import are_weights, psum, weighted
 from jaxsurr.core.types import Array, PyTree, View
 
 __all__ = [
-    "Family", "FamilyInit", "FamilyLearn", "FamilyValues", "Problem", "normal_equations", "slope_moments",
-    "to_parameters", "value_moments",
+    "Family", "FamilyInit", "FamilyLearn", "FamilyValues", "Problem", "inverse_root", "normal_equations",
+    "slope_moments", "to_parameters", "value_moments",
 ]  # fmt: skip
 
 
@@ -132,6 +132,12 @@ def value_moments(values: Array, problem: Problem) -> Moments:
 def slope_moments(gradients: Array, goal: Array, where: Array | None = None) -> Moments:
     """Sums of surrogate gradient against metric gradient, one set for each metric."""
     return jax.vmap(lambda x, y: moments(x, y, where))(gradients, goal)
+
+
+def inverse_root(values: Array) -> Array:
+    """`1 / sqrt(values)`, and 0 where they are not positive; of a Gram matrix's diagonal, the scale of each atom."""
+    positive = values > 0
+    return jnp.where(positive, jax.lax.rsqrt(jnp.where(positive, values, 1)), 0)
 
 
 def normal_equations(gradients: Array, problem: Problem, coefficients: Array) -> tuple[Array, Array, Moments]:

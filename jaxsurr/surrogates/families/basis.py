@@ -22,7 +22,7 @@ from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
+from jaxsurr.surrogates.families.base import Family, Problem, inverse_root, normal_equations, value_moments
 from jaxsurr.surrogates.families.decisions import box_cox
 
 __all__ = ["BasisState", "basis_family", "non_negative_least_squares"]
@@ -71,7 +71,7 @@ def non_negative_least_squares(
     [[1.0], [0.0]]
     """
     diagonal = jnp.diagonal(gram)
-    norm = jnp.where(diagonal > 0, jax.lax.rsqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
+    norm = inverse_root(diagonal)
     scaled = gram * norm[:, None] * norm[None] + ridge * jnp.eye(len(gram), dtype=gram.dtype)
     wanted = cross * norm[:, None]
     step = 1 / jnp.maximum(jnp.max(jnp.sum(jnp.abs(scaled), axis=1)), 1e-12)

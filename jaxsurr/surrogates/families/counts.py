@@ -21,7 +21,7 @@ from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of, events_are_few, number_of_atoms
-from jaxsurr.surrogates.families.base import Family, Problem, normal_equations, value_moments
+from jaxsurr.surrogates.families.base import Family, Problem, inverse_root, normal_equations, value_moments
 
 __all__ = ["CountState", "count_family", "counts_or", "least_squares"]
 
@@ -52,7 +52,7 @@ def least_squares(gram: Array, cross: Array, *, ridge: float = 1e-2) -> Array:
     """
     diagonal = jnp.diagonal(gram)
     penalty = diagonal + jnp.mean(diagonal)
-    unit = jnp.where(penalty > 0, jax.lax.rsqrt(jnp.where(penalty > 0, penalty, 1)), 0)
+    unit = inverse_root(penalty)
     scaled = gram * unit[:, None] * unit[None] + ridge * jnp.eye(len(gram), dtype=gram.dtype)
     return unit[:, None] * jnp.linalg.solve(scaled, unit[:, None] * cross)
 

@@ -9,7 +9,7 @@ import optax
 from jaxsurr.core import checks
 from jaxsurr.core.products import Dense
 from jaxsurr.core.reading import of_examples
-from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, weighted, wide
+from jaxsurr.core.reductions import fill_masked_rows, masked, num_valid, safe_divide, weighted, wide
 from jaxsurr.core.targets import check_keypoint_targets, cleared, mean_over_visible
 from jaxsurr.core.types import Array, Info, Keypoints, Surrogate
 from jaxsurr.surrogates import objectives
@@ -136,7 +136,7 @@ def residual_likelihood(
             return jnp.sum(weighted(of_example, where)), num_valid(where, len(standard))
 
         def combine(total):
-            return -total[0] / jnp.where(total[1] > 0, total[1], 1), ()
+            return -safe_divide(*total), ()
 
         return objectives.learning_step(optimizer, state, sums, combine, axis_name)[0], Info.unknown()
 
