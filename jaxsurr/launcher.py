@@ -11,11 +11,10 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jaxsurr import compilation_cache
-from jaxsurr.core import checks
 from jaxsurr.data.raw import DataWarning
 from jaxsurr.processes import Processes
 from jaxsurr.training import default, stopping
-from jaxsurr.training.config import default_config, flatten
+from jaxsurr.training.config import default_config, flatten, no_field
 from jaxsurr.training.protocols import Config, Stop
 
 __all__ = ["FORESEEN", "check_overrides", "command", "define", "parse", "read_config", "sentence", "split_losses"]
@@ -74,7 +73,7 @@ def check_overrides(argv: list[str]) -> None:
     for argument in argv[1:]:
         field = re.match(r"--?(?:no)?config\.([^=]*)", argument)
         if field and field[1] not in known:
-            raise flags.Error(f"the config has no field {field[1]!r}; {checks.nearest(field[1], known)}")
+            raise flags.Error(no_field(field[1], known))
         file = re.match(r"--?config=([^:]*)", argument)
         if file and not os.path.isfile(file[1]):
             raise flags.Error(f"there is no config file {file[1]!r}; check the path after --config=.")

@@ -66,7 +66,7 @@ FILES = {
     "unknown field": (START + "return update(default_config(), epoch=3)\n", "no field 'epoch'; did you mean 'epochs'"),
     "field made by hand": (
         START + "config = default_config()\n    config.epoch = 3\n    return config\n",
-        "unknown field 'epoch'; did you mean 'epochs'",
+        "no field 'epoch'; did you mean 'epochs'",
     ),
     "syntax": ("def get_config(:\n", "the config file cannot be used: SyntaxError"),
     "no function": ("x = 3\n", "has no attribute 'get_config'"),

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 __all__ = [
-    "ATTRIBUTES", "FIELDS", "GONE", "MODULES", "SPLIT", "WORDS", "Renamed", "attribute", "by_old_fields", "fields",
-    "has_old_fields", "word",
+    "ATTRIBUTES", "FIELDS", "GONE", "GONE_ATTRIBUTES", "MODULES", "SPLIT", "WORDS", "Renamed", "attribute",
+    "by_old_fields", "fields", "has_old_fields", "word",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -117,6 +117,13 @@ GONE = {
 }
 """Modules that cannot be imported by their old name, since a function has it now, and where to look."""
 
+GONE_ATTRIBUTES = {
+    "jaxsurr.sampling.SAMPLERS": "the field sample of each space in jaxsurr.spaces.SPACES",
+    "jaxsurr.spaces.sampling.SAMPLERS": "the field sample of each space in jaxsurr.spaces.SPACES",
+    "jaxsurr.surrogates.frozen.FOLLOWING": "the field scale_free of each space in jaxsurr.spaces.SPACES",
+}
+"""Attributes of modules that are no more, and where to look."""
+
 
 def _warn(old: str, new: str, depth: int) -> None:
     text = f"{old} is now {new}; the old name goes in version 0.3."
@@ -127,11 +134,13 @@ def attribute(module: str, name: str) -> Any:
     """An attribute of a module or package by its old name, for its `__getattr__`; with a warning.
 
     Raises:
-      AttributeError: there was no attribute of this name.
+      AttributeError: there was no attribute of this name, or there is none in its place.
     """
     old = f"{module}.{name}"
     if old in MODULES or old in SPLIT:
         return importlib.import_module(old)
+    if old in GONE_ATTRIBUTES:
+        raise AttributeError(f"{old} is now {GONE_ATTRIBUTES[old]}.")
     if old not in ATTRIBUTES:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     _warn(old, ATTRIBUTES[old], 3)

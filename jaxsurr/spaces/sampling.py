@@ -6,11 +6,12 @@ right and wrong ones, near a decision and far from it. Where predictions of a mo
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.types import Array, PyTree, Space
 
 __all__ = ["sample"]
@@ -56,3 +57,8 @@ def sample(space: Space, key: Array, rows: int, size: int) -> tuple[Array, PyTre
         )
     with jax.numpy_dtype_promotion("standard"):  # none of the dtypes is the caller's
         return _drawn(key, space.sample, rows, size)
+
+
+def __getattr__(name: str) -> Any:
+    """What is no more, for an error that says where to look."""
+    return renamed.attribute(__name__, name)

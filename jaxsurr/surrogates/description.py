@@ -21,7 +21,9 @@ from jaxsurr.smoothing.goal import Estimation
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.plain_options import check_kinds, check_values, only_plain
 
-__all__ = ["GONE", "Settings", "describe_metric", "described", "is_plain", "metric_of", "remade", "space_name"]
+__all__ = [
+    "GONE", "Settings", "describe_metric", "described", "is_plain", "metric_of", "no_option", "remade", "space_name",
+]  # fmt: skip
 
 GONE = {
     "anchors_of_a_kind": 16, "exact_noise": False, "penalty_weight": 0.0, "scale_updates": 50, "steepness": 5.0,
@@ -217,6 +219,11 @@ def described(method: Callable[..., Surrogate]) -> Callable[..., Surrogate]:
     return make
 
 
+def no_option(method: str, name: str) -> str:
+    """What is said of an option that went in version 0.2."""
+    return f"{method} has no option {name!r} any more: it is as {GONE[name]!r} was. Leave it out."
+
+
 def _check_names(method: str, accepts: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuses options that went or moved in version 0.2, and says what is in their place."""
     for name in [name for name in options if name not in accepts]:
@@ -226,7 +233,7 @@ def _check_names(method: str, accepts: Mapping[str, Any], options: Mapping[str, 
                 "jaxsurr.surrogates."
             )
         if name in GONE:
-            raise TypeError(f"{method} has no option {name!r} any more: it is as {GONE[name]!r} was. Leave it out.")
+            raise TypeError(no_option(method, name))
 
 
 def _still_known(settings: Mapping[str, Any], accepts: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.meshes import automatic
 from jaxsurr.core.reductions import masked_mean, num_valid
 from jaxsurr.core.types import Array, Info, PyTree, Surrogate
@@ -122,3 +122,8 @@ def frozen(surrogate: Surrogate, state: PyTree, *, follow: bool | None = None) -
         return used.loss(state, predictions, targets, where, axis_name=axis_name)
 
     return loss
+
+
+def __getattr__(name: str) -> Any:
+    """What is no more, for an error that says where to look."""
+    return renamed.attribute(__name__, name)

@@ -5,7 +5,7 @@ from jaxsurr.core import checks
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.data.augment import parse_augment
 from jaxsurr.metrics.decoding import DECODERS
-from jaxsurr.training.config import check_values, default_config, flatten, update
+from jaxsurr.training.config import check_values, default_config, flatten, no_field, update
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.protocols import Config
 
@@ -25,7 +25,7 @@ def validate(config: Config) -> Method:
     expected, got = flatten(default_config()), flatten(config)
     for path in got:
         if path not in expected:
-            raise ValueError(f"the config has an unknown field {path!r}; {checks.nearest(path, expected)}")
+            raise ValueError(no_field(path, expected))
     for path in expected:
         if path not in got:
             raise ValueError(f"the config lacks the field {path!r}; start from jaxsurr.training.default_config().")

@@ -2,20 +2,20 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxsurr import losses, metrics, models, surrogates
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
-from jaxsurr.surrogates.families import FAMILIES
+from jaxsurr.surrogates.families import FAMILIES, MEANT
 from jaxsurr.training.protocols import Config
 
 __all__ = [
     "CONVENTIONAL", "ENGINES", "GONE", "LEARNED", "LEAST", "LIKELIHOODS", "MOST", "OPTIMIZERS", "OURS", "PATHS",
     "PEERS", "POSITIVE", "STARTS", "as_dict", "check_values", "compares_parameters", "default_config", "family",
-    "flatten", "is_a", "update", "warm_epochs",
+    "flatten", "is_a", "no_field", "update", "warm_epochs",
 ]  # fmt: skip
 
 # By name, with their own options.
@@ -171,6 +171,13 @@ def default_config() -> Config:
     return made  # a checker cannot see the fields of a ConfigDict
 
 
+def no_field(path: str, known: Iterable[str]) -> str:
+    """What is said of a field that no config has: that it went, or which one is nearest."""
+    if path in GONE:
+        return f"the config has no field {path!r} any more: it is as {GONE[path]!r} was. Leave it out."
+    return f"the config has no field {path!r}; {checks.nearest(path, known)}"
+
+
 def update(config: Config, **fields: Any) -> Config:
     """Sets fields of a config, and returns it; a field of a part has a path, `update(c, **{"data.source": "idx:DIR"})`.
 
@@ -180,7 +187,7 @@ def update(config: Config, **fields: Any) -> Config:
     known = list(flatten(config))
     for path, value in fields.items():
         if path not in known:
-            raise ValueError(f"the config has no field {path!r}; {checks.nearest(path, known)}")
+            raise ValueError(no_field(path, known))
         with config.ignore_type():
             config.update_from_flattened_dict({path: value})
     return config
@@ -258,7 +265,7 @@ def check_values(config: Config) -> None:
     checks.one_of(config.model.name, "model.name", (*models.BODIES, "own"))
     checks.one_of(config.model.head, "model.head", ("", *models.HEADS))
     checks.one_of(config.data.class_weights, "data.class_weights", ("", "balanced"))
-    checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES)
+    checks.one_of(config.surrogate.family, "surrogate.family", FAMILIES, MEANT)
     checks.one_of(config.surrogate.objective, "surrogate.objective", OBJECTIVES)
     checks.one_of(config.surrogate.correlation, "surrogate.correlation", CORRELATIONS)
     checks.one_of(config.surrogate.part, "surrogate.part", ("head", "all"))

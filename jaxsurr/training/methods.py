@@ -15,6 +15,7 @@ from jaxsurr.core import checks, renamed
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
+from jaxsurr.surrogates.description import GONE, no_option
 from jaxsurr.training.config import (
     CONVENTIONAL,
     LEARNED,
@@ -127,6 +128,8 @@ def resolve(config: Config) -> Method:
         if option == "matrix" and of_costs(name):
             raise ValueError(f"{config.loss}: the loss has the matrix of the metric, metric='cost?matrix=FILE'.")
         if option not in known_options(name):
+            if option in GONE and name in LEARNED:
+                raise ValueError(no_option(f"the loss {name}", option))
             raise ValueError(f"the loss {name} has no option {option!r}; {checks.nearest(option, known_options(name))}")
         if option == "decode":
             checks.one_of(value, f"decode of {name}", {way for head in models.HEADS.values() for way in head.decodes})

@@ -37,7 +37,7 @@ def test_an_unknown_field_without_a_near_one_gets_the_list():
 def test_fields_of_a_config_made_by_hand():
     config = default_config()
     config.data.sorce = "idx:DIR"
-    with pytest.raises(ValueError, match=r"unknown field 'data.sorce'; did you mean 'data.source'"):
+    with pytest.raises(ValueError, match=r"no field 'data.sorce'; did you mean 'data.source'"):
         validate(config)
     del config.data.sorce, config.data.source
     with pytest.raises(ValueError, match=r"lacks the field 'data.source'; start from"):

@@ -18,6 +18,7 @@ FAMILIES = ("auto", "decisions", "network", "basis", "kernel", "counts")
 
 __all__ = [
     "FAMILIES",
+    "MEANT",
     "Family",
     "Network",
     "basis_family",
@@ -29,6 +30,12 @@ __all__ = [
     "network_family",
     "set_network_family",
 ]
+
+MEANT = {
+    "additive": "it went in version 0.2; metrics of sets are learned by 'counts' or by a deep set, 'network', and in "
+    "Python family=network_family(space, ...) is what it was"
+}
+"""Other names of families, for error messages."""
 
 
 def decides(family: str | Family, metric: Metric, space: Space) -> bool:
@@ -57,7 +64,7 @@ def family_of(name: str, metric: Metric, space: Space, *, network: Callable[[int
     Raises:
       ValueError: there is no such family, it is not for such a metric, or an option is out of its range.
     """
-    checks.one_of(name, "family", FAMILIES)
+    checks.one_of(name, "family", FAMILIES, MEANT)
     if name == "counts":
         if metric.per_example:
             raise ValueError(
