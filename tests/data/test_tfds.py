@@ -253,7 +253,7 @@ HALVES = {
 
 
 @pytest.mark.parametrize("damage", HALVES)
-def test_half_written_set_is_prepared_anew(tmp_path, faces, damage):
+def test_half_written_set_is_prepared_again(tmp_path, faces, damage):
     before = read_prepared("utkface", **options(tmp_path, manual_dir=faces))
     damage(shards(tmp_path)[0])
     with pytest.raises(ValueError, match=f"half-written: .*{HALVES[damage]}.*; name the files"):

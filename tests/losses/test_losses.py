@@ -30,7 +30,7 @@ def figures():
     return points + jax.random.normal(keys[1], points.shape), Keypoints(points, visible, 1.0 + jnp.arange(9))
 
 
-def point_loop(of_point):
+def keypoint_loop(of_point):
     """Mean over visible points of `of_point(coordinate errors in scales)`."""
     predictions, targets = jax.tree.map(lambda a: np.asarray(a, np.float64), figures())
     rows = []
@@ -153,13 +153,13 @@ EXPECTED = {
     ],
     "quadratic_weighted_kappa": kappa_of(SHARES, np.asarray(LABELS)),
     "heatmap_mse": heatmap_loop(),
-    "mse": point_loop(lambda e: (e**2).sum()),
-    "l1": point_loop(lambda e: np.abs(e).sum()),
-    "euclidean": point_loop(lambda e: np.hypot(*e)),
-    "smooth_l1": point_loop(
+    "mse": keypoint_loop(lambda e: (e**2).sum()),
+    "l1": keypoint_loop(lambda e: np.abs(e).sum()),
+    "euclidean": keypoint_loop(lambda e: np.hypot(*e)),
+    "smooth_l1": keypoint_loop(
         lambda e: sum(x**2 / 2 / 0.1 if abs(x) <= 0.1 else abs(x) - 0.1 / 2 for x in e)  # Huber over delta
     ),
-    "wing": point_loop(lambda e: sum(wing_of(x) for x in e)),
+    "wing": keypoint_loop(lambda e: sum(wing_of(x) for x in e)),
 }
 
 
@@ -287,7 +287,7 @@ def test_values_of_half_precision_are_of_single_precision():
         np.testing.assert_allclose(values, EXPECTED[name], rtol=0.1, atol=0.05)
 
 
-def test_hidden_points_of_heatmaps_may_hold_anything():
+def test_hidden_keypoints_of_heatmaps_may_hold_anything():
     maps, targets = heatmaps()
     spoilt = targets._replace(points=jnp.where(targets.visible[..., None] > 0, targets.points, jnp.nan))
     gradient = jax.grad(lambda h: jnp.sum(losses.heatmap_mse(h, spoilt)))(maps)
@@ -366,7 +366,7 @@ def check_label_refusals(loss):
 
 
 @pytest.mark.parametrize("name", ["l1", "mse", "smooth_l1", "euclidean", "wing"])
-def test_points_that_do_not_fit_are_refused_in_words(name):
+def test_keypoints_that_do_not_fit_are_refused_in_words(name):
     predictions, targets = figures()
     with pytest.raises(ValueError, match=r"targets\.points must have shape"):
         losses.get(name)(predictions, targets._replace(points=targets.points[:, :1]))  # would broadcast

@@ -14,7 +14,7 @@ TARGETS = np.random.default_rng(1).normal(0, 3, 12).astype(np.float32)
 ENDS = np.stack([NUMBERS, NUMBERS[::-1] + 0.5], axis=1)  # some of them cross
 
 
-def slope(loss, predictions):
+def gradient_of(loss, predictions):
     return jax.grad(lambda z: jnp.sum(loss(z, TARGETS)))(predictions)
 
 
@@ -41,11 +41,11 @@ def test_gradient_against_finite_differences(name, options):
 
     step = 1e-2
     up, down = (np.asarray(loss(NUMBERS + sign * step, TARGETS), np.float64) for sign in (1, -1))
-    np.testing.assert_allclose(slope(loss, jnp.asarray(NUMBERS)), (up - down) / (2 * step), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(gradient_of(loss, jnp.asarray(NUMBERS)), (up - down) / (2 * step), rtol=2e-3, atol=2e-3)
 
 
 def test_gradient_of_the_interval_score_against_finite_differences():
-    step, got = 1e-2, slope(losses.interval_score, jnp.asarray(ENDS))
+    step, got = 1e-2, gradient_of(losses.interval_score, jnp.asarray(ENDS))
     for end in (0, 1):
         moved = [ENDS + sign * step * np.eye(2, dtype=np.float32)[end] for sign in (1, -1)]
         up, down = (np.asarray(losses.interval_score(z, TARGETS), np.float64) for z in moved)
@@ -89,7 +89,7 @@ def test_the_loss_of_several_numbers_is_the_mean_of_those_of_each(name):
     each = (loss(z[:, 0], TARGETS) + loss(z[:, 1], other)) / 2
     np.testing.assert_allclose(values, np.where(np.arange(12) > 2, each, 0), rtol=1e-6)
     gradient = jax.grad(lambda z: jnp.sum(loss(z, y)))(z)
-    np.testing.assert_allclose(gradient[:, 0], slope(loss, NUMBERS) / 2, rtol=1e-6)
+    np.testing.assert_allclose(gradient[:, 0], gradient_of(loss, NUMBERS) / 2, rtol=1e-6)
     spoilt = y.copy()
     spoilt[4, 1] = np.nan
     assert np.flatnonzero(np.isnan(jax.jit(loss)(z, spoilt))).tolist() == [4]

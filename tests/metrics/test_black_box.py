@@ -41,7 +41,7 @@ def wrong(targets, predictions):
     return targets != predictions
 
 
-def share_wrong(targets, predictions):
+def fraction_wrong(targets, predictions):
     return np.mean(targets != predictions, axis=-1)
 
 
@@ -78,7 +78,7 @@ def test_the_values_are_those_of_the_metric_in_jax(where, dtype):
     logits = LOGITS.astype(dtype)
     reference = metrics.error_rate(logits, LABELS, where=where)
     per_example = classes(wrong, per_example=True)
-    of_set = classes(share_wrong)
+    of_set = classes(fraction_wrong)
     for transform in (lambda f: f, jax.jit):
         np.testing.assert_array_equal(transform(per_example)(logits, LABELS, where=where), reference)
         np.testing.assert_allclose(
@@ -88,7 +88,7 @@ def test_the_values_are_those_of_the_metric_in_jax(where, dtype):
 
 @pytest.mark.parametrize("options", [{}, {"stacked": True}, {"per_example": True}], ids=str)
 def test_vmap_over_everything_or_a_part(options):
-    function = wrong if "per_example" in options else share_wrong
+    function = wrong if "per_example" in options else fraction_wrong
     metric, reference = classes(function, **options), metrics.error_rate
     logits = LOGITS[None] + jax.random.normal(KEY, (5, 1, 1))
     logits = logits + jax.random.normal(jax.random.key(3), (5, 16, 3))
@@ -146,7 +146,7 @@ def test_decoding_by_name_by_function_and_not_at_all():
 
 
 def test_no_example_and_predictions_that_are_not_finite():
-    function = Counted(share_wrong)
+    function = Counted(fraction_wrong)
     for metric in (classes(function), classes(function, stacked=True)):
         assert float(jax.jit(metric)(LOGITS, LABELS, where=jnp.zeros(16, bool))) == 0
         assert np.isnan(jax.jit(metric)(LOGITS.at[3, 1].set(jnp.nan), LABELS))
@@ -184,7 +184,7 @@ class Asked:
         return self.host, self.function.calls
 
 
-KINDS = [(share_wrong, {}, 1), (share_wrong, {"stacked": True}, 0), (wrong, {"per_example": True}, 0)]
+KINDS = [(fraction_wrong, {}, 1), (fraction_wrong, {"stacked": True}, 0), (wrong, {"per_example": True}, 0)]
 
 
 @pytest.mark.parametrize(("function", "options", "each"), KINDS, ids=["set", "stacked", "per_example"])
@@ -200,7 +200,7 @@ def test_calls_of_a_smoothed_metric(monkeypatch, function, options, each):
 
 
 def test_calls_of_a_loss_and_its_gradient(monkeypatch):
-    asked = Asked(monkeypatch, share_wrong)
+    asked = Asked(monkeypatch, fraction_wrong)
     surrogate = jaxsurr.correlated_gradients(asked.metric, family="basis")
     state = surrogate.init(KEY, LOGITS, LABELS)
     gradient = jax.jit(jax.grad(lambda z: jnp.sum(surrogate.loss(state, z, LABELS))))
@@ -212,7 +212,7 @@ def test_calls_of_a_loss_and_its_gradient(monkeypatch):
 
 
 def test_calls_of_tracing_of_an_evaluation_and_of_a_step(monkeypatch):
-    asked = Asked(monkeypatch, share_wrong)
+    asked = Asked(monkeypatch, fraction_wrong)
     surrogate = jaxsurr.correlated_gradients(asked.metric, num_pairs=8)
     batch = jaxsurr.Batch(LOGITS, LABELS)
 
@@ -251,10 +251,10 @@ def test_smoothing_and_learning_are_those_of_the_metric_in_jax():
 SURROGATES = {
     "embedding": (surrogates.embedding, wrong, {"per_example": True}),
     "relational": (functools.partial(surrogates.relational, groups=2, group_size=4), wrong, {"per_example": True}),
-    "set_value_fit": (surrogates.set_value_fit, share_wrong, {}),
-    "value_fit": (surrogates.value_fit, share_wrong, {}),
-    "smoothed": (surrogates.smoothed, share_wrong, {}),
-    "basis": (functools.partial(jaxsurr.correlated_gradients, family="basis"), share_wrong, {"stacked": True}),
+    "set_value_fit": (surrogates.set_value_fit, fraction_wrong, {}),
+    "value_fit": (surrogates.value_fit, fraction_wrong, {}),
+    "smoothed": (surrogates.smoothed, fraction_wrong, {}),
+    "basis": (functools.partial(jaxsurr.correlated_gradients, family="basis"), fraction_wrong, {"stacked": True}),
 }
 
 
@@ -288,7 +288,7 @@ def test_a_training_run_by_name_of_a_registered_metric(monkeypatch):
     assert -1 <= outcome["test"] <= 1
     assert np.isfinite(outcome["gradient_correlation"])
     with pytest.raises(ValueError, match="there is a metric 'matthews_corrcoef' already"):
-        metrics.register(classes(share_wrong, name="matthews_corrcoef"))
+        metrics.register(classes(fraction_wrong, name="matthews_corrcoef"))
 
 
 # --- on many devices --------------------------------------------------------------------------------------------------
@@ -296,12 +296,12 @@ def test_a_training_run_by_name_of_a_registered_metric(monkeypatch):
 ON_FOUR = """
 import jax, jax.numpy as jnp, numpy as np, sklearn.metrics, jaxsurr
 calls = []
-def share_wrong(targets, predictions):
+def fraction_wrong(targets, predictions):
     calls.append(len(targets))
     if targets.sum() < 0:
         raise LookupError("negative")
     return np.mean(targets != predictions)
-metric = jaxsurr.metrics.black_box(share_wrong, higher_is_better=False, decode="argmax")
+metric = jaxsurr.metrics.black_box(fraction_wrong, higher_is_better=False, decode="argmax")
 labels = jnp.arange(64).reshape(4, 16) % 3
 logits = jax.random.normal(jax.random.key(0), (4, 16, 3))
 every = jax.pmap(metric)
@@ -395,7 +395,7 @@ def test_other_errors_pass_through():
 
 def test_wrong_number_of_examples_or_sets():
     with pytest.raises(ValueError, match=r"one number for each of 16 examples, shape \[16\], got \[\]"):
-        classes(share_wrong, per_example=True)(LOGITS, LABELS)
+        classes(fraction_wrong, per_example=True)(LOGITS, LABELS)
     with pytest.raises(ValueError, match=r"one number for each of 1 sets, shape \[1\], got \[\]"):
         classes(lambda y, z: 0.0, stacked=True)(LOGITS, LABELS)
 
@@ -419,15 +419,17 @@ def test_a_function_that_blocks():
     for evaluate in (metric, jax.jit(metric)):
         with pytest.raises(TimeoutError, match=r"sleepy took longer than 0\.05 s"), own_errors():
             jax.block_until_ready(evaluate(LOGITS, LABELS))
-    assert float(classes(share_wrong, timeout=60.0)(LOGITS, LABELS)) == float(classes(share_wrong)(LOGITS, LABELS))
+    assert float(classes(fraction_wrong, timeout=60.0)(LOGITS, LABELS)) == float(
+        classes(fraction_wrong)(LOGITS, LABELS)
+    )
     with pytest.raises(Unplugged):
         classes(raising, timeout=60.0)(LOGITS, LABELS)
 
 
 def test_has_no_gradient():
     for transform in (jax.grad, lambda f: jax.jit(jax.grad(f))):
-        with pytest.raises(TypeError, match="share_wrong is a black box, and has no gradient"):
-            transform(lambda z: classes(share_wrong)(z, LABELS))(LOGITS)
+        with pytest.raises(TypeError, match="fraction_wrong is a black box, and has no gradient"):
+            transform(lambda z: classes(fraction_wrong)(z, LABELS))(LOGITS)
 
 
 @pytest.mark.parametrize(
@@ -442,16 +444,16 @@ def test_has_no_gradient():
 )
 def test_bad_declarations(options, kind, message):
     with pytest.raises(kind, match=message):
-        black_box(share_wrong, **options)
+        black_box(fraction_wrong, **options)
 
 
 def test_no_function_and_wrong_targets():
     with pytest.raises(TypeError, match=r"a function \(targets, predictions\), got 3"):
         black_box(3, higher_is_better=True)
     with pytest.raises(ValueError, match="targets must hold one of the classes"):
-        classes(share_wrong)(LOGITS, LABELS[:3])
+        classes(fraction_wrong)(LOGITS, LABELS[:3])
     with pytest.raises(TypeError, match="where must be booleans"):
-        classes(share_wrong)(LOGITS, LABELS, where=LABELS)
+        classes(fraction_wrong)(LOGITS, LABELS, where=LABELS)
 
 
 def test_a_function_without_a_signature_has_no_options():

@@ -199,7 +199,7 @@ def test_normalised_mean_error_against_a_loop(figures):
     np.testing.assert_allclose(metrics.normalised_mean_error(*figures), expected, rtol=1e-5)
 
 
-def test_hidden_points_do_not_count_whatever_they_hold(figures):
+def test_hidden_keypoints_do_not_count_whatever_they_hold(figures):
     predictions, targets = figures
     hidden = ~targets.visible[..., None]
     spoilt = jnp.where(hidden, jnp.nan, predictions), targets._replace(points=jnp.where(hidden, 1e9, targets.points))
@@ -207,7 +207,7 @@ def test_hidden_points_do_not_count_whatever_they_hold(figures):
         assert metric(*spoilt).tolist() == metric(predictions, targets).tolist()
 
 
-def test_nan_point_is_wrong(figures):
+def test_a_keypoint_that_is_nan_is_wrong(figures):
     predictions, targets = figures
     predictions = predictions.at[1].set(jnp.nan)
     assert float(metrics.pck(predictions, targets, threshold=1e6)[1]) == 0

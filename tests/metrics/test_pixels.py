@@ -9,7 +9,7 @@ import sklearn.metrics
 from jaxsurr import metrics
 
 
-def masks(seed=0, batch=4, classes=3):
+def images(seed=0, batch=4, classes=3):
     rng = np.random.default_rng(seed)
     labels = rng.integers(-1, classes, (batch, 3, 5))
     return rng.normal(size=(batch, 3, 5, classes)).astype(np.float32), labels
@@ -19,13 +19,13 @@ def test_mean_iou_against_scikit_learn_masked_and_replaced():
     value = jax.jit(lambda z, y, where: metrics.mean_iou(z, y, where=where))
     replaced = jax.jit(lambda z, y, where, other: metrics.mean_iou(z, y, where=where, replacements=other))
     for seed in range(5):
-        logits, labels = masks(seed)
+        logits, labels = images(seed)
         where = np.arange(4) != seed % 4
         counted = where[:, None, None] & (labels >= 0)
         wanted = sklearn.metrics.jaccard_score(labels[counted], np.argmax(logits, -1)[counted], average="macro")
         spoilt = np.where(where[:, None, None, None], logits, np.nan)
         np.testing.assert_allclose(value(spoilt, labels, where), wanted, rtol=1e-5)
-        other = masks(seed + 50)[0]
+        other = images(seed + 50)[0]
         got = replaced(logits, labels, where, other)
         for row in range(4):
             moved = np.where((np.arange(4) == row)[:, None, None, None], other, logits)

@@ -61,7 +61,7 @@ def test_what_cannot_be_stacked():
         stack(error_rate, lambda z, y: z)
 
 
-def test_weights_of_the_state_change_the_loss_and_nothing_is_compiled_or_learned_anew():
+def test_weights_of_the_state_change_the_loss_and_nothing_is_compiled_or_learned_again():
     surrogate, batch = surrogates.smoothed(BOTH, num_pairs=4), jaxsurr.Batch(LOGITS, LABELS)
     state = bilevel.init_state(
         jax.random.key(1), jnp.eye(3), optax.sgd(0.1), surrogate, apply, batch, metric_weights=(1.0, 0.0)

@@ -128,7 +128,7 @@ def test_extremes_are_finite_and_so_are_their_gradients(name, extreme):
     assert bool(jnp.all(jnp.isfinite(gradient)))
 
 
-def test_scores_may_be_shifted_by_a_level_or_reversed():
+def test_level_scores_may_be_shifted_by_a_level_or_reversed():
     space, (scores, levels) = spaces.level_scores, PROBLEMS["level_scores"]
     for moved in ((scores + 3, levels + 3), (-scores, -levels)):
         assert_same(reads(space, *moved), reads(space, scores, levels))
@@ -318,12 +318,12 @@ def moved_together(transform, factor=1.0):
     ],
     ids=["rotation", "translation", "scaling"],
 )
-def test_points_moving_prediction_and_target_together_changes_nothing(moved):
+def test_keypoints_moving_prediction_and_target_together_changes_nothing(moved):
     assert_same(reads(keypoint_coordinates, *moved), reads(keypoint_coordinates, *figures()))
     assert_same(keypoint_coordinates.spread(*moved), keypoint_coordinates.spread(*figures()))
 
 
-def test_points_that_are_not_visible_have_no_weight_and_no_noise():
+def test_keypoints_that_are_not_visible_have_no_weight_and_no_noise():
     predictions, targets = figures()
     for _, weights in reads(keypoint_coordinates, predictions, targets):
         np.testing.assert_allclose(weights[0], [1 / 3, 0, 1 / 3, 1 / 3], rtol=1e-6)

@@ -81,7 +81,7 @@ def test_what_plain_data_describe_is_made_once(make):
     assert make().settings == told
 
 
-def test_what_differs_or_is_the_users_own_is_made_anew(monkeypatch):
+def test_what_differs_or_is_the_users_own_is_made_again(monkeypatch):
     def own(predictions, targets, *, where=None):
         return jnp.abs(predictions[:, 0] - targets)
 
