@@ -34,7 +34,7 @@ def measured(tree: Path, *options: str) -> dict[str, Any]:
     """
     environment = os.environ | {"PYTHONPATH": str(tree), "JAX_ENABLE_COMPILATION_CACHE": "false"}
     with tempfile.TemporaryDirectory() as folder:
-        run = dict(cwd=folder, env=environment, text=True)
+        run: dict[str, Any] = dict(cwd=folder, env=environment, text=True)
         version = subprocess.check_output([sys.executable, "-c", "import jaxsurr; print(jaxsurr.__version__)"], **run)
         before = os.times()
         job = [sys.executable, "-m", "jaxsurr", f"--workdir={folder}/run", *options]

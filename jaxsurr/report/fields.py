@@ -21,9 +21,7 @@ __all__ = ["REACH", "gradient_fields"]
 REACH = 4.0
 
 
-def _spanned(
-    metric: Metric, predictions: Array, targets: PyTree, index: int, first: Array, second: Array
-) -> np.ndarray:
+def _spanned(metric: Metric, predictions: Array, targets: PyTree, index: int, first: Any, second: Any) -> np.ndarray:
     """Two orthogonal directions of length 1 that span the plane, `[2, ...]`, in coordinates that the metric reads."""
     reads = np.broadcast_to(metric.space.unit(predictions, targets), predictions.shape)[index] > 0
     directions = []
@@ -102,10 +100,10 @@ def gradient_fields(
     if plane is None:
         draw = few_times(lambda key: jax.random.normal(key, predictions.shape, predictions.dtype))
         random = metric.space.project(draw(plane_key)[index])
-        plane, names = (steep, random), ("the metric's gradient", "a random direction across it")
+        spanned, names = (steep, random), ("the metric's gradient", "a random direction across it")
     else:
-        names = ("the first direction", "the second direction")
-    directions = _spanned(metric, predictions, targets, index, *plane)
+        spanned, names = plane, ("the first direction", "the second direction")
+    directions = _spanned(metric, predictions, targets, index, *spanned)
 
     side = np.linspace(-REACH, REACH, grid)
     x, y = (axis.ravel() for axis in np.meshgrid(side, side))

@@ -158,7 +158,7 @@ def clearest(lengths: np.ndarray, count: int) -> list[int]:
 
 
 def about(
-    metric: Metric, predictions: Array, targets: PyTree, index: int, directions: Array, coordinates, scale
+    metric: Metric, predictions: Array, targets: PyTree, index: int, directions: Array | np.ndarray, coordinates, scale
 ) -> Neighbourhood:
     """The prediction of example `index`, moved along directions `[D, ...]` by coordinates `[N, D]`."""
     start = np.asarray(predictions[index])

@@ -9,7 +9,7 @@ from jaxsurr.training.config import default_config
 from jaxsurr.training.methods import Method
 from jaxsurr.training.protocols import Config
 
-__all__ = ["LEADING", "STEPS", "leads", "power_schedule"]
+__all__ = ["LEADING", "STEPS", "leads", "power_schedule", "without_effect"]
 
 STEPS = 4
 LEADING = ("correlated_gradients", "smoothed", "value_fit")
