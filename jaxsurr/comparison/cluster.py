@@ -127,7 +127,8 @@ class Cluster:
         if time.monotonic() - self.looked < _LOOK:
             return []
         with self._connected():
-            there = set(self.client.nthreads())  # asks the scheduler, unlike scheduler_info, whose answer may be old
+            threads: Any = self.client.nthreads()  # asks the scheduler, unlike scheduler_info, whose answer may be old
+            there = set(threads)
         self.looked = time.monotonic()
         died = []
         for address in self.workers.keys() - there:
