@@ -56,6 +56,8 @@ class Directions(Protocol):
 
 
 _GROUPS = np.uint32(2**32 - 1)  # random stream of the groups, beside those of the examples
+_TABLE = np.uint32(2**32 - 2)  # random stream of a table that is drawn
+_LONGEST_TABLE = 2**21  # entries, 8 MiB
 _MOST_ENTRIES = 2**19  # of the predictions of a batch that are held perturbed at once: 2 MiB for each copy
 
 
@@ -87,26 +89,32 @@ def normal_directions(key: Array, example_ids: Array, first_pair: int, pairs: in
 
 
 def table_directions(entries: int = 2**16, seed: int = 0) -> Directions:
-    """Normal noise read from a fixed table at a random place for each example: about ten times cheaper than drawing.
+    """Normal noise read from a table at a random place for each example: about ten times cheaper than drawing.
 
     The place is a function of key and example. Within an example all pairs read different entries; two examples that
     read overlapping places get shifted copies of each other's noise. The idea is the shared noise table of Salimans et
     al., Evolution Strategies as a Scalable Alternative to Reinforcement Learning, arXiv 1703.03864.
 
     Args:
-      entries: length of the table; where one example needs more than half of it, noise is drawn afresh instead.
-      seed: of the table.
+      entries: length of a fixed table. Where one example needs more than half of it, a table of twice what it needs is
+        drawn for all examples, a function of the key; where that would be longer than 2^21, each has noise of its own.
+      seed: of the fixed table.
     """
-    table = np.random.default_rng(seed).standard_normal(entries).astype(np.float32)
+    fixed = np.random.default_rng(seed).standard_normal(entries).astype(np.float32)
 
     def directions(key, example_ids, first_pair, pairs, num_pairs, size):
-        if 2 * num_pairs * size > entries:
+        needed = num_pairs * size
+        if 2 * needed <= entries:
+            table = jnp.asarray(fixed)
+        elif 2 * needed <= _LONGEST_TABLE:
+            table = jax.random.normal(jax.random.fold_in(key, _TABLE), (2 * needed,), jnp.float32)
+        else:
             return normal_directions(key, example_ids, first_pair, pairs, num_pairs, size)
         bits = jax.vmap(lambda example: jax.random.bits(jax.random.fold_in(key, example), dtype=jnp.uint32))(
             example_ids
         )
-        starts = (bits % jnp.uint32(entries - num_pairs * size)).astype(jnp.int32) + first_pair * size
-        slices = jax.vmap(lambda start: jax.lax.dynamic_slice(jnp.asarray(table), (start,), (pairs * size,)))(starts)
+        starts = (bits % jnp.uint32(len(table) - needed)).astype(jnp.int32) + first_pair * size
+        slices = jax.vmap(lambda start: jax.lax.dynamic_slice(table, (start,), (pairs * size,)))(starts)
         return jnp.swapaxes(slices.reshape(len(example_ids), pairs, size), 0, 1)
 
     return directions

@@ -138,10 +138,30 @@ def test_table_gradient_is_unbiased():
     np.testing.assert_allclose(jnp.mean(out.gradient, axis=0), targets[0], atol=5 * np.sqrt(2 / 32000))
 
 
-def test_table_that_is_too_short_gives_way_to_fresh_noise():
-    arguments = KEY, jnp.arange(3), 0, 8, 8, 5
-    assert table_directions(entries=79)(*arguments).tolist() == normal_directions(*arguments).tolist()
-    assert table_directions(entries=200)(*arguments).tolist() != normal_directions(*arguments).tolist()
+SHORT = table_directions(entries=79)  # of which 8 pairs of 5 numbers need more than half: a table is drawn
+
+
+def test_table_that_is_too_short_gives_way_to_one_that_is_drawn_for_all_examples():
+    arguments = KEY, jnp.arange(300), 0, 8, 8, 5
+    assert len(np.unique(SHORT(*arguments))) <= 2 * 8 * 5 < len(np.unique(normal_directions(*arguments)))
+    assert SHORT(*arguments).tolist() != table_directions(entries=200)(*arguments).tolist()
+    assert SHORT(*arguments).tolist() != SHORT(jax.random.key(8), *arguments[1:]).tolist()
+
+
+def test_noise_of_a_drawn_table_is_a_function_of_key_example_and_pair():
+    noise = SHORT(KEY, jnp.arange(6), 0, 8, 8, 5)
+    np.testing.assert_array_equal(SHORT(KEY, jnp.arange(4, 6), 3, 2, 8, 5), noise[3:5, 4:])
+
+
+def test_drawn_table_has_the_law_of_normal_noise():
+    noise = jax.vmap(lambda key: SHORT(key, jnp.array([5]), 0, 8, 8, 5).ravel())(jax.random.split(KEY, 3000))
+    np.testing.assert_allclose(jnp.mean(noise, axis=0), 0, atol=4.5 / np.sqrt(3000))
+    np.testing.assert_allclose(jnp.cov(noise.T), np.eye(40), atol=4.5 * np.sqrt(2 / 3000))
+
+
+def test_table_that_would_be_too_long_gives_way_to_fresh_noise():
+    arguments = KEY, jnp.arange(1), 0, 1, 2**10, 2**10 + 1
+    assert TABLE(*arguments).tolist() == normal_directions(*arguments).tolist()
 
 
 # --- how the work is cut ----------------------------------------------------------------------------------------------
