@@ -70,13 +70,13 @@ def programs_of(metric: metrics.Metric, predictions: Any, targets: Any, estimato
     }
 
 
-def cross_entropy_gradient() -> Program:
-    """The gradient of cross-entropy at logits of 10 classes, beside which others are measured."""
+def cross_entropy_gradient(classes: int = 10) -> Program:
+    """The gradient of cross-entropy at logits of so many classes, beside which others are measured."""
 
     def gradient(predictions: Any, targets: Any) -> Any:
         return jax.grad(lambda predicted: losses.cross_entropy(predicted, targets).mean())(predictions)
 
-    return gradient, (_floats(ROWS, 10), _labels(ROWS))
+    return gradient, (_floats(ROWS, classes), _labels(ROWS))
 
 
 def lines_of_hlo(program: Program) -> int:

@@ -158,24 +158,35 @@ def accelerator_sets(folder: Path) -> str:
 
 
 def sizes(folder: Path) -> str:
-    """Time and memory of an update by size, and the exponents of their growth from the smallest to the largest."""
+    """Time and memory of an update by size, and the exponents of their growth, whole and between neighbours."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in rows.lines_of(folder / "sizes.jsonl"):
         found.setdefault((line["axis"], line["metric"]), []).append(line)
-    table = []
+    table, last = [], {}
     for (axis, metric), lines in found.items():
-        growth = np.log(lines[-1]["size"] / lines[0]["size"])
-        time, memory = (np.log(lines[-1][name] / lines[0][name]) / growth for name in ("time", "bytes"))
+        sizes_of, time, memory = (np.log([line[name] for line in lines]) for name in ("size", "time", "bytes"))
+        last[f"{axis}: {metric}"] = (np.diff(time) / np.diff(sizes_of))[-1]
         table.append(
             {
                 "what grows": f"{axis}: {metric}",
                 "sizes": ", ".join(f"{line['size']:,}" for line in lines),
-                "time over the smallest": ", ".join(f"{line['time']:.3g}" for line in lines),
+                "CPU time over the smallest": ", ".join(f"{line['time']:.3g}" for line in lines),
                 "temporary memory, MiB": ", ".join(f"{line['bytes'] / 2**20:.3g}" for line in lines),
-                "exponents of time and memory": f"{time:.2f}, {memory:.2f}",
+                "exponent of time (between neighbours)": _exponents(sizes_of, time),
+                "exponent of memory (between neighbours)": _exponents(sizes_of, memory),
             }
         )
-    return summary_table(table)
+    steepest = max(last, key=lambda name: last[name])
+    return (
+        f"{summary_table(table)}\n\nBetween the two largest sizes the exponent of time is at most {last[steepest]:.2f} "
+        f"({steepest})."
+    )
+
+
+def _exponents(sizes_of: np.ndarray, values: np.ndarray) -> str:
+    """Exponents of growth, of logarithms: from the smallest size to the largest, and between neighbours."""
+    between = ", ".join(f"{exponent:.2f}" for exponent in np.diff(values) / np.diff(sizes_of))
+    return f"{(values[-1] - values[0]) / (sizes_of[-1] - sizes_of[0]):.2f} ({between})"
 
 
 BLOCKS = {

@@ -3,10 +3,11 @@
   python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png
   python -m jaxsurr.benchmarks.sizes --output=sizes.jsonl --figure=sizes.png --draw  # what is there
 
-Updates of all sizes of an axis are timed alternately, in rounds of one process, and their time is given over that of
-the smallest. Memory is the temporary memory that XLA plans for an update, in bytes, the same on every machine of a
-kind. The file gets a line of JSON for each size, and the figure a curve for each axis. It takes some minutes on two CPU
-cores.
+Updates of all sizes of an axis, and beside them the gradient of cross-entropy by classes, are timed alternately, in
+rounds of one process, and their time is given over that of the smallest. Time is that of the process on all cores,
+since other work on the machine slows what runs on several of them most. Memory is the temporary memory that XLA plans
+for an update, in bytes, the same on every machine of a kind. The file gets a line of JSON for each size, and the figure
+a curve for each axis. It takes some minutes on two CPU cores.
 """
 
 import argparse
@@ -32,16 +33,20 @@ PAIRS = (4, 16, 64, 256)
 
 
 class Axis(NamedTuple):
-    """What is made larger: its name, the metric's, the sizes, and `size -> (metric, predictions, targets)`."""
+    """What is made larger: its name, the metric's, the sizes, and `size -> (metric, predictions, targets)`.
+
+    Without a metric the gradient of cross-entropy is measured, for that many classes.
+    """
 
     name: str
     metric: str
     sizes: tuple[int, ...]
-    problem: Callable[[int], tuple[metrics.Metric, Any, Any]]
+    problem: Callable[[int], tuple[metrics.Metric, Any, Any]] | None
     num_pairs: Callable[[int], int] = lambda size: 16
 
 
 AXES = (
+    Axis("classes", "gradient of cross-entropy, 128 examples", CLASSES, None),
     Axis("classes", "error rate, 128 examples", CLASSES, lambda n: programs.class_problem(metrics.error_rate, n)),
     Axis(
         "levels",
@@ -64,12 +69,16 @@ AXES = (
 
 def update_of(axis: Axis, size: int) -> tuple[Callable, tuple, int]:
     """A compiled update, its arguments, and its temporary memory in bytes."""
-    metric, *shapes = axis.problem(size)
-    predictions, targets = jax.tree.map(lambda leaf: _filled(leaf, size), shapes)
-    surrogate = surrogates.correlated_gradients(metric, num_pairs=axis.num_pairs(size))
-    state = surrogate.init(jax.random.key(0), predictions, targets)
-    arguments = (state, jax.random.key(1), predictions, targets)
-    compiled = jax.jit(surrogate.update).lower(*arguments).compile()
+    if axis.problem is None:
+        function, shapes = programs.cross_entropy_gradient(size)
+        arguments = jax.tree.map(lambda leaf: _filled(leaf, size), shapes)
+    else:
+        metric, *shapes = axis.problem(size)
+        predictions, targets = jax.tree.map(lambda leaf: _filled(leaf, size), shapes)
+        surrogate = surrogates.correlated_gradients(metric, num_pairs=axis.num_pairs(size))
+        state = surrogate.init(jax.random.key(0), predictions, targets)
+        function, arguments = surrogate.update, (state, jax.random.key(1), predictions, targets)
+    compiled = jax.jit(function).lower(*arguments).compile()
     planned: Any = compiled.memory_analysis()  # None only where a platform does not report it
     return compiled, arguments, planned.temp_size_in_bytes
 
@@ -89,15 +98,15 @@ def measured(axis: Axis, rounds: int, seconds: float) -> list[dict[str, Any]]:
     counts = {}
     for size, (update, arguments, _) in updates.items():
         jax.block_until_ready(update(*arguments))
-        begun = time.perf_counter()
+        begun = time.process_time()
         jax.block_until_ready(update(*arguments))
-        counts[size] = max(1, int(seconds / (time.perf_counter() - begun)))
+        counts[size] = max(1, int(seconds / (time.process_time() - begun)))
     for _ in range(rounds):
         for size, (update, arguments, _) in updates.items():
-            begun = time.perf_counter()
+            begun = time.process_time()
             for _ in range(counts[size]):
                 jax.block_until_ready(update(*arguments))
-            times[size].append((time.perf_counter() - begun) / counts[size])
+            times[size].append((time.process_time() - begun) / counts[size])
     smallest = np.array(times[axis.sizes[0]])
     return [
         {

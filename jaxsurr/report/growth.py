@@ -19,7 +19,7 @@ def growth_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
     A line that is less steep than the dotted one grows less than in proportion.
 
     Args:
-      lines: dicts with `axis` (what is made larger), `metric`, `size`, `time` over that of the smallest size of its
+      lines: dicts with `axis` (what is made larger), `metric`, `size`, CPU `time` over that of the smallest size of its
         axis and metric, and `bytes`, as `python -m jaxsurr.benchmarks.sizes` writes them, the smallest size first.
 
     Returns:
@@ -45,7 +45,7 @@ def growth_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
         for axes, field in zip(panels, ("time", "bytes"), strict=True):
             values = np.array([line[field] for line in group], float)
             axes.plot(sizes / sizes[0], values / values[0], label=name, markersize=6, **style)
-    for axes, title in zip(panels, ("time", "temporary memory"), strict=True):
+    for axes, title in zip(panels, ("CPU time", "temporary memory"), strict=True):
         ends = np.array(axes.get_xlim()).clip(min=1)
         axes.plot(ends, ends, color="0.4", linewidth=1.0, linestyle=(0, (1, 1)), label="in proportion to the size")
         axes.set(xscale="log", yscale="log", title=f"{title} of an update")

@@ -91,3 +91,14 @@ def test_the_cost_of_every_measured_step_is_in_the_table():
     assert len(shown) == sum(line["step"] != "fixed loss" for line in lines)
     (f1,) = (line["ratios"] for line in lines if (line["task"], line["step"]) == ("f1", "counts, frozen"))
     assert shown["counts, frozen", "MLP, F1"] == f"{np.median(f1):.2f}"
+
+
+def test_exponents_of_size_are_local_too(tmp_path):
+    lines = [
+        {"axis": "classes", "metric": "error rate", "size": size, "time": time, "bytes": 8 * size}
+        for size, time in ((10, 1), (100, 1), (1_000, 10), (10_000, 1_000))
+    ]
+    (tmp_path / "sizes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    written = results_speed.sizes(tmp_path)
+    assert "1.00 (0.00, 1.00, 2.00) " in written and "1.00 (1.00, 1.00, 1.00) " in written
+    assert written.endswith("Between the two largest sizes the exponent of time is at most 2.00 (classes: error rate).")
