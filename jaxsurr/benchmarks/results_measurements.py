@@ -223,7 +223,11 @@ def input_of_runs(folder: Path) -> str:
     *sets, table = rows.lines_of(folder / "input.jsonl")
     columns = {"gathered": "gathered by the step", "streamed": "streamed", "augmented": "streamed, augmented"}
     shown = [
-        {"set": line["set"], **{columns[name]: f"{value:.2f}" for name, value in line["over_one_batch"].items()}}
+        {"set": line["set"]}
+        | {
+            title: f"{line['over_one_batch'][name]:.2f}" if name in line["over_one_batch"] else ""
+            for name, title in columns.items()
+        }
         for line in sets
     ]
     return (

@@ -20,8 +20,9 @@ def test_steps_with_each_input_are_timed(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc of Linux, where the memory in use is read")
 def test_the_table_is_written_read_and_measured(tmp_path):
     out = tmp_path / "input.jsonl"
-    measured.main(["--rows=200", f"--out={out}"])
-    (line,) = map(json.loads, out.read_text().splitlines())
+    measured.main(["--rows=200", "--rounds=1", "--steps=3", f"--out={out}"])
+    used, line = map(json.loads, out.read_text().splitlines())
+    assert used["set"] == "csv of 200 rows" and set(used["over_one_batch"]) == {"gathered", "streamed"}
     assert line["set"] == "table" and line["rows"] == 200 and line["bytes"] > 200 * 8 * 7
     path = tmp_path / "table.csv"
     measured.write_table(path, 50)
