@@ -100,6 +100,7 @@ FIELDS = {
 
 WORDS = {
     "array": {f".{old}": f".{new}" for old, new in FIELDS["SurrogateState"].items()},
+    "estimator": {"whole": "groups"},
     "kind": {"points": "keypoints"},
     "space": {"points_in_plane": "keypoint_coordinates", "scores": "level_scores"},
 }

@@ -34,9 +34,10 @@ class Estimation(NamedTuple):
         is learned; 0 learns at the predictions themselves.
       decay: of the running averages of spread, calibration and offset, in [0, 1).
       chunk_size: antithetic pairs held in memory at once.
-      estimator: of the gradient of a metric of sets: "auto", "replace", "functions", "groups" or "whole", see
+      estimator: of the gradient of a metric of sets: "auto", "replace", "functions" or "groups", see
         `jaxsurr.smoothing.set_estimators`. "auto" is "replace" for a metric that knows `replacements`, as all of this
-        library's do, else "functions" where the space has some, else "groups".
+        library's do, else "functions" where the space has some (all but the generic one, sequences and scores of
+        levels), else "groups".
     """
 
     spread: float = 1.0

@@ -3,17 +3,17 @@
 The gradient of a smoothed set metric `m_s(z) = E m(z + s e)` with respect to prediction i is `E [m(z + s e) -
 m(z - s e)] e_i / (2 s)`. There are n examples of d coordinates.
 
-"whole"
-  All examples move at once, and the one difference stands for each. Its size comes from all n examples, a single one's
-  part in it from one: with P pairs the expected squared cosine with the true gradient is about `P / (P + n d - 1)`.
-  The noise over the signal of each example grows with n.
+Where all examples move at once, one difference stands for each. Its size comes from all n examples, a single one's part
+in it from one: with P pairs the expected squared cosine with the true gradient is about `P / (P + n d - 1)`, so that
+the noise over the signal of each example grows with n. Estimators differ in what they do about it.
 
 "groups"
   The set is dealt into random groups of m examples, anew for each pair and evenly by class where targets are labels. A
   group has a metric of its own, whose difference stands for its members and counts as the group's share of the set:
   about `P / (P + m d - 1)`, whatever n, for the price of one metric of a set for each sign. What it costs is bias: it
   is the gradient of the metric of a group of m, not of n; they differ by `O(1/m)` for a smooth function of shares, and
-  by more where a class is so rare that a group often lacks it. Any function will do.
+  by more where a class is so rare that a group often lacks it. A set of less than 2 m examples is one group. Any
+  function will do, also one that depends on the order of the examples where all are one group.
 
 "replace"
   Each example's own difference: the metric of the perturbed set less that of the same set in which this example alone
@@ -28,39 +28,38 @@ m(z - s e)] e_i / (2 s)`. There are n examples of d coordinates.
   whatever n and d, and better where the solution carries over from update to update. Any function of the examples will
   do; what the J functions do not span is not seen.
 
-The scaling is what linear metrics have exactly; `python -m jaxsurr.benchmarks.set_fidelity` measures it. The estimators
-are this library's own arrangement of known parts (conditional expectation, random grouping).
+"auto" is the first of "replace", "functions" and "groups" that there is. The scaling is what linear metrics have
+exactly; `python -m jaxsurr.benchmarks.set_fidelity` measures it. The estimators are this library's own arrangement of
+known parts (conditional expectation, random grouping).
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.reductions import masked, safe_divide, valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 
 __all__ = ["ESTIMATORS", "GROUP_SIZE", "check_estimator", "choose_estimator", "grouped", "groups", "replaced"]
 
-ESTIMATORS = ("auto", "replace", "functions", "groups", "whole")
+ESTIMATORS = ("auto", "replace", "functions", "groups")
 GROUP_SIZE = 32
 _VALUES = 2  # pairs of a chunk in which the value of the whole set is taken, where gradients come from groups
 
 
 def check_estimator(estimator: str, group_size: int) -> None:
     """Refuses a name that is unknown, and groups of no example."""
-    checks.one_of(estimator, "estimator", ESTIMATORS)
+    checks.one_of(renamed.word("estimator", estimator, warn=True), "estimator", ESTIMATORS)
     checks.positive_integer(group_size, "group_size")
 
 
-def choose_estimator(estimator: str, metric: Metric, batch: int, group_size: int, atoms: int = 0) -> str:
-    """The estimator that is meant for sets of this size.
+def choose_estimator(estimator: str, metric: Metric, atoms: int = 0) -> str:
+    """The estimator that is meant for a metric of sets.
 
     Args:
       estimator: as it was asked for.
       metric: of sets.
-      batch: examples in a set.
-      group_size: about how many examples a group has.
       atoms: functions that "functions" has for such predictions; 0 where it has none for them.
 
     Raises:
@@ -77,12 +76,15 @@ def choose_estimator(estimator: str, metric: Metric, batch: int, group_size: int
             f"estimator='replace' needs a metric that takes replacements=, and {metric.name} does not; use 'groups'."
         )
     if estimator != "auto":
-        return estimator
+        return renamed.word("estimator", estimator, warn=False)
     if metric.replaces:
         return "replace"
-    if atoms:
-        return "functions"
-    return "groups" if batch >= 2 * group_size else "whole"
+    return "functions" if atoms else "groups"
+
+
+def one_group(batch: int, group_size: int) -> bool:
+    """Whether a set of so many examples is a single group."""
+    return batch < 2 * group_size
 
 
 def replaced(metric: Metric, above: Array, below: Array, targets: PyTree, where: Array | None) -> tuple[Array, Array]:

@@ -28,7 +28,14 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric, output_shape
 from jaxsurr.smoothing.function_directions import FunctionSums, along_functions, num_functions
 from jaxsurr.smoothing.order import notices_order
-from jaxsurr.smoothing.set_estimators import GROUP_SIZE, check_estimator, choose_estimator, grouped, replaced
+from jaxsurr.smoothing.set_estimators import (
+    GROUP_SIZE,
+    check_estimator,
+    choose_estimator,
+    grouped,
+    one_group,
+    replaced,
+)
 
 __all__ = [
     "Directions", "Smoothed", "fitting", "normal_directions", "prepared", "smoothed_and_sums", "smoothed_metric",
@@ -194,9 +201,11 @@ def smoothed_metric(
       first_example: index of the first row among all rows of all devices; the noise of a row depends on its index.
       directions: where the noise comes from, `normal_directions` or `table_directions()`.
       estimator: of a metric of sets: "replace" (each example's own difference, where the metric knows `replacements`),
-        "functions" (of functions of an example), "groups" (of random groups of examples), "whole" (all examples at
-        once), or "auto": the first where it can, else the second where the space pools what it reads, else the third,
-        and the last for sets of fewer than two groups.
+        "functions" (of functions of an example), "groups" (of random groups of examples), or "auto": the first
+        where it can, else the second where the space has functions (`Space.pooled`, `Space.spanned`), else the third.
+        Outside of `jax.jit` a metric along functions is asked five times more, to see whether it depends on the order
+        of the examples; where it does, which is warned of, it is estimated without functions. Within `jax.jit` that
+        cannot be seen: say "groups" there.
       group_size: examples in a group, about.
 
     Returns:
@@ -255,7 +264,7 @@ def without_order(
         return estimator
     if not notices_order(metric, space, predictions, targets, where, stacklevel=stacklevel + 1):
         return estimator
-    return choose_estimator("auto", metric, predictions.shape[0], group_size)
+    return choose_estimator("auto", metric)
 
 
 def smoothed_and_sums(
@@ -307,7 +316,7 @@ def smoothed_and_sums(
     chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(1, predictions.size)))
     if not metric.per_example:
         atoms = num_functions(estimator, metric, space, predictions, targets)
-        estimator = choose_estimator(estimator, metric, batch, group_size, atoms)
+        estimator = choose_estimator(estimator, metric, atoms)
         chunk_size = min(chunk_size, max(1, _MOST_ENTRIES // max(1, batch * atoms)))
         if estimator == "functions":
             options: dict[str, Any] = dict(
@@ -317,6 +326,8 @@ def smoothed_and_sums(
             *found, sums = along_functions(metric, predictions, targets, where, **options)
             return Smoothed(*found), sums
 
+    together = not metric.per_example and estimator == "groups" and one_group(batch, group_size)
+
     def evaluate(moved):
         return metric(moved, targets, where=where)
 
@@ -325,7 +336,7 @@ def smoothed_and_sums(
         noise = space.project(noise.astype(dtype).reshape((pairs, batch, *event)))
         step = scale * unit[None] * noise
         above, below = predictions[None] + step, predictions[None] - step
-        if metric.per_example or estimator == "whole":
+        if metric.per_example or together:
             # Both signs by one vmap, so that a metric on the host is asked once for all.
             plus, minus = jax.vmap(jax.vmap(evaluate))(jnp.stack([above, below]))
             values, differences = (plus + minus) / 2, plus - minus
@@ -337,8 +348,7 @@ def smoothed_and_sums(
             )
             values, differences = grouped(metric, keys, above, below, targets, where, group_size)
         # [C, B or 1, M]: one difference for each pair, example (or set) and metric.
-        alone = metric.per_example or estimator != "whole"
-        slope = (differences / (2 * scale)).reshape(pairs, batch if alone else 1, -1)
+        slope = (differences / (2 * scale)).reshape(pairs, 1 if together else batch, -1)
         flat = (noise * inverse_unit[None]).reshape(pairs, batch, size)
         alternate = jnp.where((first_pair + jnp.arange(pairs)) % 2 == 0, 1, -1).astype(dtype)[:, None, None]
         slope = jnp.broadcast_to(slope, (pairs, batch, slope.shape[-1]))

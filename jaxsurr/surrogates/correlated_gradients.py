@@ -35,7 +35,7 @@ from jaxsurr.smoothing.goal import (
     with_noise,
     zero_gradient_fraction,
 )
-from jaxsurr.smoothing.set_estimators import GROUP_SIZE, choose_estimator
+from jaxsurr.smoothing.set_estimators import choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.decided import noticing_decisions
 from jaxsurr.surrogates.description import described
@@ -224,7 +224,7 @@ def correlated_gradients(
         if not metric.per_example:
             wanted = estimation.estimator
             atoms = num_functions(wanted, metric, space, predictions, targets)
-            if choose_estimator(wanted, metric, len(predictions), GROUP_SIZE, atoms) == "functions":
+            if choose_estimator(wanted, metric, atoms) == "functions":
                 state = state._replace(functions=no_sums(atoms, metrics, predictions.dtype))
         return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
 
@@ -287,7 +287,7 @@ def correlated_gradients(
         estimator = estimation.estimator
         if not metric.per_example and state.functions is None:  # as `init` has found
             wanted = "auto" if estimator == "functions" else estimator
-            estimator = choose_estimator(wanted, metric, len(fit.predictions), GROUP_SIZE)
+            estimator = choose_estimator(wanted, metric)
         goal = estimated_goal(
             metric,
             fit,

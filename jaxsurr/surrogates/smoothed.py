@@ -11,7 +11,7 @@ from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.function_directions import num_functions
 from jaxsurr.smoothing.goal import DEFAULT, Estimation, check_options, estimated_goal
-from jaxsurr.smoothing.set_estimators import GROUP_SIZE, choose_estimator
+from jaxsurr.smoothing.set_estimators import choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides
@@ -85,9 +85,9 @@ def smoothed(
         if metric.per_example:
             return wanted
         if not along_functions:
-            return choose_estimator("auto" if wanted == "functions" else wanted, metric, len(predictions), GROUP_SIZE)
+            return choose_estimator("auto" if wanted == "functions" else wanted, metric)
         atoms = num_functions(wanted, metric, space, predictions, targets)
-        return choose_estimator(wanted, metric, len(predictions), GROUP_SIZE, atoms)
+        return choose_estimator(wanted, metric, atoms)
 
     def loss(
         state: SmoothedState,

@@ -62,7 +62,7 @@ def test_a_direct_call_asks_five_times_more_where_it_is_along_functions():
         return counted.number
 
     assert calls_by("set", num_pairs=3) == calls_by("stacked", num_pairs=3) == 6 + 5
-    assert calls_by("set", num_pairs=3, estimator="whole") == calls_by("per_example", num_pairs=3) == 6
+    assert calls_by("set", num_pairs=3, estimator="groups") == calls_by("per_example", num_pairs=3) == 6
 
 
 def test_branches_loops_and_metrics_in_jax():

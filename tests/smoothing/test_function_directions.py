@@ -88,7 +88,8 @@ def test_the_estimate_does_not_get_noisier_with_the_size_of_the_set():
         gradients, _, wanted = estimates(size, 16)
         assert np.mean([cosine(one, wanted) for one in gradients]) > 0.9
     scores, labels = data(600)
-    assert cosine(estimate(COUNTS, scores, labels, estimator="whole").gradient, exact(scores, labels)) < 0.5
+    at_once = estimate(COUNTS, scores, labels, estimator="groups", group_size=600)
+    assert cosine(at_once.gradient, exact(scores, labels)) < 0.5
 
 
 def test_ceiling_is_the_cosine_that_estimates_have():
@@ -189,11 +190,11 @@ def test_choice():
     assert count(OWN, spaces.class_logits, *classes(8)) == 12  # classes, two temperatures, all and its own
     assert count(OWN, spaces.class_logits, *classes(8, 100)) == 200  # one temperature
     assert count(OWN, spaces.class_logits, *classes(8, 200)) == 0
-    assert count(OWN, spaces.generic, *classes(8)) == 0
+    assert count(OWN, spaces.generic, *classes(8)) == 0  # its features say nothing of a decision
     assert count(metrics.f_beta, spaces.class_logits, *classes(8)) == 0  # it knows replacements
     assert count(metrics.error_rate, spaces.class_logits, *classes(8)) == 0
-    assert choose_estimator("auto", OWN, 8, 32, 12) == "functions"
-    assert choose_estimator("auto", OWN, 100, 32, 0) == "groups"
+    assert choose_estimator("auto", OWN, 12) == "functions"
+    assert choose_estimator("auto", OWN, 0) == "groups"
     with pytest.raises(ValueError, match=r"too many functions .* use 'groups'"):
         estimate(OWN, *classes(8, 200))
 
@@ -284,8 +285,8 @@ def test_a_metric_that_depends_on_the_order_is_noticed_in_a_direct_call():
         jax.tree.map(np.testing.assert_array_equal, noticed, groups)
     with pytest.warns(UserWarning, match="in_rows depends on the order"):
         few = smoothed_metric(ROWS, logits[:40], labels[:40], **options)
-    whole = smoothed_metric(ROWS, logits[:40], labels[:40], **options, estimator="whole")
-    jax.tree.map(np.testing.assert_array_equal, few, whole)
+    together = smoothed_metric(ROWS, logits[:40], labels[:40], **options, estimator="groups")
+    jax.tree.map(np.testing.assert_array_equal, few, together)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         smoothed_metric(OWN, logits, labels, **options)

@@ -34,14 +34,14 @@ def square_of_mean(predictions, targets, *, where=None, replacements=None):
 MEAN = jaxsurr.metric(square_of_mean, higher_is_better=False, space=spaces.generic, per_example=False)
 
 
-@pytest.mark.parametrize("estimator", ["replace", "groups", "whole"])
-def test_mean_of_many_pairs_is_the_gradient(estimator):
+@pytest.mark.parametrize(("estimator", "group_size"), [("replace", 6), ("groups", 6), ("groups", 32)])
+def test_mean_of_many_pairs_is_the_gradient(estimator, group_size):
     logits, labels = data(24)
     where = jnp.arange(24) < 20
     out = jax.jit(
         lambda: smoothed_metric(
             MEAN, logits, labels, key=jax.random.key(1), scale=0.1, num_pairs=2000, where=where, chunk_size=500,
-            estimator=estimator, group_size=6,
+            estimator=estimator, group_size=group_size,
         )
     )()  # fmt: skip
     wanted = 2 * jnp.mean((logits[:, 0] - 2 * labels)[:20]) / 20
@@ -49,19 +49,19 @@ def test_mean_of_many_pairs_is_the_gradient(estimator):
     got = out.gradient[:20, 0]
     noise = float(jnp.sqrt(jnp.mean(out.error[:20, 0] ** 2)))
     np.testing.assert_allclose(jnp.mean(got), wanted, atol=4 * noise / np.sqrt(20) + 0.02 * abs(float(wanted)))
-    if estimator != "groups":  # of a group an example is a larger part than of the set, which tilts its own gradient
+    if estimator == "replace" or group_size > 20:  # of a group an example is a larger part than of the set
         np.testing.assert_allclose(got, jnp.full(20, wanted), atol=5 * noise)
     assert noise < 0.2 * abs(float(wanted))
 
 
-def cosines(metric, size, estimator, pairs=16):
+def cosines(metric, size, estimator, pairs=16, group_size=32):
     """Mean cosine of an estimate of a few pairs with one of many."""
     logits, labels = data(size)
 
     @jax.jit
     def compared():
         def gradient(key, number, how):
-            options = dict(key=key, scale=0.3, num_pairs=number, estimator=how)
+            options = dict(key=key, scale=0.3, num_pairs=number, estimator=how, group_size=group_size)
             return smoothed_metric(metric, logits, labels, **options).gradient.ravel()
 
         many = gradient(jax.random.key(1), 512, "replace")
@@ -76,19 +76,19 @@ def test_replacing_one_does_not_get_noisier_with_the_size_of_the_set():
     assert min(small, large) > 0.85 and abs(small - large) < 0.07
     # All at once: a squared cosine of about P / (P + n d - 1), one fifth for 64 examples that have one direction each
     # (of two logits, whose mean is projected out).
-    assert cosines(metrics.f_beta, 64, "whole") < 0.65 * large
+    assert cosines(metrics.f_beta, 64, "groups", group_size=64) < 0.65 * large
 
 
-def test_whole_and_replaced_agree_on_a_single_example():
+def test_one_group_and_replaced_agree_on_a_single_example():
     logits, labels = data(1)
 
     @jax.jit
     def both():
         options = dict(key=jax.random.key(0), scale=2.0, num_pairs=8)
-        return [smoothed_metric(MEAN, logits, labels, estimator=e, **options) for e in ("whole", "replace")]
+        return [smoothed_metric(MEAN, logits, labels, estimator=e, **options) for e in ("groups", "replace")]
 
-    whole, replaced = both()
-    np.testing.assert_allclose(whole.gradient, replaced.gradient, rtol=1e-5)
+    together, replaced = both()
+    np.testing.assert_allclose(together.gradient, replaced.gradient, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [5, 24, 50])
@@ -108,11 +108,16 @@ def test_every_example_is_dealt_once_and_classes_evenly(size):
 
 def test_choice_of_the_estimator():
     plain = jaxsurr.metric(lambda z, y, where=None: jnp.mean(z), higher_is_better=True, name="plain", per_example=False)
-    assert set_differences.choose_estimator("auto", metrics.f_beta, 8, 32) == "replace"
-    assert set_differences.choose_estimator("auto", plain, 64, 32) == "groups"
-    assert set_differences.choose_estimator("auto", plain, 63, 32) == "whole"
+    assert set_differences.choose_estimator("auto", metrics.f_beta) == "replace"
+    assert set_differences.choose_estimator("auto", metrics.f_beta, 12) == "replace"
+    assert set_differences.choose_estimator("auto", plain, 12) == "functions"
+    assert set_differences.choose_estimator("auto", plain) == "groups"
+    assert set_differences.one_group(63, 32) and not set_differences.one_group(64, 32)
+    with pytest.warns(DeprecationWarning, match="estimator='whole' is now 'groups'"):
+        set_differences.check_estimator("whole", 32)
+    assert set_differences.choose_estimator("whole", plain, 12) == "groups"  # in a file of before
     with pytest.raises(ValueError, match="plain does not; use 'groups'"):
-        set_differences.choose_estimator("replace", plain, 64, 32)
+        set_differences.choose_estimator("replace", plain)
     with pytest.raises(ValueError, match="did you mean 'groups'"):
         jaxsurr.surrogates.smoothed(metrics.f_beta, estimation=jaxsurr.surrogates.Estimation(estimator="group"))
 

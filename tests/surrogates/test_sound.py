@@ -80,7 +80,7 @@ CASES = {  # surrogate, and a batch for it
     "basis, points": (learned(PCK, family="basis"), points),
     "network, lists": (learned(metrics.ndcg), lists),
     "basis, lists": (learned(metrics.ndcg, family="basis"), lists),
-    "set, pixels": (learned(metrics.mean_iou, estimation=surrogates.Estimation(estimator="whole")), pixels),
+    "set, pixels": (learned(metrics.mean_iou, estimation=surrogates.Estimation(estimator="groups")), pixels),
     "network, sequences": (learned(metrics.edit_distance), sequences),
     "own family, scores of a set": (
         learned(metrics.roc_auc.bind(space=spaces.binary_scores), family=mean_of_examples(spaces.binary_scores)),
