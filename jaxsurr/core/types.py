@@ -106,6 +106,8 @@ class Space(NamedTuple):
       check: `(predictions, targets) -> [B] bool or None`, raises a `ValueError` or `TypeError` where shapes, dtypes or
         concrete values do not fit; for traced targets it returns a mask of the rows that are out of range.
       pooled: `(predictions, targets, scale, where) -> Pooled`, the features of a set network; None: the `features`.
+      spanned: of a space that pools nothing: whether random functions of its `features` express the gradient of a
+        metric of sets so well that it is estimated along them by default. A space that pools has functions of its own.
       clear: `(predictions, targets) -> (predictions, targets)` with finite numbers in masked entries; it is called
         before `check`, and leaves invalid arguments unchanged. None: `jaxsurr.core.targets.cleared`.
       ruled_out: `(predictions, targets) -> bool`, like predictions: entries (a class, an item) that a mask such as -1e9
@@ -137,6 +139,7 @@ class Space(NamedTuple):
     losses: protocols.FixedLosses
     check: protocols.TargetCheck
     pooled: protocols.SetFeatures | None = None
+    spanned: bool = False
     clear: protocols.Clearing | None = None
     ruled_out: protocols.RuledOut | None = None
     least: float = 1e-4

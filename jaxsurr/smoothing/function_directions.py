@@ -126,15 +126,24 @@ def events_are_few(space: Space, predictions: Array, targets: PyTree) -> bool:
     return _events(*jax.eval_shape(read, predictions, targets)) <= MOST_ATOMS
 
 
+def by_default(metric: Metric, space: Space) -> bool:
+    """Whether the gradient of a metric of sets is estimated along functions where nothing else is asked for.
+
+    "replace" is ahead where the metric knows `replacements`: it sees the whole gradient, and what a surrogate learns
+    from it is better for any number of updates (`python -m jaxsurr.benchmarks.set_fidelity`).
+    """
+    return not metric.replaces and (space.pooled is not None or space.spanned)
+
+
 def num_functions(estimator: str, metric: Metric, space: Space, predictions: Array, targets: PyTree) -> int:
     """J of predictions like these, or 0 where their metric's gradient is not estimated along functions.
 
     It is not for an `estimator` other than "functions" and "auto", where there are more than `MOST_ATOMS`, and for
-    "auto" where the metric knows `replacements` or the space pools nothing.
+    "auto" where the metric knows `replacements`, or the space pools nothing and is not `spanned`.
     """
     if metric.per_example or estimator not in ("auto", "functions"):
         return 0
-    if estimator == "auto" and (metric.replaces or space.pooled is None):
+    if estimator == "auto" and not by_default(metric, space):
         return 0
     atoms = number_of_atoms(space, predictions, targets)
     return atoms if atoms <= MOST_ATOMS else 0

@@ -99,6 +99,7 @@ example_cost_logits = class_logits._replace(
     losses=_losses,
     check=check_example_costs,
     pooled=None,
+    spanned=True,
     sample=_sample,
     alike=_alike,
     decisions=columns(*range(_MARGINS)),

@@ -61,6 +61,7 @@ number_intervals = Space(
     margin_range=(-16.0, 4.0),
     losses=_losses,
     check=checks.intervals,
+    spanned=True,
     least=LEAST_ERROR,
     sample=_sample_intervals,
     alike=lambda predictions, targets: (

@@ -70,6 +70,7 @@ keypoint_coordinates = Space(
     margin_range=(-16.0, 0.0),
     losses=_point_losses,
     check=check_keypoints,
+    spanned=True,
     sample=_sample_points,
     alike=_alike,
     decisions=columns(0, sign=-1),

@@ -102,6 +102,7 @@ ranked_lists = Space(
     margin_range=(-4.0, 4.0),
     losses=_losses,
     check=check_lists,
+    spanned=True,
     clear=_clear,
     ruled_out=_ruled_out,
     least=LEAST,

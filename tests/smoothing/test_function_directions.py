@@ -191,6 +191,8 @@ def test_choice():
     assert count(OWN, spaces.class_logits, *classes(8, 100)) == 200  # one temperature
     assert count(OWN, spaces.class_logits, *classes(8, 200)) == 0
     assert count(OWN, spaces.generic, *classes(8)) == 0  # its features say nothing of a decision
+    assert count(OWN, spaces.real_numbers, jnp.zeros(8), jnp.zeros(8)) == 64
+    assert count(metrics.r2, spaces.real_numbers, jnp.zeros(8), jnp.zeros(8)) == 0
     assert count(metrics.f_beta, spaces.class_logits, *classes(8)) == 0  # it knows replacements
     assert count(metrics.error_rate, spaces.class_logits, *classes(8)) == 0
     assert choose_estimator("auto", OWN, 12) == "functions"
@@ -203,6 +205,40 @@ def test_spaces_that_pool_nothing_have_random_functions():
     scores, labels = data(300)
     out = estimate(COUNTS, scores[:, None], labels[:, None], space=spaces.generic, num_pairs=100)
     assert cosine(out.gradient, exact(scores, labels)) > 0.9
+
+
+OF_SPACES = {  # a metric of examples whose mean is a function of one's own, and the size of predictions
+    "numbers": (metrics.within_tolerance.bind(tolerance=0.5), 1),
+    "points": (metrics.pck, 3),
+    "lists": (metrics.ndcg, 4),
+    "intervals": (metrics.interval_score, 1),
+    "costs": (metrics.example_cost, 3),
+}
+
+
+@pytest.mark.parametrize("kind", OF_SPACES)
+def test_functions_of_ones_own_in_spaces_that_pool_nothing(kind):
+    metric, size = OF_SPACES[kind]
+    space = metric.space
+    z, y = jaxsurr.sample(space, jax.random.key(0), 128, size)
+    scale = 0.3 * float(jnp.sqrt(jnp.mean(space.spread(z, y))))
+
+    def own(predictions, targets, *, where=None):
+        return metric.mean(predictions, targets, where=where)
+
+    of_set = jaxsurr.metric(own, higher_is_better=True, space=space, per_example=False)
+
+    @jax.jit
+    def estimates(z, y):
+        options = dict(key=jax.random.key(1), scale=scale)
+        wanted = smoothed_metric(metric, z, y, num_pairs=400, **options)
+        return wanted.gradient, [
+            smoothed_metric(of_set, z, y, num_pairs=64, estimator=estimator, **options).gradient
+            for estimator in ("auto", "groups")
+        ]
+
+    wanted, (found, groups) = estimates(z, y)
+    assert cosine(found, wanted) > 0.75 and cosine(found, wanted) > cosine(groups, wanted) + 0.1
 
 
 # --- in a surrogate ---------------------------------------------------------------------------------------------------
