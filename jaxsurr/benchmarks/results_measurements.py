@@ -3,7 +3,7 @@
 A block is a function of the results' folder; `results_page` writes it between the markers of its name.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,110 +41,6 @@ def ready_losses(folder: Path) -> str:
         measured = shipped(name)[2]["card"]["fidelity"]
         cells = [f"{one['size']}: {one['gradient']:.3f} / {one['ceiling']:.3f}" for one in measured]
         table.append({"loss": f"`{name}`", "classes, levels or points: cosine / ceiling": ", ".join(cells)})
-    return summary_table(table)
-
-
-def _of_f_beta(folder: Path, by: str, kept: Callable[[dict[str, Any]], bool]) -> dict[int, dict[str, Any]]:
-    """Lines of the fidelity of gradients of F1, by a number in ascending order and by the quantity measured."""
-    found: dict[int, dict[str, Any]] = {}
-    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
-        if line["metric"] == "f_beta" and "carried" not in line and kept(line):
-            found.setdefault(line[by], {})[line["what"]] = line
-    return dict(sorted(found.items()))
-
-
-def set_sizes(folder: Path) -> str:
-    """Fidelity of gradients of F1 by the size of the set."""
-    found = _of_f_beta(folder, "size", lambda line: line["classes"] == 2)
-    unit = found[128]["network"]["seconds"]
-    return summary_table(
-        [
-            {
-                "examples in the set": size,
-                "each example alone": f"{of['replace']['cosine']:.2f}",
-                "groups of 32": f"{of['groups']['cosine']:.2f}",
-                "all at once": f"{of['whole']['cosine']:.2f}",
-                "learned, deep set": f"{of['network']['cosine']:.2f}",
-                "learned, counts": f"{of['counts']['cosine']:.2f}" if "counts" in of else "",
-                "time of an update, ratio": f"{of['network']['seconds'] / unit:.1f}",
-                "its memory": f"{of['network']['MiB']:.1f} MiB",
-            }
-            for size, of in found.items()
-        ]
-    )
-
-
-def set_classes(folder: Path) -> str:
-    """The same for macro F1, by the number of classes."""
-    found = _of_f_beta(folder, "classes", lambda line: line["classes"] > 2 and line["size"] == 512)
-    unit = found[10]["network"]["seconds"]
-    return summary_table(
-        [
-            {
-                "classes": classes,
-                "each example alone": f"{of['replace']['cosine']:.2f}",
-                "learned": f"{of['network']['cosine']:.2f}",
-                "time of an update, ratio": f"{of['network']['seconds'] / unit:.0f}",
-                "its memory": f"{of['network']['MiB']:.0f} MiB",
-            }
-            for classes, of in found.items()
-        ]
-    )
-
-
-def set_functions(folder: Path) -> str:
-    """Fidelity of gradients along functions of an example, beside the other estimators."""
-    found: dict[tuple[str, int, int], dict[Any, dict[str, Any]]] = {}
-    for line in rows.lines_of(folder / "set_fidelity.jsonl"):
-        if "carried" in line:
-            shape = (line["metric"], line["classes"], line["size"])
-            found.setdefault(shape, {})[line["updates"] or line["what"]] = line
-
-    def cell(line: Mapping[str, Any] | None) -> str:
-        return "" if line is None else f"{line['cosine']:.2f}"
-
-    return summary_table(
-        [
-            {
-                "metric": f"`{metric}`",
-                "classes or levels": classes,
-                "examples in the set": size,
-                "each example alone": cell(of.get("replace")),
-                "groups of 32": cell(of["groups"]),
-                "functions": cell(of[1]),
-                "after 10 updates": cell(of.get(10)),
-                "after 50": cell(of.get(50)),
-                "time, functions over groups": f"{of[1]['seconds'] / of['groups']['seconds']:.2f}",
-                "memory of both": f"{of[1]['MiB']:.1f} / {of['groups']['MiB']:.1f} MiB",
-            }
-            for (metric, classes, size), of in found.items()
-        ]
-    )
-
-
-def set_training(folder: Path) -> str:
-    """Training of a linear model on a black box, from the threshold that is best for it."""
-    by_data: dict[str, list[dict[str, Any]]] = {}
-    for line in rows.lines_of(folder / "set_training.jsonl"):
-        by_data.setdefault(line["data"], []).append(line)
-    table = []
-    for data, lines in by_data.items():
-        for split in ("train", "test"):
-            before, after = (np.array([line[f"{split}_{when}"] for line in lines]) for when in ("before", "after"))
-            paired = statistics.paired(after - before, higher_is_better=True)
-            table.append(
-                {
-                    "data": data,
-                    "rows": f"{split}, {lines[0]['rows' if split == 'train' else 'test_rows']:,}",
-                    "with the tuned threshold": f"{np.mean(before):.4f}",
-                    "trained on the metric": f"{np.mean(after):.4f}",
-                    "95 % t interval of the difference": rows.interval(paired),
-                    "verdict": paired["verdict"],
-                    "seeds in which it is higher": f"{np.sum(after > before)} of {len(lines)}",
-                    "calls of the metric": f"{lines[0]['calls']:,}",
-                    "seconds": f"{np.median([line['seconds'] for line in lines]):.0f}",
-                }
-            )
     return summary_table(table)
 
 
@@ -282,10 +178,6 @@ BLOCKS = {
     for block in (
         fidelity,
         ready_losses,
-        set_sizes,
-        set_classes,
-        set_functions,
-        set_training,
         own_ground,
         generated_inputs,
         instrument,

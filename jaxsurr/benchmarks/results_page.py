@@ -23,6 +23,7 @@ from jaxsurr.benchmarks import (
     results_measurements,
     results_path,
     results_power,
+    results_sets,
     results_speed,
     results_summaries,
     results_tasks,
@@ -39,6 +40,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = (
     | results_measurements.BLOCKS
     | results_path.BLOCKS
     | results_power.BLOCKS
+    | results_sets.BLOCKS
     | results_speed.BLOCKS
     | results_summaries.BLOCKS
     | results_tasks.BLOCKS

@@ -3,17 +3,24 @@
   python -m jaxsurr.benchmarks.set_fidelity --out=set_fidelity.jsonl
   python -m jaxsurr.benchmarks.set_fidelity --sizes=8,32,128,512,2048,4096 --classes=2,10,100,1000 --out=FILE
   python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=64,256,1024,4096 --metrics=f1_score,matthews_corrcoef
-  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=10 --metrics=f_beta
-  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=7 --metrics=quadratic_weighted_kappa
+  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=10,100 --metrics=f_beta
+  python -m jaxsurr.benchmarks.set_fidelity --carried --sizes=512 --classes=7,30 --metrics=quadratic_weighted_kappa
+  python -m jaxsurr.benchmarks.set_fidelity --carried --draws=3 --longest=10 --sizes=64,256,1024 --metrics=f_beta
+  python -m jaxsurr.benchmarks.set_fidelity --updates=100 --sizes=512 --classes=10 --seeds=3 --estimator=functions
 
 Predictions are sampled for every set: normal logits, the true class one ahead, classes of unequal frequency (of two, a
 tenth is positive). Each estimator, and each surrogate after its updates, is compared on held-out sets with a reference
 gradient of many pairs. Time is the median over updates after the first; memory is the temporary memory that XLA plans
 for one update. There is one line for each measurement.
 
+With --estimator only surrogates are measured, which learn from that one.
+
 With --carried estimates are made again and again at the predictions of each set, and the solution along functions of an
-example carries over. `f1_score` and `matthews_corrcoef` are scikit-learn's, untouched; their references are those of
-the same metrics of this library.
+example carries over. `f1_score` and `matthews_corrcoef` are scikit-learn's, untouched; `own:NAME` is a metric of this
+library as a function of one's own, of which nothing is known but one value for the set; `NAME@SPACE` is read in another
+space. The reference is that of the same metric of this library. Spaces other than those of classes, scores and levels
+have their own samples (`jaxsurr.sample`), and a scale relative to their spread. With --draws every set is estimated as
+often, with other noise, and the line has the deviation of all cosines.
 """
 
 import argparse
@@ -28,14 +35,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr import surrogates
+from jaxsurr import metrics, surrogates
 from jaxsurr.core.moments import cosine, moments
-from jaxsurr.core.types import Array, View
+from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.metrics import Metric, black_box, get
 from jaxsurr.report import summary_table
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, number_of_atoms
-from jaxsurr.smoothing.goal import Goal, estimated_goal
+from jaxsurr.smoothing.goal import NOISE, Goal, estimated_goal
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric
+from jaxsurr.spaces import SPACES
+from jaxsurr.spaces.sampling import sample as draw
 
 __all__ = [
     "BLACK_BOXES", "CARRIED", "ESTIMATORS", "FAMILIES", "SCALE", "costs", "main", "measure", "measure_carried",
@@ -69,13 +78,21 @@ def sample_levels(key: Array, size: int, levels: int) -> tuple[Array, Array]:
     return jax.random.normal(of_noise, (size, levels)) - (every[None] - labels[:, None]) ** 2 / 4, labels
 
 
-def references(metric: Metric, sets: list[tuple[Array, Array]], pairs: int) -> list[Array]:
+def sample_scores(key: Array, size: int, classes: int) -> tuple[Array, Array]:
+    """Scores and labels of one set of two classes: the difference of the logits of `sample_set`."""
+    logits, labels = sample_set(key, size, classes)
+    return logits[:, 1] - logits[:, 0], labels
+
+
+def references(metric: Metric, sets: list[tuple[Array, PyTree]], pairs: int, scale: float = SCALE) -> list[Array]:
     """The gradient of the smoothed metric at each set, from many pairs of the estimator with the least noise."""
 
     @jax.jit
-    def reference(key, logits, labels):
-        options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, chunk_size=max(1, _ROWS // len(labels)))
-        return smoothed_metric(metric, logits, labels, key=key, **options).gradient
+    def reference(key, predictions, targets):
+        options: dict[str, Any] = dict(scale=scale, num_pairs=pairs, chunk_size=max(1, _ROWS // len(predictions)))
+        if not metric.per_example:
+            options["estimator"] = "replace"
+        return smoothed_metric(metric, predictions, targets, key=key, **options).gradient
 
     return [reference(jax.random.key(20 + number), *one) for number, one in enumerate(sets)]
 
@@ -87,6 +104,11 @@ def of_sets(gradient: Callable[..., Array], sets: list[tuple[Array, Array]], goa
         if float(jnp.sum(goal**2)) > 0:
             found.append(float(cosine(moments(gradient(jax.random.key(number), logits, labels), goal))))
     return float(np.mean(found)) if found else float("nan")
+
+
+def asked_as(what: str, size: int) -> dict[str, Any]:
+    """The options of an estimator; "whole" is one group of all examples."""
+    return {"estimator": "groups", "group_size": size} if what == "whole" else {"estimator": what}
 
 
 def costs(function: Callable, *args: Any, repeats: int = 5) -> tuple[Callable, dict[str, float]]:
@@ -104,7 +126,16 @@ def costs(function: Callable, *args: Any, repeats: int = 5) -> tuple[Callable, d
 
 
 def measure(
-    spec: str, size: int, classes: int, *, pairs: int, reference_pairs: int, updates: int, held_out: int, seed: int
+    spec: str,
+    size: int,
+    classes: int,
+    *,
+    pairs: int,
+    reference_pairs: int,
+    updates: int,
+    held_out: int,
+    seed: int,
+    estimator: str | None = None,
 ) -> list[dict[str, Any]]:
     """Cosines and costs of all estimators and families for sets of one size.
 
@@ -116,83 +147,148 @@ def measure(
       updates: of each surrogate, each on a new set.
       held_out: sets on which gradients are compared.
       seed: of data, noise and surrogates.
+      estimator: that families learn from, which are compared after fewer updates too; estimators are left out then.
+        None: the default one.
     """
     metric, key = get(spec), jax.random.key(seed)
     shape = {"metric": metric.name, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
     sets = [sample_set(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
     goals, rows = references(metric, sets, reference_pairs), []
-    for estimator in ESTIMATORS:
+    shape |= {} if estimator is None else {"estimator": estimator}
+    for what in ESTIMATORS if estimator is None else ():
 
-        def estimate(key, logits, labels, estimator=estimator):
-            options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, estimator=estimator)
+        def estimate(key, logits, labels, what=what):
+            options: dict[str, Any] = dict(scale=SCALE, num_pairs=pairs, **asked_as(what, size))
             return smoothed_metric(metric, logits, labels, key=key, **options).gradient
 
         compiled, cost = costs(estimate, key, *sets[0])
-        rows.append({**shape, "what": estimator, "updates": 0, "cosine": of_sets(compiled, sets, goals), **cost})
+        rows.append({**shape, "what": what, "updates": 0, "cosine": of_sets(compiled, sets, goals), **cost})
     few = number_of_atoms(metric.space, *sets[0]) <= MOST_ATOMS
     for family in (FAMILIES if few else FAMILIES[:1]) if updates else ():
-        surrogate = surrogates.correlated_gradients(metric, family=family, num_pairs=pairs, relative_scale=SCALE)
+        options: dict[str, Any] = dict(family=family, num_pairs=pairs, relative_scale=SCALE)
+        options |= dict(estimation=surrogates.Estimation(estimator=estimator or "auto"))
+        surrogate = surrogates.correlated_gradients(metric, **options)
         state = surrogate.init(key, *sets[0])
 
         def update(state, key, surrogate=surrogate):
             return surrogate.update(state, key, *sample_set(jax.random.fold_in(key, 0), size, classes))[0]
 
         step, cost = costs(update, state, key)
-        for number in range(updates):
-            state = step(state, jax.random.fold_in(key, number))
-        slope = jax.jit(jax.grad(lambda logits, labels, s=surrogate, state=state: s.loss(state, logits, labels)))
-        found = of_sets(lambda key, z, y, slope=slope: metric.sign * slope(z, y), sets, goals)
-        rows.append({**shape, "what": family, "updates": updates, "cosine": found, **cost})
+        slope = jax.jit(jax.grad(lambda z, y, state, s=surrogate: s.loss(state, z, y)))
+        for number in range(1, updates + 1):
+            state = step(state, jax.random.fold_in(key, number - 1))
+            if number == updates or (estimator is not None and number in CARRIED):
+                now = functools.partial(slope, state=state)
+                found = of_sets(lambda key, z, y, now=now: metric.sign * now(z, y), sets, goals)
+                rows.append({**shape, "what": family, "updates": number, "cosine": found, **cost})
     return rows
 
 
 def measure_carried(
-    spec: str, size: int, classes: int, *, pairs: int, reference_pairs: int, held_out: int, seed: int
+    spec: str,
+    size: int,
+    classes: int,
+    *,
+    pairs: int,
+    reference_pairs: int,
+    held_out: int,
+    seed: int,
+    draws: int | None = None,
+    longest: int = max(CARRIED),
 ) -> list[dict[str, Any]]:
     """Cosines and costs of estimates along functions, as their solution carries over, and of the other estimators.
 
-    Arguments as for `measure`; `spec` may be one of `BLACK_BOXES`.
+    Arguments as for `measure`, and
+
+    Args:
+      spec: of a metric, see `metrics_of`.
+      draws: estimates of each set. None: one, of the estimators that are asked for one by one.
+      longest: most updates for which a solution carries over.
     """
-    metric, key = _metric(spec), jax.random.key(seed)
-    exact = get(BLACK_BOXES.get(spec, spec))
-    sample = sample_levels if metric.space.name == "level_logits" else sample_set
+    metric, exact = metrics_of(spec)
+    key = jax.random.key(seed)
     shape: dict[str, Any] = {"metric": spec, "size": size, "classes": classes, "seed": seed, "pairs": pairs}
     shape["carried"] = True
+    sample = sampler(metric.space)
     sets = [sample(jax.random.fold_in(key, 1000 + number), size, classes) for number in range(held_out)]
-    goals, rows = references(exact, sets, reference_pairs), []
+    atoms = number_of_atoms(metric.space, *sets[0])
+    if draws is not None:
+        shape |= {"draws": draws * held_out, "atoms": atoms}
+    scale = SCALE
+    if sample not in (sample_set, sample_levels, sample_scores):
+        scale *= float(jnp.sqrt(jnp.mean(metric.space.spread(*sets[0]))))
+    goals, rows = references(exact, sets, reference_pairs, scale), []
 
-    def estimate(key, logits, labels, sums=None, *, estimator) -> Goal:
-        options: dict[str, Any] = dict(key=key, scale=SCALE, num_pairs=pairs, estimator=estimator, sums=sums)
-        return estimated_goal(metric, View(logits, labels), **options)
+    def estimate(key, predictions, targets, *, estimator) -> Array:
+        options: dict[str, Any] = dict(key=key, scale=scale, num_pairs=pairs, directions=NOISE)
+        return smoothed_metric(metric, predictions, targets, **options, **asked_as(estimator, size)).gradient
 
-    for estimator in ("replace", "groups") if metric.replaces else ("groups",):
-        compiled, cost = costs(functools.partial(estimate, estimator=estimator), key, *sets[0], repeats=3)
-        found = of_sets(lambda *given, of=compiled: metric.sign * of(*given).gradient[0], sets, goals)
-        rows.append({**shape, "what": estimator, "updates": 0, "cosine": found, **cost})
-    along = functools.partial(estimate, estimator="functions")
+    def along(key, predictions, targets, sums=None) -> Goal:
+        options: dict[str, Any] = dict(key=key, scale=scale, num_pairs=pairs, estimator="functions", sums=sums)
+        return estimated_goal(metric, View(predictions, targets), **options)
+
+    def row(what: str, updates: int, found: list[float], cost: dict[str, float]) -> dict[str, Any]:
+        deviation = {} if draws is None else {"deviation": float(np.std(found))}
+        return {**shape, "what": what, "updates": updates, "cosine": float(np.mean(found)), **deviation, **cost}
+
+    repeated = [
+        one for _ in range(draws or 1) for one in zip(sets, goals, strict=True) if float(jnp.sum(one[1] ** 2)) > 0
+    ]
+    keys = [jax.random.key(number) for number in range(len(repeated))]
+
+    def similar(found: Array, goal: Array) -> float:
+        return float(cosine(moments(found, goal)))
+
+    others = ("replace", "groups") if metric.replaces else ("groups",)
+    for estimator in others if draws is None else (*others, "whole"):
+        compiled, cost = costs(functools.partial(estimate, estimator=estimator), key, *sets[0], repeats=15)
+        found = [similar(compiled(key, *one), goal) for key, (one, goal) in zip(keys, repeated, strict=True)]
+        rows.append(row(estimator, 0, found, cost))
+    if atoms > MOST_ATOMS:
+        return rows
     sums = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(along, key, *sets[0]).sums)
-    compiled, cost = costs(along, key, *sets[0], sums, repeats=3)
+    compiled, cost = costs(along, key, *sets[0], sums, repeats=15)
     cosines: dict[int, list[float]] = {}
-    for number, ((logits, labels), goal) in enumerate(zip(sets, goals, strict=True)):
+    for key, (one, goal) in zip(keys, repeated, strict=True):
         carried = sums
-        for update in range(1, (1 if classes == 2 else max(CARRIED)) + 1):
-            found = compiled(jax.random.fold_in(jax.random.key(number), update), logits, labels, carried)
+        for update in range(1, (1 if classes == 2 and draws is None else longest) + 1):
+            found = compiled(jax.random.fold_in(key, update), *one, carried)
             carried = found.sums
-            if update in CARRIED and float(jnp.sum(goal**2)) > 0:
-                similar = float(cosine(moments(metric.sign * found.gradient[0], goal)))
-                cosines.setdefault(update, []).append(similar)
-    for update, found in cosines.items():
-        rows.append({**shape, "what": "functions", "updates": update, "cosine": float(np.mean(found)), **cost})
-    return rows
+            if update in CARRIED:
+                cosines.setdefault(update, []).append(similar(exact.sign * found.gradient[0], goal))
+    return rows + [row("functions", update, found, cost) for update, found in cosines.items()]
 
 
-def _metric(spec: str) -> Metric:
-    """A metric by its name, or a black box by that of scikit-learn's function."""
-    if spec not in BLACK_BOXES:
-        return get(spec)
-    import sklearn.metrics
+def metrics_of(spec: str) -> tuple[Metric, Metric]:
+    """The metric that is estimated, and that of this library which has the same gradient.
 
-    return black_box(getattr(sklearn.metrics, spec), higher_is_better=True, decode="argmax")
+    Args:
+      spec: a name of `BLACK_BOXES`, or `NAME`, `NAME@SPACE`, `own:NAME` or `own:NAME@SPACE` of a metric of this
+        library.
+    """
+    if spec in BLACK_BOXES:
+        import sklearn.metrics
+
+        box = black_box(getattr(sklearn.metrics, spec), higher_is_better=True, decode="argmax")
+        return box, get(BLACK_BOXES[spec])
+    name, _, place = spec.removeprefix("own:").partition("@")
+    exact = get(name).bind(space=SPACES[place]) if place else get(name)
+    if not spec.startswith("own:"):
+        return exact, exact
+
+    def own(predictions: Array, targets: PyTree, *, where: Array | None = None) -> Array:
+        return exact.mean(predictions, targets, where=where)
+
+    options: dict[str, Any] = dict(name=spec, space=exact.space, per_example=False)
+    return metrics.metric(own, higher_is_better=exact.higher_is_better, **options), exact
+
+
+def sampler(space: Space) -> Callable[[Array, int, int], tuple[Array, PyTree]]:
+    """`(key, size, classes) -> predictions, targets` of a set."""
+    if space.name in ("class_logits", "generic"):
+        return sample_set
+    own = {"level_logits": sample_levels, "binary_scores": sample_scores}
+    return own.get(space.name, functools.partial(draw, space))
 
 
 def numbers(text: str) -> list[int]:
@@ -211,11 +307,15 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=200, help="Updates of each surrogate; 0 leaves surrogates out.")
     parser.add_argument("--held_out", type=int, default=4, help="Sets on which gradients are compared.")
     parser.add_argument("--seeds", type=int, default=1, help="Repetitions.")
+    parser.add_argument("--estimator", help="That surrogates learn from, in place of the default one.")
+    parser.add_argument("--draws", type=int, help="Estimates of each set, with --carried.")
+    parser.add_argument("--longest", type=int, default=max(CARRIED), help="Updates over which a solution carries.")
     parser.add_argument("--carried", action="store_true", help="Estimates along functions, as they carry over.")
     parser.add_argument("--out", help="A JSON-lines file to add each measurement to.")
     options = parser.parse_args()
     device = jax.devices()[0].device_kind
-    names = ("pairs", "reference_pairs", "held_out", *(() if options.carried else ("updates",)))
+    of_kind = ("draws", "longest") if options.carried else ("updates", "estimator")
+    names = ("pairs", "reference_pairs", "held_out", *of_kind)
     shared = {name: getattr(options, name) for name in names}
     of_one = measure_carried if options.carried else measure
     for spec, classes, size, seed in itertools.product(
