@@ -129,8 +129,8 @@ def events_are_few(space: Space, predictions: Array, targets: PyTree) -> bool:
 def by_default(metric: Metric, space: Space) -> bool:
     """Whether the gradient of a metric of sets is estimated along functions where nothing else is asked for.
 
-    "replace" is ahead where the metric knows `replacements`: it sees the whole gradient, and what a surrogate learns
-    from it is better for any number of updates (`python -m jaxsurr.benchmarks.set_fidelity`).
+    They are not where the metric knows `replacements`: "replace" sees the whole gradient, of orders too, and what
+    surrogates learned from it was nearer to the gradient in the end (`python -m jaxsurr.benchmarks.set_fidelity`).
     """
     return not metric.replaces and (space.pooled is not None or space.spanned)
 
