@@ -17,8 +17,7 @@ from jaxsurr.report import summary_table
 
 __all__ = [
     "BLOCKS", "collectives", "fidelity", "generated_inputs", "input_of_runs", "instrument", "minutes", "own_ground",
-    "ready_losses", "second_start", "set_classes", "set_functions", "set_sizes", "set_training", "surrogate_traffic",
-    "traffic_of",
+    "ready_losses", "second_start", "surrogate_traffic", "traffic_of",
 ]  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from jaxsurr.report import summary_table
 from jaxsurr.smoothing.function_directions import by_default
 from jaxsurr.smoothing.set_estimators import choose_estimator
 
+__all__ = ["BLOCKS", "set_classes", "set_estimators", "set_functions", "set_learned", "set_sizes", "set_training"]
+
 
 def _of_f_beta(folder: Path, by: str, kept: Callable[[dict[str, Any]], bool]) -> dict[int, dict[str, Any]]:
     """Lines of the fidelity of gradients of F1, by a number in ascending order and by the quantity measured."""

@@ -47,8 +47,9 @@ from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample as draw
 
 __all__ = [
-    "BLACK_BOXES", "CARRIED", "ESTIMATORS", "FAMILIES", "SCALE", "costs", "main", "measure", "measure_carried",
-    "numbers", "of_sets", "references", "sample_levels", "sample_set",
+    "BLACK_BOXES", "CARRIED", "ESTIMATORS", "FAMILIES", "SCALE", "asked_as", "costs", "main", "measure",
+    "measure_carried", "metrics_of", "numbers", "of_sets", "references", "sample_levels", "sample_scores", "sample_set",
+    "sampler",
 ]  # fmt: skip
 
 SCALE = 0.15

@@ -35,7 +35,7 @@ from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric
 
 __all__ = [
-    "MOST_ATOMS", "FunctionSums", "along_functions", "atoms_of", "events_are_few", "no_sums",
+    "MOST_ATOMS", "FunctionSums", "along_functions", "atoms_of", "by_default", "events_are_few", "no_sums",
     "num_functions", "number_of_atoms", "solved",
 ]  # fmt: skip
 

@@ -41,7 +41,9 @@ from jaxsurr.core.reductions import masked, safe_divide, valid
 from jaxsurr.core.types import Array, PyTree
 from jaxsurr.metrics.base import Metric
 
-__all__ = ["ESTIMATORS", "GROUP_SIZE", "check_estimator", "choose_estimator", "grouped", "groups", "replaced"]
+__all__ = [
+    "ESTIMATORS", "GROUP_SIZE", "check_estimator", "choose_estimator", "grouped", "groups", "one_group", "replaced",
+]  # fmt: skip
 
 ESTIMATORS = ("auto", "replace", "functions", "groups")
 GROUP_SIZE = 32

@@ -35,11 +35,14 @@ def noticing_decisions(surrogate: Surrogate, metric: Metric, space: Space, *, of
       metric, space: of the surrogate.
       of_items: whether these are on the items of `Space.features`, and not on those of `Space.margins`.
     """
+    looked = is_ready(metric.function)  # at values far away; once, as it takes a program of its own
 
     @functools.wraps(surrogate.init)
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> Any:
+        nonlocal looked
         state, batch = surrogate.init(key, predictions, targets, where), (predictions, targets, where)
-        if not (checks.is_concrete(batch) and checks.all_here(batch)):
+        here = (batch, jnp.zeros(()))  # the last is traced where constants are not
+        if not (checks.is_concrete(here) and checks.all_here(batch)):
             return state
         if of_items and (one := taken_as_one(space, predictions, targets)):
             warnings.warn(
@@ -50,7 +53,8 @@ def noticing_decisions(surrogate: Surrogate, metric: Metric, space: Space, *, of
                 "without decisions.",
                 stacklevel=2,
             )
-        if not is_ready(metric.function):
+        if not looked:
+            looked = True
             near, far = _values_far_away(metric, space, *jax.tree.map(np.asarray, batch))
             if far > near:
                 warnings.warn(
