@@ -92,6 +92,7 @@ FIELDS = {
     "Diagnosis": {"flat": "zero_gradient_fraction", "flat_wider": "zero_gradient_fraction_wider"},
     "Info": {"flat": "zero_gradient_fraction"},
     "Pooled": {"marks": "label_features", "share": "fraction"},
+    "Problem": {"slope": "gradient_view", "goal": "target_gradient", "fit": "value_view", "shift": "mean"},
     "Regions": {"flat": "zero_gradient_fraction"},
     "Space": {"ramps": "margins", "reach": "margin_range"},
     "SurrogateState": {"along": "dot_sg", "length": "dot_ss"},

@@ -33,10 +33,11 @@ from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.reductions import masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric
+from jaxsurr.smoothing.set_estimators import choose_estimator
 
 __all__ = [
-    "MOST_ATOMS", "FunctionSums", "along_functions", "atoms_of", "by_default", "events_are_few", "no_sums",
-    "num_functions", "number_of_atoms", "solved",
+    "MOST_ATOMS", "FunctionSums", "along_functions", "atoms_of", "by_default", "chosen_estimator", "events_are_few",
+    "no_sums", "num_functions", "number_of_atoms", "solved",
 ]  # fmt: skip
 
 MOST_ATOMS = 256
@@ -147,6 +148,28 @@ def num_functions(estimator: str, metric: Metric, space: Space, predictions: Arr
         return 0
     atoms = number_of_atoms(space, predictions, targets)
     return atoms if atoms <= MOST_ATOMS else 0
+
+
+def chosen_estimator(
+    estimator: str,
+    metric: Metric,
+    space: Space,
+    predictions: Array,
+    targets: PyTree,
+    along_functions: bool = True,
+) -> str:
+    """The estimator for such predictions; "auto" of a metric of examples, which needs none.
+
+    Args:
+      estimator: as it is asked for.
+      metric, space, predictions, targets: as for `smoothed_metric`.
+      along_functions: whether it may be "functions"; not for a metric that depends on the order of the examples.
+    """
+    if metric.per_example:
+        return "auto"
+    if not along_functions:
+        return choose_estimator("auto" if estimator == "functions" else estimator, metric)
+    return choose_estimator(estimator, metric, num_functions(estimator, metric, space, predictions, targets))
 
 
 def _at_decisions(space: Space, predictions: Array, targets: PyTree, scale: Array, atoms: int) -> np.ndarray:

@@ -5,11 +5,12 @@ One update, with predictions z, targets y, the surrogate `L = c S + b` and the s
     g       = estimate of grad_z m_s(z, y)                                         estimated_goal
     S       : value_weight E (S - m_s)^2 / Var(m_s) + correlation_weight (1 - corr(grad_z S, g))     Family.learn
     c       = <grad S, g> / <grad S, grad S>, a running average, at least 0        calibrated, calibration
-    b       = E m_s - c E S, a running average                                     update
+    b       = E m_s - c E S, a running average                                     Method._offset
 
 The loss of decisions is `c S_q + b`, S_q being S with `(1 - a^q) / q` in place of each `1 - a`     families.decisions
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -18,15 +19,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxsurr.core import checks
-from jaxsurr.core.moments import affine, correlate
-from jaxsurr.core.reductions import masked, masked_mean, mean_one, num_valid, psum, weighted
+from jaxsurr.core.moments import Moments, affine, correlate
+from jaxsurr.core.reductions import masked, masked_mean, psum
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
-from jaxsurr.metrics.base import as_metric, output_shape
-from jaxsurr.smoothing.function_directions import no_sums, num_functions
+from jaxsurr.metrics.base import Metric, as_metric, output_shape
+from jaxsurr.smoothing.function_directions import chosen_estimator, no_sums, number_of_atoms
 from jaxsurr.smoothing.goal import (
     DEFAULT,
     Estimation,
-    Goal,
     check_options,
     estimated_goal,
     goal_of_each,
@@ -35,15 +35,15 @@ from jaxsurr.smoothing.goal import (
     with_noise,
     zero_gradient_fraction,
 )
-from jaxsurr.smoothing.set_estimators import choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.decided import noticing_decisions
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides, family_of
-from jaxsurr.surrogates.families.base import Family, Problem, to_parameters
+from jaxsurr.surrogates.families.base import Family, Problem
 from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.objectives import check_kind, check_power, value_fit
 from jaxsurr.surrogates.order import noticing_order
+from jaxsurr.surrogates.parameter_space import goal_in_parameters, heldout_view
 from jaxsurr.surrogates.sound import of_sound_batches
 from jaxsurr.surrogates.state import (
     SurrogateState,
@@ -56,41 +56,181 @@ from jaxsurr.surrogates.state import (
     settled,
 )
 
-__all__ = ["OBJECTIVES", "correlated_gradients", "goal_in_parameters", "heldout_view"]
+__all__ = ["OBJECTIVES", "Method", "correlated_gradients"]
 
 OBJECTIVES = ("predictions", "parameters")
 
 
-def heldout_view(space: Space, heldout: View | None, pullback: Callable | None, axis_name: str | None = None) -> View:
-    """The view of held-out examples, fit for its space.
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """The three functions of a surrogate, of the options of `correlated_gradients`.
 
-    Raises:
-      ValueError: a pullback is missing, without which gradients have no way to the model's parameters.
+    Attributes:
+      metric, space, objective, num_pairs, relative_scale, correlation, calibrate, estimation: as there.
+      family: of functions, what its name stands for.
+      power: as there, and None where the family does not know it.
     """
-    if pullback is None or heldout is None or heldout.pullback is None:
-        raise ValueError(
-            "objective='parameters' compares gradients of the model's parameters: pass pullback= of the "
-            "training predictions and heldout=jaxsurr.View(predictions, targets, where, pullback). "
-            "jaxsurr.bilevel.make_step does it for you."
+
+    metric: Metric
+    space: Space
+    family: Family
+    objective: str
+    num_pairs: int
+    relative_scale: float | None
+    power: float | None
+    correlation: str
+    calibrate: bool
+    estimation: Estimation
+
+    def init(self, key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
+        """State of a surrogate that has learned nothing yet, with the scale of these predictions.
+
+        Args:
+          key: typed, for the network's parameters.
+          predictions: `[B, ...]`, as the model makes them.
+          targets: what the metric reads.
+          where: `[B]` bool, or None.
+        """
+        outputs, view = output_shape(self.metric, predictions, targets), View(predictions, targets, where)
+        metrics = outputs[0] if outputs else 1
+        state = first_state(self.space, view, metrics, self.relative_scale, self.power)
+        if self._estimator(predictions, targets) == "functions":
+            atoms = number_of_atoms(self.space, predictions, targets)
+            state = state._replace(functions=no_sums(atoms, metrics, predictions.dtype))
+        return state._replace(family=self.family.init(key, view, scale_of(state, self.space), metrics))
+
+    def loss(
+        self,
+        state: SurrogateState,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        axis_name: str | None = None,
+    ) -> Array:
+        """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
+        power = () if self.power is None else (state.power,)
+        scale, metrics = scale_of(state, self.space), len(state.offset)
+        values = self.family.values(state.family, predictions, targets, scale, metrics, where, *power)
+        values = self._factor(state)[None] * values + state.offset[None]
+        if not output_shape(self.metric, predictions, targets):
+            values = values[..., 0]
+        return masked(values, where) if self.metric.per_example else masked_mean(values, where)
+
+    def update(
+        self,
+        state: SurrogateState,
+        key: Array,
+        predictions: Array,
+        targets: PyTree,
+        where: Array | None = None,
+        *,
+        pullback: Callable[[Array], PyTree] | None = None,
+        heldout: View | None = None,
+        axis_name: str | None = None,
+    ) -> tuple[SurrogateState, Info]:
+        """One step of learning the surrogate.
+
+        Args:
+          state: from `init` or the last update.
+          key: typed, a new one each time and the same on every device.
+          predictions, targets, where: a batch, as for `loss`; what is learned has no gradient in it.
+          pullback: for `objective="parameters"`: from a cotangent of `predictions` to the model's parameters (of the
+            last layer, or of all), as `jax.vjp` returns it.
+          heldout: for `objective="parameters"`: a view of examples that the model is not trained on, with its own
+            pullback to the same parameters.
+          axis_name: of the `jax.pmap` axis whose devices share the batch.
+
+        Returns:
+          The new state, and `Info` about the surrogate as it was before the step.
+        """
+        noise_key, centre_key = jax.random.split(key)
+        view = View(predictions, targets, where, pullback)
+        if natural_scale(self.space, self.relative_scale) is None:
+            state = settled(state, self.space, view, self.estimation.decay, axis_name)
+        scale, c = scale_of(state, self.space), self._factor(state)
+
+        gradient_view, value_view, unit = self._views(view, heldout, centre_key, scale, axis_name)
+        goal = estimated_goal(
+            self.metric,
+            value_view,
+            key=noise_key,
+            scale=scale,
+            num_pairs=self.num_pairs,
+            space=self.space,
+            chunk_size=self.estimation.chunk_size,
+            estimator=self._estimator(predictions, targets, state.functions is not None),
+            sums=state.functions,
+            unit=unit,
+            axis_name=axis_name,
         )
-    batch = prepared(space, heldout.predictions, heldout.targets, heldout.where)
-    predictions, targets = jax.lax.stop_gradient(batch)
-    return heldout._replace(predictions=predictions, targets=targets, where=mean_one(heldout.where, axis_name))
+        state = state._replace(functions=goal.sums)
+        if not self.metric.per_example:
+            goal = goal_of_each(goal, value_view.where)
+        mean = masked_mean(goal.values, value_view.where, axis_name=axis_name)
+        zero = zero_gradient_fraction(goal, value_view.where, axis_name)
+        if self.objective == "parameters":
+            goal = goal_in_parameters(goal, gradient_view, value_view, axis_name)
 
+        problem = Problem(gradient_view, goal.gradient, value_view, goal.values, mean, scale, axis_name)
+        learned, value_sums, gradient_sums = self.family.learn(state.family, problem)
+        after = calibrated(state._replace(family=learned), gradient_sums, self.estimation.decay)
+        if self.calibrate:
+            after = after._replace(offset=self._offset(after, state, problem, value_sums))
 
-def goal_in_parameters(goal: Goal, slope: View, fit: View, axis_name: str | None) -> Goal:
-    """The goal with its gradient and error pulled back to the model's parameters, `[M, D]`, summed over devices.
+        squared_error = squared_norm(goal.error)
+        if self.objective == "predictions":
+            squared_error = psum(squared_error, axis_name)
+        info = Info(
+            value_error=jax.vmap(value_fit)(affine(value_sums, c, (c - 1) * mean + state.offset)),
+            gradient_correlation=jax.vmap(lambda sums: correlate(sums, self.correlation))(gradient_sums),
+            ceiling=noise_ceiling(squared_error, gradient_sums.yy),
+            metric=self.metric.sign * mean,
+            zero_gradient_fraction=zero,
+            scale=scale,
+            calibration=c,
+            skipped=jnp.zeros_like(c),
+        )
+        if not output_shape(self.metric, predictions, targets):
+            info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
+        return after, info
 
-    They are scaled from the examples of `fit` to those of `slope`, so that both sides are means over examples and
-    coefficients mean the same for any two batch sizes.
-    """
-    here, there = (num_valid(view.where, view.predictions.shape[0], axis_name) for view in (slope, fit))
-    ratio = here / jnp.maximum(there, 1)
-    gradient, error = (
-        psum(to_parameters(fit.pullback, ratio * jax.vmap(lambda one: weighted(one, fit.where))(part)), axis_name)
-        for part in (goal.gradient, goal.error)
-    )
-    return Goal(goal.values, gradient, error)
+    def _estimator(self, predictions: Array, targets: PyTree, along_functions: bool = True) -> str:
+        """The estimator of the gradient of a set metric."""
+        return chosen_estimator(
+            self.estimation.estimator, self.metric, self.space, predictions, targets, along_functions
+        )
+
+    def _factor(self, state: SurrogateState) -> Array:
+        """The calibration c in use, `[M]`."""
+        return calibration(state) if self.calibrate else jnp.ones_like(state.dot_sg)
+
+    def _views(
+        self, view: View, heldout: View | None, key: Array, scale: Array, axis_name: str | None
+    ) -> tuple[View, View, Array]:
+        """Where gradients are compared, where values are, and the unit of the space there."""
+        if self.objective == "parameters":
+            value_view = heldout_view(self.space, heldout, view.pullback, axis_name)
+            return view, value_view, self.space.unit(value_view.predictions, value_view.targets)
+        unit = self.space.unit(view.predictions, view.targets)
+        moved = with_noise(
+            view._replace(pullback=None), unit, key=key, scale=scale, spread=self.estimation.spread, axis_name=axis_name
+        )
+        return moved, moved, unit
+
+    def _offset(self, after: SurrogateState, before: SurrogateState, problem: Problem, value_sums: Moments) -> Array:
+        """The offset b of a state after an update, `[M]`.
+
+        The value of a set swings with each step of the parameters: it is taken after the step, and not averaged.
+        """
+        mean, view = problem.mean, problem.value_view
+        if self.metric.per_example:
+            surrogate_mean = mean + (value_sums.x - value_sums.y) / jnp.maximum(value_sums.n, 1)
+            new = mean - calibration(after) * surrogate_mean
+            return running(before.offset, new, before.step, self.estimation.decay)
+        values = self.family.values(after.family, view.predictions, view.targets, problem.scale, len(mean), view.where)
+        surrogate_mean = masked_mean(values, view.where, axis_name=problem.axis_name)
+        return mean - calibration(after) * surrogate_mean
 
 
 @described
@@ -203,142 +343,19 @@ def correlated_gradients(
             correlation_weight=correlation_weight,
             correlation=correlation,
         )
-    decay = estimation.decay
-
-    def factor(state: SurrogateState) -> Array:
-        """The calibration c in use, `[M]`."""
-        return calibration(state) if calibrate else jnp.ones_like(state.dot_sg)
-
-    def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SurrogateState:
-        """State of a surrogate that has learned nothing yet, with the scale of these predictions.
-
-        Args:
-          key: typed, for the network's parameters.
-          predictions: `[B, ...]`, as the model makes them.
-          targets: what the metric reads.
-          where: `[B]` bool, or None.
-        """
-        outputs, view = output_shape(metric, predictions, targets), View(predictions, targets, where)
-        metrics = outputs[0] if outputs else 1
-        state = first_state(space, view, metrics, relative_scale, power if leads else None)
-        if not metric.per_example:
-            wanted = estimation.estimator
-            atoms = num_functions(wanted, metric, space, predictions, targets)
-            if choose_estimator(wanted, metric, atoms) == "functions":
-                state = state._replace(functions=no_sums(atoms, metrics, predictions.dtype))
-        return state._replace(family=family.init(key, view, scale_of(state, space), metrics))
-
-    def loss(
-        state: SurrogateState,
-        predictions: Array,
-        targets: PyTree,
-        where: Array | None = None,
-        *,
-        axis_name: str | None = None,
-    ) -> Array:
-        """The calibrated surrogate: `[B]` or `[B, M]` (`[]` or `[M]` for a metric of sets); masked rows are 0."""
-        power = (state.power,) if leads else ()
-        scale, metrics = scale_of(state, space), len(state.offset)
-        values = family.values(state.family, predictions, targets, scale, metrics, where, *power)
-        values = factor(state)[None] * values + state.offset[None]
-        if not output_shape(metric, predictions, targets):
-            values = values[..., 0]
-        return masked(values, where) if metric.per_example else masked_mean(values, where)
-
-    def update(
-        state: SurrogateState,
-        key: Array,
-        predictions: Array,
-        targets: PyTree,
-        where: Array | None = None,
-        *,
-        pullback: Callable[[Array], PyTree] | None = None,
-        heldout: View | None = None,
-        axis_name: str | None = None,
-    ) -> tuple[SurrogateState, Info]:
-        """One step of learning the surrogate.
-
-        Args:
-          state: from `init` or the last update.
-          key: typed, a new one each time and the same on every device.
-          predictions, targets, where: a batch, as for `loss`; what is learned has no gradient in it.
-          pullback: for `objective="parameters"`: from a cotangent of `predictions` to the model's parameters (of the
-            last layer, or of all), as `jax.vjp` returns it.
-          heldout: for `objective="parameters"`: a view of examples that the model is not trained on, with its own
-            pullback to the same parameters.
-          axis_name: of the `jax.pmap` axis whose devices share the batch.
-
-        Returns:
-          The new state, and `Info` about the surrogate as it was before the step.
-        """
-        noise_key, centre_key = jax.random.split(key)
-        slope = View(predictions, targets, where)
-        if natural_scale(space, relative_scale) is None:
-            state = settled(state, space, slope, decay, axis_name)
-        scale, before = scale_of(state, space), factor(state)
-        if objective == "parameters":
-            fit, slope = heldout_view(space, heldout, pullback, axis_name), slope._replace(pullback=pullback)
-            unit = space.unit(fit.predictions, fit.targets)
-        else:
-            unit = space.unit(predictions, targets)
-            slope = fit = with_noise(
-                slope, unit, key=centre_key, scale=scale, spread=estimation.spread, axis_name=axis_name
-            )
-        estimator = estimation.estimator
-        if not metric.per_example and state.functions is None:  # as `init` has found
-            wanted = "auto" if estimator == "functions" else estimator
-            estimator = choose_estimator(wanted, metric)
-        goal = estimated_goal(
-            metric,
-            fit,
-            key=noise_key,
-            scale=scale,
-            num_pairs=num_pairs,
-            space=space,
-            chunk_size=estimation.chunk_size,
-            estimator=estimator,
-            sums=state.functions,
-            unit=unit,
-            axis_name=axis_name,
-        )
-        state = state._replace(functions=goal.sums)
-        if not metric.per_example:
-            goal = goal_of_each(goal, fit.where)
-        mean = masked_mean(goal.values, fit.where, axis_name=axis_name)
-        zero = zero_gradient_fraction(goal, fit.where, axis_name)
-        if objective == "parameters":
-            goal = goal_in_parameters(goal, slope, fit, axis_name)
-
-        problem = Problem(slope, goal.gradient, fit, goal.values, mean, scale, axis_name)
-        learned, by_value, by_slope = family.learn(state.family, problem)
-        after = calibrated(state._replace(family=learned), by_slope, decay)
-        if calibrate and metric.per_example:
-            surrogate_mean = mean + (by_value.x - by_value.y) / jnp.maximum(by_value.n, 1)
-            offset = running(state.offset, mean - calibration(after) * surrogate_mean, state.step, decay)
-            after = after._replace(offset=offset)
-        elif calibrate:  # the value of a set swings with each step of the parameters: it is taken after the step
-            values = family.values(learned, fit.predictions, fit.targets, scale, len(mean), fit.where)
-            surrogate_mean = masked_mean(values, fit.where, axis_name=axis_name)
-            after = after._replace(offset=mean - calibration(after) * surrogate_mean)
-
-        squared_error = squared_norm(goal.error)
-        if objective == "predictions":
-            squared_error = psum(squared_error, axis_name)
-        info = Info(
-            value_error=jax.vmap(value_fit)(affine(by_value, before, (before - 1) * mean + state.offset)),
-            gradient_correlation=jax.vmap(lambda sums: correlate(sums, correlation))(by_slope),
-            ceiling=noise_ceiling(squared_error, by_slope.yy),
-            metric=metric.sign * mean,
-            zero_gradient_fraction=zero,
-            scale=scale,
-            calibration=before,
-            skipped=jnp.zeros_like(before),
-        )
-        if not output_shape(metric, predictions, targets):
-            info = jax.tree.map(lambda leaf: leaf.reshape(()), info)
-        return after, info
-
-    sound = of_sound_batches(functools.partial(prepared, space), init, loss, update)
+    method = Method(
+        metric=metric,
+        space=space,
+        family=family,
+        objective=objective,
+        num_pairs=num_pairs,
+        relative_scale=relative_scale,
+        power=power if leads else None,
+        correlation=correlation,
+        calibrate=calibrate,
+        estimation=estimation,
+    )
+    sound = of_sound_batches(functools.partial(prepared, space), method.init, method.loss, method.update)
     if leads:
         return noticing_decisions(sound, metric, space, of_items=of_items)
     return noticing_order(sound, metric, space)

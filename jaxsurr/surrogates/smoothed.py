@@ -9,9 +9,8 @@ import jax.numpy as jnp
 
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
-from jaxsurr.smoothing.function_directions import num_functions
+from jaxsurr.smoothing.function_directions import chosen_estimator
 from jaxsurr.smoothing.goal import DEFAULT, Estimation, check_options, estimated_goal
-from jaxsurr.smoothing.set_estimators import choose_estimator
 from jaxsurr.smoothing.smoothed_metric import prepared
 from jaxsurr.surrogates.description import described
 from jaxsurr.surrogates.families import decides
@@ -71,6 +70,7 @@ def smoothed(
     check_options(num_pairs, relative_scale, estimation)
     leads = decides("auto", metric, space)
     check_power(power, leads, metric.name)
+    chosen = functools.partial(chosen_estimator, estimation.estimator, metric, space)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
         spread, relative = first_spread(space, View(predictions, targets, where), relative_scale)
@@ -78,16 +78,6 @@ def smoothed(
         if chosen(predictions, targets) == "functions":
             state = state._replace(functions=jnp.zeros((0,)))
         return state
-
-    def chosen(predictions: Array, targets: PyTree, along_functions: bool = True) -> str:
-        """The estimator of a set metric."""
-        wanted = estimation.estimator
-        if metric.per_example:
-            return wanted
-        if not along_functions:
-            return choose_estimator("auto" if wanted == "functions" else wanted, metric)
-        atoms = num_functions(wanted, metric, space, predictions, targets)
-        return choose_estimator(wanted, metric, atoms)
 
     def loss(
         state: SmoothedState,

@@ -109,10 +109,10 @@ def calibration(state: SurrogateState) -> Array:
     return jnp.where((state.dot_ss > 0) & (state.step > 0), ratio, 1)
 
 
-def calibrated(state: SurrogateState, by_slope: Moments, decay: float) -> SurrogateState:
+def calibrated(state: SurrogateState, gradient_sums: Moments, decay: float) -> SurrogateState:
     """The state after an update, with the inner products of surrogate gradient and metric gradient averaged in."""
     return state._replace(
-        dot_sg=running(state.dot_sg, by_slope.xy, state.step, decay),
-        dot_ss=running(state.dot_ss, by_slope.xx, state.step, decay),
+        dot_sg=running(state.dot_sg, gradient_sums.xy, state.step, decay),
+        dot_ss=running(state.dot_ss, gradient_sums.xx, state.step, decay),
         step=state.step + 1,
     )

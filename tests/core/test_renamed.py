@@ -13,6 +13,7 @@ from jaxsurr.core.renamed import ATTRIBUTES, FIELDS, GONE, MODULES, SPLIT, WORDS
 from jaxsurr.core.types import Pooled, Space
 from jaxsurr.diagnosis.diagnose import Regions
 from jaxsurr.surrogates import SurrogateState
+from jaxsurr.surrogates.families.base import Problem
 
 
 @pytest.mark.parametrize("old", [name for name in MODULES if "builders" not in name])  # they need TFDS
@@ -51,7 +52,9 @@ def test_old_names_in_modules_work_with_a_warning(old):
         importlib.import_module(where).nothing  # noqa: B018
 
 
-RENAMED = {made.__name__: made for made in (jaxsurr.Diagnosis, jaxsurr.Info, Pooled, Regions, Space, SurrogateState)}
+RENAMED = {
+    made.__name__: made for made in (jaxsurr.Diagnosis, jaxsurr.Info, Pooled, Problem, Regions, Space, SurrogateState)
+}
 
 
 @pytest.mark.parametrize(("kind", "old"), [(kind, old) for kind, names in FIELDS.items() for old in names])

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core import renamed
 from jaxsurr.core.moments import Moments, moments
 from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.protocols import Pullback
@@ -12,37 +13,46 @@ from jaxsurr.core.reductions import are_weights, psum, weighted
 from jaxsurr.core.types import Array, PyTree, View
 
 __all__ = [
-    "Family", "FamilyInit", "FamilyLearn", "FamilyValues", "Problem", "inverse_root", "normal_equations",
-    "slope_moments", "to_parameters", "value_moments",
+    "Family",
+    "FamilyInit",
+    "FamilyLearn",
+    "FamilyValues",
+    "Problem",
+    "gradient_moments",
+    "inverse_root",
+    "normal_equations",
+    "to_parameters",
+    "value_moments",
 ]  # fmt: skip
 
 
+@renamed.fields
 class Problem(NamedTuple):
     """What one update of a surrogate is learned from.
 
     Attributes:
-      slope: where the surrogate's gradient is taken.
-      goal: `[M, B, ...]` (prediction space) or `[M, D]` (parameter space): the gradient that it should correlate with.
-      fit: where the surrogate's value is compared, often the same view.
+      gradient_view: where the surrogate's gradient is taken.
+      target_gradient: `[M, B, ...]` (prediction space) or `[M, D]` (parameter space), what it should correlate with.
+      value_view: where the surrogate's value is compared, often the same view.
       values: `[B, M]`, the smoothed metric there, lower is better.
-      shift: `[M]`, its mean over the examples that count, on all devices. Sums are taken about it, which keeps those of
-        large values exact enough in single precision.
+      mean: `[M]`, of `values` over the examples that count, on all devices. Sums are taken about it, which keeps those
+        of large values exact enough in single precision.
       scale: the smoothing scale.
       axis_name: of `jax.pmap`, or None.
     """
 
-    slope: View
-    goal: Array
-    fit: View
+    gradient_view: View
+    target_gradient: Array
+    value_view: View
     values: Array
-    shift: Array
+    mean: Array
     scale: Array
     axis_name: str | None
 
     @property
     def in_parameters(self) -> bool:
         """Whether gradients are compared in parameter space, where they are sums over examples already."""
-        return self.slope.pullback is not None
+        return self.gradient_view.pullback is not None
 
 
 class FamilyInit(Protocol):
@@ -99,8 +109,8 @@ class Family(NamedTuple):
       init: `(key, view, scale, metrics M) -> params`.
       values: `(params, predictions, targets, scale, M, where=None) -> [B, M]`; a family of sets, whose examples are
         read together, gives each the value of the set.
-      learn: `(params, problem) -> (params, value moments, slope moments)`; the moments are `[M]` sums over all devices,
-        of the surrogate as it was before this update.
+      learn: `(params, problem) -> (params, value moments, gradient moments)`; the moments are `[M]` sums over all
+        devices, of the surrogate as it was before this update.
     """
 
     init: FamilyInit
@@ -124,14 +134,14 @@ def to_parameters(pullback: Pullback | None, gradients: Array) -> Array:
 
 
 def value_moments(values: Array, problem: Problem) -> Moments:
-    """Sums of surrogate values against metric values about `problem.shift`, a set for each metric; this device's."""
-    pair = jax.vmap(lambda x, y: moments(x, y, problem.fit.where), in_axes=1)
-    return pair(values - problem.shift[None], problem.values - problem.shift[None])
+    """Sums of surrogate values against metric values about `problem.mean`, a set for each metric; this device's."""
+    pair = jax.vmap(lambda x, y: moments(x, y, problem.value_view.where), in_axes=1)
+    return pair(values - problem.mean[None], problem.values - problem.mean[None])
 
 
-def slope_moments(gradients: Array, goal: Array, where: Array | None = None) -> Moments:
+def gradient_moments(gradients: Array, target: Array, where: Array | None = None) -> Moments:
     """Sums of surrogate gradient against metric gradient, one set for each metric."""
-    return jax.vmap(lambda x, y: moments(x, y, where))(gradients, goal)
+    return jax.vmap(lambda x, y: moments(x, y, where))(gradients, target)
 
 
 def inverse_root(values: Array) -> Array:
@@ -141,7 +151,7 @@ def inverse_root(values: Array) -> Array:
 
 
 def normal_equations(gradients: Array, problem: Problem, coefficients: Array) -> tuple[Array, Array, Moments]:
-    """The least-squares problem of a mixture of J functions whose gradient is to be the goal.
+    """The least-squares problem of a mixture of J functions whose gradient is to be the target gradient.
 
     Args:
       gradients: `[J, B, ...]`, of each example's values in its own prediction.
@@ -149,27 +159,29 @@ def normal_equations(gradients: Array, problem: Problem, coefficients: Array) ->
       coefficients: `[J, M]`, of the mixture before it.
 
     Returns:
-      `[J, J]` products of the gradients with each other, `[J, M]` with the goal, and the moments of the mixture's
-      gradient and the goal; all summed over devices.
+      `[J, J]` products of the gradients with each other, `[J, M]` with the target gradient, and the moments of the
+      mixture's gradient and the target gradient; all summed over devices.
     """
-    where, axis = problem.slope.where, problem.axis_name
+    where, axis = problem.gradient_view.where, problem.axis_name
     if problem.in_parameters:
         rows = jax.vmap(lambda one: weighted(one, where))(gradients)
-        rows, goal = psum(to_parameters(problem.slope.pullback, rows), axis), problem.goal
+        rows, target = psum(to_parameters(problem.gradient_view.pullback, rows), axis), problem.target_gradient
     else:
         # Inner products are sums over examples, so that each of two factors has the root of the weight.
         root = jnp.sqrt(where) if are_weights(where) else where
-        goal, rows = (jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.goal, gradients))
-    gram, cross, size = (matmul(x, y.T) for x, y in ((rows, rows), (rows, goal), (goal, goal)))
-    sums, goal_sums = jnp.sum(rows, axis=1), jnp.sum(goal, axis=1)
+        target, rows = (
+            jax.vmap(lambda one: weighted(one, root).ravel())(part) for part in (problem.target_gradient, gradients)
+        )
+    gram, cross, size = (matmul(x, y.T) for x, y in ((rows, rows), (rows, target), (target, target)))
+    sums, target_sums = jnp.sum(rows, axis=1), jnp.sum(target, axis=1)
     if not problem.in_parameters:
-        gram, cross, size, sums, goal_sums = psum((gram, cross, size, sums, goal_sums), axis)
-    by_slope = Moments(
+        gram, cross, size, sums, target_sums = psum((gram, cross, size, sums, target_sums), axis)
+    gradient_sums = Moments(
         n=jnp.full((coefficients.shape[1],), float(rows.shape[1]), coefficients.dtype),
         x=matmul(sums, coefficients),
-        y=goal_sums,
+        y=target_sums,
         xx=einsum("jm,jk,km->m", coefficients, gram, coefficients),
         yy=jnp.diagonal(size),
         xy=jnp.sum(coefficients * cross, axis=0),
     )
-    return gram, cross, by_slope
+    return gram, cross, gradient_sums

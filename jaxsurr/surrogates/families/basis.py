@@ -198,15 +198,15 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return matmul(atoms(state, predictions, targets, scale, power), state.coefficients)
 
     def learn(state: BasisState, problem: Problem):
-        slope, fit, scale, a = problem.slope, problem.fit, problem.scale, state.coefficients
-        there, gradients = values_and_gradients(state, slope, scale)
+        value_view, scale, a = problem.value_view, problem.scale, state.coefficients
+        there, gradients = values_and_gradients(state, problem.gradient_view, scale)
         if problem.in_parameters:
-            there = atoms(state, fit.predictions, fit.targets, scale)
-        gram, cross, by_slope = normal_equations(gradients, problem, a)
-        by_value = psum(value_moments(matmul(there, a), problem), problem.axis_name)
+            there = atoms(state, value_view.predictions, value_view.targets, scale)
+        gram, cross, gradient_sums = normal_equations(gradients, problem, a)
+        value_sums = psum(value_moments(matmul(there, a), problem), problem.axis_name)
         gram = decay * state.gram + (1 - decay) * gram
         cross = decay * state.cross + (1 - decay) * cross
         solution = non_negative_least_squares(gram, cross, a)
-        return BasisState(state.centres, state.widths, gram, cross, solution), by_value, by_slope
+        return BasisState(state.centres, state.widths, gram, cross, solution), value_sums, gradient_sums
 
     return Family(init, values, learn)

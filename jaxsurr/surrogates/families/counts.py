@@ -94,19 +94,20 @@ def count_family(space: Space, *, decay: float = 0.95) -> Family:
         return masked(jnp.broadcast_to(value[None], (len(predictions), metrics)), where)
 
     def learn(state: CountState, problem: Problem):
-        slope, fit, scale = problem.slope, problem.fit, problem.scale
-        a, batch = state.coefficients, len(slope.predictions)
-        there, pull = jax.vjp(lambda z: means(z, slope.targets, scale, slope.where), slope.predictions)
+        view, scale = problem.gradient_view, problem.scale
+        a, batch = state.coefficients, len(view.predictions)
+        there, pull = jax.vjp(lambda z: means(z, view.targets, scale, view.where), view.predictions)
         together = max(1, _MOST_EVENTS // (batch * len(there)))  # or each would have the events of all in memory
         rows = jax.lax.map(lambda one: pull(one)[0], jnp.eye(len(there), dtype=there.dtype), batch_size=together)
-        rows = rows * num_valid(slope.where, batch)  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
-        if are_weights(slope.where):
-            rows = safe_divide(rows, slope.where.reshape(1, batch, *(1,) * (slope.predictions.ndim - 1)))
-        gram, cross, by_slope = normal_equations(rows, problem, a)
-        by_value = values(state, fit.predictions, fit.targets, scale, a.shape[1], fit.where)
-        by_value = psum(value_moments(by_value, problem), problem.axis_name)
+        rows = rows * num_valid(view.where, batch)  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
+        if are_weights(view.where):
+            rows = safe_divide(rows, view.where.reshape(1, batch, *(1,) * (view.predictions.ndim - 1)))
+        gram, cross, gradient_sums = normal_equations(rows, problem, a)
+        at = problem.value_view
+        value_sums = values(state, at.predictions, at.targets, scale, a.shape[1], at.where)
+        value_sums = psum(value_moments(value_sums, problem), problem.axis_name)
         gram, cross = decay * state.gram + gram, decay * state.cross + cross
-        return CountState(gram, cross, least_squares(gram, cross)), by_value, by_slope
+        return CountState(gram, cross, least_squares(gram, cross)), value_sums, gradient_sums
 
     return Family(init, values, learn)
 

@@ -13,7 +13,7 @@ from jaxsurr.core.ravelled import ravelled, unravelled
 from jaxsurr.core.reductions import are_weights, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.families.base import Family, Problem, slope_moments, to_parameters, value_moments
+from jaxsurr.surrogates.families.base import Family, Problem, gradient_moments, to_parameters, value_moments
 from jaxsurr.surrogates.families.mlp import Network, mlp
 from jaxsurr.surrogates.objectives import LearnedState
 
@@ -45,7 +45,7 @@ def network_family(
     return trained_family(init, apply, **learned)
 
 
-def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
+def _set_fit(value_sums: Moments, gradient_sums: Moments, scale: Array) -> Array:
     """How far a set's value and gradient are from the metric's, over what they would vary by, for each metric.
 
     A batch is one set and has one value, which has no variance to compare its error with. In its place stands what the
@@ -54,12 +54,12 @@ def _set_fit(by_value: Moments, by_slope: Moments, scale: Array) -> Array:
     the gradient over its size keeps the size of the surrogate where it belongs, which correlation alone leaves to
     drift.
     """
-    n = jnp.maximum(by_value.n, 1)
-    known = by_slope.yy > 0
-    size = jnp.where(known, by_slope.yy, 1)
-    error = (by_value.xx - 2 * by_value.xy + by_value.yy) / n
+    n = jnp.maximum(value_sums.n, 1)
+    known = gradient_sums.yy > 0
+    size = jnp.where(known, gradient_sums.yy, 1)
+    error = (value_sums.xx - 2 * value_sums.xy + value_sums.yy) / n
     variance = jnp.where(known, 49 * scale**2 * size / n**2, 1)
-    return jnp.log1p(error / variance) + jnp.where(known, 1 + (by_slope.xx - 2 * by_slope.xy) / size, 0)
+    return jnp.log1p(error / variance) + jnp.where(known, 1 + (gradient_sums.xx - 2 * gradient_sums.xy) / size, 0)
 
 
 def trained_family(
@@ -107,33 +107,34 @@ def trained_family(
         return apply(unravelled(state.params), predictions, targets, scale, metrics, where, power)
 
     def learn(state: LearnedState, problem: Problem):
-        slope, fit, scale, metrics = problem.slope, problem.fit, problem.scale, problem.values.shape[-1]
+        view, scale, metrics = problem.gradient_view, problem.scale, problem.values.shape[-1]
 
         def sums(params):
             there, gradients = objectives.values_and_gradients(
-                lambda z: apply(params, z, slope.targets, scale, metrics, slope.where), slope.predictions
+                lambda z: apply(params, z, view.targets, scale, metrics, view.where), view.predictions
             )
-            if of_sets and are_weights(slope.where):  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
-                gradients = safe_divide(gradients, slope.where.reshape(1, -1, *(1,) * (slope.predictions.ndim - 1)))
+            if of_sets and are_weights(view.where):  # as `jaxsurr.smoothing.goal.goal_of_each` has the metric's
+                gradients = safe_divide(gradients, view.where.reshape(1, -1, *(1,) * (view.predictions.ndim - 1)))
             if problem.in_parameters:
-                there = apply(params, fit.predictions, fit.targets, scale, metrics, fit.where)
-                gradients = jax.vmap(lambda one: weighted(one, slope.where))(gradients)
-                compared = to_parameters(slope.pullback, gradients)
+                at = problem.value_view
+                there = apply(params, at.predictions, at.targets, scale, metrics, at.where)
+                gradients = jax.vmap(lambda one: weighted(one, view.where))(gradients)
+                compared = to_parameters(view.pullback, gradients)
             else:
-                compared = slope_moments(gradients, problem.goal, slope.where)
+                compared = gradient_moments(gradients, problem.target_gradient, view.where)
             return value_moments(there, problem), compared
 
         def combine(total):
-            by_value, compared = total
-            by_slope = slope_moments(compared, problem.goal) if problem.in_parameters else compared
-            fits = jax.vmap(objectives.value_fit)(by_value)
+            value_sums, compared = total
+            gradient_sums = gradient_moments(compared, problem.target_gradient) if problem.in_parameters else compared
+            fits = jax.vmap(objectives.value_fit)(value_sums)
             if of_sets:
-                fits = _set_fit(by_value, by_slope, jnp.ones_like(scale) if problem.in_parameters else scale)
-            correlations = jax.vmap(lambda m: objectives.gradient_correlation(m, correlation))(by_slope)
+                fits = _set_fit(value_sums, gradient_sums, jnp.ones_like(scale) if problem.in_parameters else scale)
+            correlations = jax.vmap(lambda m: objectives.gradient_correlation(m, correlation))(gradient_sums)
             objective = value_weight * jnp.mean(fits) + correlation_weight * (1 - jnp.mean(correlations))
-            return objective, (by_value, by_slope)
+            return objective, (value_sums, gradient_sums)
 
-        state, (by_value, by_slope) = objectives.learning_step(used, state, sums, combine, problem.axis_name)
-        return state, by_value, by_slope
+        state, (value_sums, gradient_sums) = objectives.learning_step(used, state, sums, combine, problem.axis_name)
+        return state, value_sums, gradient_sums
 
     return Family(init, values, learn)

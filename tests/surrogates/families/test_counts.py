@@ -53,13 +53,13 @@ def test_a_metric_that_is_linear_in_the_counts_is_found_at_once(weighted):
     z, y = draw(1)
     where = jax.random.exponential(KEY, (128,)).at[5].set(0) if weighted else None
     family, problem = count_family(spaces.class_logits), exact(z, y, where)
-    state = family.init(KEY, problem.slope, jnp.ones(()), 1)
+    state = family.init(KEY, problem.gradient_view, jnp.ones(()), 1)
     state, _, _ = family.learn(state, problem)
-    state, _, by_slope = family.learn(state, problem)
-    assert by_slope.xy[0] / jnp.sqrt(by_slope.xx * by_slope.yy)[0] > 0.999  # but for the ridge
+    state, _, gradient_sums = family.learn(state, problem)
+    assert gradient_sums.xy[0] / jnp.sqrt(gradient_sums.xx * gradient_sums.yy)[0] > 0.999  # but for the ridge
     other = exact(*draw(2))  # another set, of the same law
-    gradient = jax.grad(lambda z: family.values(state, z, other.slope.targets, jnp.ones(()), 1)[0, 0])
-    found, wanted = gradient(other.slope.predictions).ravel(), other.goal.ravel()
+    gradient = jax.grad(lambda z: family.values(state, z, other.gradient_view.targets, jnp.ones(()), 1)[0, 0])
+    found, wanted = gradient(other.gradient_view.predictions).ravel(), other.target_gradient.ravel()
     assert found @ wanted / jnp.linalg.norm(found) / jnp.linalg.norm(wanted) > 0.999
 
 

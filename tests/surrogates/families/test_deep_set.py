@@ -184,9 +184,9 @@ def test_a_surrogate_that_is_its_metric_correlates_fully_whatever_the_weights(in
     goal = goal_of_each(Goal(share(z)[None, None], exact, exact), weights)
     compared = 19 * exact if in_parameters else goal.gradient
     problem = Problem(view, compared, view, goal.values, share(z)[None], jnp.ones(()), None)
-    _, _, by_slope = family.learn(family.init(jax.random.key(0), view, jnp.ones(()), 1), problem)
-    np.testing.assert_allclose(by_slope.xy**2, by_slope.xx * by_slope.yy, rtol=1e-5)
-    np.testing.assert_allclose(by_slope.xx, by_slope.yy, rtol=1e-5)
+    _, _, gradient_sums = family.learn(family.init(jax.random.key(0), view, jnp.ones(()), 1), problem)
+    np.testing.assert_allclose(gradient_sums.xy**2, gradient_sums.xx * gradient_sums.yy, rtol=1e-5)
+    np.testing.assert_allclose(gradient_sums.xx, gradient_sums.yy, rtol=1e-5)
 
 
 ROWS, CLASSES = 24, 7
