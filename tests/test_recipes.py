@@ -1,4 +1,4 @@
-"""A metric and a space are a new file, a loss is a function in the file of its kind: `.github/CONTRIBUTING.md`."""
+"""A metric, a space, a family, a learned baseline are a new file, a loss is a function: `.github/CONTRIBUTING.md`."""
 
 import json
 import os
@@ -72,6 +72,63 @@ def sure_error(predictions, targets, *, where=None, above: float = 0.0):
     other = jnp.arange(z.shape[1])[None] != labels[:, None]
     return of_examples(jnp.any(other & (z > above), axis=1).astype(z.dtype), where, wrong)
 ''',
+    "surrogates/families/straight.py": '''
+"""Functions that are linear in the features."""
+
+import jax.numpy as jnp
+
+from jaxsurr.surrogates.families.base import Named
+from jaxsurr.surrogates.families.trained import trained_family
+
+__all__ = ["NAMED", "straight_family"]
+
+
+def straight_family(space, **learned):
+    """The family of functions that are linear in the features of a space."""
+
+    def init(key, view, scale, metrics):
+        features, _ = space.features(view.predictions, view.targets, scale)
+        return jnp.zeros((features.shape[-1], metrics))
+
+    def apply(params, predictions, targets, scale, metrics, where, power=None):
+        features, weights = space.features(predictions, targets, scale)
+        return jnp.einsum("bi,bif,fm->bm", weights, features, params)
+
+    return trained_family(init, apply, **learned)
+
+
+NAMED = {"straight": Named(lambda metric, space, *, network, **learned: straight_family(space, **learned))}
+''',
+    "surrogates/peers/pulled.py": '''
+"""A loss that pulls predictions to zero, whatever the metric."""
+
+import jax.numpy as jnp
+
+from jaxsurr.metrics.base import as_metric
+from jaxsurr.core.types import Info
+from jaxsurr.smoothing.smoothed_metric import prepared
+from jaxsurr.surrogates.description import described
+from jaxsurr.surrogates.sound import of_sound_batches
+
+__all__ = ["pulled"]
+
+
+@described
+def pulled(metric, *, strength: float = 1.0):
+    """`strength |z|^2 / 2`."""
+    space = as_metric(metric).space
+
+    def loss(state, predictions, targets, where=None, *, axis_name=None):
+        each = state * strength * jnp.sum(predictions**2, axis=-1) / 2
+        return each if where is None else jnp.where(where, each, 0)
+
+    def update(state, key, predictions, targets, where=None, **more):
+        return state, Info.unknown()
+
+    return of_sound_batches(
+        lambda *batch: prepared(space, *batch), lambda key, *batch: jnp.ones(()), loss, update
+    )
+''',
 }
 
 LOSS = '''
@@ -93,9 +150,13 @@ from jaxsurr.training import default_config, run, update
 
 place = sys.argv[1]
 small = {"epochs": 2, "warm_epochs": 1, "model.name": "linear", "data.limit": 200, "surrogate.burn_in": 1}
-fields = {"metric": "sure_error?above=0.5", "loss": "correlated_gradients?relative_scale=0.5", **small}
-result = run(update(default_config(), **fields), workdir=place + "/run")
-fixed = run(update(default_config(), **fields | {"loss": "doubled?factor=3"}), workdir=place + "/fixed")
+fields = {"metric": "sure_error?above=0.5", **small}
+losses = {
+    "metric": "correlated_gradients?relative_scale=0.5", "loss": "doubled?factor=3", "peer": "pulled?strength=2",
+    "family": "correlated_gradients?family=straight",
+}
+results = {name: run(update(default_config(), **fields | {"loss": loss}), workdir=place + "/" + name)
+           for name, loss in losses.items()}
 
 surrogate, state, card = jaxsurr.fit("sure_error", key=jax.random.key(0), steps=2, sizes=3, pairs=4)
 jaxsurr.save(place + "/sure.jaxsurr", surrogate, state, card=card)
@@ -103,10 +164,14 @@ loaded, again = jaxsurr.load(place + "/sure.jaxsurr")[:2]
 z, y = jaxsurr.sample(jaxsurr.spaces.class_odds, jax.random.key(1), 6, 3)
 kept = [jaxsurr.frozen(*pair)(z, y) for pair in ((surrogate, state), (loaded, again))]
 case = next(case for case in properties.cases() if case.name == "sure_error")
+pull = jaxsurr.surrogates.pulled(jaxsurr.metrics.sure_error, strength=2.0)
+jaxsurr.save(place + "/pulled.jaxsurr", pull, pull.init(jax.random.key(0), z, y))
+made = jaxsurr.load(place + "/pulled.jaxsurr")[0]
 print(json.dumps({
-    "phases": [entry["phase"] for entry in result["history"]],
-    "metrics": [result["metric"], fixed["metric"]],
-    "finite": all(jnp.isfinite(one[part]) for one in (result, fixed) for part in ("validation", "test")),
+    "phases": [entry["phase"] for entry in results["metric"]["history"]],
+    "metrics": [one["metric"] for one in results.values()],
+    "finite": all(jnp.isfinite(one[part]) for one in results.values() for part in ("validation", "test")),
+    "kept": [made.settings["method"], made.settings["options"]],
     "follows": card["follows_scale"],
     "same": kept[0].tolist() == kept[1].tolist(),
     "inputs": properties.examine(case, 12),
@@ -133,8 +198,9 @@ def test_what_the_recipes_name_is_all_that_is_needed(tmp_path):
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == {
         "phases": ["conventional", "surrogate"],
-        "metrics": ["sure_error(above=0.5)"] * 2,
+        "metrics": ["sure_error(above=0.5)"] * 4,
         "finite": True,
+        "kept": ["pulled", {"strength": 2.0}],
         "follows": True,
         "same": True,
         "inputs": {"name": "sure_error", "metric": "sure_error", "inputs": 12, "failures": 0},

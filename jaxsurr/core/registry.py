@@ -1,22 +1,33 @@
-"""Registry of the names that the modules of a package export, so that a plug-in is one new file."""
+"""Registries of what the modules of a package hold, so that a plug-in is one new file."""
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
-__all__ = ["members"]
+__all__ = ["members", "modules", "namesakes"]
 
 
-def members(package: str, path: Iterable[str]) -> dict[str, Any]:
-    """The exports of a package's modules (their `__all__`), in the order of the modules.
+def modules(package: str, path: Iterable[str]) -> Iterator[tuple[str, ModuleType]]:
+    """The modules of a package, imported, with their own names.
 
     Args:
       package: its name.
       path: its `__path__`.
     """
-    found: dict[str, Any] = {}
     for module in pkgutil.iter_modules(path):
-        loaded = importlib.import_module(f"{package}.{module.name}")
-        found |= {name: getattr(loaded, name) for name in getattr(loaded, "__all__", ())}
+        yield module.name, importlib.import_module(f"{package}.{module.name}")
+
+
+def members(package: str, path: Iterable[str]) -> dict[str, Any]:
+    """The exports of a package's modules (their `__all__`), in the order of the modules; arguments as for `modules`."""
+    found: dict[str, Any] = {}
+    for _, module in modules(package, path):
+        found |= {name: getattr(module, name) for name in getattr(module, "__all__", ())}
     return found
+
+
+def namesakes(package: str, path: Iterable[str]) -> dict[str, Any]:
+    """What has the name of its module, of each module of a package that has it; arguments as for `modules`."""
+    return {name: getattr(module, name) for name, module in modules(package, path) if hasattr(module, name)}

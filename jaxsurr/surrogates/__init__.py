@@ -48,13 +48,18 @@ The three functions can be called anywhere. Inside `jax.jit` they are part of wh
 not compiled they look at the values of a batch first, refuse what cannot be in words, and then compile themselves. On
 a CPU `jax.jit(step, compiler_options=jaxsurr.compiler_options())` compiles a step of one's own in less time.
 
-The other learned losses here are baselines: `value_fit`, `smoothed`, `embedding`, `relational`, `interpolation` and
-`set_value_fit`. `conventional` makes a `Surrogate` of a fixed loss.
+The other learned losses here are baselines: `value_fit`, `smoothed`, and the earlier methods `embedding`, `relational`,
+`interpolation` and `set_value_fit`. `conventional` makes a `Surrogate` of a fixed loss.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+from jaxsurr.core.types import Surrogate
 from jaxsurr.smoothing.goal import Estimation
 from jaxsurr.surrogates.conventional import conventional
 from jaxsurr.surrogates.correlated_gradients import correlated_gradients
+from jaxsurr.surrogates.peers import LIKELIHOODS, PEERS
 from jaxsurr.surrogates.peers.embedding import embedding
 from jaxsurr.surrogates.peers.interpolation import interpolation
 from jaxsurr.surrogates.peers.relational import relational
@@ -64,18 +69,8 @@ from jaxsurr.surrogates.smoothed import smoothed
 from jaxsurr.surrogates.state import SurrogateState
 from jaxsurr.surrogates.value_fit import value_fit
 
-METHODS = {
-    method.__name__: method
-    for method in (
-        conventional,
-        correlated_gradients,
-        embedding,
-        interpolation,
-        relational,
-        set_value_fit,
-        smoothed,
-        value_fit,
-    )
+METHODS: dict[str, Callable[..., Surrogate]] = {
+    method.__name__: method for method in (conventional, correlated_gradients, smoothed, value_fit, *PEERS.values())
 }
 """Methods whose surrogates say what they are, and so can be kept in a file."""
 
@@ -93,3 +88,10 @@ __all__ = [
     "smoothed",
     "value_fit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Methods of new files in `jaxsurr.surrogates.peers`."""
+    if name not in (found := PEERS | LIKELIHOODS):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found[name]

@@ -5,28 +5,20 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxsurr import losses, metrics, models, surrogates
+from jaxsurr import losses, metrics, models
 from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS
 from jaxsurr.surrogates.correlated_gradients import OBJECTIVES
 from jaxsurr.surrogates.families import FAMILIES, MEANT
+from jaxsurr.surrogates.peers import LIKELIHOODS, PEERS
 from jaxsurr.training.protocols import Config
 
 __all__ = [
-    "CONVENTIONAL", "ENGINES", "GONE", "LEARNED", "LEAST", "LIKELIHOODS", "MOST", "OPTIMIZERS", "OURS", "PATHS",
-    "PEERS", "POSITIVE", "STARTS", "as_dict", "check_values", "compares_parameters", "default_config", "family",
-    "flatten", "is_a", "no_field", "update", "warm_epochs",
+    "CONVENTIONAL", "ENGINES", "GONE", "LEARNED", "LEAST", "MOST", "OPTIMIZERS", "OURS", "PATHS", "POSITIVE",
+    "STARTS", "as_dict", "check_values", "compares_parameters", "default_config", "family", "flatten", "is_a",
+    "no_field", "update", "warm_epochs",
 ]  # fmt: skip
 
-# By name, with their own options.
-PEERS = {
-    "embedding": surrogates.embedding,
-    "interpolation": surrogates.interpolation,
-    "relational": surrogates.relational,
-    "set_value_fit": surrogates.set_value_fit,
-}
-# Losses that learn something beside the model, but no metric.
-LIKELIHOODS = {"residual_likelihood": surrogates.residual_likelihood}
 CONVENTIONAL = (*losses.LOSSES, *LIKELIHOODS)
 OURS = "correlated_gradients"  # the learned loss; others that are learned from a metric are its baselines
 LEARNED = (OURS, "value_fit", "smoothed", *PEERS)

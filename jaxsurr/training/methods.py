@@ -16,11 +16,10 @@ from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.spec import parse_spec
 from jaxsurr.core.types import Surrogate
 from jaxsurr.surrogates.description import GONE, no_option
+from jaxsurr.surrogates.peers import LIKELIHOODS, PEERS
 from jaxsurr.training.config import (
     CONVENTIONAL,
     LEARNED,
-    LIKELIHOODS,
-    PEERS,
     check_values,
     default_config,
     is_a,

@@ -29,6 +29,7 @@ from jaxsurr.core.types import Array, PyTree, Surrogate, View
 from jaxsurr.metrics import METRICS, Metric
 from jaxsurr.spaces import binary_scores, cumulative_logits
 from jaxsurr.surrogates.families import FAMILIES
+from jaxsurr.surrogates.peers import PEERS
 from jaxsurr.training.kinds import LOSS_HEADS, LOSS_KINDS
 from tests.long.inputs import DTYPES, PREDICTIONS, TWO_CLASSES, Recipe, make, random_recipe, shapes
 
@@ -76,9 +77,9 @@ _few = dict(num_pairs=3)
 SURROGATES: dict[str, Callable[[Metric], Surrogate]] = {
     "value_fit": functools.partial(surrogates.value_fit, **_few),
     "smoothed": functools.partial(surrogates.smoothed, **_few),
+    **PEERS,
     "embedding": functools.partial(surrogates.embedding, hidden=(16,)),
     "relational": functools.partial(surrogates.relational, groups=4, group_size=4),
-    "interpolation": surrogates.interpolation,
     "set_value_fit": functools.partial(surrogates.set_value_fit, sets=3),
     **{
         f"correlated_gradients({family}, {objective})": functools.partial(

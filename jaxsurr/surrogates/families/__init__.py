@@ -1,12 +1,11 @@
 """Function families of a learned surrogate, one a file, and the family of a name."""
 
-from collections.abc import Callable
 from typing import Any
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, registry
 from jaxsurr.core.types import Space
 from jaxsurr.metrics.base import Metric
-from jaxsurr.surrogates.families.base import Family
+from jaxsurr.surrogates.families.base import Family, Named
 from jaxsurr.surrogates.families.basis import basis_family
 from jaxsurr.surrogates.families.counts import count_family, counts_or
 from jaxsurr.surrogates.families.decisions import decision_family
@@ -14,12 +13,11 @@ from jaxsurr.surrogates.families.deep_set import set_network_family
 from jaxsurr.surrogates.families.mlp import Network
 from jaxsurr.surrogates.families.network import network_family
 
-FAMILIES = ("auto", "decisions", "network", "basis", "kernel", "counts")
-
 __all__ = [
     "FAMILIES",
     "MEANT",
     "Family",
+    "Named",
     "Network",
     "basis_family",
     "count_family",
@@ -30,6 +28,19 @@ __all__ = [
     "network_family",
     "set_network_family",
 ]
+
+
+def _auto(metric: Metric, space: Space, **options: Any) -> Family:
+    """Decisions, and for a metric of sets counts, where these are few enough to solve for."""
+    family = FAMILIES["decisions"].make(metric, space, **options)
+    return family if metric.per_example else counts_or(space, family)
+
+
+FAMILIES: dict[str, Named] = {"auto": Named(_auto, lambda space: FAMILIES["decisions"].knows_power(space))}
+"""By name: "auto", and those that the files of this package name in their `NAMED`."""
+
+for _, module in registry.modules(__name__, __path__):
+    FAMILIES |= getattr(module, "NAMED", {})
 
 MEANT = {
     "additive": "it went in version 0.2; metrics of sets are learned by 'counts' or by a deep set, 'network', and in "
@@ -45,37 +56,15 @@ def decides(family: str | Family, metric: Metric, space: Space) -> bool:
     distance), or where the space has no decisions (`Space.decisions`): then the family "decisions" is "network". The
     family "auto" is "decisions" for metrics of examples.
     """
-    if not (metric.per_example and metric.bounded):
-        return False
-    return family in ("basis", "kernel") or (family in ("auto", "decisions") and space.decisions is not None)
+    named = FAMILIES.get(family) if isinstance(family, str) and metric.per_example and metric.bounded else None
+    return named is not None and named.knows_power(space)
 
 
-def family_of(name: str, metric: Metric, space: Space, *, network: Callable[[int], Network], **learned: Any) -> Family:
-    """The function family of a name.
-
-    Args:
-      name: "auto" (for a metric of sets "counts" where they are few enough to solve for, and otherwise "decisions"),
-        "decisions", "network" (for a metric of sets a deep set), "basis", "kernel", or "counts" (of sets only).
-      metric: what is learned; where it has no decisions, "decisions" is "network" (`decides`).
-      space: supplies what the family reads.
-      network: `number of metrics -> Network`, of the network family of examples.
-      **learned: of a family that is learned by gradient steps, as for `trained_family`.
+def family_of(name: str, metric: Metric, space: Space, **options: Any) -> Family:
+    """The function family of a name; arguments as for `Named.make`.
 
     Raises:
       ValueError: there is no such family, it is not for such a metric, or an option is out of its range.
     """
     checks.one_of(name, "family", FAMILIES, MEANT)
-    if name == "counts":
-        if metric.per_example:
-            raise ValueError(
-                f"family='counts' is for metrics of sets, and {metric.name} has a value for each example: use 'basis', "
-                "which is solved in closed form too, or the default."
-            )
-        return count_family(space)
-    if name in ("basis", "kernel"):
-        return basis_family(space, remembered=name == "kernel")
-    if not metric.per_example:
-        deep_set = set_network_family(space, **learned)
-        return counts_or(space, deep_set) if name == "auto" else deep_set
-    of_kind = decision_family if decides(name, metric, space) else network_family
-    return of_kind(space, network=network, **learned)
+    return FAMILIES[name].make(metric, space, **options)

@@ -1,6 +1,7 @@
 """What the function families of a surrogate share: the problem of one update, and what solving it returns."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +11,12 @@ from jaxsurr.core.moments import Moments, moments
 from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.protocols import Pullback
 from jaxsurr.core.reductions import are_weights, psum, weighted
-from jaxsurr.core.types import Array, PyTree, View
+from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.metrics.base import Metric
 
 __all__ = [
-    "Family",
-    "FamilyInit",
-    "FamilyLearn",
-    "FamilyValues",
-    "Problem",
-    "gradient_moments",
-    "inverse_root",
-    "normal_equations",
-    "to_parameters",
-    "value_moments",
+    "Family", "FamilyInit", "FamilyLearn", "FamilyValues", "FromOptions", "Named", "Problem", "gradient_moments",
+    "inverse_root", "normal_equations", "to_parameters", "value_moments",
 ]  # fmt: skip
 
 
@@ -116,6 +110,38 @@ class Family(NamedTuple):
     init: FamilyInit
     values: FamilyValues
     learn: FamilyLearn
+
+
+class FromOptions(Protocol):
+    """`Named.make`."""
+
+    def __call__(self, metric: Metric, space: Space, /, **options: Any) -> Family:
+        """The family for a metric.
+
+        Args:
+          metric: what is learned.
+          space: supplies what the family reads.
+          **options: all that `correlated_gradients` has for families: `network`, of the network family of examples, and
+            `optimizer`, `value_weight`, `correlation_weight` and `correlation`, as for `trained_family`. A family
+            passes over those that it does not know.
+
+        Raises:
+          ValueError: it is not for such a metric, or an option is out of its range.
+        """
+        ...
+
+
+class Named(NamedTuple):
+    """A family as its name stands for it: a value of `NAMED` of a file in `jaxsurr.surrogates.families`.
+
+    Attributes:
+      make: `(metric, space, **options) -> Family`.
+      knows_power: `space -> bool`, whether its `values` take the power of the loss, for metrics of examples whose cost
+        is bounded.
+    """
+
+    make: FromOptions
+    knows_power: Callable[[Space], bool] = lambda space: False
 
 
 def to_parameters(pullback: Pullback | None, gradients: Array) -> Array:

@@ -22,10 +22,10 @@ from jaxsurr.core.products import einsum, matmul
 from jaxsurr.core.reductions import masked, psum, safe_divide
 from jaxsurr.core.types import Array, PyTree, Space, View
 from jaxsurr.surrogates import objectives
-from jaxsurr.surrogates.families.base import Family, Problem, inverse_root, normal_equations, value_moments
+from jaxsurr.surrogates.families.base import Family, Named, Problem, inverse_root, normal_equations, value_moments
 from jaxsurr.surrogates.families.decisions import box_cox
 
-__all__ = ["BasisState", "basis_family", "non_negative_least_squares"]
+__all__ = ["NAMED", "BasisState", "basis_family", "non_negative_least_squares"]
 
 
 class BasisState(NamedTuple):
@@ -210,3 +210,12 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
         return BasisState(state.centres, state.widths, gram, cross, solution), value_sums, gradient_sums
 
     return Family(init, values, learn)
+
+
+NAMED = {
+    name: Named(
+        lambda metric, space, remembered=remembered, **learned: basis_family(space, remembered=remembered),
+        knows_power=lambda space: True,
+    )
+    for name, remembered in {"basis": False, "kernel": True}.items()
+}

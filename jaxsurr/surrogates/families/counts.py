@@ -20,10 +20,11 @@ import jax.numpy as jnp
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reductions import are_weights, masked, num_valid, psum, safe_divide, weighted
 from jaxsurr.core.types import Array, PyTree, Space, View
+from jaxsurr.metrics.base import Metric
 from jaxsurr.smoothing.function_directions import MOST_ATOMS, atoms_of, events_are_few, number_of_atoms
-from jaxsurr.surrogates.families.base import Family, Problem, inverse_root, normal_equations, value_moments
+from jaxsurr.surrogates.families.base import Family, Named, Problem, inverse_root, normal_equations, value_moments
 
-__all__ = ["CountState", "count_family", "counts_or", "least_squares"]
+__all__ = ["NAMED", "CountState", "count_family", "counts_or", "least_squares"]
 
 _MOST_EVENTS = 2**20  # of examples, counts and gradients that are in memory at once
 
@@ -130,3 +131,15 @@ def counts_or(space: Space, other: Family) -> Family:
         return of(state).learn(state, problem)
 
     return Family(init, values, learn)
+
+
+def _named(metric: Metric, space: Space, **learned: Any) -> Family:
+    if metric.per_example:
+        raise ValueError(
+            f"family='counts' is for metrics of sets, and {metric.name} has a value for each example: use 'basis', "
+            "which is solved in closed form too, or the default."
+        )
+    return count_family(space)
+
+
+NAMED = {"counts": Named(_named)}

@@ -18,11 +18,13 @@ import jax.numpy as jnp
 
 from jaxsurr.core.products import einsum
 from jaxsurr.core.types import Array, PyTree, Space, View
-from jaxsurr.surrogates.families.base import Family
+from jaxsurr.metrics.base import Metric
+from jaxsurr.surrogates.families.base import Family, Named
 from jaxsurr.surrogates.families.mlp import Network, mlp
-from jaxsurr.surrogates.families.network import trained_family
+from jaxsurr.surrogates.families.network import NAMED as NETWORK
+from jaxsurr.surrogates.families.trained import trained_family
 
-__all__ = ["GAIN", "STEEPNESS", "box_cox", "decision_family"]
+__all__ = ["GAIN", "NAMED", "STEEPNESS", "box_cox", "decision_family"]
 
 STEEPNESS = 1.2
 """The first slope of log odds over margins in smoothing scales: that of the difference of two noisy logits."""
@@ -115,3 +117,13 @@ def decision_family(
 def _known(space: Space, targets: PyTree, predictions: Array) -> Array | None:
     """What the amplitudes may depend on, `[B, I, Q]`, or None."""
     return None if space.amplitudes is None else space.amplitudes(predictions, targets)
+
+
+def _named(metric: Metric, space: Space, **options: Any) -> Family:
+    """Where a metric has no decisions, the family "network"."""
+    if metric.per_example and metric.bounded and space.decisions is not None:
+        return decision_family(space, **options)
+    return NETWORK["network"].make(metric, space, **options)
+
+
+NAMED = {"decisions": Named(_named, knows_power=lambda space: space.decisions is not None)}

@@ -12,7 +12,7 @@ from jaxsurr.core.reductions import masked, num_valid, safe_divide, weighted
 from jaxsurr.core.types import Array, Pooled, PyTree, Space, View
 from jaxsurr.surrogates.families.base import Family
 from jaxsurr.surrogates.families.mlp import applied
-from jaxsurr.surrogates.families.network import trained_family
+from jaxsurr.surrogates.families.trained import trained_family
 
 __all__ = ["set_network_family"]
 
