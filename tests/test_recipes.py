@@ -42,7 +42,7 @@ def _sample(key, rows, size):
 class_odds = Space(
     name="class_odds",
     unit=unit_one,
-    spread=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
+    squared_size=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
     project=lambda noise: noise,
     features=_margins,
     margins=_margins,

@@ -217,7 +217,7 @@ def measure_carried(
         shape |= {"draws": draws * held_out, "atoms": atoms}
     scale = SCALE
     if sample not in (sample_set, sample_levels, sample_scores):
-        scale *= float(jnp.sqrt(jnp.mean(metric.space.spread(*sets[0]))))
+        scale *= float(jnp.sqrt(jnp.mean(metric.space.squared_size(*sets[0]))))
     goals, rows = references(exact, sets, reference_pairs, scale), []
 
     def estimate(key, predictions, targets, *, estimator) -> Array:

@@ -99,7 +99,7 @@ class NoiseUnit(Protocol):
 
 
 class SquaredSize(Protocol):
-    """`Space.spread`: the squared size of predictions."""
+    """`Space.squared_size`: the squared size of predictions."""
 
     def __call__(self, predictions: Array, targets: PyTree, /) -> Array:
         """`[B]`, the squared size of each prediction, in units of noise."""

@@ -7,15 +7,16 @@ import importlib.machinery
 import importlib.util
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 __all__ = [
-    "ATTRIBUTES", "FIELDS", "GONE", "GONE_ATTRIBUTES", "MODULES", "SPLIT", "WORDS", "Renamed", "attribute",
-    "by_old_fields", "fields", "has_old_fields", "word",
+    "ARGUMENTS", "ATTRIBUTES", "FIELDS", "GONE", "GONE_ATTRIBUTES", "MODULES", "SPLIT", "WORDS", "Renamed",
+    "arguments", "attribute", "by_old_fields", "fields", "has_old_fields", "word",
 ]  # fmt: skip
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable)
 
 MODULES = {
     "jaxsurr.advice": "jaxsurr.diagnosis.advice",
@@ -94,10 +95,17 @@ FIELDS = {
     "Pooled": {"marks": "label_features", "share": "fraction"},
     "Problem": {"slope": "gradient_view", "goal": "target_gradient", "fit": "value_view", "shift": "mean"},
     "Regions": {"flat": "zero_gradient_fraction"},
-    "Space": {"ramps": "margins", "reach": "margin_range"},
-    "SurrogateState": {"along": "dot_sg", "length": "dot_ss"},
+    "SmoothedState": {"spread": "squared_size"},
+    "Space": {"ramps": "margins", "reach": "margin_range", "spread": "squared_size"},
+    "SurrogateState": {"along": "dot_sg", "length": "dot_ss", "spread": "squared_size"},
 }
 """Fields of NamedTuples by the name of their class, old name: new name."""
+
+ARGUMENTS = {
+    "matched_scale": {"spread": "squared_size"},
+    "smoothing_scale": {"spread": "squared_size"},
+}
+"""Arguments of functions by the name of the function, old name: new name."""
 
 WORDS = {
     "array": {f".{old}": f".{new}" for old, new in FIELDS["SurrogateState"].items()},
@@ -164,19 +172,28 @@ def word(what: str, text: Any, *, warn: bool) -> Any:
     return new
 
 
+def _renaming(function: Any, prefix: str, names: Mapping[str, str]) -> Any:
+    """The function, which can be called with the old names of its arguments too."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Any:
+        for old in [name for name in given if name in names]:
+            _warn(prefix + old, prefix + names[old], 2)
+            given[names[old]] = given.pop(old)
+        return function(*args, **given)
+
+    return call
+
+
+def arguments(function: F) -> F:
+    """A decorator: a function can be called with the old names of its arguments, with a warning."""
+    name = function.__name__
+    return _renaming(function, f"{name}: ", ARGUMENTS[name])
+
+
 def fields(made: type[T]) -> type[T]:
     """A decorator: a NamedTuple can be made, changed and read by the old names of its fields, with a warning."""
     names = FIELDS[made.__name__]
-
-    def renaming(function: Callable) -> Callable:
-        @functools.wraps(function)
-        def call(*args: Any, **given: Any) -> Any:
-            for old in [name for name in given if name in names]:
-                _warn(f"{made.__name__}.{old}", f"{made.__name__}.{names[old]}", 2)
-                given[names[old]] = given.pop(old)
-            return function(*args, **given)
-
-        return call
 
     def reading(old: str) -> property:
         def read(one: Any) -> Any:
@@ -186,7 +203,7 @@ def fields(made: type[T]) -> type[T]:
         return property(read)
 
     for name in ("__new__", "_replace"):
-        setattr(made, name, renaming(getattr(made, name)))
+        setattr(made, name, _renaming(getattr(made, name), f"{made.__name__}.", names))
     for old in names:
         setattr(made, old, reading(old))
     return made

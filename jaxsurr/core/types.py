@@ -93,8 +93,8 @@ class Space(NamedTuple):
       name: for messages and tables.
       unit: `(predictions, targets) -> array` that broadcasts against `predictions`: the length of one unit of noise,
         0 for coordinates that the metric does not read.
-      spread: `(predictions, targets) -> [B]`, the squared size of each prediction (in units). The smoothing scale is
-        relative to the root of its mean over the batch.
+      squared_size: `(predictions, targets) -> [B]`, that of each prediction (in units). The smoothing scale is relative
+        to the spread of the predictions, the root of its mean over the batch.
       project: `(gradient) -> gradient`, removes the component of an estimated gradient along the space's invariances,
         where the true gradient is zero and the estimate is noise.
       features: `(predictions, targets, scale) -> ([B, I, F], [B, I])`, features of the I items of an example for a
@@ -111,8 +111,8 @@ class Space(NamedTuple):
       clear: `(predictions, targets) -> (predictions, targets)` with finite numbers in masked entries; it is called
         before `check`, and leaves invalid arguments unchanged. None: `jaxsurr.core.targets.cleared`.
       ruled_out: `(predictions, targets) -> bool`, like predictions: entries (a class, an item) that a mask such as -1e9
-        rules out. They have no unit and no part in the spread. None: there are none.
-      least: the root of the smallest spread that the smoothing scale is relative to.
+        rules out. They have no unit and no part in the size. None: there are none.
+      least: the smallest spread, the root of that mean, that the smoothing scale is relative to.
       sample: `(key, rows, size) -> (predictions, targets)`, random examples such as a model's (`jaxsurr.sample`); size
         is the number of classes, levels, points or items. None: the space has no sampler.
       scale_free: whether most metrics of this space ignore the size of predictions, as for logits: a frozen loss then
@@ -131,7 +131,7 @@ class Space(NamedTuple):
 
     name: str
     unit: protocols.NoiseUnit
-    spread: protocols.SquaredSize
+    squared_size: protocols.SquaredSize
     project: protocols.Projection
     features: protocols.ItemFeatures
     margins: protocols.ItemFeatures

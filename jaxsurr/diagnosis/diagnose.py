@@ -164,7 +164,7 @@ def _margin(space: Space, predictions: Array, targets: PyTree, scale: Any) -> Ar
     try:
         margins, weights = space.margins(predictions, targets, scale)
     except ValueError:  # the space has no margins
-        return jnp.sqrt(space.spread(predictions, targets)) / scale
+        return jnp.sqrt(space.squared_size(predictions, targets)) / scale
     worst = jnp.min(jnp.where(weights > 0, margins[..., -1], jnp.inf), axis=1)
     return jnp.where(jnp.isfinite(worst), worst, 0)
 
@@ -247,8 +247,8 @@ def diagnose(
             raise ValueError("where is False in every row: there are no valid examples.")
         predictions, targets = jax.tree.map(lambda leaf: jnp.asarray(leaf)[counts], (predictions, targets))
     output_shape(metric, predictions, targets)
-    spread = few_times(lambda z, y: masked_mean(space.spread(z, y)))(predictions, targets)
-    learned_spread = spread if follow else getattr(state, "spread", jnp.nan)
+    squared_size = few_times(lambda z, y: masked_mean(space.squared_size(z, y)))(predictions, targets)
+    learned = squared_size if follow else getattr(state, "squared_size", jnp.nan)
     if scale is not None and not scale > 0:
         raise ValueError(f"scale must be positive, got {scale!r}.")
     estimator = without_order("auto", metric, space, predictions, targets, None, stacklevel=2)
@@ -313,8 +313,8 @@ def diagnose(
     symptoms = Symptoms(
         names=names,
         scale=float(used_scale),
-        spread=float(np.sqrt(spread)),
-        learned_spread=float(jnp.sqrt(learned_spread)),
+        spread=float(np.sqrt(squared_size)),
+        learned_spread=float(jnp.sqrt(learned)),
         steps=None if getattr(state, "step", None) is None else int(state.step),
         gradient=found["whole"]["gradient"],
         ceiling=found["whole"]["ceiling"],

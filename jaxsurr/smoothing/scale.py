@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.reductions import masked_mean
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.metrics.base import Metric, as_metric
@@ -15,6 +15,7 @@ from jaxsurr.smoothing.smoothed_metric import prepared, smoothed_metric, smoothi
 __all__ = ["matched_scale"]
 
 
+@renamed.arguments
 def matched_scale(
     metric: Metric,
     predictions: Array,
@@ -27,7 +28,7 @@ def matched_scale(
     num_pairs: int = 16,
     low: float = 0.05,
     high: float = 1.0,
-    spread: Array | None = None,
+    squared_size: Array | None = None,
 ) -> Array:
     """The relative scale at which the smoothed metric of these predictions has a given value.
 
@@ -50,7 +51,7 @@ def matched_scale(
       space: the prediction space, by default the metric's.
       num_pairs: antithetic pairs of the estimate.
       low, high: bounds of the result.
-      spread: mean squared size of the predictions, that of these by default; `[]`.
+      squared_size: mean over the predictions, that of these by default; `[]`.
 
     Returns:
       `[]` float32, for `relative_scale`.
@@ -74,14 +75,15 @@ def matched_scale(
     if checks.is_concrete(value) and not np.all(np.isfinite(value)):
         raise ValueError(f"value must be the metric of held-out examples, a finite number, got {value}.")
     predictions, targets = prepared(space, predictions, targets, where)
-    spread = masked_mean(space.spread(predictions, targets), where) if spread is None else spread
+    if squared_size is None:
+        squared_size = masked_mean(space.squared_size(predictions, targets), where)
     value = jnp.ravel(jnp.asarray(value))[0]
 
     def halve(_, bounds):
         below, above = bounds
         middle = (below + above) / 2
         options: dict[str, Any] = dict(key=key, num_pairs=num_pairs, space=space, where=where)
-        options["scale"] = smoothing_scale(jnp.exp(middle), spread, space.least)
+        options["scale"] = smoothing_scale(jnp.exp(middle), squared_size, space.least)
         found = smoothed_metric(metric, predictions, targets, **options).value
         found = masked_mean(found, where) if metric.per_example else found
         better = metric.sign * (jnp.ravel(found)[0] - value) < 0

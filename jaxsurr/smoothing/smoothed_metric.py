@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
+from jaxsurr.core import checks, renamed
 from jaxsurr.core.products import einsum
 from jaxsurr.core.reading import of_examples
 from jaxsurr.core.reductions import fill_masked_rows, masked, safe_divide, upcast, valid
@@ -153,15 +153,16 @@ def fitting(space: Space, predictions: Array, targets: PyTree, where: Array | No
     return predictions, targets
 
 
-def smoothing_scale(relative: Array | float, spread: Array, least: float = 1e-4) -> Array:
-    """`relative sqrt(spread)`, of a mean squared size of predictions in units of their space.
+@renamed.arguments
+def smoothing_scale(relative: Array | float, squared_size: Array, least: float = 1e-4) -> Array:
+    """`relative sqrt(squared_size)`, of the mean over predictions, in units of their space.
 
     Args:
-      relative: the scale over the spread.
-      spread: the mean square. Predictions that are all equal have none, and count as spread by one unit.
-      least: `Space.least`; a smaller spread counts as this, which bounds the gradient.
+      relative: the scale over the spread, that root.
+      squared_size: the mean square. Where it is 0, as of predictions that are all equal, it counts as 1.
+      least: `Space.least`; a smaller root counts as this, which bounds the gradient.
     """
-    return relative * jnp.sqrt(jnp.where(spread == 0, 1, jnp.maximum(spread, least**2)))
+    return relative * jnp.sqrt(jnp.where(squared_size == 0, 1, jnp.maximum(squared_size, least**2)))
 
 
 def smoothed_metric(

@@ -25,7 +25,7 @@ def class_unit(predictions: Array, targets: PyTree) -> Array:
     return jnp.where(ruled_out(predictions), 0, 1).astype(predictions.dtype)
 
 
-def _spread_centred(predictions: Array, targets: PyTree) -> Array:
+def _squared_size_centred(predictions: Array, targets: PyTree) -> Array:
     free = ~ruled_out(predictions)
     about = predictions - mean_over(predictions, free)
     return mean_over(about**2, free)[..., 0]
@@ -130,7 +130,7 @@ def _alike(predictions: Array, targets: Array) -> tuple[Array, Array]:
 class_logits = Space(
     name="class_logits",
     unit=class_unit,
-    spread=_spread_centred,
+    squared_size=_squared_size_centred,
     project=centred,
     features=_class_features,
     margins=_class_margins,

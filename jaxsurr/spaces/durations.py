@@ -74,7 +74,7 @@ def _sample(key: Array, rows: int, size: int) -> tuple[Array, Durations]:
 event_order = Space(
     name="event_order",
     unit=unit_one,
-    spread=lambda predictions, targets: _centred(predictions) ** 2,
+    squared_size=lambda predictions, targets: _centred(predictions) ** 2,
     project=unprojected,
     features=_features,
     margins=_margins,

@@ -102,7 +102,7 @@ def _check_generic(predictions: Array, targets: PyTree) -> None:
 generic = Space(
     name="generic",
     unit=unit_one,
-    spread=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
+    squared_size=lambda predictions, targets: jnp.mean(_flat(predictions, predictions.dtype) ** 2, axis=-1),
     project=unprojected,
     features=_generic_features,
     margins=_generic_margins,

@@ -38,7 +38,7 @@ def _losses(predictions: Array, targets: Array, scale: Array) -> Array:
     return losses.interval_score(in_scales, jnp.zeros_like(above))[:, None]
 
 
-def _spread(predictions: Array, targets: Array) -> Array:
+def _squared_size(predictions: Array, targets: Array) -> Array:
     above, below = _within(predictions, targets, jnp.ones((), predictions.dtype))
     return (above**2 + below**2) / 2
 
@@ -54,7 +54,7 @@ def _sample_intervals(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 number_intervals = Space(
     name="number_intervals",
     unit=unit_one,
-    spread=_spread,
+    squared_size=_squared_size,
     project=unprojected,
     features=_features,
     margins=_margins,

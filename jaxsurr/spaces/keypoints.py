@@ -16,7 +16,7 @@ def _point_unit(predictions: Array, targets: Keypoints) -> Array:
     return visible[..., None] * targets.scale[:, None, None]
 
 
-def _point_spread(predictions: Array, targets: Keypoints) -> Array:
+def _point_squared_size(predictions: Array, targets: Keypoints) -> Array:
     return mean_over_visible(relative_distance(predictions, targets) ** 2, targets)
 
 
@@ -63,7 +63,7 @@ def _alike(predictions: Array, targets: Keypoints) -> tuple[Array, Array]:
 keypoint_coordinates = Space(
     name="keypoint_coordinates",
     unit=_point_unit,
-    spread=_point_spread,
+    squared_size=_point_squared_size,
     project=unprojected,
     features=_point_features,
     margins=_point_margins,

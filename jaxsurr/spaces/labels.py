@@ -95,7 +95,7 @@ def _presence(predictions: Array, targets: Array) -> Array:
 label_logits = Space(
     name="label_logits",
     unit=unit_one,
-    spread=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
+    squared_size=lambda predictions, targets: jnp.mean(predictions**2, axis=-1),
     project=unprojected,
     features=_features,
     margins=_margins,

@@ -75,7 +75,7 @@ def _level_margins(predictions: Array, targets: Array, scale: Array) -> tuple[Ar
     return jnp.moveaxis(margins, 0, -1), jnp.moveaxis(deviations, 0, -1)
 
 
-def _level_spread(predictions: Array, targets: Array) -> Array:
+def _level_squared_size(predictions: Array, targets: Array) -> Array:
     """Squared margin of the closer threshold of the true level, in standard deviations of its log odds.
 
     The spread of the logits would not do: the logits of distant levels grow with the square of the distance. Nor would
@@ -165,7 +165,7 @@ def _sample_levels(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 level_logits = Space(
     name="level_logits",
     unit=class_unit,
-    spread=_level_spread,
+    squared_size=_level_squared_size,
     project=centred,
     features=_level_features,
     margins=_threshold_margins,
@@ -232,7 +232,7 @@ def _cumulative_alike(predictions: Array, targets: Array) -> tuple[Array, Array]
 cumulative_logits = Space(
     name="cumulative_logits",
     unit=_cumulative_unit,
-    spread=lambda predictions, targets: _least_beside(
+    squared_size=lambda predictions, targets: _least_beside(
         predictions**2, targets, _certain_thresholds(predictions, targets)
     ),
     project=unprojected,
@@ -293,7 +293,7 @@ level_scores = Space(
     name="level_scores",
     unit=unit_one,
     # Never below one level: rounding happens at that distance however small the errors become.
-    spread=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
+    squared_size=lambda predictions, targets: 1 + _score_error(predictions, targets)[:, 0] ** 2,
     project=unprojected,
     features=_score_features,
     margins=_score_margins,

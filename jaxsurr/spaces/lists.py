@@ -39,7 +39,7 @@ def _centred(predictions: Array, targets: RankedLists) -> tuple[Array, Array]:
     return present * (scores - mean), weights
 
 
-def _spread(predictions: Array, targets: RankedLists) -> Array:
+def _squared_size(predictions: Array, targets: RankedLists) -> Array:
     centred, weights = _centred(predictions, targets)
     return jnp.sum(jnp.where(weights > 0, weights * centred**2, 0), axis=1)
 
@@ -95,7 +95,7 @@ def _sample_lists(key: Array, rows: int, size: int) -> tuple[Array, RankedLists]
 ranked_lists = Space(
     name="ranked_lists",
     unit=_unit,
-    spread=_spread,
+    squared_size=_squared_size,
     project=unprojected,
     features=_features,
     margins=_margins,

@@ -17,7 +17,7 @@ from jaxsurr.spaces.invariance import columns, unit_one, unprojected
 __all__ = ["real_numbers", "relative_numbers"]
 
 LEAST_ERROR = 1e-6
-"""The root of the smallest spread of errors that the smoothing scale is relative to; targets may be in any unit."""
+"""The smallest spread of errors that the smoothing scale is relative to; targets may be in any unit."""
 
 
 def _length(error: Array) -> Array:
@@ -71,7 +71,7 @@ def sample_numbers(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 real_numbers = Space(
     name="real_numbers",
     unit=unit_one,
-    spread=lambda predictions, targets: mean_output(errors(predictions, targets) ** 2),
+    squared_size=lambda predictions, targets: mean_output(errors(predictions, targets) ** 2),
     project=unprojected,
     features=lambda predictions, targets, scale: _of_error(errors(predictions, targets) / scale),
     margins=lambda predictions, targets, scale: _margins_of(errors(predictions, targets) / scale),
@@ -113,7 +113,7 @@ def _sample_relative(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 relative_numbers = Space(
     name="relative_numbers",
     unit=_relative_unit,
-    spread=lambda predictions, targets: mean_output(_relative(predictions, targets) ** 2),
+    squared_size=lambda predictions, targets: mean_output(_relative(predictions, targets) ** 2),
     project=unprojected,
     features=lambda predictions, targets, scale: _of_error(_relative(predictions, targets) / scale),
     margins=lambda predictions, targets, scale: _margins_of(_relative(predictions, targets) / scale),

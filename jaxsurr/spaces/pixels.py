@@ -45,10 +45,10 @@ def _pixel_pooled(predictions: Array, targets: Array, scale: Array, where: Array
     return each._replace(features=features, label_features=label_features, weights=weights)
 
 
-def _pixel_spread(predictions: Array, targets: Array) -> Array:
+def _pixel_squared_size(predictions: Array, targets: Array) -> Array:
     """Mean squared size over the pixels that are not ignored."""
     counted = (targets >= 0).reshape(len(predictions), -1)
-    sizes = jnp.where(counted, class_logits.spread(predictions, targets).reshape(counted.shape), 0)
+    sizes = jnp.where(counted, class_logits.squared_size(predictions, targets).reshape(counted.shape), 0)
     return jnp.sum(sizes, axis=1) / jnp.maximum(jnp.sum(counted, axis=1), 1).astype(sizes.dtype)
 
 
@@ -62,7 +62,7 @@ def _without_ignored(predictions: Array, targets: Array) -> tuple[Array, Array]:
 pixel_logits = Space(
     name="pixel_logits",
     unit=lambda predictions, targets: jnp.where((targets >= 0)[..., None], class_unit(predictions, targets), 0),
-    spread=_pixel_spread,
+    squared_size=_pixel_squared_size,
     project=class_logits.project,
     features=_pixel_features,
     margins=_pixel_margins,

@@ -91,7 +91,7 @@ def _sample_scores(key: Array, rows: int, size: int) -> tuple[Array, Array]:
 binary_scores = Space(
     name="binary_scores",
     unit=lambda predictions, targets: jnp.ones((), predictions.dtype),
-    spread=lambda predictions, targets: predictions.reshape(-1) ** 2,
+    squared_size=lambda predictions, targets: predictions.reshape(-1) ** 2,
     project=unprojected,
     features=_features,
     margins=_margins,

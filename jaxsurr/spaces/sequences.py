@@ -47,7 +47,7 @@ def _sequence_losses(predictions: Array, targets: Sequences, scale: Array) -> Ar
 sequence_logits = Space(
     name="sequence_logits",
     unit=class_unit,
-    spread=lambda predictions, targets: jnp.mean(class_logits.spread(predictions, targets), axis=1),
+    squared_size=lambda predictions, targets: jnp.mean(class_logits.squared_size(predictions, targets), axis=1),
     project=class_logits.project,
     features=_sequence_features,
     margins=_sequence_margins,

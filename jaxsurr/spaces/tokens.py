@@ -41,7 +41,7 @@ def _sample(key: Array, rows: int, size: int) -> tuple[Array, Sequences]:
 token_logits = Space(
     name="token_logits",
     unit=lambda predictions, targets: pixel_logits.unit(predictions, labels_of_steps(targets)),
-    spread=lambda predictions, targets: pixel_logits.spread(predictions, labels_of_steps(targets)),
+    squared_size=lambda predictions, targets: pixel_logits.squared_size(predictions, labels_of_steps(targets)),
     project=pixel_logits.project,
     features=lambda predictions, targets, scale: pixel_logits.features(predictions, labels_of_steps(targets), scale),
     margins=lambda predictions, targets, scale: pixel_logits.margins(predictions, labels_of_steps(targets), scale),

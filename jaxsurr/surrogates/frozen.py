@@ -34,18 +34,18 @@ def scale_of(metric: Metric, state: PyTree, predictions: Array, targets: PyTree,
 
     With `follow` the spread is that of the predictions in any case.
     """
-    relative, spread = getattr(state, "relative_scale", 0.15), None if follow else getattr(state, "spread", None)
-    if spread is None:
-        spread = masked_mean(metric.space.spread(predictions, targets), where)
-    return smoothing_scale(relative, spread, metric.space.least)
+    relative, size = getattr(state, "relative_scale", 0.15), None if follow else getattr(state, "squared_size", None)
+    if size is None:
+        size = masked_mean(metric.space.squared_size(predictions, targets), where)
+    return smoothing_scale(relative, size, metric.space.least)
 
 
 def follow_scale(surrogate: Surrogate) -> Surrogate:
     """The same surrogate with its smoothing scale taken from the batch that it sees, and not from batches before.
 
     The spread of the batch takes the place of the running one (without a gradient of its own), so that a surrogate
-    that was learned on some logits serves logits ten times as large. A surrogate whose state knows no spread is as it
-    was. Where no row counts the spread of the state stays.
+    that was learned on some logits serves logits ten times as large. A surrogate whose state knows no size is as it
+    was. Where no row counts that of the state stays.
 
     Args:
       surrogate: in a space of this library's.
@@ -62,12 +62,12 @@ def follow_scale(surrogate: Surrogate) -> Surrogate:
     space = SPACES[name]
 
     def at_scale(state: PyTree, predictions: Array, targets: PyTree, where: Array | None, axis_name) -> PyTree:
-        if not hasattr(state, "spread"):
+        if not hasattr(state, "squared_size"):
             return state
         predictions, targets = jax.lax.stop_gradient(prepared(space, predictions, targets, where))
-        spread = masked_mean(space.spread(predictions, targets), where, axis_name=axis_name)
-        known = (num_valid(where, len(predictions), axis_name) > 0) & jnp.isfinite(spread)
-        return state._replace(spread=jnp.where(known, spread, state.spread))
+        size = masked_mean(space.squared_size(predictions, targets), where, axis_name=axis_name)
+        known = (num_valid(where, len(predictions), axis_name) > 0) & jnp.isfinite(size)
+        return state._replace(squared_size=jnp.where(known, size, state.squared_size))
 
     def loss(state, predictions, targets, where=None, *, axis_name=None) -> Array:
         state = at_scale(state, predictions, targets, where, axis_name)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core import renamed
 from jaxsurr.core.types import Array, Info, PyTree, Space, Surrogate, View
 from jaxsurr.metrics.base import as_metric, output_shape
 from jaxsurr.smoothing.function_directions import chosen_estimator
@@ -18,19 +19,20 @@ from jaxsurr.surrogates.families.decisions import box_cox
 from jaxsurr.surrogates.objectives import check_power
 from jaxsurr.surrogates.order import noticing_order
 from jaxsurr.surrogates.sound import of_sound_batches
-from jaxsurr.surrogates.state import first_spread, natural_scale, power_of, scale_of, settled
+from jaxsurr.surrogates.state import first_squared_size, natural_scale, power_of, scale_of, settled
 
 __all__ = ["SmoothedState", "smoothed"]
 
 
+@renamed.fields
 class SmoothedState(NamedTuple):
-    """The key of the noise, and `spread`, `step`, `relative_scale` and `power` as in `SurrogateState`.
+    """The key of the noise, and `squared_size`, `step`, `relative_scale` and `power` as in `SurrogateState`.
 
     `functions` is an empty array where the gradient of a set metric is estimated along functions, and None elsewhere.
     """
 
     key: Array
-    spread: Array
+    squared_size: Array
     step: Array
     relative_scale: Array
     power: Array | None
@@ -73,8 +75,8 @@ def smoothed(
     chosen = functools.partial(chosen_estimator, estimation.estimator, metric, space)
 
     def init(key: Array, predictions: Array, targets: PyTree, where: Array | None = None) -> SmoothedState:
-        spread, relative = first_spread(space, View(predictions, targets, where), relative_scale)
-        state = SmoothedState(key, spread, jnp.int32(0), relative, power_of(power if leads else None))
+        size, relative = first_squared_size(space, View(predictions, targets, where), relative_scale)
+        state = SmoothedState(key, size, jnp.int32(0), relative, power_of(power if leads else None))
         if chosen(predictions, targets) == "functions":
             state = state._replace(functions=jnp.zeros((0,)))
         return state

@@ -12,12 +12,12 @@ from jaxsurr.smoothing.function_directions import FunctionSums
 from jaxsurr.smoothing.smoothed_metric import smoothing_scale
 
 __all__ = [
-    "SETTLED", "SurrogateState", "calibrated", "calibration", "first_spread", "first_state", "natural_scale",
+    "SETTLED", "SurrogateState", "calibrated", "calibration", "first_squared_size", "first_state", "natural_scale",
     "power_of", "running", "scale_of", "settled",
 ]  # fmt: skip
 
 SETTLED = 50
-"""Updates after which the spread that the smoothing scale follows stays as it is."""
+"""Updates after which the size that the smoothing scale follows stays as it is."""
 
 
 @renamed.fields
@@ -26,21 +26,21 @@ class SurrogateState(NamedTuple):
 
     Attributes:
       family: parameters of the function family.
-      spread: mean of the predictions' squared size, in units of the space, when learning began; `[]`.
+      squared_size: mean of that of the predictions, in units of the space, when learning began; `[]`.
       dot_sg: running `<grad S, g>` of each metric; `[M]`.
       dot_ss: running `<grad S, grad S>` of each metric; `[M]`.
       offset: running difference between the mean metric and the mean calibrated surrogate; `[M]`.
       step: number of updates; `[]` int32.
       power: q of the loss, from 0 (likelihood) to 1 (metric): `jaxsurr.surrogates.families.decisions`; `[]`. It can
         be replaced at any time, as a schedule of `jaxsurr.bilevel.make_step` does. None where it has no effect.
-      relative_scale: smoothing scale over the square root of `spread`; `[]`. It can be replaced at any time
+      relative_scale: smoothing scale over the square root of `squared_size`; `[]`. It can be replaced at any time
         (`jaxsurr.matched_scale`), and nothing is compiled again.
       functions: the sums of the estimate of a set metric's gradient along functions, which carry over
         (`jaxsurr.smoothing.function_directions`). None: it is estimated otherwise.
     """
 
     family: PyTree
-    spread: Array
+    squared_size: Array
     dot_sg: Array
     dot_ss: Array
     offset: Array
@@ -51,18 +51,18 @@ class SurrogateState(NamedTuple):
 
 
 def scale_of(state: Any, space: Space) -> Array:
-    """The smoothing scale s of a state with the fields `relative_scale` and `spread`."""
-    return smoothing_scale(state.relative_scale, state.spread, space.least)
+    """The smoothing scale s of a state with the fields `relative_scale` and `squared_size`."""
+    return smoothing_scale(state.relative_scale, state.squared_size, space.least)
 
 
 def first_state(
     space: Space, view: View, metrics: int, relative_scale: float | None, power: float | None
 ) -> SurrogateState:
-    """The state before the first update, with the spread of these predictions and no family yet."""
+    """The state before the first update, with the size of these predictions and no family yet."""
     # Three, as a buffer is donated only once.
     dot_sg, dot_ss, offset = (jnp.zeros((metrics,), view.predictions.dtype) for _ in range(3))
-    spread, relative = first_spread(space, view, relative_scale)
-    return SurrogateState(None, spread, dot_sg, dot_ss, offset, jnp.int32(0), relative, power_of(power))
+    size, relative = first_squared_size(space, view, relative_scale)
+    return SurrogateState(None, size, dot_sg, dot_ss, offset, jnp.int32(0), relative, power_of(power))
 
 
 def power_of(power: float | None) -> Array | None:
@@ -75,7 +75,7 @@ def natural_scale(space: Space, relative_scale: float | None) -> float | None:
     return space.natural if relative_scale is None else None
 
 
-def first_spread(space: Space, view: View, relative_scale: float | None) -> tuple[Array, Array]:
+def first_squared_size(space: Space, view: View, relative_scale: float | None) -> tuple[Array, Array]:
     """The mean squared size `[]` to begin with, and the smoothing scale relative to its root.
 
     The size is 0, as if no row counted, where it is not finite. A natural scale stands as both.
@@ -83,7 +83,7 @@ def first_spread(space: Space, view: View, relative_scale: float | None) -> tupl
     natural = natural_scale(space, relative_scale)
     if natural is not None:
         return jnp.float32(natural**2), jnp.float32(1)
-    mean = masked_mean(space.spread(view.predictions, view.targets), view.where)
+    mean = masked_mean(space.squared_size(view.predictions, view.targets), view.where)
     return jnp.where(jnp.isfinite(mean), mean, 0), jnp.float32(1 if relative_scale is None else relative_scale)
 
 
@@ -94,12 +94,14 @@ def running(old: Array, new: Array, step: Array, decay: float) -> Array:
 
 
 def settled(state: Any, space: Space, view: View, decay: float, axis_name: str | None = None) -> Any:
-    """The state whose `spread` follows that of the predictions during the first updates, and then stays."""
-    size = masked_mean(space.spread(view.predictions, view.targets), view.where, axis_name=axis_name)
+    """The state whose `squared_size` follows that of the predictions during the first updates, and then stays."""
+    size = masked_mean(space.squared_size(view.predictions, view.targets), view.where, axis_name=axis_name)
     known = num_valid(view.where, view.predictions.shape[0], axis_name) > 0
-    size = jnp.where(known, size, state.spread)  # where no row counts, nothing is known of the spread
+    size = jnp.where(known, size, state.squared_size)  # where no row counts, nothing is known of the size
     return state._replace(
-        spread=jnp.where(state.step < SETTLED, running(state.spread, size, state.step, decay), state.spread)
+        squared_size=jnp.where(
+            state.step < SETTLED, running(state.squared_size, size, state.step, decay), state.squared_size
+        )
     )
 
 

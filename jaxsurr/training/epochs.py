@@ -75,7 +75,7 @@ def learning_state(
     seen = read(jax.tree.map(lambda leaf: leaf[rows], train))
     few = jax.tree.map(lambda leaf: leaf[:_MATCHED], seen)
     value = mean(*read(validation)) + mean(*few) - mean(*seen)
-    found = program.match(jax.random.key(config.seed), *few, value, state.surrogate.spread)
+    found = program.match(jax.random.key(config.seed), *few, value, state.surrogate.squared_size)
     return state._replace(surrogate=state.surrogate._replace(relative_scale=found))
 
 

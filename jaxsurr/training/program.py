@@ -268,8 +268,8 @@ def build(
     model = make_model(config, data, head, executor.axis_name, given)
     read = model.read or models.HEADS[head].read or _same
 
-    def match(key: Any, predictions: Any, targets: Any, where: Any, value: Any, spread: Any) -> Any:
-        return matched_scale(metric, predictions, targets, value, key=key, where=where, spread=spread)
+    def match(key: Any, predictions: Any, targets: Any, where: Any, value: Any, squared_size: Any) -> Any:
+        return matched_scale(metric, predictions, targets, value, key=key, where=where, squared_size=squared_size)
 
     alone = given is not None  # what is handed in need not be hashable
     predict = (_predicting.__wrapped__ if alone else _predicting)(model, read)

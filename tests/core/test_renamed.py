@@ -1,6 +1,7 @@
 """Holds old names of modules to working with a warning, or to a sentence with the new name."""
 
 import importlib.util
+import inspect
 import re
 import sys
 
@@ -9,11 +10,13 @@ import pytest
 
 import jaxsurr
 from jaxsurr.core import renamed
-from jaxsurr.core.renamed import ATTRIBUTES, FIELDS, GONE, MODULES, SPLIT, WORDS, word
+from jaxsurr.core.renamed import ARGUMENTS, ATTRIBUTES, FIELDS, GONE, MODULES, SPLIT, WORDS, word
 from jaxsurr.core.types import Pooled, Space
 from jaxsurr.diagnosis.diagnose import Regions
+from jaxsurr.smoothing import smoothing_scale
 from jaxsurr.surrogates import SurrogateState
 from jaxsurr.surrogates.families.base import Problem
+from jaxsurr.surrogates.smoothed import SmoothedState
 
 
 @pytest.mark.parametrize("old", [name for name in MODULES if "builders" not in name])  # they need TFDS
@@ -53,7 +56,8 @@ def test_old_names_in_modules_work_with_a_warning(old):
 
 
 RENAMED = {
-    made.__name__: made for made in (jaxsurr.Diagnosis, jaxsurr.Info, Pooled, Problem, Regions, Space, SurrogateState)
+    made.__name__: made
+    for made in (jaxsurr.Diagnosis, jaxsurr.Info, Pooled, Problem, Regions, SmoothedState, Space, SurrogateState)
 }
 
 
@@ -106,3 +110,13 @@ def test_old_names_are_attributes():
     with pytest.warns(DeprecationWarning, match=r"jaxsurr\.training\.study is now jaxsurr\.comparison\.study"):
         assert jaxsurr.training.study is jaxsurr.comparison.study
     assert jaxsurr.decoding is jaxsurr.metrics.decoding
+
+
+def test_old_names_of_arguments_work_with_a_warning():
+    with pytest.warns(
+        DeprecationWarning, match="smoothing_scale: spread is now smoothing_scale: squared_size; the old"
+    ):
+        assert smoothing_scale(0.5, spread=4.0) == smoothing_scale(0.5, squared_size=4.0) == 1
+    for name, names in ARGUMENTS.items():
+        taken = inspect.signature(getattr(jaxsurr.smoothing, name)).parameters
+        assert set(names.values()) <= set(taken) and not set(names) & set(taken)

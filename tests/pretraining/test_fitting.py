@@ -26,7 +26,7 @@ class TestFromStoredPredictions:
     def test_what_it_learned_holds_on_new_predictions(self, fitted):
         surrogate, state, card = fitted
         z, y = jaxsurr.sample(spaces.class_logits, jax.random.key(9), 256, 6)
-        scale = 0.15 * float(jnp.sqrt(state.spread))
+        scale = 0.15 * float(jnp.sqrt(state.squared_size))
         found = fidelity(surrogate, state, metrics.error_rate, z, y, key=KEY, scale=scale, pairs=1024)
         assert found["gradient"] / found["ceiling"] > 0.9
         assert card["fidelity"][0]["gradient"] / card["fidelity"][0]["ceiling"] > 0.9

@@ -140,8 +140,8 @@ def test_a_card_beyond_what_is_read_is_refused(tmp_path):
 
 def test_another_dtype_is_refused(tmp_path):
     surrogate = surrogates.smoothed(metrics.error_rate)
-    state = surrogate.init(KEY, LOGITS, LABELS)._replace(spread=jnp.bfloat16(1.5))
-    with pytest.raises(ValueError, match=r"state.spread is bfloat16\[\], and should be float32\[\]"):
+    state = surrogate.init(KEY, LOGITS, LABELS)._replace(squared_size=jnp.bfloat16(1.5))
+    with pytest.raises(ValueError, match=r"state.squared_size is bfloat16\[\], and should be float32\[\]"):
         jaxsurr.save(tmp_path / "it", surrogate, state)
 
 
@@ -245,7 +245,7 @@ def test_saving_refuses_in_words(tmp_path):
         (lambda: jaxsurr.save(path, surrogate._replace(settings=None), state), "has no settings that name a method"),
         (lambda: jaxsurr.save(path, surrogates.smoothed(metrics.error_rate), state), "the state is not of this surro"),
         (lambda: jaxsurr.save(path, surrogate, state._replace(step=jnp.int32([0]))), r"state\.step is int32\[1\]"),
-        (lambda: jaxsurr.save(path, surrogate, state._replace(spread=jnp.float32(jnp.nan))), "state.spread holds NaN"),
+        (lambda: jaxsurr.save(path, surrogate, state._replace(offset=jnp.full(1, jnp.nan))), "offset holds NaN"),
         (lambda: jaxsurr.save(path, surrogate, state, card={"a": jnp.ones(2)}), "must be plain data that JSON holds"),
         (lambda: jaxsurr.save(path, surrogate, state, card={"a": float("nan")}), "must be plain data that JSON holds"),
         (lambda: jaxsurr.save(path, surrogate, state, card={"a": [[[[[[[[[[]]]]]]]]]]}), "nested more than 8 deep"),
@@ -363,20 +363,20 @@ HOSTILE = {
     "a loss in place of nothing": changed("settings", "loss", to={"name": "cross_entropy", "options": {}}),
     "something given": changed("settings", "given", to=["__builtins__"]),
     "a space that says nothing": changed("settings", "space", to="generic"),
-    "a huge array": changed("arrays", ".spread", "shape", to=[2**24, 2**24]),
-    "a huger array": changed("arrays", ".spread", "shape", to=[2**70]),
-    "a huge array of nothing": changed("arrays", ".spread", to={
+    "a huge array": changed("arrays", ".squared_size", "shape", to=[2**24, 2**24]),
+    "a huger array": changed("arrays", ".squared_size", "shape", to=[2**70]),
+    "a huge array of nothing": changed("arrays", ".squared_size", to={
         "dtype": "F32", "shape": [2**60, 0], "data_offsets": [4, 4],
     }),
-    "a negative shape": changed("arrays", ".spread", "shape", to=[-1]),
-    "many axes": changed("arrays", ".spread", "shape", to=[1] * 40),
-    "objects": changed("arrays", ".spread", "dtype", to="object"),
-    "another dtype": changed("arrays", ".spread", "dtype", to="I32"),
-    "an array less": changed("arrays", ".spread", to=None),
+    "a negative shape": changed("arrays", ".squared_size", "shape", to=[-1]),
+    "many axes": changed("arrays", ".squared_size", "shape", to=[1] * 40),
+    "objects": changed("arrays", ".squared_size", "dtype", to="object"),
+    "another dtype": changed("arrays", ".squared_size", "dtype", to="I32"),
+    "an array less": changed("arrays", ".squared_size", to=None),
     "an array more": changed("arrays", "../../x", to={"dtype": "F32", "shape": [0], "data_offsets": [20, 20]}),
-    "an array outside": changed("arrays", ".spread", "data_offsets", to=[2**40, 2**40 + 4]),
-    "an array turned": changed("arrays", ".spread", "data_offsets", to=[4, 0]),
-    "two arrays in one place": changed("arrays", ".spread", "data_offsets", to=[0, 4]),
+    "an array outside": changed("arrays", ".squared_size", "data_offsets", to=[2**40, 2**40 + 4]),
+    "an array turned": changed("arrays", ".squared_size", "data_offsets", to=[4, 0]),
+    "two arrays in one place": changed("arrays", ".squared_size", "data_offsets", to=[0, 4]),
     "a huge example": changed("example", to={
         "predictions": {"dtype": "float32", "shape": [2**24] * 8},
         "targets": {"array": {"dtype": "int32", "shape": []}},
@@ -634,7 +634,7 @@ def as_version2(data):
     """Header and body of version 2 that say the same."""
     header, body = parts(data)
     names = {code: name for name, code in DTYPES.items()}
-    places = {name: header["arrays"][name] for name in (".key", ".spread", ".step", ".relative_scale")}
+    places = {name: header["arrays"][name] for name in (".key", ".squared_size", ".step", ".relative_scale")}
     header["arrays"] = [
         {"name": name, "dtype": names[one["dtype"]], "shape": one["shape"]} for name, one in places.items()
     ]

@@ -221,7 +221,7 @@ def test_functions_of_ones_own_in_spaces_that_pool_nothing(kind):
     metric, size = OF_SPACES[kind]
     space = metric.space
     z, y = jaxsurr.sample(space, jax.random.key(0), 128, size)
-    scale = 0.3 * float(jnp.sqrt(jnp.mean(space.spread(z, y))))
+    scale = 0.3 * float(jnp.sqrt(jnp.mean(space.squared_size(z, y))))
 
     def own(predictions, targets, *, where=None):
         return metric.mean(predictions, targets, where=where)

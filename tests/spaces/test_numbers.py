@@ -23,7 +23,7 @@ TIMES = Durations(jnp.exp(TARGETS / 3), (jnp.arange(12) % 3 > 0).astype(jnp.floa
 @functools.partial(jax.jit, static_argnums=0)
 def reads(space, predictions, targets, scale=SCALE):
     values = space.features(predictions, targets, scale), space.margins(predictions, targets, scale)
-    return values, space.losses(predictions, targets, scale), space.spread(predictions, targets)
+    return values, space.losses(predictions, targets, scale), space.squared_size(predictions, targets)
 
 
 def assert_same(got, wanted):
@@ -69,8 +69,8 @@ def test_each_of_several_numbers_is_an_item_that_is_read_alone_and_known_by_name
         assert features[:, output, -2:].tolist() == np.tile(np.eye(2)[output], (12, 1)).tolist()
         assert_same(margins[:, output], margin[:, 0])
     assert weights.tolist() == np.full((12, 2), 0.5).tolist()
-    spreads = [space.spread(z[:, output], TARGETS) for output in range(2)]
-    np.testing.assert_allclose(space.spread(z, y), np.mean(spreads, axis=0), rtol=1e-5)
+    spreads = [space.squared_size(z[:, output], TARGETS) for output in range(2)]
+    np.testing.assert_allclose(space.squared_size(z, y), np.mean(spreads, axis=0), rtol=1e-5)
     assert jnp.broadcast_shapes(space.unit(z, y).shape, z.shape) == z.shape
     one, other = space.alike(y, y)
     assert one.tolist() == other.tolist() and one.shape == (12, 2)
@@ -78,7 +78,7 @@ def test_each_of_several_numbers_is_an_item_that_is_read_alone_and_known_by_name
 
 def test_errors_are_in_units_of_the_scale_and_the_size_is_that_of_the_residuals():
     error = np.asarray(NUMBERS - TARGETS)
-    np.testing.assert_allclose(real_numbers.spread(NUMBERS, TARGETS), error**2, rtol=1e-4)
+    np.testing.assert_allclose(real_numbers.squared_size(NUMBERS, TARGETS), error**2, rtol=1e-4)
     features, weights = real_numbers.features(NUMBERS, TARGETS, SCALE)
     np.testing.assert_allclose(features[:, 0, 0], error / 0.5, rtol=1e-4)
     assert weights.shape == (12, 1)

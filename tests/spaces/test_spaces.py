@@ -73,7 +73,7 @@ def test_shapes(name):
     space.check(predictions, targets)
     batch = len(predictions)
     unit, spread, read, fixed = jax.eval_shape(
-        lambda z, y: (space.unit(z, y), space.spread(z, y), reads(space, z, y), space.losses(z, y, SCALE)),
+        lambda z, y: (space.unit(z, y), space.squared_size(z, y), reads(space, z, y), space.losses(z, y, SCALE)),
         *(predictions, targets),
     )
     assert jnp.broadcast_shapes(unit.shape, predictions.shape) == predictions.shape
@@ -110,7 +110,7 @@ def total_and_gradient(name):
 
     def total(predictions):
         everything = reads(space, predictions, targets), space.losses(predictions, targets, SCALE)
-        everything = everything, space.spread(predictions, targets)
+        everything = everything, space.squared_size(predictions, targets)
         if space.pooled is not None:
             everything = everything, space.pooled(predictions, targets, SCALE, None)
         return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(everything))
@@ -133,7 +133,7 @@ def test_level_scores_may_be_shifted_by_a_level_or_reversed():
     for moved in ((scores + 3, levels + 3), (-scores, -levels)):
         assert_same(reads(space, *moved), reads(space, scores, levels))
         assert_same(space.losses(*moved, SCALE), space.losses(scores, levels, SCALE))
-    exact = space.spread(levels[:, None].astype(jnp.float32), levels)
+    exact = space.squared_size(levels[:, None].astype(jnp.float32), levels)
     assert exact.tolist() == [1.0] * 12  # one level, however exact the scores are
 
 
@@ -154,7 +154,9 @@ def test_features_are_in_units_of_the_scale(name):
     centre = targets.points if name == "keypoint_coordinates" else 0
     moved = centre + 8 * (predictions - centre)
     assert_same(reads(space, moved, targets, 8 * SCALE), reads(space, predictions, targets))
-    np.testing.assert_allclose(space.spread(moved, targets), 64 * space.spread(predictions, targets), rtol=1e-4)
+    np.testing.assert_allclose(
+        space.squared_size(moved, targets), 64 * space.squared_size(predictions, targets), rtol=1e-4
+    )
 
 
 # --- class logits -----------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ def test_features_are_in_units_of_the_scale(name):
 def test_classes_a_shift_changes_nothing():
     moved = LOGITS + jnp.arange(12.0)[:, None]
     assert_same(reads(class_logits, moved, LABELS), reads(class_logits, LOGITS, LABELS))
-    assert_same(class_logits.spread(moved, LABELS), class_logits.spread(LOGITS, LABELS))
+    assert_same(class_logits.squared_size(moved, LABELS), class_logits.squared_size(LOGITS, LABELS))
 
 
 def test_named_classes_are_told_apart_where_their_logits_are_alike():
@@ -237,7 +239,7 @@ def test_levels_spread_is_the_way_of_a_threshold_of_the_true_level_to_its_other_
     first = np.log(0.9 / 0.1) ** 2 / (1 + (0.2**2 + 0.3**2 + 0.4**2) / 0.9**2)
     third = np.log(0.7 / 0.3) ** 2 / ((0.4**2 + 0.3**2) / 0.7**2 + (0.2**2 + 0.1**2) / 0.3**2)
     last = np.log(0.6 / 0.4) ** 2 / (1 + (0.1**2 + 0.2**2 + 0.3**2) / 0.6**2)
-    spread = jax.jit(level_logits.spread)(jnp.repeat(logits, 4, axis=0), jnp.arange(4))
+    spread = jax.jit(level_logits.squared_size)(jnp.repeat(logits, 4, axis=0), jnp.arange(4))
     np.testing.assert_allclose(spread, [first, min(first, third), min(third, last), last], rtol=1e-4)
 
 
@@ -320,7 +322,7 @@ def moved_together(transform, factor=1.0):
 )
 def test_keypoints_moving_prediction_and_target_together_changes_nothing(moved):
     assert_same(reads(keypoint_coordinates, *moved), reads(keypoint_coordinates, *figures()))
-    assert_same(keypoint_coordinates.spread(*moved), keypoint_coordinates.spread(*figures()))
+    assert_same(keypoint_coordinates.squared_size(*moved), keypoint_coordinates.squared_size(*figures()))
 
 
 def test_keypoints_that_are_not_visible_have_no_weight_and_no_noise():

@@ -376,7 +376,7 @@ def measures(space):
             *(predictions, space.ruled_out(predictions, targets)),
             *(
                 jnp.broadcast_to(space.unit(predictions, targets), predictions.shape),
-                space.spread(predictions, targets),
+                space.squared_size(predictions, targets),
             ),
             [read(predictions, targets, jnp.float32(0.3))[0] for read in (space.features, space.margins)],
         )

@@ -161,7 +161,7 @@ def test_update_reports_the_metric_and_the_scale():
     predictions, targets = point_data(KEY)
     state = surrogate.init(KEY, predictions, targets)
     _, info = surrogate.update(state, KEY, predictions, targets)
-    size = spaces.keypoint_coordinates.spread(predictions, targets)
+    size = spaces.keypoint_coordinates.squared_size(predictions, targets)
     assert float(info.scale) == pytest.approx(0.25 * float(jnp.mean(size)) ** 0.5, rel=1e-5)
     # Little noise: the smoothed metric is about the metric, in the metric's own direction.
     assert float(info.metric) == pytest.approx(float(metrics.pck.mean(predictions, targets)), abs=0.05)
@@ -212,8 +212,8 @@ def test_scale_settles_and_then_stays_though_the_logits_grow(method, monkeypatch
     spreads = []
     for factor in (1, 2, 8):
         state, _ = surrogate.update(state, KEY, factor * logits, labels)
-        spreads.append(float(state.spread))
-    once = float(jnp.mean(spaces.class_logits.spread(logits, labels)))
+        spreads.append(float(state.squared_size))
+    once = float(jnp.mean(spaces.class_logits.squared_size(logits, labels)))
     np.testing.assert_allclose(spreads, [once, once * (1 + 4) / 2, once * (1 + 4) / 2], rtol=1e-5)
 
 
@@ -356,7 +356,7 @@ def test_smoothed_has_the_value_and_the_gradient_of_the_smoothed_metric(spec):
     state, info = surrogate.update(state, jax.random.key(7), predictions, targets)
     assert all(np.isnan(leaf) for leaf in info[:-1]) and float(info.skipped) == 0
     space = metric.space
-    scale = 0.5 * jnp.sqrt(jnp.mean(space.spread(predictions, targets)))
+    scale = 0.5 * jnp.sqrt(jnp.mean(space.squared_size(predictions, targets)))
     out = smoothed_metric(
         metric, predictions, targets, key=jax.random.key(7), scale=scale, num_pairs=8, directions=table_directions()
     )

@@ -502,7 +502,7 @@ def test_a_relative_scale_of_0_is_matched_to_validation(loss):
     for share in (0.0, 0.2):  # the gap between training and validation closes
         train = with_wrong(data.train, share)
         state = epochs.learning_state(config, train, validation, program, params).surrogate
-        scale = jaxsurr.smoothing.smoothing_scale(state.relative_scale, state.spread)
+        scale = jaxsurr.smoothing.smoothing_scale(state.relative_scale, state.squared_size)
         z, many = program.model.apply(params, train.inputs), dict(key=jax.random.key(1), num_pairs=64)
         found = np.mean(jaxsurr.smoothed_metric(program.metric, z, train.targets, scale=scale, **many).value)
         assert found == pytest.approx(float(value), abs=0.03)
