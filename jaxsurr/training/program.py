@@ -62,7 +62,7 @@ class Program(NamedTuple):
       starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
       left_out: why other starts cannot be used, by the same text.
-      in_unit: whether the optimizer's averages begin anew at the switch to the learned loss (`Kind.in_unit`).
+      in_unit: whether the optimizer's averages are reset at the switch to the learned loss (`Kind.in_unit`).
     """
 
     model: models.Model
@@ -185,7 +185,7 @@ def resting(state: Any) -> Any:
 def at_switch(program: Program, state: Any) -> Any:
     """The state of the optimizer, on the host, with which the learned loss goes on.
 
-    Averages of gradients and of their squares begin anew where the fixed loss is in another unit (`Program.in_unit`):
+    Averages of gradients and of their squares are reset where the fixed loss is in another unit (`Program.in_unit`):
     Adam would remember squares of that size for thousands of steps, and hardly move. The place in the schedule stays.
     """
     averages = (optax.ScaleByAdamState, optax.TraceState)
