@@ -16,7 +16,7 @@ from jaxsurr.pretraining import PRETRAINED, shipped
 from jaxsurr.report import summary_table
 
 __all__ = [
-    "BLOCKS", "collectives", "fidelity", "generated_inputs", "input_loading", "instrument", "minutes", "own_ground",
+    "BLOCKS", "collectives", "fidelity", "generated_inputs", "input_of_runs", "instrument", "minutes", "own_ground",
     "ready_losses", "second_start", "surrogate_traffic", "traffic_of",
 ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def second_start(folder: Path) -> str:
     return summary_table(table)
 
 
-def input_loading(folder: Path) -> str:
+def input_of_runs(folder: Path) -> str:
     """Time of steps with each input over that of steps on one batch, and what a large table takes."""
     *sets, table = rows.lines_of(folder / "input.jsonl")
     columns = {"gathered": "gathered by the step", "streamed": "streamed", "augmented": "streamed, augmented"}
@@ -181,7 +181,7 @@ BLOCKS = {
         generated_inputs,
         instrument,
         second_start,
-        input_loading,
+        input_of_runs,
         collectives,
     )
 }
