@@ -20,6 +20,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxsurr.core.targets import check_classes
 from jaxsurr import losses
 from jaxsurr.core import checks
 from jaxsurr.core.types import Space
@@ -48,7 +49,7 @@ class_odds = Space(
     margins=_margins,
     margin_range=(-4.0, 4.0),
     losses=lambda predictions, targets, scale: losses.cross_entropy(predictions, targets)[:, None],
-    check=functools.partial(checks.labelled, what="classes"),
+    check=check_classes,
     sample=_sample,
     scale_free=True,
 )

@@ -131,9 +131,7 @@ def black_box(
         predictions: Array, targets: PyTree, *, where: Array | None = None, weights: Array | None = None, **options: Any
     ) -> Array:
         wrong = space.check(predictions, targets)
-        unsound = checks.weights(weights, predictions.shape[0])
-        if unsound is not None:
-            wrong = unsound if wrong is None else wrong | unsound
+        wrong = checks.either(wrong, checks.weights(weights, predictions.shape[0]))
         counts = jnp.ones(predictions.shape[0], bool) if where is None else where
         asked = function
         if weights is not None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
 from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.reductions import masked, psum, safe_divide, safe_sqrt, weighted
@@ -168,7 +168,7 @@ def check_weights(**weights: float) -> None:
 
 def check_power(power: float, leads: bool, metric: str) -> None:
     """Refuses a power out of its range, and one that has no effect."""
-    options.number(power, "power", least=0, most=1, meaning="from the likelihood to the metric")
+    checks.number(power, "power", least=0, most=1, meaning="from the likelihood to the metric")
     if power < 1 and not leads:
         raise ValueError(
             f"power={power} has no effect on {metric}: it needs decisions that are right or wrong in each example, and "
