@@ -235,7 +235,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="no module 'haed'; did you mean 'head'"):
         bilevel.last_layer("haed")(model())
     for mixture in (-0.1, 1.1):
-        with pytest.raises(ValueError, match=r"mixture must lie in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"mixture must be a finite number of at least 0 and at most 1, got"):
             bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=mixture, conventional=losses.cross_entropy)
     with pytest.raises(ValueError, match="pass conventional="):
         bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=0.5)
@@ -297,20 +297,20 @@ def test_without_a_schedule_the_power_of_the_state_stays():
 @pytest.mark.parametrize(
     ("power", "came"),
     [
-        (-0.1, "got -0.1"),
-        (1.5, "got 1.5"),
-        (float("nan"), "got nan"),
-        ("x", "got 'x'"),
-        (1j, "got 1j"),
-        (lambda step: step / 100.0, "at step 1000 it is 10.0"),
-        (lambda step: jnp.nan * step, "at step 0 it is nan"),
-        (lambda step: jnp.ones(2), r"at step 0 it is \[1.0, 1.0\]"),
-        (lambda step: "late", "at step 0 it is 'late'"),
-        (lambda step: None, "at step 0 it is None"),
+        (-0.1, ".* got -0.1"),
+        (1.5, ".* got 1.5"),
+        (float("nan"), ".* got nan"),
+        ("x", ".* got 'x'"),
+        (1j, ".* got 1j"),
+        (lambda step: step / 100.0, "at step 1000.* got 10.0"),
+        (lambda step: jnp.nan * step, "at step 0.* got nan"),
+        (lambda step: jnp.ones(2), r"at step 0.* got \[1.0, 1.0\]"),
+        (lambda step: "late", "at step 0.* got 'late'"),
+        (lambda step: None, "at step 0.* got None"),
     ],
 )
 def test_a_power_that_is_no_number_between_0_and_1_is_refused(power, came):
-    with pytest.raises(ValueError, match=rf"power must be a number in \[0, 1\], or a schedule of such: {came}\."):
+    with pytest.raises(ValueError, match=rf"^power.*{came}\.$"):
         bilevel.make_step(apply, optax.sgd(RATE), surrogates.correlated_gradients(metrics.error_rate), power=power)
 
 

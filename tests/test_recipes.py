@@ -15,14 +15,11 @@ FILES = {
     "spaces/certainties.py": '''
 """Log odds of each class against all others, independent of each other."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core.targets import check_classes
 from jaxsurr import losses
-from jaxsurr.core import checks
+from jaxsurr.core.targets import check_classes
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.invariance import unit_one
 

@@ -100,7 +100,9 @@ def number(
     """
     if traced and isinstance(value, jax.core.Tracer):
         return
-    fits = (_is_integer(value) if integer else _is_number(value)) and abs(value) < 2**127 and math.isfinite(value)
+    value = _in_python(value)
+    wanted = int | np.integer if integer else int | float | np.integer | np.floating
+    fits = isinstance(value, wanted) and not isinstance(value, bool) and abs(value) < 2**127 and math.isfinite(value)
     limits = []
     for word, limit, compared in (
         ("above", above, operator.gt),
@@ -110,7 +112,7 @@ def number(
     ):
         if limit is not None:
             fits = fits and compared(value, limit)
-            limits.append(f"{word} {limit:g}")
+            limits.append(f"{word} {limit if isinstance(limit, int) else format(limit, 'g')}")
     if not fits:
         expected = f"{'an integer' if integer else 'a finite number'} {' and '.join(limits)}"
         if limits == ["above 0"]:
@@ -118,24 +120,22 @@ def number(
         raise ValueError(f"{name} must be {expected}{f' ({meaning})' if meaning else ''}, got {value!r}.")
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+def _in_python(value: Any) -> Any:
+    """An array of one number without axes as a float; anything else as it is."""
+    if not isinstance(value, np.ndarray | jax.Array) or isinstance(value, jax.core.Tracer) or value.ndim:
+        return value
+    numeric = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+    return float(value) if numeric else value
 
 
-def _is_number(value: Any) -> bool:
-    if _is_integer(value) or isinstance(value, float | np.floating):
-        return True
-    return isinstance(value, np.ndarray | jax.Array) and value.ndim == 0 and value.dtype.kind in "iuf"
-
-
-def integer(value: Any, name: str, *, least: int = 0, meaning: str = "") -> None:
-    """Refuses anything but an integer of at least `least`, a traced one too: it decides on shapes or loops.
+def integer(value: Any, name: str, *, least: int = 0, most: int | None = None, meaning: str = "") -> None:
+    """Refuses anything but an integer in its range, and a traced one too: it decides on shapes or loops.
 
     >>> integer(True, "seed")
     Traceback (most recent call last):
     ValueError: seed must be an integer of at least 0, got True.
     """
-    number(value, name, least=least, integer=True, traced=False, meaning=meaning)
+    number(value, name, least=least, most=most, integer=True, traced=False, meaning=meaning)
 
 
 def positive_integer(value: Any, name: str) -> None:
@@ -158,7 +158,7 @@ def typed_key(key: Any, name: str = "key") -> None:
     """Refuses anything but one typed key, such as `jax.random.key(0)`."""
     if not keys.is_key(key):
         dtype = getattr(key, "dtype", None)
-        if _is_integer(key):
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
             got = f"the number {key}: pass jax.random.key({key})"
         elif dtype is not None and np.issubdtype(dtype, np.integer):
             got = (
@@ -208,12 +208,12 @@ def not_finite(values: Any) -> Any:
         return ~np.isfinite(np.asarray(values, np.float32))
 
 
-def refuse(wrong: Any, says: Callable[[tuple[int, ...]], str]) -> Array | None:
+def refuse(wrong: Any, says: Callable[[Any], str]) -> Array | None:
     """Refuses what a concrete mask marks.
 
     Args:
       wrong: mask `[B, ...]` of values that are wrong.
-      says: the error message, given the first index that the mask marks.
+      says: the error message, given the first index that the mask marks, a tuple.
 
     Returns:
       None, or for a traced mask the examples `[B]` in which it marks a value.

@@ -106,9 +106,7 @@ def tune(
     metric = as_metric(metric)
     predictions, targets, where = readable((predictions, targets, where))
     refuse(metric, targets)
-    checks.positive_integer(calls, "calls")
-    if calls < 10:
-        raise ValueError(f"calls must be at least 10, got {calls}: fewer evaluations tell too little of a metric.")
+    checks.integer(calls, "calls", least=10, meaning="fewer evaluations tell too little of a metric")
     checks.number(least_gain, "least_gain", least=0, meaning="in the unit of the metric")
     checks.floating(predictions if hasattr(predictions, "ndim") else np.asarray(predictions))
     checks.mask(where, len(predictions))

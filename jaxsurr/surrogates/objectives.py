@@ -160,8 +160,7 @@ def learning_step(
 def check_weights(**weights: float) -> None:
     """Refuses objective weights that are negative, or all zero."""
     for name, weight in weights.items():
-        if not weight >= 0:
-            raise ValueError(f"{name} must be a number of at least 0, got {weight!r}.")
+        checks.number(weight, name, least=0)
     if not any(weights.values()):
         raise ValueError(f"at least one of {', '.join(weights)} must be positive, or nothing is learned.")
 

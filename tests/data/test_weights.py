@@ -148,7 +148,7 @@ def test_refuses(arrays, query, message, tmp_path):
 def test_refuses_class_weights_without_classes(source):
     with pytest.raises(ValueError, match="is for targets of classes or levels or scores, the kind here is 'num"):
         load(source, seed=0, kind="numbers", class_weights="balanced")
-    with pytest.raises(ValueError, match="class_weights='balance': expected 'balanced'"):
+    with pytest.raises(ValueError, match="'balance', which is unknown; did you mean 'balanced'"):
         load(source, seed=0, class_weights="balance")
 
 

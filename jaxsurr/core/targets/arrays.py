@@ -7,6 +7,7 @@ is known to be valid.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -14,9 +15,9 @@ from jax import Array
 from jaxsurr.core import checks
 
 __all__ = [
-    "check_classes", "check_decisions", "check_example_costs", "check_intervals", "check_labels", "check_level_scores",
-    "check_number", "check_numbers", "check_one_number", "check_pixels", "check_score", "check_two_classes",
-    "labels_in_range", "one_logit", "outside",
+    "check_any", "check_classes", "check_decisions", "check_example_costs", "check_intervals", "check_labels",
+    "check_level_scores", "check_number", "check_numbers", "check_one_number", "check_pixels", "check_score",
+    "check_two_classes", "labels_in_range", "one_logit", "outside",
 ]  # fmt: skip
 
 
@@ -38,9 +39,20 @@ def _finite_numbers(targets: Any, what: str, advice: str) -> Array | None:
         wrong,
         lambda index: (
             f"targets hold {int(wrong.sum())} {what} that are NaN or infinite, the first at index "
-            f"{', '.join(map(str, index))}. {advice}"
+            f"{index if index[1:] else index[0]}. {advice}"
         ),
     )
+
+
+def check_any(predictions: Any, targets: Any) -> None:
+    """Refuses predictions that are not floats, and targets of which an array has not one row for each of them."""
+    checks.floating(predictions)
+    for leaf in jax.tree.leaves(targets):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != predictions.shape[0]:
+            raise ValueError(
+                f"every array of targets must have one row for each of the {predictions.shape[0]} predictions, "
+                f"got shape {list(jnp.shape(leaf))}."
+            )
 
 
 # --- classes and levels -----------------------------------------------------------------------------------------------
@@ -201,7 +213,7 @@ def check_labels(predictions: Any, targets: Any) -> Array | None:
     labels = checks.in_numpy(targets)
     wrong = (labels != 0) & (labels != 1)
 
-    def says(index: tuple[int, ...]) -> str:
+    def says(index: Any) -> str:
         found = labels[wrong].astype(float)
         if ((found > 0) & (found < 1)).all():
             advice = "Soft labels are not read: cut them, as by (targets >= 0.5).astype(int)."

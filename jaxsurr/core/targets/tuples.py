@@ -126,14 +126,13 @@ def _sequence_values(targets: Any, shape: tuple[int, ...], count: int, *, ignore
             raise TypeError(f"targets.{name} must be integers, got {leaf.dtype}.")
     within = np.arange(room, dtype=np.int32)[None] < lengths[:, None].astype(np.int32)
     unknown = within & outside(tokens, count)
-    what, also = ("labels", ", or negative where a step is to be ignored") if ignored else ("tokens", "")
+    what, also, size = "tokens", "", "the room that targets.tokens have"
+    if ignored:
+        what, also, size = "labels", ", or negative where a step is to be ignored", "the number of steps"
     return checks.either(
         checks.refuse(
             outside(lengths, room + 1),
-            lambda index: (
-                f"targets.lengths must lie between 0 and {room}, the number of steps of targets.tokens, got "
-                f"{lengths[index]}."
-            ),
+            lambda index: f"targets.lengths must lie between 0 and {room}, {size}, got {lengths[index]}.",
         ),
         checks.refuse(
             unknown & (tokens >= 0) if ignored else unknown,
