@@ -226,7 +226,7 @@ def refuse(wrong: Any, says: Callable[[Any], str]) -> Array | None:
     ValueError: row 1 is wrong.
     """
     if not is_concrete(wrong):
-        return jnp.any(wrong, axis=tuple(range(1, wrong.ndim)))
+        return wrong if wrong.ndim == 1 else jnp.any(wrong, axis=tuple(range(1, wrong.ndim)))
     if np.any(wrong):
         raise ValueError(says(tuple(int(i) for i in np.argwhere(wrong)[0])))
     return None

@@ -98,7 +98,7 @@ def test_two_classes_are_divided_at_a_number(tmp_path):
         ("list=x", "no column 'x'"),
         ("list=y", "'y' cannot be both the target and"),
         ("list=a", "has the column 'y' and 'a' only"),
-        ("list_size=1", "at least 2 items to be ordered, got list_size=1"),
+        ("list_size=1", r"list_size must be an integer of at least 2 \(items to be ordered\), got 1"),
         ("list_size=2&list=a", "leave one of them out"),
         ("list_size=2&levels=2", "leave it out for lists"),
         ("list_size=2&kind=levels", "kind='levels' does not fit .* expected 'lists'"),
