@@ -34,6 +34,7 @@ import numpy as np
 from jaxsurr.core.types import Batch
 from jaxsurr.training import default_config, loading, prepare, update
 from jaxsurr.training.epochs import fresh_state
+from jaxsurr.training.protocols import Config
 
 __all__ = ["AUGMENT", "ROUNDS", "ROWS", "SETS", "STEPS", "main", "reading", "steps", "used", "write_table"]
 
@@ -60,7 +61,7 @@ for line in open("/proc/self/status"):
 """
 
 
-def _streamed(config: Any, splits: loading.Splits, executor: Any) -> Callable[[int], Iterator[tuple[Batch, ...]]]:
+def _streamed(config: Config, splits: loading.Splits, executor: Any) -> Callable[[int], Iterator[tuple[Batch, ...]]]:
     return lambda epoch: loading.ahead(
         (executor.shard(pair) for pair in loading.host_batches(config, splits, epoch)), loading.AHEAD
     )
