@@ -278,7 +278,7 @@ def test_a_schedule_sets_the_power_of_each_step_and_the_state_keeps_it():
 
 
 def test_a_step_with_a_schedule_can_be_made_within_a_traced_function():
-    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    surrogate, batch = surrogates.smoothed(metrics.error_rate), make_batch()
     power = optax.linear_schedule(0.25, 1.0, 3)
 
     @jax.jit
@@ -289,7 +289,7 @@ def test_a_step_with_a_schedule_can_be_made_within_a_traced_function():
 
 
 def test_without_a_schedule_the_power_of_the_state_stays():
-    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate, power=0.3), make_batch()
+    surrogate, batch = surrogates.smoothed(metrics.error_rate, power=0.3), make_batch()
     state, _ = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate))(start(surrogate, batch), batch)
     assert float(state.surrogate.power) == pytest.approx(0.3)
 
@@ -315,7 +315,7 @@ def test_a_power_that_is_no_number_between_0_and_1_is_refused(power, came):
 
 
 def test_where_a_schedule_gives_no_power_the_step_keeps_that_of_the_step_before_and_says_so():
-    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    surrogate, batch = surrogates.smoothed(metrics.error_rate), make_batch()
     wrong = jnp.array([0, 0, jnp.nan, 2.0, -0.5, jnp.inf])  # at steps that are not looked at beforehand
 
     def states(power):
@@ -337,7 +337,7 @@ def test_where_a_schedule_gives_no_power_the_step_keeps_that_of_the_step_before_
 
 
 def test_a_step_without_a_schedule_keeps_no_power():
-    surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    surrogate, batch = surrogates.smoothed(metrics.error_rate), make_batch()
     _, info = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate))(start(surrogate, batch), batch)
     assert info.power_kept is None
 
