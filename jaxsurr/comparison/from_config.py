@@ -12,7 +12,7 @@ import jax
 
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import read_results, telling
-from jaxsurr.comparison.results import RESULTS, append, starts_texts, table, tabulate
+from jaxsurr.comparison.results import RESULTS, append, same_text, starts_texts, table, tabulate
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.comparison.runs import begin, finish
 from jaxsurr.data import Source
@@ -116,5 +116,5 @@ def make(
     shown = [{column: row[column] for column in PRINTED} for row in rows]
     better = "higher" if runs[0]["higher_is_better"] else "lower"
     heading = f"{runs[0]['metric']} on {config.data.source} ({better} is better)"
-    chosen = [f"{text}\n" for text in starts_texts(runs)]
+    chosen = [f"{text}\n" for text in (same_text(rows), *starts_texts(runs)) if text]
     return "\n".join([heading, "", summary_table(shown), "", *chosen, f"Results: {path}"])

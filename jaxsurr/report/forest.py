@@ -41,6 +41,8 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], *, metric: str, higher_is_bet
     for place, row in enumerate(rows):
         if row["low"] is None:
             text = "reference" if row["loss"] == reference else row["verdict"]
+            if text in _MARKERS:  # a difference that is the same for every seed has a verdict, and no interval
+                text = f"{row['difference']:+.4f} for every seed: {text}"
             axes.annotate(text, (0, place), xytext=(6, 0), textcoords="offset points", va="center", color="0.35")
             continue
         sure = row["verdict"] != "tie"
