@@ -100,7 +100,8 @@ def rows(
       A dict for each loss: `loss`, `seeds`, `validation`, `test` and `std` (over seeds), `difference` to the
       reference over shared seeds with `low` and `high`, its 95 % interval (None where all differences are the same and
       not 0, see `paired`), `p (Holm)` corrected for the number of losses compared with the reference, `verdict`, and
-      `won`, `tied`, `lost` against all other losses by their intervals. A loss with a run that diverged has the verdict "diverged", no figures, and lost everywhere.
+      `won`, `tied`, `lost` against all other losses by their intervals. A loss with a run that diverged has the verdict
+      "diverged", no figures, and lost everywhere.
 
     Raises:
       ValueError: the reference is not among the losses, or one has no runs.
