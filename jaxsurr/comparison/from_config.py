@@ -20,7 +20,7 @@ from jaxsurr.report import summary_table
 from jaxsurr.training import locks
 from jaxsurr.training.config import update
 from jaxsurr.training.entries import sealed
-from jaxsurr.training.loop import run
+from jaxsurr.training.loop import named, run
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import never
 
@@ -64,7 +64,7 @@ def study(
       ValueError: the config is wrong, or the directory belongs to another one.
       BlockingIOError: another run or comparison is at work in the directory.
     """
-    config = update(config.copy_and_resolve_references(), trials=1)
+    config = update(named(config, data).copy_and_resolve_references(), trials=1)
     writes, path = jax.process_index() == 0, pathlib.Path(workdir)
     runner = Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say if writes else None, baselines=False)
