@@ -114,7 +114,8 @@ def rows(
 
     def against(loss: str, other: str) -> dict[str, Any]:
         shared = sorted(test[loss].keys() & test[other].keys())
-        return _between(*(np.array([test[of][seed] for seed in shared]) for of in (loss, other)), higher_is_better)
+        here, there = (np.array([test[of][seed] for seed in shared]) for of in (loss, other))
+        return _between(here, there, higher_is_better)
 
     failed = {loss: sum(not math.isfinite(v) for v in values.values()) for loss, values in test.items()}
     out = []

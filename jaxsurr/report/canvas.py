@@ -83,21 +83,21 @@ def legend(figure: "Figure", axes: Any, *, columns: int = 0, **options: Any) -> 
     handles, labels = axes.get_legend_handles_labels()
     room = figure.bbox.width * (0.98 if columns else 0.4)
     side = "outside lower center" if columns else "outside right upper"
-    for number in range(min(max(columns, 1), len(labels)), 0, -1):
+    number, given = min(max(columns, 1), len(labels)), figure.get_figheight()
+    while True:
         made = figure.legend(handles, labels, **{"loc": side, "ncols": number, "handlelength": 3.5, **options})
         _break(made.get_title(), 0.9 * room)
         over = made.get_window_extent().width - room
-        if over <= 0:
+        if over <= 0 or number <= 1:
             break
-        if number > 1:
-            made.remove()
-            continue
+        made.remove()
+        number -= 1
+    if over > 0:
         texts = made.get_texts()
         longest = max(_length(text) for text in texts)
         for text in texts:
             _break(text, longest - over)
     height = made.get_window_extent().height / figure.dpi
-    given = figure.get_figheight()
     figure.set_figheight(given + max(height - 0.2 * given, 0) if columns else max(given, height + 0.1))
 
 
