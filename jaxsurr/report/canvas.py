@@ -72,7 +72,7 @@ def light_colours() -> Any:
 
 
 def legend(figure: "Figure", axes: Any, *, columns: int = 0, **options: Any) -> None:
-    """A legend outside of the axes, no wider than the figure, which grows in height for it, has room for.
+    """A legend outside of the axes that is as wide as there is room; the figure grows in height for it.
 
     Args:
       figure: on which it is placed.
