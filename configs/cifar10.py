@@ -6,9 +6,8 @@
       a GPU or TPU: ResNet-20 with batch normalisation, crops and flips; `--config.data.source=tfds:cifar10` reads the
       set prepared by TensorFlow Datasets
 
-Cost: `cpu` with 8,500 training images 30 to 40 seconds a run on two cores, the learned loss with its fall-back twice
-that; `full` is meant for an accelerator and was not timed.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+`full` is meant for an accelerator.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

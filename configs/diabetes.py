@@ -1,8 +1,7 @@
 """Disease progression of scikit-learn's diabetes data in 8 ordinal levels: mean absolute error, median decoding.
 
 Command: python -m jaxsurr --config=configs/diabetes.py --workdir=runs/diabetes
-Cost: about a minute on two CPU cores.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

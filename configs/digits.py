@@ -3,8 +3,7 @@
 The default job, with value fit and the smoothed metric in addition.
 
 Command: python -m jaxsurr --config=configs/digits.py --workdir=runs/digits
-Cost: about a minute on two CPU cores.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import update

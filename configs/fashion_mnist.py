@@ -11,9 +11,8 @@ train-images-idx3-ubyte.gz and the other three):
 Each runs four losses with five seeds. `noisy_linear`: a linear model, 40 % of training and validation labels random.
 `clean_linear`: the same model on the unchanged labels, for more epochs.
 `clean_cnn`: a small convolutional network on the unchanged labels. `full`: ResNet-20, for a GPU or TPU.
-Cost on two CPU cores: `noisy_linear` 6 minutes, `clean_linear` 4, `clean_cnn` 25, with `--config.data.limit=12000` 4;
-`full` is meant for an accelerator and was not timed.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+`full` is meant for an accelerator.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

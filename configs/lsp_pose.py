@@ -10,9 +10,8 @@
       a GPU or TPU: ResNet-20
 
 each with another --workdir. The photographs show real people: use them for research on losses and metrics only.
-Cost: `cpu` with 5,600 training images 60 to 100 seconds a run on two cores; `full` is meant for an accelerator and was
-not timed.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+`full` is meant for an accelerator.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

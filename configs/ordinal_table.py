@@ -11,9 +11,7 @@ each with another --workdir. Such files have no official test split: each seed h
 other rows.
 The learned loss has a fall-back: the squared EMD that it starts on is also trained to the end, and validation chooses.
 Tables of fewer than 2,000 rows: `--config.batch_size=32 --config.epochs=200 --config.warm_epochs=50`.
-Cost: `cpu` 2 seconds a run for 8,000 rows on two cores, 7 for the learned loss, and `linear` the same; `full` was not
-timed.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -11,8 +11,7 @@ each with another --workdir. SETTING is one of
       of lists: `&list_size=16` assigns rows to lists of 16 at random; `&list=COLUMN` where the table has lists
 
 Where a metric depends on a threshold, losses are compared with and without tuning it on validation.
-Cost: 4 to 11 minutes on one core for a table of 4,000 rows, including additional baselines.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

@@ -4,8 +4,7 @@ The learned loss is a basis (non-negative mixture of ramps and fixed losses) who
 layer's parameters on another training batch: the setting for poses in which it gains.
 
 Command: python -m jaxsurr --config=configs/stick_figures.py --workdir=runs/stick_figures
-Cost: about three minutes on two CPU cores.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

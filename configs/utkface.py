@@ -7,9 +7,8 @@
 
 each with another --workdir. Levels are all the years from the youngest to the oldest. The pictures show real
 people: use them for research on losses and metrics only.
-Cost: `cpu` with 6,800 training faces of 48 x 48 20 seconds a run on two cores for a fixed loss, about twice that
-for the learned one and three times with its fall-back; `full` is meant for an accelerator and was not timed.
-Results: `configs/README.md`, `notebooks/results/README.md`.
+`full` is meant for an accelerator.
+Cost and results: `configs/README.md`, `notebooks/results/README.md`.
 """
 
 from jaxsurr.training import default_config, update

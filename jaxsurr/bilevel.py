@@ -178,10 +178,7 @@ def _schedule(power: optax.Schedule | float | None) -> optax.Schedule | None:
     for step in _LOOKED_AT:
         with jax.ensure_compile_time_eval():  # a step may be made within a function that is traced
             q = np.asarray(schedule(jnp.int32(step)))
-        number = q.dtype.kind in "biu" or jnp.issubdtype(q.dtype, jnp.floating)
-        if q.shape or not number or not 0 <= q <= 1:
-            came = f"at step {step} it is {q.tolist()!r}" if callable(power) else f"got {power!r}"
-            raise ValueError(f"power must be a number in [0, 1], or a schedule of such: {came}.")
+        checks.number(q.tolist(), f"power, at step {step}," if callable(power) else "power", least=0, most=1)
     return schedule
 
 
@@ -251,8 +248,7 @@ def make_step(
         beforehand; in the step, a batch is missing.
     """
     checks.positive_integer(outer_steps, "outer_steps")
-    if not 0 <= mixture <= 1:
-        raise ValueError(f"mixture must lie in [0, 1], got {mixture!r}.")
+    checks.number(mixture, "mixture", least=0, most=1)
     if mixture and conventional is None:
         raise ValueError("mixture is positive, but there is no conventional loss to mix in: pass conventional=.")
     power_at = _schedule(power)

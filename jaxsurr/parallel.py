@@ -59,8 +59,7 @@ def initialise_distributed(coordinator_address: str, num_processes: int, process
             "Name the machine of process 0 and a port that is free there, such as '10.0.0.1:1234'."
         )
     checks.positive_integer(num_processes, "num_processes")
-    if not isinstance(process_id, (int, np.integer)) or isinstance(process_id, bool) or process_id < 0:
-        raise ValueError(f"process_id must be an integer of at least 0, got {process_id!r}.")
+    checks.integer(process_id, "process_id")
     if process_id >= num_processes:
         raise ValueError(
             f"process_id must be below num_processes={num_processes}, got {process_id}: processes are counted from 0, "

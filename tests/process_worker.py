@@ -84,7 +84,6 @@ SCENARIOS = {
         learned(objective="parameters", correlation="pearson"),
         IN_PARAMETERS | MIXED,
     ),
-    "basis in parameters": lambda: (learned(family="basis", objective="parameters"), IN_PARAMETERS),
     "smoothed": lambda: (surrogates.smoothed(METRIC), {}),
     "batch statistics": lambda: (learned(family="basis", objective="parameters"), {"in_parameters": True}),
     "a loss of the batch": lambda: (surrogates.conventional(jaxsurr.losses.quadratic_weighted_kappa), {}),

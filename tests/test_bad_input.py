@@ -183,7 +183,11 @@ def test_metric_without_direction():
         (lambda: jaxsurr.correlated_gradients(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
         (lambda: surrogates.smoothed(ERROR, relative_scale=0), ValueError, "relative_scale must be positive"),
         (lambda: surrogates.value_fit(ERROR, estimation=Estimation(spread=-1)), ValueError, "spread must be"),
-        (lambda: surrogates.smoothed(ERROR, estimation=Estimation(decay=1)), ValueError, r"decay must be in \[0, 1\)"),
+        (
+            lambda: surrogates.smoothed(ERROR, estimation=Estimation(decay=1)),
+            ValueError,
+            "decay must be a finite number of at least 0 and below 1",
+        ),
         (lambda: jaxsurr.correlated_gradients(ERROR, value_weight=-1), ValueError, "value_weight must be"),
         (
             lambda: jaxsurr.correlated_gradients(ERROR, value_weight=0, correlation_weight=0),
@@ -212,9 +216,9 @@ def test_options_are_refused_in_words(call, kind, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (dict(scale=0.0), "scale must be positive, got 0.0"),
-        (dict(scale=-1.0), "scale must be positive, got -1.0"),
-        (dict(scale=float("nan")), "scale must be positive, got nan"),
+        (dict(scale=0.0), r"scale must be positive and finite \(without noise .*\), got 0.0"),
+        (dict(scale=-1.0), r"scale must be positive and finite \(without noise .*\), got -1.0"),
+        (dict(scale=float("nan")), r"scale must be positive and finite \(without noise .*\), got nan"),
         (dict(scale=1.0, num_pairs=0), "num_pairs must be an integer of at least 1, got 0"),
         (dict(scale=1.0, num_pairs=2.5), "num_pairs must be an integer of at least 1, got 2.5"),
         (dict(scale=1.0, chunk_size=0), "chunk_size must be an integer of at least 1, got 0"),

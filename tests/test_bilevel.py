@@ -108,11 +108,11 @@ def test_mixture_is_linear():
 def test_outer_steps_are_so_many_updates():
     surrogate, batch = jaxsurr.correlated_gradients(metrics.error_rate, family="basis"), make_batch()
     state = start(surrogate, batch)
-    after, _ = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate, outer_steps=3))(state, batch)
-    assert int(after.surrogate.step) == 3
+    after, _ = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate, outer_steps=2))(state, batch)
+    assert int(after.surrogate.step) == 2
     learned, predictions = state.surrogate, apply(state.params, batch.inputs)
     key = jax.random.fold_in(state.key, 0)
-    for i in range(3):
+    for i in range(2):
         learned, _ = jax.jit(surrogate.update)(learned, jax.random.fold_in(key, i), predictions, batch.targets)
     # 1e-3: coefficients of neighbouring, nearly collinear ramps are sensitive to rounding.
     assert_trees_close(
@@ -235,7 +235,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="no module 'haed'; did you mean 'head'"):
         bilevel.last_layer("haed")(model())
     for mixture in (-0.1, 1.1):
-        with pytest.raises(ValueError, match=r"mixture must lie in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"mixture must be a finite number of at least 0 and at most 1, got"):
             bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=mixture, conventional=losses.cross_entropy)
     with pytest.raises(ValueError, match="pass conventional="):
         bilevel.make_step(apply, optax.sgd(RATE), surrogate, mixture=0.5)
@@ -297,41 +297,40 @@ def test_without_a_schedule_the_power_of_the_state_stays():
 @pytest.mark.parametrize(
     ("power", "came"),
     [
-        (-0.1, "got -0.1"),
-        (1.5, "got 1.5"),
-        (float("nan"), "got nan"),
-        ("x", "got 'x'"),
-        (1j, "got 1j"),
-        (lambda step: step / 100.0, "at step 1000 it is 10.0"),
-        (lambda step: jnp.nan * step, "at step 0 it is nan"),
-        (lambda step: jnp.ones(2), r"at step 0 it is \[1.0, 1.0\]"),
-        (lambda step: "late", "at step 0 it is 'late'"),
-        (lambda step: None, "at step 0 it is None"),
+        (-0.1, ".* got -0.1"),
+        (1.5, ".* got 1.5"),
+        (float("nan"), ".* got nan"),
+        ("x", ".* got 'x'"),
+        (1j, ".* got 1j"),
+        (lambda step: step / 100.0, "at step 1000.* got 10.0"),
+        (lambda step: jnp.nan * step, "at step 0.* got nan"),
+        (lambda step: jnp.ones(2), r"at step 0.* got \[1.0, 1.0\]"),
+        (lambda step: "late", "at step 0.* got 'late'"),
+        (lambda step: None, "at step 0.* got None"),
     ],
 )
 def test_a_power_that_is_no_number_between_0_and_1_is_refused(power, came):
-    with pytest.raises(ValueError, match=rf"power must be a number in \[0, 1\], or a schedule of such: {came}\."):
+    with pytest.raises(ValueError, match=rf"^power.*{came}\.$"):
         bilevel.make_step(apply, optax.sgd(RATE), surrogates.correlated_gradients(metrics.error_rate), power=power)
 
 
-@pytest.mark.parametrize("wrong", [jnp.nan, 2.0, -0.5, jnp.inf])
-def test_where_a_schedule_gives_no_power_the_step_keeps_that_of_the_step_before_and_says_so(wrong):
+def test_where_a_schedule_gives_no_power_the_step_keeps_that_of_the_step_before_and_says_so():
     surrogate, batch = surrogates.correlated_gradients(metrics.error_rate), make_batch()
+    wrong = jnp.array([0, 0, jnp.nan, 2.0, -0.5, jnp.inf])  # at steps that are not looked at beforehand
 
     def states(power):
         step = jax.jit(bilevel.make_step(apply, optax.sgd(RATE), surrogate, power=power))
         state = start(surrogate, batch)
-        for _ in range(4):
+        for _ in wrong:
             state, info = step(state, batch)
             yield state, info
 
     def rising(step):
         return jnp.minimum(0.25 * (step + 1), 0.5)
 
-    # Neither step 2 nor 3 is looked at beforehand.
-    found = list(states(lambda step: jnp.where((step == 2) | (step == 3), wrong, rising(step))))
-    assert [float(info.power_kept) for _, info in found] == [0, 0, 1, 1]
-    assert [float(state.surrogate.power) for state, _ in found] == [0.25, 0.5, 0.5, 0.5]
+    found = list(states(lambda step: jnp.where((step < 2) | (step >= len(wrong)), rising(step), wrong[step])))
+    assert [float(info.power_kept) for _, info in found] == [0, 0, 1, 1, 1, 1]
+    assert [float(state.surrogate.power) for state, _ in found] == [0.25, 0.5, 0.5, 0.5, 0.5, 0.5]
     for (state, info), (other, meant) in zip(found, states(rising), strict=True):
         assert float(info.loss) == pytest.approx(float(meant.loss), rel=1e-5)
         assert_trees_close(state.params, other.params)

@@ -56,11 +56,10 @@ def test_config_is_valid_and_compares_seeds(path, setting):
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_docstring_says_command_cost_and_where_results_are(path):
+def test_docstring_says_command_and_where_cost_and_results_are(path):
     text = module_of(path).__doc__
     assert f"--config=configs/{path.name}" in text
-    assert "Cost" in text
-    assert "Results: `configs/README.md`" in text
+    assert "Cost and results: `configs/README.md`" in text
 
 
 @pytest.mark.parametrize(("path", "setting"), SMALL, ids=[NAMES[CASES.index(case)] for case in SMALL])

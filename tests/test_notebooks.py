@@ -37,10 +37,9 @@ def test_they_are_all_there():
 
 @pytest.mark.parametrize("name", notebooks.IN_THE_SUITE)
 def test_runs_from_a_clean_kernel(name, tmp_path):
-    """With fewer seeds and steps where that takes minutes; `python -m tests.long.notebooks` runs all as they are."""
+    """Those that take seconds; `python -m tests.long.notebooks` runs all."""
     pytest.importorskip("nbclient", reason="needs nbclient, of the test extra")
-    path, otherwise = NOTEBOOKS[NAMES.index(name)], notebooks.IN_THE_SUITE[name]
-    notebook = notebooks.execute(path, tmp_path, otherwise, QUICK)  # only what is installed is read
+    notebook = notebooks.execute(NOTEBOOKS[NAMES.index(name)], tmp_path, QUICK)  # only what is installed is read
     first = code_cells(notebook)[0].outputs[0].text
     assert f"jaxsurr {jaxsurr.__version__}" in first
     assert "cpu" in first

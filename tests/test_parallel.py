@@ -204,10 +204,7 @@ def assert_same(found, expected):
         )
 
 
-SCENARIOS = (
-    *("network", "basis", "network in parameters", "basis in parameters", "smoothed"),
-    *("batch statistics", "a loss of the batch"),
-)
+SCENARIOS = (*("network", "basis", "network in parameters", "smoothed", "batch statistics", "a loss of the batch"),)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -15,13 +15,11 @@ FILES = {
     "spaces/certainties.py": '''
 """Log odds of each class against all others, independent of each other."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
+from jaxsurr.core.targets import check_classes
 from jaxsurr.core.types import Space
 from jaxsurr.spaces.invariance import unit_one
 
@@ -48,7 +46,7 @@ class_odds = Space(
     margins=_margins,
     margin_range=(-4.0, 4.0),
     losses=lambda predictions, targets, scale: losses.cross_entropy(predictions, targets)[:, None],
-    check=functools.partial(checks.labelled, what="classes"),
+    check=check_classes,
     sample=_sample,
     scale_free=True,
 )

@@ -32,8 +32,9 @@ import jax
 import numpy as np
 
 from jaxsurr.core.types import Batch
-from jaxsurr.training import default_config, feed, prepare, update
+from jaxsurr.training import default_config, loading, prepare, update
 from jaxsurr.training.epochs import fresh_state
+from jaxsurr.training.protocols import Config
 
 __all__ = ["AUGMENT", "ROUNDS", "ROWS", "SETS", "STEPS", "main", "reading", "steps", "used", "write_table"]
 
@@ -60,8 +61,10 @@ for line in open("/proc/self/status"):
 """
 
 
-def _streamed(config: Any, parts: feed.Parts, executor: Any) -> Callable[[int], Iterator[tuple[Batch, ...]]]:
-    return lambda epoch: feed.ahead((executor.shard(pair) for pair in feed.draw(config, parts, epoch)), feed.AHEAD)
+def _streamed(config: Config, splits: loading.Splits, executor: Any) -> Callable[[int], Iterator[tuple[Batch, ...]]]:
+    return lambda epoch: loading.ahead(
+        (executor.shard(pair) for pair in loading.host_batches(config, splits, epoch)), loading.AHEAD
+    )
 
 
 def steps(
@@ -77,18 +80,18 @@ def steps(
     """
     config = update(default_config(), **{"data.source": source, "loss": "cross_entropy"} | fields)
     data, program = prepare(config)
-    executor, parts = program.executor, (data.train, data.train)
+    executor, splits = program.executor, (data.train, data.train)
     inputs = {
-        "gathered": feed.feed(config, parts, executor),
-        "streamed": _streamed(config, parts, executor),
+        "gathered": loading.device_batches(config, splits, executor),
+        "streamed": _streamed(config, splits, executor),
     }
     if images:
         augmented = update(config.copy_and_resolve_references(), **{"data.augment": AUGMENT})
-        inputs["augmented"] = feed.feed(augmented, parts, executor)
+        inputs["augmented"] = loading.device_batches(augmented, splits, executor)
     step, state = program.steps["conventional"], fresh_state(config, data.train, program, program.warm)
     state = executor.place(state)
     one = next(inputs["streamed"](1))
-    endless: dict[str, Iterator[tuple[Batch | feed.Rows, ...]]] = {
+    endless: dict[str, Iterator[tuple[Batch | loading.Rows, ...]]] = {
         name: itertools.chain.from_iterable(map(batches, itertools.count(1))) for name, batches in inputs.items()
     }
     endless["one batch"] = itertools.repeat(one)

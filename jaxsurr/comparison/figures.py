@@ -13,7 +13,7 @@ from jaxsurr.data import Source
 from jaxsurr.training.checkpoint import Checkpoints
 from jaxsurr.training.config import update, warm_epochs
 from jaxsurr.training.epochs import state_after
-from jaxsurr.training.feed import hold_out
+from jaxsurr.training.loading import hold_out
 from jaxsurr.training.loop import load_data, prepare_method
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.protocols import Config

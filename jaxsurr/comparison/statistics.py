@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxsurr.core import checks
+
 __all__ = ["CONFIDENCE", "ROUNDING", "chosen", "holm", "paired", "practice", "rows", "selection"]
 
 CONFIDENCE = 0.95
@@ -106,8 +108,7 @@ def rows(
     Raises:
       ValueError: the reference is not among the losses, or one has no runs.
     """
-    if reference not in test:
-        raise ValueError(f"the reference {reference!r} is not among the losses: {', '.join(test)}.")
+    checks.one_of(reference, "reference", test)
     for loss, values in test.items():
         if not values:
             raise ValueError(f"there is no run of {loss} to compare.")

@@ -4,8 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
-from jaxsurr.core.targets import Durations, check_durations
+from jaxsurr.core.targets import Durations, check_durations, check_number
 from jaxsurr.core.types import Array, PyTree
 
 __all__ = [
@@ -46,7 +45,7 @@ def check_ordered(predictions: Any, targets: Any) -> Array | None:
     """Refuses predictions that are not one number each, and targets that are neither `Durations` nor numbers `[B]`."""
     if isinstance(targets, Durations):
         return check_durations(predictions, targets)
-    return checks.one_target(predictions, targets)
+    return check_number(predictions, targets)
 
 
 def as_durations(targets: PyTree, dtype: Any) -> tuple[Array, Array]:

@@ -55,6 +55,7 @@ MODULES = {
     "jaxsurr.surrogates.network": "jaxsurr.surrogates.families.network",
     "jaxsurr.surrogates.set_network": "jaxsurr.surrogates.families.deep_set",
     "jaxsurr.training.comparison": "jaxsurr.comparison.runs",
+    "jaxsurr.training.feed": "jaxsurr.training.loading",
     "jaxsurr.training.job": "jaxsurr.comparison.from_config",
     "jaxsurr.training.plan": "jaxsurr.comparison.plan",
     "jaxsurr.training.results": "jaxsurr.comparison.results",

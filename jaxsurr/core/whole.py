@@ -105,7 +105,7 @@ def all_finite(values: PyTree) -> bool:
 
 
 def _is_array(leaf: Any) -> bool:
-    """Whether it means the same to a program; a whole number beyond 32 bits would be another one there."""
+    """Whether it means the same to a program; an integer beyond 32 bits would be another one there."""
     if isinstance(leaf, jax.Array):
         return True
     if type(leaf) is not np.ndarray or leaf.dtype.kind not in "biufV":  # V: bfloat16 and other extensions

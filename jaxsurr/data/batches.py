@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import Batch
 from jaxsurr.data.sources import Split
 
@@ -32,8 +33,7 @@ def num_batches(split: Split, batch_size: int, partial: bool = False) -> int:
     (2, 3)
     """
     rows = len(split.inputs)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    checks.positive_integer(batch_size, "batch_size")
     if rows == 0:
         raise ValueError("the split has no rows, so there are no batches")
     if rows < batch_size and not partial:
@@ -54,18 +54,16 @@ def check_order(
             raise ValueError(f"targets must have as many rows as inputs, {rows}; one of their arrays has {len(leaf)}")
     if split.weights is not None and np.shape(split.weights) != (rows,):
         raise ValueError(f"weights must be one for each of {rows} rows, got shape {np.shape(split.weights)}")
-    if process_count < 1 or not 0 <= process_index < process_count:
-        raise ValueError(
-            f"process_index must be in [0, process_count), got process_index={process_index} and "
-            f"process_count={process_count}"
-        )
+    checks.positive_integer(process_count, "process_count")
+    checks.integer(process_index, "process_index", most=process_count - 1, meaning=f"of {process_count} processes")
     if batch_size % process_count:
         raise ValueError(
             f"batch_size={batch_size} is the global batch and must be a multiple of the {process_count} processes; "
             f"use {batch_size - batch_size % process_count or process_count} or another multiple of {process_count}"
         )
-    if epoch < 0 or (seed is not None and seed < 0):
-        raise ValueError(f"seed and epoch must be at least 0, got seed={seed} and epoch={epoch}")
+    checks.integer(epoch, "epoch")
+    if seed is not None:
+        checks.integer(seed, "seed")
 
 
 def batches(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import RankedLists
 
 __all__ = ["deal"]
@@ -35,8 +36,7 @@ def deal(
     if np.min(relevance) < 0:
         raise ValueError(f"the relevance of an item must be at least 0, found {np.min(relevance):g}; add a constant")
     if isinstance(lists, int):
-        if lists < 2:
-            raise ValueError(f"a list needs at least 2 items to be ordered, got list_size={lists}")
+        checks.integer(lists, "list_size", least=2, meaning="items to be ordered")
         rows = np.random.default_rng(0).permutation(len(inputs))
         groups = np.split(rows, np.arange(lists, len(rows), lists))
     else:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.data.raw import Raw
 
 __all__ = ["check", "constant", "split", "standardise"]
@@ -24,20 +25,14 @@ def check(
     split_seed: int | None,
 ) -> None:
     """Refuses arguments of `jaxsurr.data.load` that are out of range."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
-    for name, value in (("seed", seed), ("split_seed", split_seed)):
-        if value is not None and value > _MOST_SEED:
-            raise ValueError(f"{name} must be at most 2^32 - 1 = {_MOST_SEED}, got {value}")
-    for name, value in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must be above 0 and below 1, got {value}")
-    if not 0 <= label_noise <= 1:
-        raise ValueError(f"label_noise must be a fraction in [0, 1], got {label_noise}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"limit must be an integer of at least 1, or None for all rows, got {limit!r}")
-    if split_seed is not None and split_seed < 0:
-        raise ValueError(f"split_seed must be at least 0, or None to split by seed, got {split_seed}")
+    checks.integer(seed, "seed", most=_MOST_SEED)
+    if split_seed is not None:
+        checks.integer(split_seed, "split_seed", most=_MOST_SEED, meaning="None to split by seed")
+    checks.number(validation_fraction, "validation_fraction", above=0, below=1)
+    checks.number(test_fraction, "test_fraction", above=0, below=1)
+    checks.number(label_noise, "label_noise", least=0, most=1, meaning="a fraction of the labels")
+    if limit is not None:
+        checks.integer(limit, "limit", least=1, meaning="None for all rows")
 
 
 def split(

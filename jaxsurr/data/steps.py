@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import Sequences
 from jaxsurr.data.bounded import Archive, regular
 from jaxsurr.data.files import member
@@ -136,8 +137,8 @@ def digit_strings(n: int, size: int, seed: int) -> Raw:
       ImportError: scikit-learn is missing.
       ValueError: a number is out of range.
     """
-    if n < 3 or not 1 <= size <= 100:
-        raise ValueError(f"n={n} and size={size}: expected at least 3 strings of 1 to 100 digits")
+    checks.integer(n, "n", least=3, meaning="strings of digits")
+    checks.integer(size, "size", least=1, most=100, meaning="digits of a string")
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

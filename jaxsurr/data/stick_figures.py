@@ -5,6 +5,7 @@ Each image shows one person from the front among distractor lines, noise and som
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import Keypoints
 
 __all__ = ["JOINTS", "stick_figures"]
@@ -51,8 +52,9 @@ def stick_figures(n: int, *, size: int = 32, seed: int) -> tuple[np.ndarray, Key
     >>> images.shape, people.points.shape, people.visible.shape, people.scale.shape
     ((3, 32, 32, 1), (3, 14, 2), (3, 14), (3,))
     """
-    if n < 1 or size < 16 or seed < 0:
-        raise ValueError(f"stick_figures needs n >= 1, size >= 16 and seed >= 0; got n={n}, size={size}, seed={seed}")
+    checks.positive_integer(n, "n")
+    checks.integer(size, "size", least=16, meaning="pixels along each side")
+    checks.integer(seed, "seed")
     if n * size * size > _MOST_PIXELS:
         raise ValueError(f"stick_figures draws up to {_MOST_PIXELS:.0e} pixels, got n={n} of {size} by {size}")
     rng = np.random.default_rng([seed, _STREAM])

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.types import Batch
 from jaxsurr.data.augment import CHANCES, augmentation
 from jaxsurr.data.batches import check_order, num_batches
@@ -64,8 +65,7 @@ def stream(
         raise ImportError("streams of batches need grain: pip install 'jaxsurr[train]'") from error
     rows, count = len(split.inputs), num_batches(split, batch_size)
     check_order(split, batch_size, seed, epoch, process_index, process_count)
-    if prefetch < 1:
-        raise ValueError(f"prefetch must be at least 1, got {prefetch}")
+    checks.positive_integer(prefetch, "prefetch")
     change = augmentation(augment, split, names)
     chances = np.random.default_rng([seed, epoch, _AUGMENT]).random((rows, CHANCES) if augment else (0, CHANCES))
     part = slice(process_index * batch_size // process_count, (process_index + 1) * batch_size // process_count)

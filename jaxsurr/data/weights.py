@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.data.codings import CODINGS
 
 __all__ = ["BALANCED", "balanced", "check", "check_class_weights", "check_splits"]
@@ -82,8 +83,7 @@ def check_class_weights(class_weights: str | None, kind: str) -> bool:
     """
     if not class_weights:
         return False
-    if class_weights not in BALANCED:
-        raise ValueError(f"class_weights={class_weights!r}: expected 'balanced', or '' for none")
+    checks.one_of(class_weights, "class_weights ('' for none)", BALANCED[1:])
     if not CODINGS[kind].classes:
         known = [name for name, coding in CODINGS.items() if coding.classes]
         raise ValueError(

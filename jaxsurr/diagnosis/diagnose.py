@@ -246,10 +246,8 @@ def diagnose(
     """
     metric, space = _subject(surrogate, metric)
     checks.typed_key(key)
-    checks.positive_integer(pairs, "pairs")
+    checks.integer(pairs, "pairs", least=2, meaning="the noise of a single pair cannot be estimated")
     checks.positive_integer(regions, "regions")
-    if pairs < 2:
-        raise ValueError("pairs must be at least 2: the noise of a single pair cannot be estimated.")
     predictions, targets = prepared(space, predictions, targets, where)
     if where is not None:
         counts = np.flatnonzero(np.asarray(where))
@@ -259,8 +257,8 @@ def diagnose(
     output_shape(metric, predictions, targets)
     squared_size = few_times(lambda z, y: masked_mean(space.squared_size(z, y)))(predictions, targets)
     learned = squared_size if follow else getattr(state, "squared_size", jnp.nan)
-    if scale is not None and not scale > 0:
-        raise ValueError(f"scale must be positive, got {scale!r}.")
+    if scale is not None:
+        checks.number(scale, "scale", above=0)
     estimator = without_order("auto", metric, space, predictions, targets, None, stacklevel=2)
     functions = num_functions(estimator, metric, space, predictions, targets)
     learned_along = getattr(state, "functions", None) is not None

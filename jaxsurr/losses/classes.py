@@ -1,14 +1,13 @@
 """Fixed losses on class logits. A class may be ruled out by a logit of minus infinity."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.costs import Matrix, costs_of
 from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.targets import check_classes
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 
@@ -22,7 +21,7 @@ __all__ = [
     "label_smoothing",
 ]
 
-_CLASSES = functools.partial(checks.labelled, what="classes")
+_CLASSES = check_classes
 
 
 @whole
@@ -104,7 +103,7 @@ def generalised_cross_entropy(
     Source: Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels,
     NeurIPS 2018. q is in (0, 1]. `[B, K]` and `[B]` to `[B]` in [0, 1 / q].
     """
-    options.number(q, "q", above=0, most=1, meaning="0 would be cross-entropy, 1 is the expected error")
+    checks.number(q, "q", above=0, most=1, meaning="0 would be cross-entropy, 1 is the expected error")
     return -jnp.expm1(-q * cross_entropy(predictions, targets, where=where)) / q
 
 
@@ -119,7 +118,7 @@ def label_smoothing(predictions: Array, targets: Array, *, where: Array | None =
     >>> round(float(label_smoothing(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2, whatever the target
     0.6931
     """
-    options.number(smoothing, "smoothing", least=0, most=1)
+    checks.number(smoothing, "smoothing", least=0, most=1)
     z, labels, wrong = read(_CLASSES, predictions, targets, where)
     soft = optax.smooth_labels(jax.nn.one_hot(labels, z.shape[-1], dtype=z.dtype), smoothing)
     return of_examples(soft_cross_entropy(z, soft), where, wrong)
@@ -132,7 +131,13 @@ def soft_cross_entropy(logits: Array, soft_targets: Array) -> Array:
       ValueError: a class with a positive target is ruled out by a logit of minus infinity (outside `jit`).
     """
     counts = soft_targets > 0
-    checks.not_ruled_out(logits, counts)
+    checks.refuse(
+        checks.in_numpy(counts) & (checks.in_numpy(logits) == -jnp.inf),
+        lambda index: (
+            f"predictions rule a class out, -inf at index {index}, to which this loss gives a weight: it would be "
+            "infinite. Use a finite logit such as -1e4, or a loss that reads the true class only, as cross_entropy."
+        ),
+    )
     log_probability = jax.nn.log_softmax(logits)
     return -jnp.sum(soft_targets * jnp.where(counts, log_probability, 0), axis=-1)
 
@@ -147,7 +152,7 @@ def focal(predictions: Array, targets: Array, *, where: Array | None = None, gam
     >>> round(float(focal(jnp.zeros((1, 2)), jnp.array([0]))[0]), 4)  # log 2 / 4
     0.1733
     """
-    options.number(gamma, "gamma", least=0)
+    checks.number(gamma, "gamma", least=0)
     return focused(cross_entropy(predictions, targets, where=where), gamma)
 
 

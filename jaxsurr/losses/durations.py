@@ -8,7 +8,7 @@ each device's part of it. Memory grows as the square of the set.
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import options
+from jaxsurr.core import checks
 from jaxsurr.core.numbers import as_durations, check_ordered, comes_first, number
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import differences, masked, masked_mean, num_valid, safe_divide
@@ -90,7 +90,7 @@ def pairwise_concordance(
     >>> [round(float(value), 4) for value in pairwise_concordance(jnp.zeros(3), jnp.array([3.0, 1.0, 2.0]))]  # log 2
     [0.6931, 0.6931, 0.6931]
     """
-    options.number(temperature, "temperature", above=0, meaning="in the unit of the predictions")
+    checks.number(temperature, "temperature", above=0, meaning="in the unit of the predictions")
     z, targets, wrong = read(check_ordered, predictions, targets, where)
     known = comes_first(*as_durations(targets, z.dtype))
     ahead = jnp.where(known, -differences(number(z)), 0) / temperature  # z_j - z_i at [i, j]

@@ -7,9 +7,10 @@ decision costs for this example, of any sign: a gain is a negative cost. Values 
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import options
-from jaxsurr.core.example_costs import check_example_costs, regrets
+from jaxsurr.core import checks
+from jaxsurr.core.example_costs import regrets
 from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.targets import check_example_costs
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import soft_cross_entropy
@@ -91,7 +92,7 @@ def one_sided_regression(
     >>> (loss / jnp.log(2)).tolist()
     [2.0]
     """
-    options.number(scale, "scale", above=0, meaning="in the unit of the costs")
+    checks.number(scale, "scale", above=0, meaning="in the unit of the costs")
     z, costs, wrong = read(check_example_costs, predictions, targets, where)
     costs, there = costs.astype(z.dtype), ~jnp.isneginf(z)
     side = jnp.where(regrets(jnp.where(there, costs, jnp.inf)) > 0, -1, 1).astype(z.dtype)

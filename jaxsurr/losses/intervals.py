@@ -2,8 +2,9 @@
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.targets import check_intervals
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 
@@ -37,8 +38,8 @@ def interval_score(predictions: Array, targets: Array, *, where: Array | None = 
     >>> interval_score(jnp.array([[0.0, 2.0], [0.0, 2.0], [2.0, 0.0]]), jnp.array([1.0, 3.0, 1.0]), level=0.5).tolist()
     [2.0, 6.0, 6.0]
     """
-    options.fraction(level, "level", meaning="of the targets within the interval")
-    z, y, wrong = read(checks.intervals, predictions, targets, where)
+    checks.number(level, "level", above=0, below=1, meaning="a fraction of the targets within the interval")
+    z, y, wrong = read(check_intervals, predictions, targets, where)
     low, high, y = z[:, 0], z[:, 1], y.astype(z.dtype)
     outside = jnp.maximum(low - y, 0) + jnp.maximum(y - high, 0)
     return of_examples(high - low + 2 / (1 - level) * outside, where, wrong)

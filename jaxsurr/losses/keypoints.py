@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import optax
 
-from jaxsurr.core import options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples, read
 from jaxsurr.core.targets import check_heatmaps, check_keypoints, mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
@@ -39,7 +39,7 @@ def l1(predictions: Array, targets: Keypoints, *, where: Array | None = None) ->
 @whole
 def smooth_l1(predictions: Array, targets: Keypoints, *, where: Array | None = None, delta: float = 0.1) -> Array:
     """Huber loss of the coordinate errors over `delta`: quadratic below `delta` scales, linear above; to `[B]`."""
-    options.number(delta, "delta", above=0, meaning="in scales")
+    checks.number(delta, "delta", above=0, meaning="in scales")
     return _mean(lambda error: optax.losses.huber_loss(error, delta=delta) / delta, predictions, targets, where)
 
 
@@ -64,8 +64,8 @@ def wing(
     Source: Feng et al., Wing Loss for Robust Facial Landmark Localisation with Convolutional Neural Networks, CVPR
     2018; its `w = 10, e = 2` are pixels of a 256-pixel face, ours are scales in the same ratio. Both are positive.
     """
-    options.number(width, "width", above=0, meaning="in scales")
-    options.number(curvature, "curvature", above=0, meaning="in scales")
+    checks.number(width, "width", above=0, meaning="in scales")
+    checks.number(curvature, "curvature", above=0, meaning="in scales")
     offset = width * jnp.log1p(width / curvature) - width
 
     def bent(error: Array) -> Array:
@@ -101,7 +101,7 @@ def heatmap_mse(predictions: Array, targets: Keypoints, *, where: Array | None =
     >>> heatmap_mse(jnp.array([[[[0.0, 1.0], [0.0, 0.0]]]]), target, sigma=0.01).tolist()
     [0.0]
     """
-    options.number(sigma, "sigma", above=0, meaning="a fraction of the image's height")
+    checks.number(sigma, "sigma", above=0, meaning="a fraction of the image's height")
     z, targets, wrong = read(check_heatmaps, predictions, targets, where)
     (height, width), place = z.shape[2:], targets.points
 

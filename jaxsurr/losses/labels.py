@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
-from jaxsurr.core.labels import check_labels
+from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import masked_mean, safe_divide
+from jaxsurr.core.targets import check_labels
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import focused, raised
@@ -68,9 +68,9 @@ def asymmetric(
     >>> asymmetric(jnp.array([[-4.0]]), jnp.array([[0]])).tolist()  # a probability of 0.02, which is clipped
     [0.0]
     """
-    options.number(gamma_positive, "gamma_positive", least=0)
-    options.number(gamma_negative, "gamma_negative", least=0)
-    options.number(clip, "clip", least=0, most=1, meaning="a probability")
+    checks.number(gamma_positive, "gamma_positive", least=0)
+    checks.number(gamma_negative, "gamma_negative", least=0)
+    checks.number(clip, "clip", least=0, most=1, meaning="a probability")
     z, labels, wrong = read(check_labels, predictions, targets, where)
     there = _set(labels)
     probability, miss = jax.nn.sigmoid(z), _miss(z, there)
@@ -104,7 +104,7 @@ def soft_label_f_beta(
     [0.5, 0.5]
     """
     checks.one_of(average, "average", ("macro", "micro"))
-    options.number(beta, "beta", above=0)
+    checks.number(beta, "beta", above=0)
     z, labels, wrong = read(check_labels, predictions, targets, where)
     there, probability = _set(labels).astype(z.dtype), jax.nn.sigmoid(z)
     # Means in place of sums, whose ratios are the same.

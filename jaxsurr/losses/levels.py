@@ -5,10 +5,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import masked_mean
+from jaxsurr.core.targets import check_classes
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import soft_cross_entropy
@@ -23,8 +24,8 @@ __all__ = [
     "squared_emd",
 ]
 
-_LEVELS = functools.partial(checks.labelled, what="levels")
-_THRESHOLDS = functools.partial(checks.labelled, what="levels", cumulative=True)
+_LEVELS = functools.partial(check_classes, what="levels")
+_THRESHOLDS = functools.partial(check_classes, what="levels", cumulative=True)
 
 
 def _distances(levels: Array, count: int, dtype) -> Array:
@@ -78,7 +79,7 @@ def sord(predictions: Array, targets: Array, *, where: Array | None = None, alph
     ours is the absolute one, that of the mean absolute error. alpha is positive. It is infinite where a level is ruled
     out by a logit of minus infinity, and refused outside `jit`.
     """
-    options.number(alpha, "alpha", above=0)
+    checks.number(alpha, "alpha", above=0)
     z, levels, wrong = read(_LEVELS, predictions, targets, where)
     soft = jax.nn.softmax(-alpha * _distances(levels, z.shape[-1], z.dtype))
     return of_examples(soft_cross_entropy(z, soft), where, wrong)

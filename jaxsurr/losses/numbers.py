@@ -6,9 +6,10 @@ targets, and so are `delta` of `huber` and `scale` of `log_cosh`.
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.numbers import errors, mean_output
 from jaxsurr.core.reading import of_examples, read
+from jaxsurr.core.targets import check_numbers
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 
@@ -17,7 +18,7 @@ __all__ = ["absolute_error", "huber", "log_cosh", "pinball", "squared_error"]
 
 def _error(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array | None]:
     """`z - y` of each output, `[B, D]`, and a mask of targets that are not finite."""
-    z, y, wrong = read(checks.numbers, predictions, targets, where)
+    z, y, wrong = read(check_numbers, predictions, targets, where)
     return errors(z, y), wrong
 
 
@@ -75,7 +76,7 @@ def huber(predictions: Array, targets: Array, *, where: Array | None = None, del
     >>> huber(jnp.array([0.5, 3.0]), jnp.zeros(2), delta=1.0).tolist()
     [0.125, 2.5]
     """
-    options.number(delta, "delta", above=0, meaning="in the unit of the targets")
+    checks.number(delta, "delta", above=0, meaning="in the unit of the targets")
     error, wrong = _error(predictions, targets, where)
     near = jnp.minimum(jnp.abs(error), delta)
     return _of_outputs(near * (jnp.abs(error) - near / 2), where, wrong)
@@ -92,7 +93,7 @@ def log_cosh(predictions: Array, targets: Array, *, where: Array | None = None, 
     >>> [f"{float(value):.4g}" for value in log_cosh(jnp.array([1e-3, 0.0, 3e6]), jnp.zeros(3))]
     ['5e-07', '0', '3e+06']
     """
-    options.number(scale, "scale", above=0, meaning="in the unit of the targets")
+    checks.number(scale, "scale", above=0, meaning="in the unit of the targets")
     error, wrong = _error(predictions, targets, where)
     size = jnp.abs(error / scale)
     near = jnp.log1p(2 * jnp.sinh(jnp.minimum(size, 1) / 2) ** 2)  # cosh x = 1 + 2 sinh^2(x / 2)
@@ -112,6 +113,6 @@ def pinball(predictions: Array, targets: Array, *, where: Array | None = None, t
     >>> pinball(jnp.array([1.0, 5.0]), jnp.array([3.0, 3.0]), tau=0.75).tolist()
     [1.5, 0.5]
     """
-    options.fraction(tau, "tau", meaning="of the targets below the prediction")
+    checks.number(tau, "tau", above=0, below=1, meaning="a fraction of the targets below the prediction")
     error, wrong = _error(predictions, targets, where)
     return _of_outputs(jnp.maximum(-tau * error, (1 - tau) * error), where, wrong)

@@ -11,9 +11,10 @@ the loss of the set, with its gradient. The set is the batch: under `jax.pmap` e
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import of_examples, of_set, read
 from jaxsurr.core.reductions import differences, masked, safe_divide, weighted
+from jaxsurr.core.targets import check_decisions, check_two_classes, one_logit
 from jaxsurr.core.types import Array
 from jaxsurr.core.whole import whole
 from jaxsurr.losses.classes import focused
@@ -74,15 +75,15 @@ def binary_focal(
     >>> round(float(binary_focal(jnp.array([0.0]), jnp.array([1]))[0]), 4)  # log 2 / 4 / 4
     0.0433
     """
-    options.number(gamma, "gamma", least=0)
-    options.number(alpha, "alpha", above=0, most=1, meaning="the weight of class 1")
+    checks.number(gamma, "gamma", least=0)
+    checks.number(alpha, "alpha", above=0, most=1, meaning="the weight of class 1")
     loss, positive, wrong = _logistic(predictions, targets, where)
     return of_examples(jnp.where(positive, alpha, 1 - alpha) * focused(loss, gamma), where, wrong)
 
 
 def _logistic(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array | None]:
     """The loss `-log p` of each example's true class, whether it is class 1, and a mask of targets out of range."""
-    z, labels, wrong = read(checks.of_two_classes, *checks.one_logit(predictions, targets), where)
+    z, labels, wrong = read(check_two_classes, *one_logit(predictions, targets), where)
     scores, positive = _difference(z), labels == 1
     return jax.nn.softplus(jnp.where(positive, -scores, scores)), positive, wrong
 
@@ -122,8 +123,8 @@ def soft_f_beta(
     [0.5, 0.5]
     """
     checks.one_of(average, "average", ("auto", "binary", "macro"))
-    options.number(beta, "beta", above=0)
-    z, targets, wrong = read(checks.decided, *checks.one_logit(predictions, targets), where)
+    checks.number(beta, "beta", above=0)
+    z, targets, wrong = read(check_decisions, *one_logit(predictions, targets), where)
     logits = jnp.stack([jnp.zeros_like(z), z], axis=-1) if z.ndim == 1 else z
     classes = logits.shape[-1]
     if average == "binary" and classes != 2:
@@ -164,7 +165,7 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
     >>> pairwise_auc(jnp.array([0.5, 0.0]), jnp.array([1, 0])).tolist()  # (1 - 1/2)^2
     [0.25, 0.25]
     """
-    options.number(margin, "margin", above=0, meaning="in the unit of the scores")
+    checks.number(margin, "margin", above=0, meaning="in the unit of the scores")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     of_pair = positive[:, None] * negative[None]
     # Other pairs are masked before they are squared, since an infinity there would make the gradient NaN.
@@ -175,7 +176,7 @@ def pairwise_auc(predictions: Array, targets: Array, *, where: Array | None = No
 
 def _sides(predictions: Array, targets: Array, where: Array | None) -> tuple[Array, Array, Array, Array | None]:
     """Scores of class 1 (differences of `[B, 2]` logits), weights of positives and of negatives, wrong targets."""
-    z, targets, wrong = read(checks.of_two_classes, *checks.one_logit(predictions, targets), where)
+    z, targets, wrong = read(check_two_classes, *one_logit(predictions, targets), where)
     scores = z if z.ndim == 1 else z[:, 1] - z[:, 0]
     counts = weighted(jnp.ones_like(scores), where)
     return scores, masked(counts, targets == 1), masked(counts, targets == 0), wrong
@@ -202,7 +203,7 @@ def auc_margin(predictions: Array, targets: Array, *, where: Array | None = None
     >>> auc_margin(jnp.array([0.0, 0.0]), jnp.array([1, 0])).tolist()
     [1.0, 1.0]
     """
-    options.number(margin, "margin", above=0, meaning="of probabilities")
+    checks.number(margin, "margin", above=0, meaning="of probabilities")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     chance = jax.nn.sigmoid(scores)
     means, within = [], 0.0
@@ -236,7 +237,7 @@ def smooth_average_precision(
     >>> smooth_average_precision(jnp.array([9.0, 0.0]), jnp.array([1, 0])).round(3).tolist()
     [0.0, 0.0]
     """
-    options.number(temperature, "temperature", above=0, meaning="in the unit of the scores")
+    checks.number(temperature, "temperature", above=0, meaning="in the unit of the scores")
     scores, positive, negative, wrong = _sides(predictions, targets, where)
     other = ~jnp.eye(len(scores), dtype=bool)
     ahead = jax.nn.sigmoid(differences(scores).T / temperature)

@@ -113,8 +113,8 @@ def black_box(
         raise TypeError(
             f"higher_is_better must be True or False, the direction of the metric, got {higher_is_better!r}."
         )
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be a positive number of seconds, or None, got {timeout!r}.")
+    if timeout is not None:
+        checks.number(timeout, "timeout", above=0, meaning="in seconds; None for no limit")
     if stacked and per_example:
         raise ValueError("stacked is for functions of sets: with per_example all examples are handed over at once.")
     decoder = None if decode is None else decoding.get(decode)
@@ -131,9 +131,7 @@ def black_box(
         predictions: Array, targets: PyTree, *, where: Array | None = None, weights: Array | None = None, **options: Any
     ) -> Array:
         wrong = space.check(predictions, targets)
-        unsound = checks.weights(weights, predictions.shape[0])
-        if unsound is not None:
-            wrong = unsound if wrong is None else wrong | unsound
+        wrong = checks.either(wrong, checks.weights(weights, predictions.shape[0]))
         counts = jnp.ones(predictions.shape[0], bool) if where is None else where
         asked = function
         if weights is not None:

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import checked
+from jaxsurr.core.targets import check_decisions, one_logit
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import class_logits
@@ -37,8 +38,8 @@ def expected_calibration_error(predictions: Array, targets: Array, *, bins: int 
     >>> round(float(expected_calibration_error(jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([0, 0]))), 4)
     0.4
     """
-    options.number(bins, "bins", least=1, most=10**6, integer=True)
-    predictions, targets, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
+    checks.number(bins, "bins", least=1, most=10**6, integer=True)
+    predictions, targets, wrong = checked(check_decisions, *one_logit(predictions, targets))
 
     def statistics(z):
         if z.size == len(z):  # one logit

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.targets import check_decisions, one_logit
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.spaces import class_logits
@@ -45,7 +46,7 @@ def error_rate(predictions: Array, targets: Array, *, where: Array | None = None
     >>> error_rate(jnp.array([[0.1, 2.0], [3.0, 0.0]]), jnp.array([1, 1])).tolist()
     [0.0, 1.0]
     """
-    z, labels, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
+    z, labels, wrong = checked(check_decisions, *one_logit(predictions, targets))
     missed = ~jnp.where(labels == 1, z > 0, z <= 0) if z.ndim == 1 else _beaten_by(z, labels) >= 1
     return of_examples(missed.astype(z.dtype), where, wrong)
 

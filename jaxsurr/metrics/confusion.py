@@ -12,9 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.products import matmul
 from jaxsurr.core.reading import checked
+from jaxsurr.core.targets import check_decisions, one_logit
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
 from jaxsurr.spaces import class_logits
@@ -41,7 +42,7 @@ def _decided(predictions: Array) -> tuple[Array, int]:
 
 def from_counts(value: Callable[[Counts], Array], predictions: Array, targets: Array) -> Value:
     """The metric `value(counts)` of the confusion counts of a set."""
-    predictions, targets, wrong = checked(checks.decided, *checks.one_logit(predictions, targets))
+    predictions, targets, wrong = checked(check_decisions, *one_logit(predictions, targets))
 
     def statistics(z):
         decided, classes = _decided(z)
@@ -69,8 +70,8 @@ def averaged(counts: Counts, numerator: Array, denominator: Array, average: str)
 def chosen_average(average: str, predictions: Array, targets: Array) -> str:
     """The average, where "auto" is class 1 for two classes and the mean over classes for more."""
     checks.one_of(average, "average", AVERAGES)
-    predictions, targets = checks.one_logit(predictions, targets)
-    checks.decided(predictions, targets)
+    predictions, targets = one_logit(predictions, targets)
+    check_decisions(predictions, targets)
     classes = 2 if predictions.ndim == 1 else predictions.shape[1]
     if average == "auto":
         return "binary" if classes == 2 else "macro"
@@ -106,7 +107,7 @@ def f_beta(predictions: Array, targets: Array, *, beta: float = 1.0, average: st
     >>> round(float(f_beta(jnp.array([1.0, 2.0, -1.0]), jnp.array([1, 0, 0]))), 4)  # precision 1/2, recall 1
     0.6667
     """
-    options.number(beta, "beta", above=0)
+    checks.number(beta, "beta", above=0)
     average = chosen_average(average, predictions, targets)
 
     def value(counts):

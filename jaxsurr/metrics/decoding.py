@@ -10,7 +10,7 @@ single precision: half precision cannot count beyond 256.
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.products import matmul
 from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reductions import wide
@@ -151,7 +151,7 @@ def soft_argmax(heatmaps: Array, temperature: float = 1.0) -> Array:
     >>> soft_argmax(jnp.zeros((1, 3, 5)).at[0, 2, 3].set(1.0), temperature=0.01).tolist()
     [[3.0, 2.0]]
     """
-    options.number(temperature, "temperature", above=0, meaning="in the unit of the maps")
+    checks.number(temperature, "temperature", above=0, meaning="in the unit of the maps")
     heatmaps = heatmaps.astype(wide(heatmaps.dtype))
     *lead, height, width = heatmaps.shape
     shares = jax.nn.softmax(heatmaps.reshape(*lead, height * width) / temperature).reshape(heatmaps.shape)

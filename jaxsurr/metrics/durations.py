@@ -64,7 +64,7 @@ def _concordance(
     replacements: Array | None,
 ) -> Array:
     """The index of a set, or of each set with one example replaced."""
-    unsound = checks.weights(weights, len(z))
+    wrong = checks.either(wrong, checks.weights(weights, len(z)))
     weight = masked(jnp.ones_like(z) if weights is None else jnp.asarray(weights, z.dtype), where)
     broken = jnp.isnan(z) & (weight > 0)
     moved = z if replacements is None else number(jnp.asarray(replacements).astype(z.dtype))
@@ -94,4 +94,4 @@ def _concordance(
         value = ratio(total + 2 * (after[0] - held), pairs, 0.5)
         others = jnp.sum(broken, dtype=jnp.int32) - broken.astype(jnp.int32)
         value = jnp.where((others > 0) | (jnp.isnan(moved) & (weight > 0)), jnp.nan, value)
-    return of_set(of_set(value, wrong), unsound)
+    return of_set(value, wrong)

@@ -6,8 +6,9 @@ the same for all examples, are the matrix of `cost`.
 
 import jax.numpy as jnp
 
-from jaxsurr.core.example_costs import check_example_costs, regrets
+from jaxsurr.core.example_costs import regrets
 from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.targets import check_example_costs
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.spaces.example_costs import example_cost_logits

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.targets import check_intervals
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.spaces import number_intervals
@@ -36,7 +36,7 @@ def interval_coverage(predictions: Array, targets: Array, *, where: Array | None
     >>> interval_coverage(jnp.array([[0.0, 2.0], [2.0, 0.0], [0.0, 2.0]]), jnp.array([1.0, 1.0, 3.0])).tolist()
     [1.0, 0.0, 0.0]
     """
-    z, y, wrong = checked(checks.intervals, predictions, targets)
+    z, y, wrong = checked(check_intervals, predictions, targets)
     held = ((z[:, 0] <= y) & (y <= z[:, 1])).astype(z.dtype)
     return of_examples(jnp.where(jnp.any(jnp.isnan(z), axis=1), jnp.nan, held), where, wrong)
 
@@ -54,7 +54,7 @@ def interval_width(predictions: Array, targets: Array, *, where: Array | None = 
     >>> interval_width(jnp.array([[0.0, 2.0], [2.0, -1.0]]), jnp.array([1.0, 1.0])).tolist()
     [2.0, 3.0]
     """
-    z, _, wrong = checked(checks.intervals, predictions, targets)
+    z, _, wrong = checked(check_intervals, predictions, targets)
     return of_examples(jnp.abs(z[:, 1] - z[:, 0]), where, wrong)
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxsurr.core import options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.targets import mean_over_visible, relative_distance
 from jaxsurr.core.types import Array, Keypoints
@@ -46,7 +46,7 @@ def pck(
     if not levels:
         raise ValueError("threshold must be positive (a fraction of the scale), one number or several, got none.")
     for level in levels:
-        options.number(level, "threshold", above=0, meaning="a fraction of the scale")
+        checks.number(level, "threshold", above=0, meaning="a fraction of the scale")
     z, targets, wrong = checked(keypoint_coordinates.check, predictions, targets)
     close = relative_distance(z, targets)[..., None] <= jnp.asarray(levels, z.dtype)[None, None]
     values = mean_over_visible(close.astype(z.dtype), targets)

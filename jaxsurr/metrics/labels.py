@@ -6,9 +6,9 @@ docstring. For probabilities p in place of logits pass `p - threshold`, whose si
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
-from jaxsurr.core.labels import check_labels
+from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_examples
+from jaxsurr.core.targets import check_labels
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
@@ -98,8 +98,8 @@ def example_f_beta(
     >>> round(float(example_f_beta(jnp.array([[2.0, -1.0, 1.0]]), jnp.array([[1, 0, 0]]))[0]), 4)  # 2 / 3
     0.6667
     """
-    options.number(beta, "beta", above=0)
-    options.number(empty, "empty", least=0, most=1)
+    checks.number(beta, "beta", above=0)
+    checks.number(empty, "empty", least=0, most=1)
     z, there, wrong = _read(predictions, targets)
     missed = _missed(z, there)
     parts = (there & ~missed, there & missed, ~there & missed)
@@ -160,7 +160,7 @@ def label_f_beta(predictions: Array, targets: Array, *, beta: float = 1.0, avera
     (0.6666666865348816, 0.6666666865348816)
     """
     checks.one_of(average, "average", ("macro", "micro", "weighted"))
-    options.number(beta, "beta", above=0)
+    checks.number(beta, "beta", above=0)
     predictions, there, wrong = _read(predictions, targets)
     true = there.astype(jnp.float32)
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxsurr.core import checks
 from jaxsurr.core.protocols import Decoder
 from jaxsurr.core.reading import Check, checked, of_examples
+from jaxsurr.core.targets import check_classes, check_level_scores, labels_in_range
 from jaxsurr.core.types import Array
 from jaxsurr.metrics import decoding
 from jaxsurr.metrics.base import metric
@@ -23,13 +24,13 @@ def decoded_levels(decode: str | Decoder, levels: int | None = None) -> tuple[Ch
         if levels is not None:
             raise ValueError(f"levels is {levels!r}, which only decode='rounded' reads; leave it out.")
         cumulative = decoder is decoding.threshold_count
-        return functools.partial(checks.labelled, what="levels", cumulative=cumulative), decoder
+        return functools.partial(check_classes, what="levels", cumulative=cumulative), decoder
     checks.positive_integer(levels, "levels (which decode='rounded' needs, as a score does not show their number)")
     number = int(levels or 0)  # at least 1 by now
 
     def check(predictions: Array, targets: Array) -> Array | None:
-        checks.scored(predictions, targets)
-        return checks.labels_in_range(targets, number, "levels")
+        check_level_scores(predictions, targets)
+        return labels_in_range(targets, number, "levels")
 
     return check, functools.partial(decoding.rounded_level, levels=number)
 

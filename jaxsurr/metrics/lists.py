@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.gains import gains
 from jaxsurr.core.products import einsum
 from jaxsurr.core.reading import checked, of_examples
@@ -67,8 +67,8 @@ def ndcg(
     >>> round(float(ndcg(jnp.array([[3.0, 2.0, 1.0]]), targets)[0]), 4)  # second of three: 1 / log2(3)
     0.6309
     """
-    options.boolean(exponential, "exponential")
-    options.boolean(average_ties, "average_ties")
+    checks.boolean(exponential, "exponential")
+    checks.boolean(average_ties, "average_ties")
     scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
     gained = gains(relevance) if exponential else relevance
     length = scores.shape[1]
@@ -105,7 +105,7 @@ def recall_at_k(
     >>> recall_at_k(jnp.array([[3.0, 2.0, 1.0]]), targets, k=2).tolist()
     [0.5]
     """
-    options.number(relevant, "relevant", least=0)
+    checks.number(relevant, "relevant", least=0)
     scores, present, relevance, wrong, k = _prepared(predictions, targets, k)
     wanted = (present & (relevance >= relevant)).astype(jnp.float32)
     found = wanted * (_ranks(scores, present) < k).astype(jnp.float32)

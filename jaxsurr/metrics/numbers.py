@@ -11,10 +11,11 @@ larger.
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.numbers import errors, in_columns, mean_output, target_size
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.reductions import masked, safe_sqrt
+from jaxsurr.core.targets import check_numbers
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.base import metric
 from jaxsurr.metrics.sums import Value, of_sums, ratio, set_metric
@@ -74,7 +75,7 @@ def mean_absolute_percentage_error(predictions: Array, targets: Array, *, where:
     >>> mean_absolute_percentage_error(jnp.array([2.0, -1.0]), jnp.array([4.0, -2.0])).tolist()
     [0.5, 0.5]
     """
-    z, y, wrong = checked(checks.numbers, predictions, targets)
+    z, y, wrong = checked(check_numbers, predictions, targets)
     error = jnp.abs(_limited(errors(z, y))) / target_size(in_columns(y), z.dtype)
     return of_examples(mean_output(error), where, wrong)
 
@@ -99,8 +100,8 @@ def within_tolerance(
     >>> within_tolerance(jnp.array([10.0, 17.0]), jnp.array([14.0, 10.0]), tolerance=5.0).tolist()
     [1.0, 0.0]
     """
-    options.number(tolerance, "tolerance", above=0, meaning="in the unit of the targets")
-    z, y, wrong = checked(checks.numbers, predictions, targets)
+    checks.number(tolerance, "tolerance", above=0, meaning="in the unit of the targets")
+    z, y, wrong = checked(check_numbers, predictions, targets)
     return of_examples(_hits(errors(z, y), tolerance), where, wrong)
 
 
@@ -120,8 +121,8 @@ def within_relative_tolerance(
     >>> within_relative_tolerance(jnp.array([95.0, 1.2]), jnp.array([100.0, 1.0])).tolist()
     [1.0, 0.0]
     """
-    options.number(tolerance, "tolerance", above=0, meaning="a fraction of the target")
-    z, y, wrong = checked(checks.numbers, predictions, targets)
+    checks.number(tolerance, "tolerance", above=0, meaning="a fraction of the target")
+    z, y, wrong = checked(check_numbers, predictions, targets)
     return of_examples(_hits(errors(z, y), tolerance * target_size(in_columns(y), z.dtype)), where, wrong)
 
 
@@ -149,7 +150,7 @@ def root_mean_squared_error(predictions: Array, targets: Array) -> Value:
     >>> float(root_mean_squared_error(jnp.array([4.0, -2.0]), jnp.array([1.0, 1.0])))
     3.0
     """
-    z, y, wrong = checked(checks.numbers, predictions, targets)
+    z, y, wrong = checked(check_numbers, predictions, targets)
 
     def statistics(z):
         error = _limited(errors(z, y))
@@ -176,7 +177,7 @@ def r2(predictions: Array, targets: Array) -> Value:
     >>> round(float(r2(jnp.array([1.0, 2.0, 6.0]), jnp.array([1.0, 2.0, 3.0]))), 4)  # 1 - 9 / 2
     -3.5
     """
-    z, y, wrong = checked(checks.numbers, predictions, targets)
+    z, y, wrong = checked(check_numbers, predictions, targets)
     y = in_columns(y)
 
     def of_set_of(where: Array | None, weights: Array | None, replacements: Array | None) -> Array:

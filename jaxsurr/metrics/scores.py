@@ -6,8 +6,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_set
+from jaxsurr.core.targets import check_two_classes, one_logit
 from jaxsurr.core.types import Array
 from jaxsurr.metrics.sums import Value, ratio, set_metric
 from jaxsurr.spaces import class_logits
@@ -22,10 +23,8 @@ _AT_ONCE = 64  # sets that are evaluated together
 
 def _scores(predictions: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
     """Scores of class 1 (differences of `[B, 2]` logits), labels, and a mask of invalid targets or weights."""
-    z, labels, wrong = checked(checks.of_two_classes, *checks.one_logit(predictions, targets))
-    unsound = checks.weights(weights, z.shape[0])
-    if unsound is not None:
-        wrong = unsound if wrong is None else wrong | unsound
+    z, labels, wrong = checked(check_two_classes, *one_logit(predictions, targets))
+    wrong = checks.either(wrong, checks.weights(weights, z.shape[0]))
     return z if z.ndim == 1 else z[:, 1] - z[:, 0], labels, wrong
 
 
@@ -251,8 +250,8 @@ def partial_roc_auc(predictions: Array, targets: Array, *, max_fpr: float = 0.1,
     >>> float(partial_roc_auc(scores, labels, max_fpr=0.5, standardised=False))  # true-positive rate 1/2 up to f
     0.25
     """
-    options.number(max_fpr, "max_fpr", above=0, most=1, meaning="a false-positive rate")
-    options.boolean(standardised, "standardised")
+    checks.number(max_fpr, "max_fpr", above=0, most=1, meaning="a false-positive rate")
+    checks.boolean(standardised, "standardised")
 
     def value(false, true, negatives, positives):
         false_rate, true_rate = (
@@ -289,7 +288,7 @@ def precision_at_recall(predictions: Array, targets: Array, *, recall: float = 0
     >>> round(float(precision_at_recall(scores, labels, recall=0.8)), 4)  # of the best three, two are positive
     0.6667
     """
-    options.number(recall, "recall", above=0, most=1)
+    checks.number(recall, "recall", above=0, most=1)
 
     def value(false, true, negatives, positives):
         enough = (true >= recall * positives * (1 - _ROUNDING)) & (positives > 0)
@@ -317,7 +316,7 @@ def recall_at_precision(predictions: Array, targets: Array, *, precision: float 
     >>> float(recall_at_precision(scores, labels, precision=0.8))  # the best one alone
     0.5
     """
-    options.number(precision, "precision", above=0, most=1)
+    checks.number(precision, "precision", above=0, most=1)
 
     def value(false, true, negatives, positives):
         enough = true >= precision * (true + false) * (1 - _ROUNDING)

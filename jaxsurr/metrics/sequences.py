@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import options
+from jaxsurr.core import checks
 from jaxsurr.core.reading import checked, of_examples
 from jaxsurr.core.types import Array, Sequences
 from jaxsurr.metrics.base import metric
@@ -69,14 +69,14 @@ def edit_distance(
     >>> edit_distance(logits, Sequences(jnp.array([[1, 3]]), jnp.array([2]))).tolist()  # one deletion, length 2
     [0.5]
     """
-    options.boolean(relative, "relative")
+    checks.boolean(relative, "relative")
     predictions, targets, wrong = checked(sequence_logits.check, predictions, targets)
     if blank is not None and end is not None:
         raise ValueError("blank and end are two ways to decode; give one of them.")
     steps = predictions.shape[1]
     for token, name in ((blank, "blank"), (end, "end")):
         if token is not None:
-            options.number(token, name, least=0, most=predictions.shape[2] - 1, integer=True)
+            checks.number(token, name, least=0, most=predictions.shape[2] - 1, integer=True)
 
     def one(logits, tokens, length):
         decoded, number = jnp.argmax(logits, axis=-1).astype(jnp.int32), jnp.int32(steps)

@@ -64,7 +64,7 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _in_parts(evaluate: Callable[..., Array], most: int, *rows: np.ndarray) -> np.ndarray:
-    """Values of rows, so many at once, of few different numbers, as each number is compiled anew."""
+    """Values of rows, so many at once, of few different numbers, as each number is compiled again."""
     found = []
     for start in range(0, len(rows[0]), most):
         part = [one[start : start + most] for one in rows]

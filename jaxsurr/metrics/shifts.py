@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.reductions import valid
 from jaxsurr.core.targets import Keypoints, RankedLists
 from jaxsurr.core.types import Array, PyTree
@@ -106,10 +106,8 @@ def tune(
     metric = as_metric(metric)
     predictions, targets, where = readable((predictions, targets, where))
     refuse(metric, targets)
-    checks.positive_integer(calls, "calls")
-    if calls < 10:
-        raise ValueError(f"calls must be at least 10, got {calls}: fewer evaluations tell too little of a metric.")
-    options.number(least_gain, "least_gain", least=0, meaning="in the unit of the metric")
+    checks.integer(calls, "calls", least=10, meaning="fewer evaluations tell too little of a metric")
+    checks.number(least_gain, "least_gain", least=0, meaning="in the unit of the metric")
     checks.floating(predictions if hasattr(predictions, "ndim") else np.asarray(predictions))
     checks.mask(where, len(predictions))
     _check_rows(predictions, targets, where)

@@ -167,8 +167,7 @@ def _stored(metric, predictions, targets, heldout, steps, batch_size, split_key,
         raise ValueError("predictions and targets go together: pass both, or neither to sample the prediction space.")
     predictions, targets = prepared(metric.space, predictions, targets, None)
     number = len(predictions)
-    if not 0 < heldout < 1:
-        raise ValueError(f"heldout must be a fraction of the rows in (0, 1), got {heldout!r}.")
+    checks.number(heldout, "heldout", above=0, below=1, meaning="a fraction of the rows")
     kept = min(max(round(heldout * number), 1), 1000)
     if kept < 2 or number - kept < 2:
         raise ValueError(f"{number} rows are too few to learn from some and hold out others; pass at least 10.")

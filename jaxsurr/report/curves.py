@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def _series(runs: Sequence[Mapping[str, Any]], field: str, which: int = 0) -> tu
         if value is None:
             return float("nan")
         values = np.ravel(np.asarray(value, float))
-        if not 0 <= which < len(values):
-            raise ValueError(f"which is {which}, and {field!r} holds {len(values)} values.")
+        checks.integer(which, "which", most=len(values) - 1, meaning=f"{field!r} holds {len(values)} values")
         return float(values[which])
 
     return np.array(epochs), np.array([[read(history[epoch]) for epoch in epochs] for history in histories])

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.diagnosis.diagnose import Diagnosis
 from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
@@ -32,8 +33,8 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
       ValueError: there is no such metric.
       ImportError: matplotlib is not installed.
     """
-    if not 0 <= which < len(found.metrics):
-        raise ValueError(f"which is {which}, and the diagnosis is of {len(found.metrics)} metrics.")
+    number = len(found.metrics)
+    checks.integer(which, "which", most=number - 1, meaning=f"the diagnosis is of {number} metrics")
     figure, (by_region, by_example, of_value) = blank(3, width=4.2, height=4.2)
     regions, place = found.regions, np.arange(len(found.regions.rows))
     by_region.bar(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsurr.core import checks
 from jaxsurr.core.compiling import few_times
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
@@ -85,9 +86,8 @@ def gradient_fields(
         no plane.
       ImportError: matplotlib is not installed.
     """
-    metric, label = subject(metric, predictions, targets, scale, which, num_pairs=num_pairs, grid=grid)
-    if grid < 2:
-        raise ValueError(f"grid must be at least 2 points along each side, got {grid}.")
+    metric, label = subject(metric, predictions, targets, scale, which, num_pairs=num_pairs)
+    checks.integer(grid, "grid", least=2, meaning="points along each side")
     for direction in plane or ():
         if jnp.shape(direction) != predictions.shape[1:]:
             raise ValueError(

@@ -55,17 +55,14 @@ def subject(
     metric = as_metric(metric)
     for name, value in counts.items():
         checks.positive_integer(value, name)
-    if not np.ndim(scale) == 0 or not float(scale) > 0:
-        raise ValueError(f"scale must be one positive number (info.scale of an update), got {scale}.")
+    checks.number(scale, "scale", above=0, meaning="info.scale of an update")
     metric.space.check(predictions, targets)
     checks.finite(predictions)
     if not metric.per_example:
         raise ValueError(f"{metric.name} is a set metric: it has no value for one example that could be plotted.")
     outputs = output_shape(metric, predictions, targets)
-    if not 0 <= which < (outputs[0] if outputs else 1):
-        raise ValueError(
-            f"which is {which}, and {metric.name} has {outputs[0] if outputs else 1} values for an example."
-        )
+    number = outputs[0] if outputs else 1
+    checks.integer(which, "which", most=number - 1, meaning=f"{metric.name} has {number} values for an example")
     return metric, f"{metric.name}[{which}]" if outputs else metric.name
 
 

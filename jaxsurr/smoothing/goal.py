@@ -68,18 +68,16 @@ class Goal(NamedTuple):
 def check_options(num_pairs: int, relative_scale: float | None, estimation: Estimation) -> None:
     """Refuses options of a surrogate that perturbs its metric, where they are out of range."""
     checks.positive_integer(num_pairs, "num_pairs")
-    if relative_scale is not None and not relative_scale > 0:
-        raise ValueError(f"relative_scale must be positive, got {relative_scale!r}.")
+    if relative_scale is not None:
+        checks.number(relative_scale, "relative_scale", above=0)
     if not isinstance(estimation, Estimation):
         raise TypeError(
             f"estimation must be jaxsurr.surrogates.Estimation({', '.join(Estimation._fields)}), "
             f"got {type(estimation).__name__}."
         )
     checks.positive_integer(estimation.chunk_size, "chunk_size")
-    if not 0 <= estimation.decay < 1:
-        raise ValueError(f"decay must be in [0, 1), got {estimation.decay!r}.")
-    if not estimation.spread >= 0:
-        raise ValueError(f"spread must be at least 0, got {estimation.spread!r}.")
+    checks.number(estimation.decay, "decay", least=0, below=1)
+    checks.number(estimation.spread, "spread", least=0)
     check_estimator(estimation.estimator, GROUP_SIZE)
 
 

@@ -70,8 +70,8 @@ def matched_scale(
     metric = as_metric(metric)
     space = metric.space if space is None else space
     checks.typed_key(key)
-    if not 0 < low < high:
-        raise ValueError(f"low and high must be positive and in this order, got {low!r} and {high!r}.")
+    checks.number(low, "low", above=0)
+    checks.number(high, "high", above=low, meaning="low")
     if checks.is_concrete(value) and not np.all(np.isfinite(value)):
         raise ValueError(f"value must be the metric of held-out examples, a finite number, got {value}.")
     predictions, targets = prepared(space, predictions, targets, where)

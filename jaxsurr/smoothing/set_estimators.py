@@ -8,7 +8,7 @@ in it from one: with P pairs the expected squared cosine with the true gradient 
 the noise over the signal of each example grows with n. Estimators differ in what they do about it.
 
 "groups"
-  The set is dealt into random groups of m examples, anew for each pair and evenly by class where targets are labels. A
+  The set is dealt into random groups of m examples, for each pair again and evenly by class where targets are labels. A
   group has a metric of its own, whose difference stands for its members and counts as the group's share of the set:
   about `P / (P + m d - 1)`, whatever n, for the price of one metric of a set for each sign. What it costs is bias: it
   is the gradient of the metric of a group of m, not of n; they differ by `O(1/m)` for a smooth function of shares, and

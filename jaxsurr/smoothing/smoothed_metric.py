@@ -304,8 +304,7 @@ def smoothed_and_sums(
     if unit is None:
         predictions, targets = fitting(space, predictions, targets, where)
         unit = space.unit(predictions, targets)
-    if checks.is_concrete(scale) and not np.all(np.asarray(scale) > 0):
-        raise ValueError(f"scale must be positive, got {scale}: without noise a metric has no gradient.")
+    checks.number(scale, "scale", above=0, meaning="without noise a metric has no gradient")
     outputs = output_shape(metric, predictions, targets)
     batch, event = predictions.shape[0], predictions.shape[1:]
     dtype = predictions.dtype

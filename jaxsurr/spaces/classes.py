@@ -5,13 +5,11 @@ in units of the smoothing scale, which is relative to the spread of the predicti
 logits, and with them the scale, are ten times as large.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
+from jaxsurr.core.targets import check_classes
 from jaxsurr.core.types import Array, Pooled, PyTree, Space
 from jaxsurr.spaces.invariance import FAR, GUMBEL, LEAST, centred, columns, need_two
 from jaxsurr.spaces.ruling_out import finite_below, mean_over, ruled_out
@@ -136,7 +134,7 @@ class_logits = Space(
     margins=_class_margins,
     margin_range=(-4.0, 4.0),
     losses=_class_losses,
-    check=functools.partial(checks.labelled, what="classes"),
+    check=check_classes,
     pooled=class_pooled,
     clear=lambda predictions, targets: (finite_below(predictions), targets),
     ruled_out=lambda predictions, targets: ruled_out(predictions),

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core.example_costs import check_example_costs, regrets, relative_regrets
+from jaxsurr.core.example_costs import regrets, relative_regrets
+from jaxsurr.core.targets import check_example_costs
 from jaxsurr.core.types import Array
 from jaxsurr.spaces.classes import class_logits, one_against_all
 from jaxsurr.spaces.invariance import columns, need_two

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
+from jaxsurr.core.targets import check_any
 from jaxsurr.core.types import Array, PyTree, Space
 from jaxsurr.spaces.invariance import unit_one, unprojected
 
@@ -89,16 +89,6 @@ def _alike(predictions: Array, targets: PyTree) -> tuple[Array, Array]:
     return predictions.reshape(len(predictions), -1), targets.astype(predictions.dtype).reshape(len(predictions), -1)
 
 
-def _check_generic(predictions: Array, targets: PyTree) -> None:
-    checks.floating(predictions)
-    for leaf in jax.tree.leaves(targets):
-        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != predictions.shape[0]:
-            raise ValueError(
-                f"every array of targets must have one row for each of the {predictions.shape[0]} predictions, "
-                f"got shape {list(jnp.shape(leaf))}."
-            )
-
-
 generic = Space(
     name="generic",
     unit=unit_one,
@@ -108,7 +98,7 @@ generic = Space(
     margins=_generic_margins,
     margin_range=(-16.0, 0.0),
     losses=_generic_losses,
-    check=_check_generic,
+    check=check_any,
     alike=_alike,
     decisions=_generic_decisions,
 )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
+from jaxsurr.core.targets import check_intervals
 from jaxsurr.core.types import Array, Space
 from jaxsurr.spaces.invariance import columns, unit_one, unprojected
 from jaxsurr.spaces.numbers import LEAST_ERROR, sample_numbers, sampled_errors
@@ -60,7 +60,7 @@ number_intervals = Space(
     margins=_margins,
     margin_range=(-16.0, 4.0),
     losses=_losses,
-    check=checks.intervals,
+    check=check_intervals,
     spanned=True,
     least=LEAST_ERROR,
     sample=_sample_intervals,

@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 
+from jaxsurr.core import checks
 from jaxsurr.core.protocols import DecisionMargins
 from jaxsurr.core.types import Array, PyTree
 
@@ -42,5 +43,4 @@ def unprojected(gradient: Array) -> Array:
 
 def need_two(size: int) -> None:
     """Refuses a sample of predictions of fewer than two classes, levels or items."""
-    if size < 2:
-        raise ValueError(f"size must be at least 2 classes, levels or items, got {size}.")
+    checks.integer(size, "size", least=2, meaning="classes, levels or items")

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core.labels import check_labels
 from jaxsurr.core.products import einsum
+from jaxsurr.core.targets import check_labels
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.invariance import LEAST, LOGISTIC, columns, unit_one, unprojected
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
 from jaxsurr.core.products import matmul
+from jaxsurr.core.targets import check_classes, check_level_scores
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_unit
 from jaxsurr.spaces.invariance import GUMBEL, LEAST, LOGISTIC, centred, columns, need_two, unit_one, unprojected
@@ -171,7 +171,7 @@ level_logits = Space(
     margins=_threshold_margins,
     margin_range=(-4.0, 4.0),
     losses=_level_losses,
-    check=functools.partial(checks.labelled, what="levels"),
+    check=functools.partial(check_classes, what="levels"),
     pooled=_level_pooled,
     clear=class_logits.clear,
     ruled_out=class_logits.ruled_out,
@@ -240,7 +240,7 @@ cumulative_logits = Space(
     margins=_cumulative_features,
     margin_range=(-4.0, 4.0),
     losses=_cumulative_losses,
-    check=functools.partial(checks.labelled, what="levels", cumulative=True),
+    check=functools.partial(check_classes, what="levels", cumulative=True),
     pooled=lambda predictions, targets, scale, where: _pooled_thresholds(predictions[..., None] / scale, targets),
     clear=lambda predictions, targets: (finite_below(_beside_zero(predictions))[..., 1:], targets),
     ruled_out=_certain_thresholds,
@@ -299,7 +299,7 @@ level_scores = Space(
     margins=_score_margins,
     margin_range=(-16.0, 0.0),
     losses=_score_losses,
-    check=checks.scored,
+    check=check_level_scores,
     sample=_sample_scores,
     decisions=columns(1, sign=-1),
 )

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsurr import losses
-from jaxsurr.core import checks
 from jaxsurr.core.numbers import errors, in_columns, mean_output, target_size
+from jaxsurr.core.targets import check_numbers
 from jaxsurr.core.types import Array, Space
 from jaxsurr.spaces.invariance import columns, unit_one, unprojected
 
@@ -77,7 +77,7 @@ real_numbers = Space(
     margins=lambda predictions, targets, scale: _margins_of(errors(predictions, targets) / scale),
     margin_range=(-16.0, 0.0),
     losses=lambda predictions, targets, scale: _losses_of(errors(predictions, targets) / scale),
-    check=checks.numbers,
+    check=check_numbers,
     spanned=True,
     least=LEAST_ERROR,
     sample=sample_numbers,
@@ -119,7 +119,7 @@ relative_numbers = Space(
     margins=lambda predictions, targets, scale: _margins_of(_relative(predictions, targets) / scale),
     margin_range=(-16.0, 0.0),
     losses=lambda predictions, targets, scale: _losses_of(_relative(predictions, targets) / scale),
-    check=checks.numbers,
+    check=check_numbers,
     spanned=True,
     least=LEAST_ERROR,
     sample=_sample_relative,

@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 
-from jaxsurr.core import checks
 from jaxsurr.core.products import einsum
 from jaxsurr.core.reductions import mean_weights
+from jaxsurr.core.targets import check_pixels
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.classes import class_logits, class_pooled, class_unit, read_items
 from jaxsurr.spaces.ruling_out import finite_below, ruled_out
@@ -68,7 +68,7 @@ pixel_logits = Space(
     margins=_pixel_margins,
     margin_range=class_logits.margin_range,
     losses=_pixel_losses,
-    check=checks.pixels,
+    check=check_pixels,
     pooled=_pixel_pooled,
     clear=_without_ignored,
     ruled_out=lambda predictions, targets: ruled_out(predictions) & (targets >= 0)[..., None],

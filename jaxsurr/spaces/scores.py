@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsurr.core import checks
 from jaxsurr.core.reductions import masked, masked_mean
+from jaxsurr.core.targets import check_score
 from jaxsurr.core.types import Array, Pooled, Space
 from jaxsurr.spaces.invariance import LEAST, LOGISTIC, columns, unprojected
 
@@ -97,7 +97,7 @@ binary_scores = Space(
     margins=_margins,
     margin_range=(-4.0, 4.0),
     losses=_losses,
-    check=checks.score,
+    check=check_score,
     pooled=_pooled,
     least=LEAST,
     sample=_sample_scores,

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsurr.core import checks, options
+from jaxsurr.core import checks
 from jaxsurr.core.moments import CORRELATIONS, Moments, correlate, variation
 from jaxsurr.core.ravelled import ravelled_as, unravelled
 from jaxsurr.core.reductions import masked, psum, safe_divide, safe_sqrt, weighted
@@ -160,15 +160,14 @@ def learning_step(
 def check_weights(**weights: float) -> None:
     """Refuses objective weights that are negative, or all zero."""
     for name, weight in weights.items():
-        if not weight >= 0:
-            raise ValueError(f"{name} must be a number of at least 0, got {weight!r}.")
+        checks.number(weight, name, least=0)
     if not any(weights.values()):
         raise ValueError(f"at least one of {', '.join(weights)} must be positive, or nothing is learned.")
 
 
 def check_power(power: float, leads: bool, metric: str) -> None:
     """Refuses a power out of its range, and one that has no effect."""
-    options.number(power, "power", least=0, most=1, meaning="from the likelihood to the metric")
+    checks.number(power, "power", least=0, most=1, meaning="from the likelihood to the metric")
     if power < 1 and not leads:
         raise ValueError(
             f"power={power} has no effect on {metric}: it needs decisions that are right or wrong in each example, and "

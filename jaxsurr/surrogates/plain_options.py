@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from jaxsurr.core import checks
 from jaxsurr.spaces import SPACES
 from jaxsurr.spaces.sampling import sample
 
@@ -21,7 +22,6 @@ _WORDS = {
 }  # fmt: skip
 # Of methods, whatever else they ask of their options.
 _NOT_NEGATIVE = ("spread", "value_weight", "correlation_weight", "penalty_weight")
-_POSITIVE = ("relative_scale",)
 _MOST = 10_000  # classes of made-up predictions
 
 
@@ -71,10 +71,11 @@ def check_kinds(function: Callable, options: Mapping[str, Any], of: str) -> None
         asked = _asked(parameter.annotation)
         if name in options and asked and not _fits(options[name], parameter.annotation):
             raise ValueError(f"{name} of {of} must be {asked}, got {options[name]!r:.60}.")
-    for name in (*_NOT_NEGATIVE, *_POSITIVE):
-        if options.get(name) is not None and not (options[name] > 0 or (options[name] == 0 and name in _NOT_NEGATIVE)):
-            wanted = "at least 0" if name in _NOT_NEGATIVE else "positive"
-            raise ValueError(f"{name} of {of} must be {wanted}, got {options[name]!r}.")
+    for name, value in options.items():
+        if value is not None and name in _NOT_NEGATIVE:
+            checks.number(value, f"{name} of {of}", least=0)
+        if value is not None and name == "relative_scale":
+            checks.number(value, f"{name} of {of}", above=0)
 
 
 def check_values(function: Callable, options: Mapping[str, Any], of: str) -> None:

@@ -37,7 +37,7 @@ LEAST = {
 }  # fmt: skip
 POSITIVE = ("learning_rate",)
 # The greatest value of integers, which are 32 bits wide on a device. JAX takes seeds modulo 2^32, so that two of
-# them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`feed`).
+# them would be one; orders of batches are told apart by the number of an epoch, below 10,000,000 (`loading`).
 _SEED, _WHOLE = 2**32 - 1, 2**31 - 1
 MOST = {"seed": _SEED, "data.split_seed": _SEED, "epochs": 9_999_999, "trials": 10_000}
 

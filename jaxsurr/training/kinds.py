@@ -34,7 +34,7 @@ class Kind(NamedTuple):
         is the usual one (`usual`).
       of_images: whether predictions are places in an image, so that inputs must be images with channels last.
       in_unit: whether fixed losses are in the unit of the targets, or its square, so that their gradients say nothing
-        of the size of a learned loss's: at the switch to it the optimizer's averages of them begin anew.
+        of the size of a learned loss's: at the switch to it the optimizer's averages of them are reset.
     """
 
     head: str

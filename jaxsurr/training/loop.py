@@ -19,7 +19,7 @@ from jaxsurr.training.checking import validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.entries import read_result, sealed
 from jaxsurr.training.fallback import decide
-from jaxsurr.training.feed import hold_out
+from jaxsurr.training.loading import hold_out
 from jaxsurr.training.matching import with_usual
 from jaxsurr.training.methods import Method, resolve
 from jaxsurr.training.one_run import OneRun
@@ -80,15 +80,15 @@ def prepare_method(
     method = method if given is method.given else resolve(given)
     config = method.config
     augmentation(config.data.augment, data.train, data.names)  # refuses what does not fit the data
-    parts = hold_out(config, data.train)
-    for part, name in zip(parts, ("training", "held-out"), strict=True):
+    splits = hold_out(config, data.train)
+    for part, name in zip(splits, ("training", "held-out"), strict=True):
         if len(part.inputs) < config.batch_size:
             raise ValueError(
                 f"batch_size is {config.batch_size}, but there are only {len(part.inputs)} {name} rows; "
                 f"set batch_size to {len(part.inputs)} or less."
             )
     make = build_starts if chooses(method) else build
-    return data, program or make(method, data, num_batches(parts[0], config.batch_size), model)
+    return data, program or make(method, data, num_batches(splits[0], config.batch_size), model)
 
 
 @own_errors()

@@ -21,7 +21,7 @@ from jaxsurr.training.epochs import (
     warm_epochs_of,
     warn_if_flat,
 )
-from jaxsurr.training.feed import Rows, feed
+from jaxsurr.training.loading import Rows, device_batches
 from jaxsurr.training.program import Program, at_switch, resting
 from jaxsurr.training.protocols import Report, Stop
 from jaxsurr.training.run_files import RunFiles
@@ -47,8 +47,8 @@ class OneRun:
         self.run, self.runs, self.program = run, [run], program
         self.files, self.report, self.stop = files, report, stop
         self.config, self.executor = run.config, program.executor
-        self.feed = feed(self.config, run.parts, self.executor, run.data.names)
-        self.steps = num_batches(run.parts[0], self.config.batch_size)
+        self.batches_of = device_batches(self.config, run.splits, self.executor, run.data.names)
+        self.steps = num_batches(run.splits[0], self.config.batch_size)
         self.warm_epochs = warm_epochs_of(self.config, program)
         if self.config.tune_threshold:
             thresholds.check(program.metric)
@@ -56,17 +56,17 @@ class OneRun:
     def start(self) -> None:
         state = self.files and self.files.restore(self.run, self.template, self.steps)
         if state is None:
-            state = fresh_state(self.config, self.run.parts[0], self.program, self.program.warm)
+            state = fresh_state(self.config, self.run.splits[0], self.program, self.program.warm)
         self.state = self.executor.place(state)
 
     def template(self, epoch: int) -> dict[str, Any]:
         """The structure, dtypes and shapes of the checkpoint of an epoch."""
-        state = state_after(self.config, self.run.parts[0], self.program, epoch)
+        state = state_after(self.config, self.run.splits[0], self.program, epoch)
         return {"state": state, "best": state.params}
 
     def switch(self, epoch: int) -> None:
         host = self.executor.fetch(self.state)
-        begun = learning_state(self.config, self.run.parts[0], self.run.data.validation, self.program, host.params)
+        begun = learning_state(self.config, self.run.splits[0], self.run.data.validation, self.program, host.params)
         optimizer = at_switch(self.program, host.optimizer)
         state = self.executor.place(begun._replace(optimizer=resting(optimizer), step=host.step))
         flat, number = [], budget.burn_in(self.config, self.program.asks)
@@ -93,7 +93,7 @@ class OneRun:
     def batches(self, epoch: int, offset: int = 0, skip: int = 0) -> Iterator[tuple[Batch | Rows, ...]]:
         """Batches of an epoch, each with a held-out one where the surrogate needs it; on the devices."""
         paired = epoch > self.warm_epochs and compares_parameters(self.config)
-        return self.feed(epoch, paired=paired, offset=offset, skip=skip)
+        return self.batches_of(epoch, paired=paired, offset=offset, skip=skip)
 
     def score(self, part: str, runs: Sequence["Run"]) -> list[float | list[float]]:
         (run,) = runs

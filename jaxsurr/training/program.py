@@ -20,8 +20,8 @@ from jaxsurr.metrics import Metric
 from jaxsurr.smoothing.scale import matched_scale
 from jaxsurr.training.budget import Asks, asks_of
 from jaxsurr.training.config import compares_parameters, family
-from jaxsurr.training.feed import Rows, gathering
 from jaxsurr.training.kinds import KINDS
+from jaxsurr.training.loading import Rows, gathering
 from jaxsurr.training.matching import check_fit, head_for, metric_for, misfit, weigh
 from jaxsurr.training.methods import Method, conventional, costs, spell
 from jaxsurr.training.power import leads, power_schedule
@@ -50,11 +50,11 @@ class Program(NamedTuple):
       warm: the conventional loss as a surrogate.
       executor: of one device or many.
       steps: compiled steps by phase: "conventional", "burn_in", "surrogate" (learns and trains), "frozen" (trains);
-        of batches, or of `jaxsurr.training.feed.Rows`. The burn-in begins with an optimizer that is `resting`, so that
-        a step that trains as well can serve: of dense models it is that of "surrogate", and not compiled again.
+        of batches, or of `jaxsurr.training.loading.Rows`. The burn-in begins with an optimizer that is `resting`, so
+        that a step that trains as well can serve: of dense models it is that of "surrogate", and not compiled again.
       predict: compiled `(params, inputs) -> predictions`.
-      scanned_epochs: by phase, compiled `(state, parts, rows) -> (state, infos)` for R runs side by side on one device:
-        state, splits that are drawn from and the rows of T batches `[R, T, B]`, with a leading axis R throughout.
+      scanned_epochs: by phase, compiled `(state, splits, rows) -> (state, infos)` for R runs side by side on one
+        device: state, splits and the rows of T batches in them `[R, T, B]`, with a leading axis R throughout.
       predict_each: compiled `(params, inputs) -> predictions`, all with a leading axis R.
       outputs: `(params, inputs) -> outputs`, what a conventional loss reads.
       asks: how often a black box is asked.
@@ -62,7 +62,7 @@ class Program(NamedTuple):
       starts: where the start of the learned loss is chosen, the `Program` of each, by the text of its fixed loss, which
         trains that loss too (`jaxsurr.training.starts`); this one is that of the first.
       left_out: why other starts cannot be used, by the same text.
-      in_unit: whether the optimizer's averages begin anew at the switch to the learned loss (`Kind.in_unit`).
+      in_unit: whether the optimizer's averages are reset at the switch to the learned loss (`Kind.in_unit`).
     """
 
     model: models.Model
@@ -165,8 +165,8 @@ def _each(function: Callable, **options: Any) -> Callable:
 def _scanned(step: Callable) -> Callable:
     """A step along the rows of many batches, gathered from splits on the device."""
 
-    def along(state: Any, parts: tuple, rows: tuple) -> tuple[Any, Any]:
-        return jax.lax.scan(lambda state, rows: step(state, *map(Rows, parts, rows)), state, rows)
+    def along(state: Any, splits: tuple, rows: tuple) -> tuple[Any, Any]:
+        return jax.lax.scan(lambda state, rows: step(state, *map(Rows, splits, rows)), state, rows)
 
     return along
 
@@ -185,7 +185,7 @@ def resting(state: Any) -> Any:
 def at_switch(program: Program, state: Any) -> Any:
     """The state of the optimizer, on the host, with which the learned loss goes on.
 
-    Averages of gradients and of their squares begin anew where the fixed loss is in another unit (`Program.in_unit`):
+    Averages of gradients and of their squares are reset where the fixed loss is in another unit (`Program.in_unit`):
     Adam would remember squares of that size for thousands of steps, and hardly move. The place in the schedule stays.
     """
     averages = (optax.ScaleByAdamState, optax.TraceState)

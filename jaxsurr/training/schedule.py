@@ -16,7 +16,7 @@ from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.metrics.calls import Calls, count_calls
 from jaxsurr.training.epochs import better, divergence, entry_of, warm_epochs_of
-from jaxsurr.training.feed import Parts
+from jaxsurr.training.loading import Splits
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import Program
 from jaxsurr.training.protocols import Config, Entry, Outcome
@@ -31,7 +31,7 @@ class Run:
     Attributes:
       method: its loss, and the config with the options of the loss in it.
       data: what it trains on and is measured on.
-      parts: the rows that it trains on and those that its surrogate is judged on.
+      splits: the rows that it trains on and those that its surrogate is judged on.
       history: entries of the epochs that are done.
       best: parameters and entry of the best of these; empty before the first.
       steps: what the steps of the epoch under way reported.
@@ -43,7 +43,7 @@ class Run:
 
     method: Method
     data: Data
-    parts: Parts
+    splits: Splits
     history: list[Entry] = dataclasses.field(default_factory=list)
     best: tuple[Any, ...] = ()
     steps: list[StepInfo] = dataclasses.field(default_factory=list)

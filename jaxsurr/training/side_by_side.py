@@ -19,7 +19,7 @@ from jaxsurr.core.types import PyTree
 from jaxsurr.data import Data, Split
 from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.epochs import burn_in, epoch_event, fresh_state, learning_state, warm_epochs_of, warn_if_flat
-from jaxsurr.training.feed import RESIDENT_BYTES, draw, hold_out, numbered, size_of
+from jaxsurr.training.loading import RESIDENT_BYTES, hold_out, host_batches, numbered, size_of
 from jaxsurr.training.methods import Method
 from jaxsurr.training.program import DENSE, Program, at_switch, resting
 from jaxsurr.training.protocols import Report, Stop
@@ -59,16 +59,16 @@ class SideBySide:
         self.runs, self.program, self.executor = runs, program, program.executor
         self.report, self.stop = report, stop
         self.shared = runs[0].config  # where the runs do not differ
-        self.numbers = [(numbered(run.parts[0]), numbered(run.parts[1])) for run in runs]
-        trained = _on_device([run.parts[0] for run in runs])
-        alone = runs[0].parts[0] is runs[0].parts[1]
-        self.resident = (trained, trained if alone else _on_device([run.parts[1] for run in runs]))
+        self.numbers = [(numbered(run.splits[0]), numbered(run.splits[1])) for run in runs]
+        trained = _on_device([run.splits[0] for run in runs])
+        alone = runs[0].splits[0] is runs[0].splits[1]
+        self.resident = (trained, trained if alone else _on_device([run.splits[1] for run in runs]))
         self.validation = _inputs([run.data.validation for run in runs])
         self.warm_epochs = warm_epochs_of(self.shared, program)
 
     def start(self) -> None:
         program = self.program
-        self.state = self.stacked([fresh_state(run.config, run.parts[0], program, program.warm) for run in self.runs])
+        self.state = self.stacked([fresh_state(run.config, run.splits[0], program, program.warm) for run in self.runs])
 
     def stacked(self, states: Sequence[Any]) -> Any:
         return self.executor.place(jax.tree.map(_stack, *states))
@@ -77,7 +77,7 @@ class SideBySide:
         self.check(epoch)
         host = self.executor.fetch(self.state)
         begun = {
-            place: learning_state(run.config, run.parts[0], run.data.validation, self.program, _of(host.params, place))
+            place: learning_state(run.config, run.splits[0], run.data.validation, self.program, _of(host.params, place))
             for place, run in enumerate(self.runs)
             if run.error is None
         }
@@ -119,7 +119,7 @@ class SideBySide:
     def batches(self, place: int, epoch: int, offset: int = 0) -> Any:
         """The numbers of the rows of each batch of a run."""
         paired = epoch > self.warm_epochs and compares_parameters(self.shared)
-        return draw(self.runs[place].config, self.numbers[place], epoch, paired=paired, offset=offset)
+        return host_batches(self.runs[place].config, self.numbers[place], epoch, paired=paired, offset=offset)
 
     def advance(self, phase: str, batches_of_each: Sequence[Any]) -> Any:
         """All runs, along their batches; what the steps report, on the host."""

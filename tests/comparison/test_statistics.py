@@ -94,7 +94,7 @@ def test_higher_is_better_turns_the_order():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="reference 'x' is not among the losses: a"):
+    with pytest.raises(ValueError, match="reference is 'x', which is unknown; Known: a"):
         table({"a": {0: 0.5}}, reference="x")
     with pytest.raises(ValueError, match="no run of b"):
         table({"a": {0: 0.5}, "b": {}})

@@ -14,11 +14,11 @@ from jaxsurr.metrics import Metric
 from jaxsurr.spaces import SPACES
 from jaxsurr.surrogates.families import base, mlp
 from jaxsurr.training import default_config
-from jaxsurr.training import protocols as of_runs
+from jaxsurr.training import protocols as loading
 from jaxsurr.training.config import flatten
 
 PLUG_INS = (Space, Surrogate, View, Metric, base.Family, mlp.Network, models.Model)
-MODULES = (protocols, of_runs, base, mlp, models, bilevel)
+MODULES = (protocols, loading, base, mlp, models, bilevel)
 
 
 def is_protocol(kind):
@@ -131,7 +131,7 @@ def annotated(kind, prefix=""):
 
 
 def test_the_type_of_a_config_has_the_fields_of_the_default():
-    known = annotated(of_runs.Config)
+    known = annotated(loading.Config)
     values = flatten(default_config())
     assert set(known) == set(values)
     for path, value in values.items():

@@ -80,14 +80,19 @@ def test_num_batches(n, size, partial, count):
     [
         (3, 4, {}, "3 rows, which is less than one batch of 4; use a batch_size of at most 3, or partial=True"),
         (0, 1, {"partial": True}, "no rows"),
-        (3, 0, {}, "batch_size must be at least 1, got 0"),
+        (3, 0, {}, "batch_size must be an integer of at least 1, got 0"),
         (8, 4, {"process_count": 3}, "multiple of the 3 processes; use 3 or"),
         (8, 2, {"process_count": 3}, "multiple of the 3 processes; use 3 or"),
-        (8, 4, {"process_index": 2, "process_count": 2}, "process_index=2 and process_count=2"),
-        (8, 4, {"process_index": -1}, "process_index=-1"),
-        (8, 4, {"process_count": 0}, "process_count=0"),
-        (8, 4, {"seed": -1}, "seed=-1"),
-        (8, 4, {"seed": 0, "epoch": -1}, "epoch=-1"),
+        (
+            8,
+            4,
+            {"process_index": 2, "process_count": 2},
+            r"process_index must be .* at most 1 \(of 2 processes\), got 2",
+        ),
+        (8, 4, {"process_index": -1}, "process_index must be an integer .*, got -1"),
+        (8, 4, {"process_count": 0}, "process_count must be an integer of at least 1, got 0"),
+        (8, 4, {"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        (8, 4, {"seed": 0, "epoch": -1}, "epoch must be an integer of at least 0, got -1"),
     ],
 )
 def test_refuses_at_once(n, size, options, message):

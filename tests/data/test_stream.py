@@ -96,9 +96,9 @@ def test_augmentation_is_a_function_of_seed_epoch_and_row(figures):
     [
         (dict(batch_size=30), "23 rows, which is less than one batch of 30"),
         (dict(batch_size=5, process_count=2), "must be a multiple of the 2 processes"),
-        (dict(batch_size=5, process_index=1), "process_index must be in"),
-        (dict(batch_size=5, seed=-1), "seed and epoch must be at least 0"),
-        (dict(batch_size=5, prefetch=0), "prefetch must be at least 1"),
+        (dict(batch_size=5, process_index=1), "process_index must be an integer of at least 0"),
+        (dict(batch_size=5, seed=-1), "seed must be an integer of at least 0"),
+        (dict(batch_size=5, prefetch=0), "prefetch must be an integer of at least 1"),
         (dict(batch_size=5, augment="flip"), "is for images"),
     ],
 )

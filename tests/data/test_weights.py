@@ -9,7 +9,7 @@ from jaxsurr import parallel
 from jaxsurr.core.types import Batch
 from jaxsurr.data import Split, batches, load, stream
 from jaxsurr.data import weights as weights_of
-from jaxsurr.training import default_config, feed, update
+from jaxsurr.training import default_config, loading, update
 
 ROWS = 60
 
@@ -73,9 +73,9 @@ def test_streams_and_batches_on_the_device_hold_weights(monkeypatch):
     for batch in stream(SPLIT, 3, seed=0):
         np.testing.assert_array_equal(batch.where, batch.targets / 4)
     config, on = update(default_config(), batch_size=3), parallel.executor(1)
-    for limit in (feed.RESIDENT_BYTES, 0):
-        monkeypatch.setattr(feed, "RESIDENT_BYTES", limit)
-        found = [feed.batch_of(batch) for (batch,) in feed.feed(config, (SPLIT, SPLIT), on)(1)]
+    for limit in (loading.RESIDENT_BYTES, 0):
+        monkeypatch.setattr(loading, "RESIDENT_BYTES", limit)
+        found = [loading.batch_of(batch) for (batch,) in loading.device_batches(config, (SPLIT, SPLIT), on)(1)]
         assert len(found) == 2
         for batch in found:
             np.testing.assert_array_equal(np.asarray(batch.where), np.asarray(batch.targets) / 4)
@@ -148,7 +148,7 @@ def test_refuses(arrays, query, message, tmp_path):
 def test_refuses_class_weights_without_classes(source):
     with pytest.raises(ValueError, match="is for targets of classes or levels or scores, the kind here is 'num"):
         load(source, seed=0, kind="numbers", class_weights="balanced")
-    with pytest.raises(ValueError, match="class_weights='balance': expected 'balanced'"):
+    with pytest.raises(ValueError, match="'balance', which is unknown; did you mean 'balanced'"):
         load(source, seed=0, class_weights="balance")
 
 

@@ -74,7 +74,7 @@ class TestHealthy:
         )
         assert sum(bar.get_height() for bar in by_example.patches) == np.sum(healthy.by_example != 0)
         np.testing.assert_allclose(of_value.lines[1].get_ydata(), healthy.losses[:, 0])
-        with pytest.raises(ValueError, match="which is 1, and the diagnosis is of 1 metrics"):
+        with pytest.raises(ValueError, match=r"at most 0 \(the diagnosis is of 1 metrics\), got 1"):
             report.diagnosis_panels(healthy, which=1)
         assert overflowing(report.diagnosis_panels(healthy._replace(metrics=(LONG,)))) == []
 

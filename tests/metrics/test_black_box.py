@@ -438,7 +438,7 @@ def test_has_no_gradient():
         ({}, TypeError, "higher_is_better"),
         ({"higher_is_better": None}, TypeError, "must be True or False, the direction of the metric, got None"),
         ({"higher_is_better": True, "decode": "argmin"}, ValueError, "did you mean 'argmax'"),
-        ({"higher_is_better": True, "timeout": 0}, ValueError, "timeout must be a positive number"),
+        ({"higher_is_better": True, "timeout": 0}, ValueError, "timeout must be positive and finite"),
         ({"higher_is_better": True, "stacked": True, "per_example": True}, ValueError, "stacked is for"),
     ],
 )

@@ -75,9 +75,9 @@ LOGITS, COSTS = (jnp.asarray(array) for array in problem(0, batch=4)[:2])
     [
         (LOGITS, COSTS.at[1, 2].set(jnp.nan), ValueError, r"targets hold 1 costs .* first at index \(1, 2\)\. Leave"),
         (LOGITS, COSTS.at[3].set(-jnp.inf), ValueError, r"3 costs that are NaN or infinite, .* \(3, 0\)"),
-        (LOGITS, COSTS[:, :2], ValueError, r"shape \[4, 3\] as predictions, got \[4, 2\]\.$"),
+        (LOGITS, COSTS[:, :2], ValueError, r"shape \[4, 3\], got \[4, 2\]\.$"),
         (LOGITS, jnp.arange(4), ValueError, r"got \[4\]\. Costs of pairs .* are a matrix of the metric cost"),
-        (LOGITS, COSTS > 0, TypeError, "must be costs, floats or integers, got dtype bool"),
+        (LOGITS, COSTS > 0, TypeError, "must be numbers, floats or integers, got dtype bool"),
         (LOGITS, COSTS.tolist(), TypeError, "cost of each decision, got list"),
         (LOGITS[:, 0], COSTS[:, 0], ValueError, r"\[B, K\], a logit of each of K decisions"),
         (LOGITS[:, :1], COSTS[:, :1], ValueError, r"at least 2 decisions, got shape \[4, 1\]\. For one logit z"),

@@ -236,7 +236,7 @@ NUMBERS, TARGETS = data(0)[:2]
         (
             lambda: metrics.absolute_error(np.stack([NUMBERS] * 2, 1), np.stack([TARGETS, TARGETS * np.inf], 1)),
             ValueError,
-            "targets hold 30 values that are NaN or infinite, the first at index 0, 1",
+            "targets hold 30 values that are NaN or infinite, the first at index \\(0, 1\\)",
         ),
         (lambda: metrics.r2(np.zeros((30, 0)), np.zeros((30, 0))), ValueError, "same number D of numbers"),
         (

@@ -311,7 +311,7 @@ def test_what_cannot_be_tuned_is_refused_in_a_sentence():
         ({"where": np.zeros(40, bool)}, ValueError, "no example counts"),
         ({"where": -np.ones(40, np.float32)}, ValueError, "at least 0"),
         ({"where": np.ones(3, bool)}, ValueError, r"shape \[40\]"),
-        ({"calls": 3}, ValueError, "calls must be at least 10"),
+        ({"calls": 3}, ValueError, "calls must be an integer of at least 10"),
         ({"least_gain": -1.0}, ValueError, "least_gain must be"),
         ({"calls": 2.5}, ValueError, "calls must be an integer"),
         ({"metric": "f_betas"}, ValueError, "did you mean 'f_beta'"),

@@ -133,10 +133,16 @@ class TestFromNone:
             r"index \(3, 1\)",
         ),
         (lambda: jaxsurr.fit(metrics.pck, LOGITS, LABELS, **FEW), r"predictions must have shape \[B, J, 2\]"),
-        (lambda: jaxsurr.fit(metrics.error_rate, LOGITS, LABELS, **FEW, heldout=1.0), "heldout must be a fraction"),
+        (
+            lambda: jaxsurr.fit(metrics.error_rate, LOGITS, LABELS, **FEW, heldout=1.0),
+            r"heldout must be .* below 1 \(a fraction of the rows\), got 1.0",
+        ),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW | dict(steps=0)), "steps must be an integer of at least 1"),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=()), "sizes must name at least one"),
-        (lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=1), "size must be at least 2 classes, levels or items"),
+        (
+            lambda: jaxsurr.fit(metrics.error_rate, **FEW, sizes=1),
+            r"size must be an integer of at least 2 \(classes, levels or items\)",
+        ),
         (lambda: jaxsurr.fit(metrics.error_rate, **FEW, method="conected"), "method is 'conected', which is unknown"),
         (
             lambda: jaxsurr.fit(jaxsurr.metric(lambda z, y: z[:, 0], higher_is_better=True), **FEW),

@@ -214,7 +214,7 @@ class TestGradientCorrelationCurve:
         runs = [run("a", 0, [0.1], gradient_correlation=[[0.2, 0.6]], ceiling=[[0.5, 0.8]])]
         figure = report.gradient_correlation_curve(runs, which=1)
         np.testing.assert_allclose([axes.lines[0].get_ydata()[0] for axes in figure.axes], [0.6, 0.8, 0.75])
-        with pytest.raises(ValueError, match="which is 2"):
+        with pytest.raises(ValueError, match="which must be an integer of at least 0 and at most"):
             report.gradient_correlation_curve(runs, which=2)
 
     def test_refuses_runs_that_learned_nothing(self):
@@ -291,9 +291,9 @@ class TestValueSlice:
     @pytest.mark.parametrize(
         "change, message",
         [
-            ({"scale": 0.0}, "scale must be one positive number"),
+            ({"scale": 0.0}, "scale must be positive and finite"),
             ({"examples": 0}, "examples must be an integer"),
-            ({"which": 1}, "which is 1"),
+            ({"which": 1}, "which must be an integer of at least 0 and at most 0"),
             ({"predictions": jnp.full((24, 5), NAN)}, "NaN"),
             ({"predictions": 1e6 * jax.nn.one_hot(logits(5)[1], 5)}, "does not change within the noise"),
             ({"metric": metrics.metric(lambda z, y, *, where=None: jnp.mean(z), higher_is_better=True,
@@ -360,7 +360,7 @@ class TestGradientFields:
     @pytest.mark.parametrize(
         "change, message",
         [
-            ({"grid": 1}, "grid must be at least 2"),
+            ({"grid": 1}, "grid must be an integer of at least 2"),
             ({"plane": (jnp.ones(4), jnp.ones(4))}, "shape of one prediction"),
         ],
     )

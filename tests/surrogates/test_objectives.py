@@ -140,9 +140,9 @@ def test_value_and_gradient_is_that_of_the_composition(pair):
 
 def test_bad_input():
     objectives.check_weights(value_weight=0, correlation_weight=0.5)
-    with pytest.raises(ValueError, match="value_weight must be a number of at least 0, got -1"):
+    with pytest.raises(ValueError, match="value_weight must be a finite number of at least 0, got -1"):
         objectives.check_weights(value_weight=-1, correlation_weight=1)
-    with pytest.raises(ValueError, match="value_weight must be a number of at least 0, got nan"):
+    with pytest.raises(ValueError, match="value_weight must be a finite number of at least 0, got nan"):
         objectives.check_weights(value_weight=float("nan"))
     with pytest.raises(ValueError, match="at least one of a, b must be positive"):
         objectives.check_weights(a=0, b=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsurr.training import default_config, loop, prepare, run, update
-from jaxsurr.training.feed import batch_of, feed
+from jaxsurr.training.loading import batch_of, device_batches
 
 SMALL = {
     "metric": "pck?threshold=0.5",
@@ -58,7 +58,7 @@ def test_training_batches_are_augmented_and_held_out_ones_are_not():
     config = small(batch_size=8, loss="correlated_gradients", **parameters)
     data, program = prepare(config)
     train, heldout = loop.hold_out(config, data.train)
-    batches = feed(config, (train, heldout), program.executor, data.names)
+    batches = device_batches(config, (train, heldout), program.executor, data.names)
     pairs = [tuple(map(batch_of, pair)) for pair in batches(2, paired=True)]
     assert len(pairs) == len(train.inputs) // 8
     for batch, other in pairs:

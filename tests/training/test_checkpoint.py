@@ -11,6 +11,7 @@ import pytest
 
 import jaxsurr
 from jaxsurr.core import files
+from jaxsurr.core.renamed import FIELDS
 from jaxsurr.training import manifest
 from jaxsurr.training.checkpoint import Checkpoints
 
@@ -59,7 +60,7 @@ def test_states_whose_fields_had_other_names_come_back(checkpoints):
     logits, labels = jax.random.normal(jax.random.key(0), (6, 3)), np.arange(6) % 3
     surrogate = jaxsurr.correlated_gradients(jaxsurr.metrics.error_rate)
     state = surrogate.init(jax.random.key(1), logits, labels)._replace(dot_sg=np.ones(1), dot_ss=np.full(1, 2.0))
-    old = {"dot_sg": "along", "dot_ss": "length"}
+    old = {new: old for old, new in FIELDS["SurrogateState"].items()}
     checkpoints.save(4, (arrays(7), {old.get(name, name): leaf for name, leaf in state._asdict().items()}), {})
     others, found = checkpoints.restore((arrays(0), surrogate.init(jax.random.key(2), logits, labels)))[0]
     assert others["best"]["w"] == 7 and type(found) is type(state)

@@ -8,7 +8,7 @@ import pytest
 from jaxsurr import metrics
 from jaxsurr.bilevel import StepInfo
 from jaxsurr.core.types import Info
-from jaxsurr.training import budget, default_config, feed, prepare, schedule, side_by_side, update
+from jaxsurr.training import budget, default_config, loading, prepare, schedule, side_by_side, update
 from jaxsurr.training.loop import train, train_runs
 from jaxsurr.training.methods import resolve
 from jaxsurr.training.side_by_side import capacity
@@ -98,7 +98,7 @@ def test_what_can_be_trained_side_by_side(fields, most):
 def test_sets_share_the_bytes_that_are_kept(monkeypatch):
     config = small(loss="cross_entropy")
     data, program = prepare(config)
-    size = feed.size_of((data.train, data.train))
+    size = loading.size_of((data.train, data.train))
     for limit, most in ((3 * size, 3), (3 * size - 1, 2), (size - 1, 0)):
         monkeypatch.setattr(side_by_side, "RESIDENT_BYTES", limit)
         assert capacity(resolve(config), data, program) == most

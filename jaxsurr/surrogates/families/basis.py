@@ -120,7 +120,7 @@ def basis_family(space: Space, *, remembered: bool = False, width: float = 1.0, 
     predictions, closer together where predictions are dense.
 
     Args:
-      space: supplies margins, their reach, and losses.
+      space: supplies margins, their range, and losses.
       remembered: take the centres from the predictions that `init` sees (quantiles of those margins that are within
         reach) in place of an even grid.
       width: w, and the distance of the centres of the grid, in smoothing scales. Remembered centres have the distance

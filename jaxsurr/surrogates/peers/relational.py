@@ -180,7 +180,7 @@ def relational(
 
         - |spearman(S of groups, metric of groups)|  +  penalty_weight E (||grad_z S|| - 1)^2
 
-    where ranks of S come from a bitonic sorting network with soft comparisons. Groups are drawn anew from the batch,
+    where ranks of S come from a bitonic sorting network with soft comparisons. Groups are drawn again from the batch,
     and targets are spread so that all values of the metric occur: they are set to what is predicted, then a random
     share of them, another one in each group, is randomised. So true targets teach it nothing, as in the original.
 

@@ -8,7 +8,7 @@ import pytest
 
 from jaxsurr import parallel
 from jaxsurr.data import Split, batches
-from jaxsurr.training import default_config, feed, update
+from jaxsurr.training import default_config, loading, update
 
 CONFIG = update(default_config(), seed=5, batch_size=8)
 
@@ -20,20 +20,20 @@ def split(rows, start=0):
 
 def same(found, expected):
     for one, other in zip(found, expected, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, tuple(map(feed.batch_of, one)), other)
+        jax.tree.map(np.testing.assert_array_equal, tuple(map(loading.batch_of, one)), other)
 
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_kept_on_the_device_or_streamed_the_batches_are_those_of_the_order(paired, monkeypatch):
-    parts, on = (split(30), split(13, start=100)), parallel.executor(1)
-    kept = list(feed.feed(CONFIG, parts, on)(2, paired=paired, offset=1))
-    monkeypatch.setattr(feed, "RESIDENT_BYTES", 0)
-    streamed = list(feed.feed(CONFIG, parts, on)(2, paired=paired, offset=1))
+    splits, on = (split(30), split(13, start=100)), parallel.executor(1)
+    kept = list(loading.device_batches(CONFIG, splits, on)(2, paired=paired, offset=1))
+    monkeypatch.setattr(loading, "RESIDENT_BYTES", 0)
+    streamed = list(loading.device_batches(CONFIG, splits, on)(2, paired=paired, offset=1))
     stream = 10_000_000
-    first = list(batches(parts[0], 8, seed=5, epoch=2 * stream + 2))
+    first = list(batches(splits[0], 8, seed=5, epoch=2 * stream + 2))
     assert len(first) == len(kept) == 3
     # the held-out part has one batch a turn
-    turns = [next(batches(parts[1], 8, seed=5, epoch=(2 * (1 + 1000 * turn) + 1) * stream + 2)) for turn in range(3)]
+    turns = [next(batches(splits[1], 8, seed=5, epoch=(2 * (1 + 1000 * turn) + 1) * stream + 2)) for turn in range(3)]
     expected = list(zip(first, turns, strict=True)) if paired else [(batch,) for batch in first]
     same(kept, expected)
     same(streamed, expected)
@@ -41,12 +41,12 @@ def test_kept_on_the_device_or_streamed_the_batches_are_those_of_the_order(paire
 
 def test_a_set_that_is_not_held_out_is_kept_and_counted_once():
     one = split(30)
-    assert feed.size_of((one, one)) == 30 * 3 * 4 + 30 * 4
-    assert feed.size_of((one, split(13))) == (30 + 13) * (3 * 4 + 4)
+    assert loading.size_of((one, one)) == 30 * 3 * 4 + 30 * 4
+    assert loading.size_of((one, split(13))) == (30 + 13) * (3 * 4 + 4)
 
 
 def test_a_stream_is_a_few_items_ahead_and_no_more():
     taken = []
-    items = feed.ahead((taken.append(number) or number for number in itertools.count()), 2)
+    items = loading.ahead((taken.append(number) or number for number in itertools.count()), 2)
     assert [next(items), next(items)] == [0, 1]
     assert taken == [0, 1, 2, 3]

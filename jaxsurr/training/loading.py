@@ -17,8 +17,8 @@ from jaxsurr.training.config import compares_parameters
 from jaxsurr.training.protocols import Config
 
 __all__ = [
-    "AHEAD", "RESIDENT_BYTES", "Parts", "Rows", "ahead", "batch_of", "draw", "feed", "gather", "gathering", "hold_out",
-    "numbered", "size_of",
+    "AHEAD", "RESIDENT_BYTES", "Rows", "Splits", "ahead", "batch_of", "device_batches", "gather",
+    "gathering", "hold_out", "host_batches", "numbered", "size_of",
 ]  # fmt: skip
 
 RESIDENT_BYTES = 2**30
@@ -28,11 +28,11 @@ AHEAD = 2
 _HELDOUT = 1_000_000_003  # random stream, beside those of the data
 _STREAM = 10_000_000  # more than a run has epochs; orders of other streams than the training batches' start behind it
 
-Parts = tuple[Split, Split]
+Splits = tuple[Split, Split]
 """Rows that are trained on and rows that a surrogate is judged on; the same object where they are the same rows."""
 
 
-def hold_out(config: Config, train: Split) -> Parts:
+def hold_out(config: Config, train: Split) -> Splits:
     """The rows that are trained on and the rows that the surrogate is judged on.
 
     They are the same where the surrogate is learned in prediction space, or `surrogate.heldout` is 0.
@@ -49,13 +49,13 @@ def hold_out(config: Config, train: Split) -> Parts:
     return jax.tree.map(lambda leaf: leaf[trained], train), jax.tree.map(lambda leaf: leaf[judged], train)
 
 
-def size_of(parts: Parts) -> int:
+def size_of(splits: Splits) -> int:
     """Bytes of the rows that a run trains on and is judged on."""
-    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(_distinct(parts)))
+    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(_distinct(splits)))
 
 
-def _distinct(parts: Parts) -> tuple[Split, ...]:
-    return parts[:1] if parts[0] is parts[1] else parts
+def _distinct(splits: Splits) -> tuple[Split, ...]:
+    return splits[:1] if splits[0] is splits[1] else splits
 
 
 def numbered(split: Split) -> Split:
@@ -105,9 +105,9 @@ def gathering(step: Callable[..., Any]) -> Callable[..., Any]:
     return lambda state, *batches: step(state, *map(batch_of, batches))
 
 
-def draw(
+def host_batches(
     config: Config,
-    parts: Parts,
+    splits: Splits,
     epoch: int,
     *,
     names: tuple[str, ...] = (),
@@ -119,7 +119,7 @@ def draw(
 
     Args:
       config: of the run.
-      parts: what to draw from, or the numbers of their rows.
+      splits: what to draw from, or the numbers of their rows.
       epoch: from 1.
       names: of the points, for augmentation that mirrors them.
       paired: whether each batch comes with a held-out one, which begin again when they are used up.
@@ -140,34 +140,34 @@ def draw(
     def endless() -> Iterator[Batch]:
         turn = 0
         while True:
-            yield from shard(parts[1], 2 * (offset + turn * 1000) + 1)
+            yield from shard(splits[1], 2 * (offset + turn * 1000) + 1)
             turn += 1
 
     others = endless()
-    batches_of_epoch = shard(parts[0], 2 * offset, config.data.augment)
+    batches_of_epoch = shard(splits[0], 2 * offset, config.data.augment)
     yield from itertools.islice(
         ((batch, next(others)) if paired else (batch,) for batch in batches_of_epoch), skip, None
     )
 
 
-def feed(
-    config: Config, parts: Parts, executor: Executor, names: tuple[str, ...] = ()
+def device_batches(
+    config: Config, splits: Splits, executor: Executor, names: tuple[str, ...] = ()
 ) -> Callable[..., Iterator[tuple[Batch | Rows, ...]]]:
-    """`(epoch, paired=, offset=, skip=) -> batches` on the devices, as `draw` orders them.
+    """`(epoch, paired=, offset=, skip=) -> batches` on the devices, as `host_batches` orders them.
 
     A set of up to `RESIDENT_BYTES` is put on every device once, and steps gather its `Rows`; a larger one, or one that
     several processes share or that is augmented, is streamed.
     """
-    if size_of(parts) > RESIDENT_BYTES or jax.process_count() > 1 or config.data.augment:
+    if size_of(splits) > RESIDENT_BYTES or jax.process_count() > 1 or config.data.augment:
         return lambda *args, **options: ahead(
-            (executor.shard(pair) for pair in draw(config, parts, *args, names=names, **options)), AHEAD
+            (executor.shard(pair) for pair in host_batches(config, splits, *args, names=names, **options)), AHEAD
         )
-    kept = [executor.place(split) for split in _distinct(parts)]
+    kept = [executor.place(split) for split in _distinct(splits)]
     sides = (kept[0], kept[-1])
-    numbers = numbered(parts[0]), numbered(parts[1])
+    numbers = numbered(splits[0]), numbered(splits[1])
 
     def resident(*args: Any, **options: Any) -> Iterator[tuple[Rows, ...]]:
-        for pair in draw(config, numbers, *args, **options):
+        for pair in host_batches(config, numbers, *args, **options):
             yield tuple(Rows(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
 
     return resident
