@@ -61,9 +61,18 @@ __version__ = "0.2.0.dev0"
 
 sys.meta_path.insert(0, Renamed())
 
+_LATE = ("compare", "comparison", "data", "models", "parallel", "report", "training")
+"""Modules that are imported on first use; some need more than JAX, flax and optax."""
+
+
+def __dir__() -> list[str]:
+    """What is public, and the modules of this package; not what it is made with."""
+    modules = {name for name in globals() if f"{__name__}.{name}" in sys.modules}
+    return sorted({*__all__, *_LATE, *modules, *(name for name in globals() if name.startswith("__"))})
+
 
 def __getattr__(name: str) -> Any:
-    """Modules that need more than JAX, flax and optax, imported on first use, and modules by their old names."""
-    if name in ("compare", "comparison", "training") or f"jaxsurr.{name}" in MODULES:
+    """Modules that are imported on first use, and modules by their old names."""
+    if name in _LATE or f"jaxsurr.{name}" in MODULES:
         return importlib.import_module(f"jaxsurr.{name}")
     raise AttributeError(f"module 'jaxsurr' has no attribute {name!r}")

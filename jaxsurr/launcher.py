@@ -111,8 +111,6 @@ def read_config() -> Config:
         )
     if not flags.FLAGS.workdir.strip():
         raise ValueError("--workdir is empty; name the directory where results are to go, as in --workdir=runs/mine.")
-    if flag.config_filename == _DEFAULT:
-        config = default.for_other_data(config, chosen)
     config.losses = tuple(name for entry in config.losses for name in split_losses(str(entry)))
     if "loss" in chosen and config.losses:
         raise ValueError(

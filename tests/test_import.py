@@ -134,3 +134,12 @@ def test_only_losses_are_registered_as_losses():
 
     assert "MEANT" not in {*losses.LOSSES, *metrics.METRICS, *spaces.SPACES}
     assert {*losses.LOSSES} == {name for name in losses.__all__ if name not in ("KIND", "LOSSES", "get")}
+
+
+def test_the_names_of_the_library_are_public_ones_and_its_modules():
+    import jaxsurr
+
+    names = {name for name in dir(jaxsurr) if not name.startswith("_")}
+    assert names >= {*jaxsurr.__all__, "data", "report", "training"}
+    for name in names - {*jaxsurr.__all__}:
+        assert getattr(jaxsurr, name).__name__ == f"jaxsurr.{name}"

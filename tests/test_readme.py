@@ -78,11 +78,13 @@ def test_is_one_page():
     assert len(README.read_text().splitlines()) <= 150
 
 
-def test_code_runs_and_the_metric_improves():
+def test_code_runs_and_the_metric_improves(tmp_path):
     source = "\n".join(blocks("python"))
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=300)
-    before, after = (float(line.split()[2]) for line in done.stdout.splitlines())
+    options = dict(capture_output=True, text=True, check=True, timeout=300, cwd=tmp_path)
+    said = subprocess.run([sys.executable, "-c", source], **options).stdout.splitlines()
+    before, after = (float(line.split()[2]) for line in said if line.startswith("training error"))
     assert after < before / 2
+    assert any(line.startswith("own: correlation of the gradient 0.9") for line in said)
 
 
 def test_commands_are_one_line_each_and_those_of_ci():

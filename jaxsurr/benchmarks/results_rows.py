@@ -115,8 +115,8 @@ def against(
     for loss in sorted(test, key=lambda loss: np.mean(list(test[loss].values())), reverse=higher):
         shared = sorted(test[loss].keys() & test[reference].keys() & set(seeds or test[reference]))
         if loss != reference and shared:
-            difference = np.array([test[reference][seed] - test[loss][seed] for seed in shared])
-            out[loss] = statistics.paired(difference, higher)
+            mine, other = np.array([[test[of][seed] for seed in shared] for of in (reference, loss)])
+            out[loss] = statistics.paired(mine - other, higher, size=float(np.abs([mine, other]).max()))
     return out
 
 

@@ -75,7 +75,7 @@ def _command(name: str, lines: Sequence[dict[str, Any]]) -> str:
     chosen: dict[str, Any] = {}
     for field in sorted(shared, key=lambda field: field != "data.source"):
         known = {name: value for name, value in chosen.items() if name != "metric"}  # which may read a file of costs
-        usual = flatten(as_dict(default.for_other_data(update(default.get_config(), **known), known)))
+        usual = flatten(as_dict(update(default.get_config(), **known)))
         if not METRICS[parse_spec(shared["metric"])[0]].per_example:
             usual["surrogate.family"] = "auto"
         if field in usual and shared[field] != usual[field] and field not in _OF_EACH_RUN:

@@ -12,7 +12,7 @@ import jax
 
 from jaxsurr.comparison.figures import draw
 from jaxsurr.comparison.lines import read_results, telling
-from jaxsurr.comparison.results import RESULTS, append, starts_texts, table, tabulate
+from jaxsurr.comparison.results import RESULTS, append, same_text, starts_texts, table, tabulate
 from jaxsurr.comparison.runner import Runner
 from jaxsurr.comparison.runs import begin, finish
 from jaxsurr.data import Source
@@ -20,7 +20,7 @@ from jaxsurr.report import summary_table
 from jaxsurr.training import locks
 from jaxsurr.training.config import update
 from jaxsurr.training.entries import sealed
-from jaxsurr.training.loop import run
+from jaxsurr.training.loop import named, run
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.stopping import never
 
@@ -64,7 +64,7 @@ def study(
       ValueError: the config is wrong, or the directory belongs to another one.
       BlockingIOError: another run or comparison is at work in the directory.
     """
-    config = update(config.copy_and_resolve_references(), trials=1)
+    config = update(named(config, data).copy_and_resolve_references(), trials=1)
     writes, path = jax.process_index() == 0, pathlib.Path(workdir)
     runner = Runner(config, report or (lambda event: None), model, stop, data)
     plan, expected = begin(path, runner, say if writes else None, baselines=False)
@@ -116,5 +116,5 @@ def make(
     shown = [{column: row[column] for column in PRINTED} for row in rows]
     better = "higher" if runs[0]["higher_is_better"] else "lower"
     heading = f"{runs[0]['metric']} on {config.data.source} ({better} is better)"
-    chosen = [f"{text}\n" for text in starts_texts(runs)]
+    chosen = [f"{text}\n" for text in (same_text(rows), *starts_texts(runs)) if text]
     return "\n".join([heading, "", summary_table(shown), "", *chosen, f"Results: {path}"])

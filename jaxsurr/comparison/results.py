@@ -25,8 +25,8 @@ from jaxsurr.training.epochs import first_metric
 from jaxsurr.training.locks import lock
 
 __all__ = [
-    "RESULTS", "append", "by_seed", "chosen_text", "heading", "practice_text", "starts_texts", "summarise", "table",
-    "tabulate",
+    "RESULTS", "append", "by_seed", "chosen_text", "heading", "practice_text", "same_text", "starts_texts", "summarise",
+    "table", "tabulate",
 ]  # fmt: skip
 
 RESULTS = "results.jsonl"
@@ -108,7 +108,14 @@ def summarise(path: pathlib.Path, plan: Plan, done: Mapping[str, dict[str, Any]]
     outcome = tabulate(plan, done)
     rows, runs, found = outcome["rows"], outcome["runs"], outcome["selection"]
     ignored = dict.fromkeys(sentence for run in runs for sentence in run.get("ignored", ()))
-    parts = [heading(plan, runs), notes.said_of(runs), *ignored, summary_table(rows), found and chosen_text(found)]
+    parts = [
+        heading(plan, runs),
+        notes.said_of(runs),
+        *ignored,
+        summary_table(rows),
+        same_text(rows),
+        found and chosen_text(found),
+    ]
     parts += [*map(practice_text, outcome["practice"]), *starts_texts(runs)]
     records.write_text(path / "table.md", "\n\n".join(filter(None, parts)) + "\n")
     records.write_text(path / "table.csv", _csv(rows))
@@ -155,8 +162,29 @@ def _counts(picked: Mapping[str, int]) -> str:
 
 def _difference(found: Mapping[str, Any]) -> str:
     """A paired difference with its interval and what it says."""
-    interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
+    if found["verdict"] == "one seed":
+        interval = ""
+    elif found["low"] is None:
+        interval = " for every seed"
+    else:
+        interval = f" [{found['low']:+.4f}, {found['high']:+.4f}]"
     return f"difference {found['difference']:+.4f}{interval}, {found['verdict']}"
+
+
+def same_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Why losses have no interval though they have several seeds, in a sentence; "" where all have one.
+
+    >>> row = {"loss": "focal", "seeds": 2, "difference": -0.01, "low": None}
+    >>> same_text([row]).split(":")[0]
+    'The difference of focal is the same for every seed'
+    """
+    same = [row["loss"] for row in rows if row["seeds"] > 1 and row["difference"] is not None and row["low"] is None]
+    if not same:
+        return ""
+    return (
+        f"The difference of {', '.join(same)} is the same for every seed: how it varies is not known, so there is no "
+        "interval, and p and verdict are those of the sign test, which takes six seeds at least."
+    )
 
 
 def heading(plan: Plan, runs: list[dict[str, Any]]) -> str:

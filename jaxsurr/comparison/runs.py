@@ -39,6 +39,7 @@ from jaxsurr.training import notes, records
 from jaxsurr.training.checking import AUTO, validate
 from jaxsurr.training.config import as_dict, update
 from jaxsurr.training.kinds import KINDS, decoded
+from jaxsurr.training.loop import named
 from jaxsurr.training.power import without_effect
 from jaxsurr.training.protocols import Config, Report, Say, Stop
 from jaxsurr.training.starts import chooses, sentences, starts_of
@@ -108,7 +109,7 @@ def compare(
         config; workers are of other versions or read other data.
       OSError: the directory cannot be written; all workers have died, or none can be reached.
     """
-    config = config.copy_and_resolve_references()
+    config = named(config, data).copy_and_resolve_references()
     given = {"losses": losses and tuple(losses), "seeds": seeds, "trials": trials}
     update(config, **{name: value for name, value in given.items() if value is not None})
     if executor is not None and not (data is None and model is None):

@@ -9,17 +9,27 @@ import numpy as np
 
 from jaxsurr.core import checks
 
-__all__ = ["CONFIDENCE", "chosen", "holm", "paired", "practice", "rows", "selection"]
+__all__ = ["CONFIDENCE", "ROUNDING", "chosen", "holm", "paired", "practice", "rows", "selection"]
 
 CONFIDENCE = 0.95
 
+ROUNDING = 1e-6
+"""Metrics that are equal in exact arithmetic differ by less than this part of their size, in float32."""
 
-def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
+
+def paired(difference: np.ndarray, higher_is_better: bool, *, size: float = 0.0) -> dict[str, Any]:
     """Mean of paired differences, its 95 % interval by Student's t (scipy), the p-value, and what the interval says.
+
+    Differences that are all the same, and not 0, say nothing of how much they vary: a metric of few rows takes few
+    values, and two seeds are often a row apart in the same direction by chance. There is no interval then, and the sign
+    test, which asks only for the directions, gives the p-value `2**(1 - S)`, and with it the verdict: "better" or
+    "worse" from six seeds on. Differences that are all 0 have the interval [0, 0].
 
     Args:
       difference: `[S]`, this loss minus the other, one for each seed.
       higher_is_better: direction of the metric.
+      size: the largest absolute value of the metric of either loss. Metrics are float32, so differences that are closer
+        to each other than `ROUNDING` of it are the same; 0: than that of the largest difference.
 
     Returns:
       `difference`, `low`, `high`, `p` and `verdict`: "better" or "worse" where the interval excludes 0, else "tie";
@@ -28,23 +38,33 @@ def paired(difference: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
     >>> import numpy as np
     >>> paired(np.array([-0.2, -0.3, -0.25]), higher_is_better=False)["verdict"]
     'better'
+    >>> paired(np.array([-0.2, -0.2]), higher_is_better=False)
+    {'difference': -0.2, 'low': None, 'high': None, 'p': 0.5, 'verdict': 'tie'}
     """
     from scipy import stats
 
     mean = float(difference.mean())
     if len(difference) < 2:
         return {"difference": mean, "low": None, "high": None, "p": None, "verdict": "one seed"}
+    same = ROUNDING * max(size, float(np.abs(difference).max()))
     error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
-    if error <= 1e-12 * abs(mean):  # the same for every seed
-        low = high = mean
-        p = 1.0 if mean == 0 else 0.0
-    else:
-        low, high = stats.t.interval(CONFIDENCE, len(difference) - 1, loc=mean, scale=error)
+    if not np.ptp(difference) <= same:
+        low, high = map(float, stats.t.interval(CONFIDENCE, len(difference) - 1, loc=mean, scale=error))
         tested: Any = stats.ttest_1samp(difference, 0.0)
         p = float(tested.pvalue)
-    above, below = low > 0, high < 0
-    verdict = "tie" if not (above or below) else "better" if above == higher_is_better else "worse"
-    return {"difference": mean, "low": float(low), "high": float(high), "p": p, "verdict": verdict}
+        sure = low > 0 or high < 0
+    elif abs(mean) <= same:
+        low, high, p, sure = mean, mean, 1.0, False
+    else:
+        low, high, p = None, None, 2.0 ** (1 - len(difference))
+        sure = p < 1 - CONFIDENCE
+    verdict = "tie" if not sure else "better" if (mean > 0) == higher_is_better else "worse"
+    return {"difference": mean, "low": low, "high": high, "p": p, "verdict": verdict}
+
+
+def _between(mine: np.ndarray, other: np.ndarray, higher_is_better: bool) -> dict[str, Any]:
+    """`paired` of the metrics `[S]` of two losses."""
+    return paired(mine - other, higher_is_better, size=float(np.abs([mine, other]).max()))
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
@@ -80,9 +100,10 @@ def rows(
 
     Returns:
       A dict for each loss: `loss`, `seeds`, `validation`, `test` and `std` (over seeds), `difference` to the
-      reference over shared seeds with `low` and `high`, its 95 % interval, `p (Holm)` corrected for the number of
-      losses compared with the reference, `verdict`, and `won`, `tied`, `lost` against all other losses by their
-      intervals. A loss with a run that diverged has the verdict "diverged", no figures, and lost everywhere.
+      reference over shared seeds with `low` and `high`, its 95 % interval (None where all differences are the same and
+      not 0, see `paired`), `p (Holm)` corrected for the number of losses compared with the reference, `verdict`, and
+      `won`, `tied`, `lost` against all other losses by their intervals. A loss with a run that diverged has the verdict
+      "diverged", no figures, and lost everywhere.
 
     Raises:
       ValueError: the reference is not among the losses, or one has no runs.
@@ -94,7 +115,8 @@ def rows(
 
     def against(loss: str, other: str) -> dict[str, Any]:
         shared = sorted(test[loss].keys() & test[other].keys())
-        return paired(np.array([test[loss][seed] - test[other][seed] for seed in shared]), higher_is_better)
+        here, there = (np.array([test[of][seed] for seed in shared]) for of in (loss, other))
+        return _between(here, there, higher_is_better)
 
     failed = {loss: sum(not math.isfinite(v) for v in values.values()) for loss, values in test.items()}
     out = []
@@ -183,7 +205,7 @@ def selection(
         "known": float(before.mean()),
         "all": float(after.mean()),
         "picked": dict(collections.Counter(picked[seed] for seed in seeds).most_common()),
-        **paired(after - before, higher_is_better),
+        **_between(after, before, higher_is_better),
     }
 
 
@@ -223,14 +245,14 @@ def practice(
         return None
     best = chosen(validations, higher_is_better=higher_is_better, among=fixed)
     seeds = [seed for seed in best if seed in test[learned]]
-    differences = np.array([test[learned][seed] - test[best[seed]][seed] for seed in seeds])
-    failed = int(np.sum(~np.isfinite(differences)))
+    mine, other = np.array([[test[learned][seed], test[best[seed]][seed]] for seed in seeds]).T
+    failed = int(np.sum(~np.isfinite(mine - other)))
     if failed:
         alone: dict[str, Any] = dict.fromkeys(("test", "difference", "low", "high", "p"))
         alone |= {"verdict": f"diverged ({failed} of {len(seeds)})"}
     else:
         alone = {"test": float(np.mean([test[learned][seed] for seed in seeds]))}
-        alone |= paired(differences, higher_is_better)
+        alone |= _between(mine, other, higher_is_better)
     taken = gained["picked"].get(learned, 0)
     return {
         "loss": learned,

@@ -42,10 +42,11 @@ def all_here(tree: Any) -> bool:
 def similar(name: str, known: Iterable[str], *, least: float = 0.6) -> str | None:
     """The known word closest in spelling to `name`, or None where none has a similarity of at least `least` in [0, 1].
 
-    >>> similar("respons", ["age", "response"])
-    'response'
+    >>> similar("respons", ["age", "response"]), similar("ID", ["age", "id"])
+    ('response', 'id')
     """
-    return next(iter(difflib.get_close_matches(name[:80], list(known), n=1, cutoff=least)), None)
+    lowered = {word.lower(): word for word in known}  # upper case is no other spelling
+    return next((lowered[word] for word in difflib.get_close_matches(name[:80].lower(), lowered, 1, least)), None)
 
 
 def nearest(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:

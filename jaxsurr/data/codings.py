@@ -152,7 +152,16 @@ def _scores(splits: Sequence[Any], raw: Raw, request: Request) -> Coded:
     if len(others) > 1:
         ones, rows = (sum(map(count, coded)) for count in (np.sum, len))
         notes = [f"targets of {texts[place]} are 1 ({ones} of {rows} rows), those of {len(others)} other values are 0"]
+    elif raw.unordered and request.positive is None and tuple(map(str.lower, texts)) not in _PLAIN:
+        notes = [
+            f"the target {texts[1]!r} is 1 and {texts[0]!r} is 0, in the order of the alphabet; '&positive={texts[0]}' "
+            "makes it the other way about"
+        ]
     return Coded(coded, 2, (others[0] if len(others) == 1 else f"not {texts[place]}", texts[place]), notes)
+
+
+_PLAIN = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"), ("neg", "pos"))
+"""Words of which the second is 1 for everybody."""
 
 
 def _place(positive: str, texts: list[str], values: np.ndarray, named: bool, source: str) -> int:

@@ -1,11 +1,10 @@
 """Costs that each row brings for each decision, as several targets of a row."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from jaxsurr.data.raw import DataWarning
+from jaxsurr.data.raw import warn
 
 __all__ = ["as_costs"]
 
@@ -53,5 +52,5 @@ def _nothing_to_decide(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
     else:
         name = repr(names[always[0]]) if names else always[0]
         note = f"no decision is cheaper than {name} in any of the {len(train)} training rows; check the other costs"
-    warnings.warn(note, DataWarning, stacklevel=4)
+    warn(note)
     return [note]

@@ -4,12 +4,11 @@ import csv
 import gzip
 import importlib.util
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
 
-from jaxsurr.data.raw import DataWarning, Raw, closest
+from jaxsurr.data.raw import Raw, closest, warn
 
 __all__ = ["as_labels", "constant", "read_river"]
 
@@ -56,7 +55,7 @@ def constant(train: np.ndarray, names: tuple[str, ...]) -> list[str]:
         f"{len(same)} of {train.shape[1]} labels are the same in all training rows ({named}"
         f"{', ...' if len(same) > 5 else ''}), so a model cannot learn them; use more rows, or leave them out"
     )
-    warnings.warn(note, DataWarning, stacklevel=3)
+    warn(note)
     return [note]
 
 

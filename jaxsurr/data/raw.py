@@ -1,5 +1,6 @@
 """Raw content of a source, before it is split, coded and standardised, and checks that sources share."""
 
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from jaxsurr.core import checks
 from jaxsurr.core.types import Durations, Keypoints, RankedLists, Sequences
 
-__all__ = ["EXACT", "DataWarning", "Raw", "closest", "keypoints", "one_hot"]
+__all__ = ["EXACT", "DataWarning", "Raw", "closest", "keypoints", "one_hot", "warn"]
 
 EXACT = 2**53 - 1  # the largest integer up to which all are exact in float64
 _SHOWN = 30  # names in a message
@@ -49,6 +50,14 @@ class Raw(NamedTuple):
 
 class DataWarning(UserWarning):
     """Warning of rows or labels of a data set that were left out; `Data.notes` has them too."""
+
+
+def warn(note: str) -> None:
+    """Warns of rows or labels that were left out, at the line outside of this library that asked for the data."""
+    frame, level = sys._getframe(1), 2
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("jaxsurr."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(note, DataWarning, stacklevel=level)
 
 
 def closest(name: str, options: Iterable[str]) -> str:
@@ -121,6 +130,6 @@ def keypoints(
         notes = [
             f"{file}: {np.sum(~sized)} of {len(scale)} rows have scale 0, no size to divide errors by, and are dropped"
         ]
-        warnings.warn(notes[0], DataWarning, stacklevel=3)
+        warn(notes[0])
         inputs, points, visible, scale = (array[sized] for array in (inputs, points, visible, scale))
     return inputs, Keypoints(*(np.asarray(array, np.float32) for array in (points, visible, scale))), notes

@@ -1,7 +1,6 @@
 """Roles of the columns of a table: targets, lists, weights, inputs; and the `Raw` that they make."""
 
 import fnmatch
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from jaxsurr.data import weights as weights_of
 from jaxsurr.data.columns import MOST_WORDS, Cells, Reading, Typed
 from jaxsurr.data.lists import deal
 from jaxsurr.data.numbers import durations
-from jaxsurr.data.raw import DataWarning, Raw, closest
+from jaxsurr.data.raw import Raw, closest, warn
 from jaxsurr.data.steps import steps_of_rows
 from jaxsurr.data.tables import inputs_of, is_missing
 
@@ -232,7 +231,7 @@ def _with_targets(columns: dict[str, Typed], roles: Roles, reading: Reading) -> 
         f"{np.sum(gaps)} of {len(gaps)} rows have no target in {targets} (the first on {reading.place} {first}) and "
         "are left out"
     )
-    warnings.warn(note, DataWarning, stacklevel=4)
+    warn(note)
     return {name: column._replace(values=column.values[~gaps]) for name, column in columns.items()}, [note]
 
 

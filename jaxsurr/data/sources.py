@@ -25,7 +25,7 @@ from jaxsurr.data.given import Source
 from jaxsurr.data.raw import EXACT, Raw, closest
 from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
-from jaxsurr.data.tables import Table, encode
+from jaxsurr.data.tables import Table, encode, numbering
 from jaxsurr.data.tfds import KEYS, read_prepared
 
 __all__ = ["Data", "Split", "load"]
@@ -175,6 +175,12 @@ def load(
     used, rows = len(inputs[0]) + len(inputs[1]), len(raw.inputs) - (0 if official else len(inputs[2]))
     if used < rows:
         notes.append(f"{rows - used} of {rows} rows to train and validate on are left out (limit={limit})")
+    for column in numbering(raw.inputs, raw.columns):
+        if not any("named by place" in note and column in note for note in notes):  # which says it too
+            notes.append(
+                f"the column {column[:40]!r} holds whole numbers that differ in every row; if it only names the row, "
+                f"leave it out (drop={column[:40]})"
+            )
     present, columns = _present(targets), raw.columns
     if isinstance(raw.inputs, Table):
         inputs, columns, told = encode(inputs, present)

@@ -14,9 +14,11 @@ import numpy as np
 
 from jaxsurr.data.columns import Typed
 
-__all__ = ["Table", "encode", "inputs_of", "is_missing"]
+__all__ = ["Table", "encode", "inputs_of", "is_missing", "numbering"]
 
 _SHOWN = 5  # columns or categories in a note
+_LEAST_ROWS = 20  # from which on whole numbers that all differ are no chance
+_FILLED = 1.5  # a numbering, of which some rows are left out, reaches no further than so many times the rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,26 @@ def inputs_of(columns: dict[str, Typed]) -> np.ndarray | Table:
 def is_missing(column: np.ndarray) -> np.ndarray:
     """Mask of the missing values of a column."""
     return np.isnan(column) if column.dtype.kind == "f" else column < 0
+
+
+def numbering(inputs: Any, names: Sequence[str]) -> list[str]:
+    """The columns of a table that seem to number its rows: whole numbers that all differ, with few left out.
+
+    >>> rows = np.arange(1.0, 31)
+    >>> numbering(np.stack([rows, rows + 0.5, rows // 2, rows**2], axis=1), ["id", "a", "b", "c"])
+    ['id']
+    """
+    if len(names) != inputs.shape[-1] or len(inputs.shape) != 2 or len(inputs) < _LEAST_ROWS:
+        return []
+    words = inputs.words if isinstance(inputs, Table) else [()] * len(names)
+    columns = inputs.columns if isinstance(inputs, Table) else inputs.T
+    return [name for name, held, column in zip(names, words, columns, strict=True) if not held and _numbers(column)]
+
+
+def _numbers(column: np.ndarray) -> bool:
+    if np.isnan(column).any() or np.any(column % 1) or np.ptp(column) >= _FILLED * len(column):
+        return False
+    return len(np.unique(column)) == len(column)
 
 
 def encode(

@@ -1,12 +1,11 @@
 """Coding of the targets of a source as integers from 0."""
 
 import itertools
-import warnings
 from typing import Any
 
 import numpy as np
 
-from jaxsurr.data.raw import EXACT, DataWarning, Raw
+from jaxsurr.data.raw import EXACT, Raw, warn
 
 __all__ = ["above", "code", "cut", "distinct", "equally_spaced", "missing", "redraw", "redrawn", "refuse_inexact"]
 
@@ -83,7 +82,7 @@ def missing(splits: list[np.ndarray], names: tuple[str, ...], kind: str) -> list
         f"{len(absent)} of {len(names)} {kind} have rows to validate or test on but none to train on ({named}), "
         "so a model cannot learn them; use more rows, another seed, or fewer levels"
     )
-    warnings.warn(note, DataWarning, stacklevel=3)
+    warn(note)
     return [note]
 
 

@@ -7,7 +7,6 @@ and `ordinal_table` (`jaxsurr.data.tfds_builders`) are prepared without TensorFl
 import functools
 import importlib.util
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.core.spec import parse_value
-from jaxsurr.data.raw import DataWarning, Raw, closest, keypoints
+from jaxsurr.data.raw import Raw, closest, keypoints, warn
 from jaxsurr.data.stick_figures import JOINTS
 from jaxsurr.data.tfds_preparation import damage_of, prepare, told, undescribed
 
@@ -254,7 +253,7 @@ def _labelled(columns: dict[str, np.ndarray], y: str, where: str) -> tuple[dict[
     if not kept.any():
         raise ValueError(f"'tfds:{where}' has no labels; name another split, as in '&test=validation'")
     note = f"{where}: {np.sum(~kept)} of {len(kept)} rows have no label and are dropped"
-    warnings.warn(note, DataWarning, stacklevel=4)
+    warn(note)
     return {name: column[kept] for name, column in columns.items()}, [note]
 
 

@@ -6,7 +6,6 @@ configuration ends in a digest of the original files, so that a set prepared fro
 
 import hashlib
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from etils import epath
 from PIL import Image
 
 from jaxsurr.data.delimited import read_csv
-from jaxsurr.data.raw import DataWarning
+from jaxsurr.data.raw import warn
 from jaxsurr.data.stick_figures import JOINTS
 
 __all__ = ["LspExtended", "OrdinalTable", "Utkface"]
@@ -140,7 +139,7 @@ class Utkface(_Builder):
             ]
             note = f"utkface: {len(self.files) - count} of {len(self.files)} files were skipped: "
             self.notes = [note + ", ".join(filter(None, reasons))]
-            warnings.warn(self.notes[0], DataWarning, stacklevel=2)
+            warn(self.notes[0])
 
 
 class LspExtended(_Builder):
@@ -224,7 +223,7 @@ class LspExtended(_Builder):
                 f"lsp_extended: {len(damaged)} of {len(self.files)} images were skipped, since they cannot be decoded "
                 f"({_some(damaged)})"
             ]
-            warnings.warn(self.notes[-1], DataWarning, stacklevel=2)
+            warn(self.notes[-1])
 
 
 def _joints(path: Path) -> np.ndarray:

@@ -57,9 +57,10 @@ class Diagnosis(NamedTuple):
       scale: the smoothing scale of the metric.
       spread: root mean squared size of these predictions, in units of the space.
       learned_spread: that of the predictions that the surrogate was learned on; NaN where its state does not have it.
-      gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value with the reference, and the
-        ceiling due to the noise of the reference (`jaxsurr.diagnosis.fidelity.correlations`). Where `functions` is not
-        0, these, `length` and the fractions are about the part of the gradient that the functions can express.
+      gradient, value, ceiling: `[M]`, correlation of the surrogate's gradient and value (NaN for a metric of sets,
+        which has one value) with the reference, and the ceiling due to the noise of the reference
+        (`jaxsurr.diagnosis.fidelity.correlations`). Where `functions` is not 0, these, `length` and the fractions are
+        about the part of the gradient that the functions can express.
       length: `[M]`, projection of the surrogate's gradient on the metric's, relative to the metric's: 1 where it is
         calibrated.
       zero_gradient_fraction: `[M]`, fraction of examples on which the metric has no gradient at this scale.
@@ -123,18 +124,27 @@ class Diagnosis(NamedTuple):
                 "the surrogate learns along functions of an example's prediction and target, and so only the part of "
                 "the gradient that these can express; the figures are about all of it"
             )
+        of_set = len(self.values) == 1 < len(self.margin)
         for m, name in enumerate(self.metrics):
+            if of_set:
+                value = (
+                    f"; value of the set, lower is better, {self.losses[0, m]:.3f} (smoothed metric "
+                    f"{self.values[0, m]:.3f}; one number has no correlation)"
+                )
+            else:
+                value = f", of the value {self.value[m]:.3f}"
             lines += [
-                f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}), of the "
-                f"value {self.value[m]:.3f}; length of the gradient {self.length[m]:.2f} of the metric's; "
+                f"{name}: correlation of the gradient {self.gradient[m]:.3f} (ceiling {self.ceiling[m]:.3f}){value}; "
+                f"length of the gradient {self.length[m]:.2f} of the metric's; "
                 f"no gradient on {self.zero_gradient_fraction[m]:.0%} of the examples",
                 "  by margin, in smoothing scales:",
             ]
             for r in range(len(self.regions.rows)):
                 lines.append(
                     f"  {self.regions.low[r]:8.2f} to {self.regions.high[r]:8.2f}: gradient "
-                    f"{self.regions.gradient[r, m]:6.3f}, value {self.regions.value[r, m]:6.3f}, "
-                    f"no gradient on {self.regions.zero_gradient_fraction[r, m]:4.0%}"
+                    f"{self.regions.gradient[r, m]:6.3f}, "
+                    + ("" if of_set else f"value {self.regions.value[r, m]:6.3f}, ")
+                    + f"no gradient on {self.regions.zero_gradient_fraction[r, m]:4.0%}"
                 )
         lines += [f"- {advice.name}: {advice.sentence}" for advice in self.advice] or ["Nothing stands out."]
         return "\n".join(lines)

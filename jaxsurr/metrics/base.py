@@ -87,9 +87,10 @@ class Metric:
           **options: of the metric.
 
         Raises:
-          TypeError: the function reads the values of traced arrays, as NumPy does, or belongs to sets and takes no
-            weights.
-          ValueError: the function of examples gives a value for each pair of them, as `[B, 1]` minus `[B]` does.
+          TypeError: the function reads the values of traced arrays, as NumPy does, or returns no array, or belongs to
+            sets and takes no weights.
+          ValueError: the function of examples does not give a value for each of them, or one for each pair of them, as
+            `[B, 1]` minus `[B]` does.
         """
         options = dict(self.options) | options
         compiled = is_ready(self.function) and checks.is_concrete((predictions, targets, where, options))
@@ -109,12 +110,14 @@ class Metric:
                     options[name] = masked(jnp.asarray(options[name]), where)
         options["where"] = where
         try:
-            tell_if_flat(self, predictions, targets, options)
             values = self.function(predictions, targets, **options)
         except UNTRACEABLE as error:
             raise untraceable(self.name) from error
         if self.per_example and getattr(values, "ndim", 0) == 2 and values.shape[0] == values.shape[1] > 1:
             refuse_pairs(self, predictions, targets)
+        if self.per_example:
+            _check_rows(self, values, predictions)
+        tell_if_flat(self, predictions, targets, options)
         return values
 
     def _weights(self, where: Array, weights: Array | None) -> Array:
@@ -273,7 +276,9 @@ def _with_where(function: MetricFunction) -> MetricFunction:
 
     @functools.wraps(function)
     def masked_function(predictions, targets, *, where=None, **options):
-        return masked(function(predictions, targets, **options), where)
+        values = function(predictions, targets, **options)
+        of_rows = where is not None and np.shape(values)[:1] == np.shape(where)[:1]
+        return masked(values, where) if of_rows else values  # refused by its metric
 
     keyword = inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None)
     signature = inspect.signature(function)
@@ -325,17 +330,29 @@ def output_shape(metric: Metric, predictions: Array, targets: PyTree) -> tuple[i
         result = jax.eval_shape(lambda z, y: metric(z, y), predictions, targets)
     except UNTRACEABLE as error:
         raise untraceable(metric.name) from error
-    if not hasattr(result, "shape") or not jnp.issubdtype(result.dtype, jnp.floating):
+    if not jnp.issubdtype(result.dtype, jnp.floating):
         raise TypeError(
-            f"{metric.name} must return a floating array, got {getattr(result, 'dtype', type(result).__name__)}; "
-            "cast comparisons with .astype(predictions.dtype)."
+            f"{metric.name} must return a floating array, got {result.dtype}; cast comparisons with "
+            ".astype(predictions.dtype)."
         )
-    batch = predictions.shape[0]
+    _check_rows(metric, result, predictions)
+    return result.shape[int(metric.per_example) :]
+
+
+def _check_rows(metric: Metric, values: Any, predictions: Array) -> None:
+    """Refuses values that are not of the examples, or not of the set.
+
+    Raises:
+      TypeError: they are no array.
+      ValueError: they have another shape.
+    """
+    if not isinstance(values, jax.Array | jax.ShapeDtypeStruct | np.ndarray | np.generic | float | int):
+        raise TypeError(f"{metric.name} must return a floating array, got {type(values).__name__}.")
+    shape, batch = np.shape(values), predictions.shape[0]
     lead = (batch,) if metric.per_example else ()
-    if result.shape[: len(lead)] != lead or len(result.shape) > len(lead) + 1:
+    if shape[: len(lead)] != lead or len(shape) > len(lead) + 1:
         kind = "per example, [B] or [B, M]" if metric.per_example else "of a set, [] or [M]"
         raise ValueError(
-            f"{metric.name} is a metric {kind}, and with B = {batch} it returned shape {list(result.shape)}. "
+            f"{metric.name} is a metric {kind}, and with B = {batch} it returned shape {list(shape)}. "
             "Return one value for each example, or declare it with per_example=False."
         )
-    return result.shape[len(lead) :]

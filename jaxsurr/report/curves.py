@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxsurr.core import checks
-from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,15 +107,8 @@ def learning_curves(
     note = ["line: mean over seeds", "band: lowest to highest seed", "marker: best epoch of the mean"]
     if len(groups) == len(runs):
         note = ["marker: best epoch"]
-    figure.legend(
-        loc="outside right upper",
-        title="\n".join(note),
-        alignment="left",
-        fontsize="small",
-        title_fontsize="small",
-        handlelength=3.5,
-    )
-    return figure
+    legend(figure, axes, title="\n".join(note), alignment="left", fontsize="small", title_fontsize="small")
+    return fitted(figure)
 
 
 def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int = 0) -> "Figure":
@@ -170,6 +163,5 @@ def gradient_correlation_curve(runs: Sequence[Mapping[str, Any]], *, which: int 
     lowest, highest = panels[0].get_ylim()
     panels[0].set_ylim(min(lowest, 0), max(highest, 1.05))
     figure.suptitle("How well the learned gradient follows the metric's (mean over seeds)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), handlelength=3.5)
-    return figure
+    legend(figure, panels[0], columns=4)
+    return fitted(figure)

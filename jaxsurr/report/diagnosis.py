@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxsurr.core import checks
 from jaxsurr.diagnosis.diagnose import Diagnosis
-from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
     Left, by region of the margin (from the worst to the best predictions): correlation of the gradient with the
     reference and its ceiling, of the value, and the fraction of examples on which the metric has no gradient. Middle,
     the distribution of the cosines of examples, without those where either gradient is 0. Right, the surrogate's value
-    against the smoothed metric's, one point for each example; lower is better in both.
+    against the smoothed metric's, one point for each example, or one for a metric of sets; lower is better in both.
 
     Args:
       found: of `jaxsurr.diagnose`.
@@ -46,7 +46,8 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
         "value": regions.value[:, which],
     }
     for (label, values), style in zip(series.items(), line_styles(3), strict=True):
-        by_region.plot(place, values, label=label, **style)
+        if not np.isnan(values).all():  # the value of a metric of sets is one number
+            by_region.plot(place, values, label=label, **style)
     by_region.axhline(0, color="0.5", linewidth=0.8, zorder=0)
     ticks = [f"{low:.1f} to\n{high:.1f}" for low, high in zip(regions.low, regions.high, strict=True)]
     by_region.set_xticks(place, ticks, fontsize="x-small")
@@ -71,7 +72,8 @@ def diagnosis_panels(found: Diagnosis, *, which: int = 0) -> "Figure":
     of_value.set_title("value; the line is where both agree", fontsize="medium")
     figure.suptitle(
         f"{found.metrics[which]}: gradient {found.gradient[which]:.3f} (ceiling {found.ceiling[which]:.3f}), "
-        f"value {found.value[which]:.3f}, no gradient on {found.zero_gradient_fraction[which]:.0%}"
+        + ("" if np.isnan(found.value[which]) else f"value {found.value[which]:.3f}, ")
+        + f"no gradient on {found.zero_gradient_fraction[which]:.0%}"
     )
-    figure.legend(*by_region.get_legend_handles_labels(), loc="outside lower left", ncols=4, handlelength=3.5)
-    return figure
+    legend(figure, by_region, columns=4, loc="outside lower left")
+    return fitted(figure)

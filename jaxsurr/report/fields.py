@@ -11,7 +11,7 @@ from jaxsurr.core.compiling import few_times
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.metrics.base import Metric
-from jaxsurr.report.canvas import blank, light_colours
+from jaxsurr.report.canvas import blank, fitted, light_colours
 from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest, subject
 
 if TYPE_CHECKING:
@@ -171,4 +171,4 @@ def gradient_fields(
     better = "higher" if metric.higher_is_better else "lower"
     figure.colorbar(colours, ax=panels, label=f"{label} ({better} is better)", shrink=0.75)
     figure.suptitle(f"Where {label} improves, about example {index} (circle)")
-    return figure
+    return fitted(figure)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxsurr.report.canvas import blank
+from jaxsurr.report.canvas import blank, fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,10 +38,14 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], *, metric: str, higher_is_bet
     if not any(row["low"] is not None for row in rows):
         raise ValueError("no row has a difference with an interval: compare at least two losses with two seeds.")
     figure, (axes,) = blank(width=7.5, height=1.4 + 0.34 * len(rows))
+    farthest = max((row["difference"] for row in rows if row["low"] is not None), key=abs)
+    beside: dict[str, Any] = dict(xytext=(6, 0), ha="left") if farthest > 0 else dict(xytext=(-6, 0), ha="right")
     for place, row in enumerate(rows):
         if row["low"] is None:
             text = "reference" if row["loss"] == reference else row["verdict"]
-            axes.annotate(text, (0, place), xytext=(6, 0), textcoords="offset points", va="center", color="0.35")
+            if text in _MARKERS:  # a difference that is the same for every seed has a verdict, and no interval
+                text = f"{row['difference']:+.4f} for every seed: {text}"
+            axes.annotate(text, (0, place), textcoords="offset points", va="center", color="0.35", **beside)
             continue
         sure = row["verdict"] != "tie"
         axes.plot([row["low"], row["high"]], [place, place], color="0.1" if sure else "0.55", linewidth=2)
@@ -54,8 +58,9 @@ def forest_plot(rows: Sequence[Mapping[str, Any]], *, metric: str, higher_is_bet
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.25)
     side = "right" if higher_is_better else "left"
-    axes.set_xlabel(
+    figure.supxlabel(
         f"test {metric}: difference to {reference}, mean over paired seeds with 95 % interval\n"
-        f"({side} of 0 is better; filled circle: better, cross: worse, empty square: tie)"
+        f"({side} of 0 is better; filled circle: better, cross: worse, empty square: tie)",
+        fontsize="medium",
     )
-    return figure
+    return fitted(figure)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +52,5 @@ def growth_curves(lines: Sequence[Mapping[str, Any]]) -> "Figure":
         axes.set_xlabel("size over the smallest")
         axes.set_ylabel("over that of the smallest")
         axes.grid(alpha=0.25)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=3.5, fontsize="small")
-    return figure
+    legend(figure, panels[0], columns=2, fontsize="small")
+    return fitted(figure)

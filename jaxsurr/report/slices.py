@@ -9,7 +9,7 @@ import numpy as np
 from jaxsurr.core.protocols import MetricFunction
 from jaxsurr.core.types import Array, PyTree, Surrogate
 from jaxsurr.diagnosis.fidelity import noise
-from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 from jaxsurr.report.neighbourhood import about, estimator, one_of_many, steepest, subject
 
 if TYPE_CHECKING:
@@ -95,6 +95,5 @@ def value_slice(
     better = "higher" if metric.higher_is_better else "lower"
     panels[0].set_ylabel(f"{name}\n({better} is better)")
     figure.suptitle("Learned loss and metric along a line through a prediction (at 0)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3.5)
-    return figure
+    legend(figure, panels[0], columns=3)
+    return fitted(figure)

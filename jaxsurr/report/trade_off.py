@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxsurr.report.canvas import blank, line_styles
+from jaxsurr.report.canvas import blank, fitted, legend, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,8 +67,8 @@ def trade_off_curve(
     axes.set_title(f"Trade-off between {metrics[0]} and {metrics[1]}")
     axes.grid(alpha=0.25)
     axes.margins(x=0.08)  # room for the labels
-    axes.legend(title=f"beside points: weight of {metrics[0]}" if labels else None, handlelength=3.5)
-    return figure
+    legend(figure, axes, columns=2, title=f"beside points: weight of {metrics[0]}" if labels else None)
+    return fitted(figure)
 
 
 def _beaten(values: np.ndarray) -> np.ndarray:

@@ -8,12 +8,13 @@ smoothing scale is wide: both were chosen on validation with eight other seeds (
 Cost: about a minute on two CPU cores.
 """
 
-from collections.abc import Collection
+import functools
+from typing import Any, NamedTuple
 
 from jaxsurr.training.config import default_config, flatten, update
 from jaxsurr.training.protocols import Config
 
-__all__ = ["OWN", "for_other_data", "get_config"]
+__all__ = ["OWN", "get_config"]
 
 OWN = {
     "data.label_noise": 0.4,
@@ -24,19 +25,41 @@ OWN = {
 """What was chosen for the data of the job and their wrong labels, and is for no others."""
 
 
-def get_config():
-    fractions = {"data.test_fraction": 0.25, "data.validation_fraction": 0.25}
-    return update(default_config(), losses=("cross_entropy", "correlated_gradients"), seeds=5, **OWN, **fractions)
+class _Lazy(NamedTuple):
+    """An operation of a reference of ml_collections: the field is `fn(value, *found)`, until it is set."""
+
+    fn: Any
+    args: list
 
 
-def for_other_data(config: Config, chosen: Collection[str]) -> Config:
-    """The config of the job; with other data or wrong labels, fields of `OWN` that were not chosen are as by default.
+def get_config() -> Config:
+    """The config of the job.
 
-    >>> config = for_other_data(update(get_config(), **{"data.source": "csv:mine.csv"}), ["data.source"])
+    Fields of `OWN` are those of the default config where the source, or the fraction of wrong labels, is another than
+    the job's. One that is set stays as it was set.
+
+    >>> config = get_config()
+    >>> config.data.label_noise, config.surrogate.power, config.surrogate.path
+    (0.4, 1.0, 'constant')
+    >>> config.data.source = "csv:mine.csv"
     >>> config.data.label_noise, config.surrogate.power, config.surrogate.path
     (0.0, 0.7, 'linear')
     """
-    job, plain = get_config(), flatten(default_config())
-    if (config.data.source, config.data.label_noise) == (job.data.source, job.data.label_noise):
-        return config
-    return update(config, **{field: plain[field] for field in OWN if field not in chosen})
+    from ml_collections import FieldReference
+
+    fractions = {"data.test_fraction": 0.25, "data.validation_fraction": 0.25}
+    config: Any = update(default_config(), losses=("cross_entropy", "correlated_gradients"), seeds=5, **fractions)
+    plain, data = flatten(config), config.data
+    given = [data.get_ref("source")]
+    for path, own in OWN.items():
+        lazy = _Lazy(functools.partial(_own, [part.get() for part in given], plain[path]), list(given))
+        reference = FieldReference(own, op=lazy)
+        update(config, **{path: reference})
+        if path == "data.label_noise":
+            given.append(reference)
+    return config
+
+
+def _own(expected: list[Any], plain: Any, own: Any, *found: Any) -> Any:
+    """What was chosen for the expected data, where the data are these; else what the default config has."""
+    return own if list(found) == expected else plain

@@ -9,7 +9,18 @@ from typing import NamedTuple
 from jaxsurr import losses, metrics, models
 from jaxsurr.core.spec import parse_spec
 
-__all__ = ["BASELINES", "KINDS", "LOSS_HEADS", "LOSS_KINDS", "Kind", "certainly_usual", "decoded", "usual"]
+__all__ = [
+    "BASELINES",
+    "KINDS",
+    "LOSS_HEADS",
+    "LOSS_KINDS",
+    "Kind",
+    "certainly_usual",
+    "decoded",
+    "metric_kinds",
+    "reads_others",
+    "usual",
+]
 
 
 class Kind(NamedTuple):
@@ -123,6 +134,47 @@ LOSS_KINDS: dict[str, tuple[str, ...]] = {loss: _kinds(loss) for loss in LOSS_HE
 """The kinds of targets that a loss serves, of those of data sources: those of heads for it, or else of its file."""
 
 
+_CLASSES = ("classes", "scores", "levels")
+_OF_METRICS = {
+    "calibration": _CLASSES,
+    "classes": _CLASSES,
+    "confusion": _CLASSES,
+    "costs": ("classes", "levels"),
+    "intervals": ("numbers",),
+    "levels": ("levels", "classes"),
+    "sequences": ("tokens",),
+}
+"""Kinds of targets of metrics by their file; those of other files are for the kind of its name."""
+
+
+def _file(metric: str) -> str:
+    """The file of a metric of this library; "" for one of your own."""
+    known = metrics.METRICS.get(parse_spec(metric)[0])
+    package, _, name = getattr(known and known.function, "__module__", "").rpartition(".")
+    return name if package == metrics.__name__ else ""
+
+
+def metric_kinds(metric: str) -> tuple[str, ...]:
+    """The kinds of targets that a metric of this library is for; none for one of your own.
+
+    >>> metric_kinds("ndcg"), metric_kinds("f_beta?beta=2"), metric_kinds("interval_width")
+    (('lists',), ('classes', 'scores', 'levels'), ('numbers',))
+    """
+    file = _file(metric)
+    return _OF_METRICS.get(file, (file,) if file else ())
+
+
+def reads_others(metric: str, head: str) -> bool:
+    """Whether a metric and a head of the same targets are for different predictions, such as intervals and numbers.
+
+    >>> reads_others("absolute_error", "interval"), reads_others("absolute_error", "number")
+    (True, False)
+    """
+    apart = {kind for known in models.HEADS.values() for kind in known.kinds} - KINDS.keys()
+    file = _file(metric)
+    return bool(file) and (file in apart) != bool(apart.intersection(models.HEADS[head].kinds))
+
+
 def usual(kind: str, metric: str) -> str:
     """The fixed loss that a learned one starts on where the config names none.
 
@@ -133,8 +185,7 @@ def usual(kind: str, metric: str) -> str:
     ('cross_entropy', 'squared_error', 'interval_score')
     """
     starts = [parse_spec(start)[0] for start in KINDS[kind].starts]
-    known = metrics.METRICS.get(parse_spec(metric)[0])
-    file = getattr(known and known.function, "__module__", "").rpartition(".")[2]
+    file = _file(metric)
     if file not in KINDS[kind].losses:
         starts.sort(key=lambda loss: losses.KIND.get(loss) != file)
     return starts[0]

@@ -1,6 +1,7 @@
 """Runs: train a model on a loss, choose its best epoch on validation, read the test split once."""
 
 import contextlib
+import copy
 import os
 import pathlib
 import time
@@ -53,7 +54,8 @@ def named(config: Config, data: Data | Source | None) -> Config:
     """A config that says what data it is of: where a source was handed over, a copy with the text of this."""
     if not isinstance(data, Source):
         return config
-    return update(config.copy_and_resolve_references(), **{"data.source": data.text})
+    copied = update(copy.deepcopy(config), **{"data.source": data.text})  # on which other fields may depend
+    return copied.copy_and_resolve_references()
 
 
 def prepare(

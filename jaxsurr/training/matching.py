@@ -10,11 +10,11 @@ from jaxsurr.core.spec import parse_spec
 from jaxsurr.data import Data
 from jaxsurr.metrics import Metric
 from jaxsurr.training.config import update
-from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS, usual
+from jaxsurr.training.kinds import KINDS, LOSS_HEADS, LOSS_KINDS, metric_kinds, reads_others, usual
 from jaxsurr.training.methods import Method, spell
 from jaxsurr.training.protocols import Config
 
-__all__ = ["check_fit", "head_for", "metric_for", "weigh", "with_usual"]
+__all__ = ["check_fit", "head_for", "metric_for", "misfit", "weigh", "with_usual"]
 
 
 def check_fit(model: models.Model, data: Data, functions: dict[str, Callable]) -> list[jax.ShapeDtypeStruct]:
@@ -140,6 +140,46 @@ def metric_for(method: Method, head: str, levels: int) -> Metric:
     if options["decode"] == "rounded":
         options["levels"] = levels
     return metrics.get(spell(name, {k: _text(v) for k, v in options.items()}))
+
+
+_TO_HAVE = {
+    "example_costs": "name the columns of costs as targets, '?target=A,B&kind=example_costs'",
+    "durations": "name the column that says whether the event was seen, '&event=COLUMN'",
+    "keypoints": "give points, 'npz:FILE?points=NAME'",
+    "labels": "name several columns of 0 and 1 as targets, '?target=A,B'",
+    "lists": "name the column with the list of each row, '&list=COLUMN'",
+    "pixels": "train on it in a loop of your own, as no data source has pixels",
+    "tokens": "name the column with the sequence of each row, '&sequence=COLUMN'",
+}
+_OF_ONE_NUMBER = ("classes", "levels", "scores", "numbers")  # kinds that the same targets can be coded as
+
+
+def misfit(method: Method, kind: str, head: str, error: ValueError) -> ValueError:
+    """What is said of a metric that cannot read a model's predictions or the targets: why, where that is known.
+
+    Args:
+      method: of the config.
+      kind: of the targets.
+      head: of the model.
+      error: what was said when it was traced.
+    """
+    metric, source = method.config.metric, method.config.data.source
+    name, kinds = parse_spec(metric)[0], metric_kinds(metric)
+    trained = method.config.conventional if method.loss is None else method.name
+    if kinds and kind not in kinds:
+        fit = sorted(known for known in metrics.METRICS if kind in metric_kinds(known))
+        advice = _TO_HAVE.get(kinds[0], f"data whose targets are {kinds[0]}")
+        if kind in _OF_ONE_NUMBER and kinds[0] in _OF_ONE_NUMBER:
+            advice = f"set data.kind={kinds[0]}, if they can be that"
+        return ValueError(
+            f"the metric {name} is for {' or '.join(kinds)}, and the targets of {source} are {kind}: use a metric of "
+            f"{kind} ({', '.join(fit)}), or {advice}."
+        )
+    if reads_others(metric, head):
+        return ValueError(
+            f"the metric {name} does not read the predictions of the head {head!r}, which {trained} trains."
+        )
+    return error
 
 
 def _text(value: Any) -> str:

@@ -22,7 +22,7 @@ from jaxsurr.training.budget import Asks, asks_of
 from jaxsurr.training.config import compares_parameters, family
 from jaxsurr.training.kinds import KINDS
 from jaxsurr.training.loading import Rows, gathering
-from jaxsurr.training.matching import check_fit, head_for, metric_for, weigh
+from jaxsurr.training.matching import check_fit, head_for, metric_for, misfit, weigh
 from jaxsurr.training.methods import Method, conventional, costs, spell
 from jaxsurr.training.power import leads, power_schedule
 from jaxsurr.training.protocols import Config
@@ -255,7 +255,10 @@ def build(
     config = method.config
     fixed = KINDS[data.kind].head if isinstance(given, models.Model) else ""
     head = head_for(method, data.kind, fixed)
-    metric = metric_for(method, head, data.outputs)
+    try:
+        metric = metric_for(method, head, data.outputs)
+    except ValueError as error:
+        raise misfit(method, data.kind, head, error) from error
     devices = config.devices or None
     executor = (
         parallel.executor(mesh=parallel.data_mesh(devices)) if config.engine == "jit" else parallel.executor(devices)
@@ -276,7 +279,10 @@ def build(
     optimizer = make_optimizer(config, config.epochs * steps_per_epoch)
     surrogate = make_surrogate(method, metric)
     warm = method.loss or conventional(config.conventional, **costs(config.conventional, config.metric))
-    (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
+    try:
+        (shown,) = check_fit(model._replace(apply=predict), data, {config.metric: metric})
+    except ValueError as error:
+        raise misfit(method, data.kind, head, error) from error
 
     def warm_loss(outputs: Any, targets: Any) -> Any:
         return warm.loss(warm.init(jax.random.key(0), outputs, targets), outputs, targets)

@@ -83,7 +83,11 @@ def test_losses_beside_it_stay_where_they_are():
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"metric": "pck"}, "does not fit"), ({"batch_size": 4000}, "there are only"), ({"metric": "pk"}, "did you mean")],
+    [
+        ({"metric": "pck"}, "pck is for keypoints"),
+        ({"batch_size": 4000}, "there are only"),
+        ({"metric": "pk"}, "did you mean"),
+    ],
 )
 def test_where_nothing_fits_it_says_why(fields, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -59,7 +59,7 @@ def test_of_several_metrics_the_first_counts():
     runs += [made_up("b", seed, [0.75, -seed], **fields) for seed in range(2)]
     row = table(runs)[0]
     assert (row["test"], row["validation"], row["difference"], row["std"]) == (0.75, 0.5, 0.25, 0.0)
-    assert row["verdict"] == "better"
+    assert row["verdict"] == "tie" and row["low"] is None  # the same for both seeds
 
 
 def test_one_seed_has_no_deviation():

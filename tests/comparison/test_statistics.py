@@ -23,12 +23,37 @@ def test_interval_and_p_are_those_of_a_paired_t_test():
         ([-0.3, -0.2, -0.25], True, "worse"),
         ([-0.3, 0.2, 0.05], False, "tie"),
         ([0.0, 0.0, 0.0], False, "tie"),
-        ([0.1, 0.1, 0.1], True, "better"),
+        ([0.1, 0.1, 0.1], True, "tie"),
+        ([0.1] * 5, True, "tie"),
+        ([0.1] * 6, True, "better"),
+        ([0.1] * 6, False, "worse"),
+        ([0.1, float("nan"), 0.2, 0.1, 0.1, 0.1], False, "tie"),
         ([0.1], True, "one seed"),
     ],
 )
 def test_verdicts(difference, higher, verdict):
     assert statistics.paired(np.array(difference), higher)["verdict"] == verdict
+
+
+@pytest.mark.parametrize("seeds", range(2, 9))
+@pytest.mark.parametrize("right", [0, 1, 75, 149])
+def test_differences_that_are_the_same_for_every_seed_are_no_certainty(seeds, right):
+    """A row of 150 more is right with every seed: the metric is float32, so the differences differ by rounding."""
+    other = np.float32(right + np.arange(seeds) % 3) / np.float32(150)
+    mine = np.float32(right + 1 + np.arange(seeds) % 3) / np.float32(150)
+    test = {name: dict(enumerate(map(float, values))) for name, values in {"a": other, "b": mine}.items()}
+    row = next(row for row in table(test, higher_is_better=True) if row["loss"] == "b")
+    assert row["difference"] == pytest.approx(1 / 150, rel=1e-4) and row["low"] is None and row["high"] is None
+    sign_test = stats.binomtest(seeds, seeds).pvalue
+    assert row["p (Holm)"] == pytest.approx(sign_test)
+    assert row["verdict"] == ("better" if sign_test < 0.05 else "tie")
+    found = statistics.practice(test, test, higher_is_better=True, fixed=["a"], learned="b")
+    assert found is not None and found["learned"]["low"] is None and found["better"]["low"] is None
+
+
+def test_differences_of_rounding_alone_are_none():
+    found = statistics.paired(np.full(7, 3e-8), True, size=0.4)
+    assert found["verdict"] == "tie" and found["p"] == 1 and found["low"] == found["high"] == pytest.approx(3e-8)
 
 
 def test_holm_by_hand():
@@ -47,12 +72,12 @@ def table(test, **options):
 
 
 def test_rows_are_ordered_and_pairs_are_paired_by_seed():
-    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {1: 0.6, 0: 0.4}, "c": {0: 0.6, 1: 0.8}})
+    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {1: 0.6, 0: 0.41}, "c": {0: 0.6, 1: 0.81}})
     assert [row["loss"] for row in rows] == ["b", "a", "c"]
-    assert rows[0]["difference"] == pytest.approx(-0.1)  # -0.1 for each seed; unpaired it would have been spread
+    assert rows[0]["difference"] == pytest.approx(-0.095)  # -0.09 and -0.1; unpaired it would have been spread
     assert [row["verdict"] for row in rows] == ["better", "reference", "worse"]
     assert [(row["won"], row["tied"], row["lost"]) for row in rows] == [(2, 0, 0), (1, 0, 1), (0, 0, 2)]
-    assert rows[0]["std"] == pytest.approx(np.std([0.4, 0.6], ddof=1))
+    assert rows[0]["std"] == pytest.approx(np.std([0.41, 0.6], ddof=1))
 
 
 def test_diverged_losses_come_last_and_are_named():
@@ -64,7 +89,7 @@ def test_diverged_losses_come_last_and_are_named():
 
 
 def test_higher_is_better_turns_the_order():
-    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {0: 0.4, 1: 0.6}}, higher_is_better=True)
+    rows = table({"a": {0: 0.5, 1: 0.7}, "b": {0: 0.4, 1: 0.61}}, higher_is_better=True)
     assert [row["loss"] for row in rows] == ["a", "b"] and rows[1]["verdict"] == "worse"
 
 
@@ -131,3 +156,12 @@ def test_false_wins_come_at_the_stated_rate():
     verdicts = [statistics.paired(rng.normal(size=5), False)["verdict"] for _ in range(2000)]
     wrong = sum(verdict != "tie" for verdict in verdicts)
     assert stats.binomtest(wrong, 2000, 0.05).pvalue > 0.01
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_false_wins_are_no_more_where_a_metric_takes_few_values(seeds):
+    """The same of an error rate of 20 rows, where all seeds often differ by the same."""
+    rng = np.random.default_rng(seeds)
+    differences = np.subtract(*rng.binomial(20, 0.03, size=(2, 2000, seeds))) / 20
+    wrong = sum(statistics.paired(difference, False)["verdict"] != "tie" for difference in differences)
+    assert stats.binomtest(wrong, 2000, 0.05, alternative="greater").pvalue > 0.01

@@ -18,7 +18,7 @@ from jaxsurr.comparison.cluster import Cluster
 from jaxsurr.comparison.local import Local
 from jaxsurr.comparison.runs import RESULTS, compare, read_results
 from jaxsurr.training import update
-from jaxsurr.training.default import for_other_data, get_config
+from jaxsurr.training.default import get_config
 from tests.started import QUICK
 
 FIELDS = {
@@ -36,7 +36,7 @@ ROWS = "".join(f"{i % 7},{i * i % 5},{i % 3}\n" for i in range(120))
 
 
 def config():
-    return for_other_data(update(get_config(), **FIELDS), FIELDS)  # as the command does
+    return update(get_config(), **FIELDS)
 
 
 def compared(path, **options):

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+import jaxsurr
 from jaxsurr.data import load
 
 
@@ -71,6 +72,75 @@ CASES = {
     "test rows without training rows": ("tested", {}, ["t.npz: x_test is not read; there is no x_train"]),
     "rows that nobody reads": ("validated", {}, ["v.npz: x_val is not read; rows to validate on come from x_train"]),
 }
+
+
+IDS = {  # of 40 rows: whether a column is said to number the rows
+    "from 0": (range(40), True),
+    "from 1": (range(1, 41), True),
+    "from 1000, some left out": ([1000 + k + k // 4 for k in range(40)], True),
+    "in another order": ([7 * k % 40 for k in range(40)], True),
+    "with fractions": ([k + 0.5 for k in range(40)], False),
+    "one of them twice": ([max(k, 1) for k in range(40)], False),
+    "far apart": ([k * k for k in range(40)], False),
+    "with a gap": (["", *range(39)], False),
+}
+
+
+@pytest.mark.parametrize("given", ["csv", "a csv of words and gaps", "frame", "arrays"])
+@pytest.mark.parametrize("case", IDS)
+def test_a_column_that_numbers_the_rows_is_pointed_out(case, given, tmp_path):
+    ids, said = IDS[case]
+    words = given == "a csv of words and gaps"
+    frame = {"key": list(ids), "a": [k * k % 7 if k or not words else "" for k in range(40)], "y": [0, 1, 1, 2] * 10}
+    frame |= {"b": ["u", "v"] * 20} if words else {}
+    file = tmp_path / "t.csv"
+    file.write_text("\n".join(",".join(map(str, row)) for row in [tuple(frame), *zip(*frame.values(), strict=True)]))
+    if given == "arrays":
+        x = np.array([[np.nan if cell == "" else cell for cell in frame[name]] for name in ("key", "a")], float).T
+        source = jaxsurr.data.from_arrays(x, frame["y"], columns=("key", "a"))
+    elif given == "frame":
+        source = jaxsurr.data.from_frame(frame, "y")
+    else:
+        source = f"csv:{file}?target=y"
+    note = (
+        "the column 'key' holds whole numbers that differ in every row; if it only names the row, leave it out "
+        "(drop=key)"
+    )
+    assert [found for found in load(source, seed=0).notes if "every row" in found] == said * [note]
+
+
+def test_a_few_rows_may_be_numbered_by_chance(tmp_path):
+    (tmp_path / "t.csv").write_text("id,y\n" + "".join(f"{k},{k % 2}\n" for k in range(19)))
+    assert load(f"csv:{tmp_path}/t.csv?target=y", seed=0).notes == ()
+
+
+PAIRS = {  # words of a target of two, and whether it is said which of them is 1
+    ("bad", "good"): True,
+    ("late", "on time"): True,
+    ("No", "Yes"): False,
+    ("false", "true"): False,
+    ("negative", "positive"): False,
+    ("0", "1"): False,
+    ("3", "5"): False,
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_which_of_two_words_is_1_is_said(pair, tmp_path):
+    rows = "".join(f"{k * k % 7},{pair[k % 2]}\n" for k in range(40))
+    (tmp_path / "t.csv").write_text("a,y\n" + rows)
+    source = f"csv:{tmp_path}/t.csv?target=y&kind=scores"
+    note = (
+        f"the target {pair[1]!r} is 1 and {pair[0]!r} is 0, in the order of the alphabet; '&positive={pair[0]}' makes "
+        "it the other way about"
+    )
+    found = load(source, seed=0)
+    assert list(found.notes) == PAIRS[pair] * [note] and found.names == pair
+    for positive in pair:
+        asked = load(f"{source}&positive={positive}", seed=0)
+        assert asked.names[1] == positive and asked.notes == ()
+    frame = {"a": [k * k % 7 for k in range(40)], "y": list(pair) * 20}
+    assert list(load(jaxsurr.data.from_frame(frame, "y", kind="scores"), seed=0).notes) == PAIRS[pair] * [note]
 
 
 @pytest.mark.parametrize("case", CASES)

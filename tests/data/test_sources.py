@@ -382,7 +382,7 @@ def test_scores_are_two_classes(tmp_path):
     (tmp_path / "two.csv").write_text("\n".join(["x,three,two", *rows]))
     data = load(f"csv:{tmp_path}/two.csv?target=two&kind=scores", seed=0, label_noise=0.5)
     assert (data.kind, data.outputs, data.names) == ("scores", 2, ("-1", "2"))
-    assert "labels are redrawn at random over all 2 classes" in data.notes[0]
+    assert "labels are redrawn at random over all 2 classes" in data.notes[-1]
     assert load(f"csv:{tmp_path}/two.csv?target=three&at_least=1&kind=scores", seed=0).outputs == 2
     with pytest.raises(
         ValueError, match=r"scores need targets of two values, and .* has 3 \(0, 1, 2\); name the value that is 1"

@@ -205,6 +205,7 @@ def test_a_table_is_refused_with_what_to_do(name, tmp_path):
     ("query", "message"),
     [
         ("target=y&drop=agee", r"no column 'agee'\. Did you mean 'age'\?"),
+        ("target=y&drop=AGE", r"no column 'AGE'\. Did you mean 'age'\?"),
         ("target=y&drop=age,b,word", r"has the column 'y' only; .*\('&drop=age,b,word' leaves out the others\)"),
         ("target=y&drop=y", "'y' has two roles"),
         ("target=y&weight=y", "'y' has two roles"),
@@ -393,8 +394,9 @@ def test_mutated_tables_are_read_or_refused_in_words(tmp_path):
 def test_rows_without_a_target_are_left_out_and_counted(tmp_path):
     write(tmp_path / "t.csv", dict(a=gaps(NUMBERS, 50), y=gaps(GRADES, 50, "NA"), w=range(ROWS)))
     note = "3 of 120 rows have no target in 'y' (the first on line 2) and are left out"
-    with pytest.warns(UserWarning, match=r"3 of 120 rows have no target in 'y' \(the first on line 2\)"):
+    with pytest.warns(UserWarning, match=r"3 of 120 rows have no target in 'y' \(the first on line 2\)") as told:
         data = load(f"csv:{tmp_path / 't.csv'}?target=y&weight=w", seed=0)
+    assert [warning.filename for warning in told] == [__file__]  # the line that asked for it
     assert data.notes == (note,)  # the gaps of column a were in these rows
     found = np.concatenate([split.weights for split in (data.train, data.validation, data.test)])
     assert sorted(found) == [k for k in range(ROWS) if k % 50]

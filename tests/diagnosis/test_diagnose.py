@@ -11,6 +11,7 @@ import jaxsurr
 from jaxsurr import metrics, report, spaces, surrogates
 from jaxsurr.diagnosis.advice import Symptoms, advise
 from jaxsurr.pretraining import shipped
+from tests.figures import LONG, overflowing
 
 KEY = jax.random.key(0)
 LOGITS, LABELS = jaxsurr.sample(spaces.class_logits, jax.random.key(1), 96, 5)
@@ -75,6 +76,7 @@ class TestHealthy:
         np.testing.assert_allclose(of_value.lines[1].get_ydata(), healthy.losses[:, 0])
         with pytest.raises(ValueError, match=r"at most 0 \(the diagnosis is of 1 metrics\), got 1"):
             report.diagnosis_panels(healthy, which=1)
+        assert overflowing(report.diagnosis_panels(healthy._replace(metrics=(LONG,)))) == []
 
     def test_rows_that_are_left_out_are_not_looked_at(self, healthy):
         more = jnp.concatenate([LOGITS, jnp.full((4, 5), jnp.nan)]), jnp.concatenate([LABELS, jnp.zeros(4, int)])
@@ -100,6 +102,12 @@ class TestHealthy:
         found = jaxsurr.diagnose(surrogate, (), LOGITS[:24], LABELS[:24], **FEW, metric=squared)
         assert np.isnan(found.value[0]) and found.values.shape == (1, 1)
         assert found.gradient[0] > 0.2
+        text = str(found)
+        assert "nan" not in text and "no correlation" in text and text.count("gradient") > text.count("value") == 1
+        assert f"{found.losses[0, 0]:.3f} (smoothed metric {found.values[0, 0]:.3f};" in text
+        figure = report.diagnosis_panels(found)
+        assert "nan" not in figure.get_suptitle()
+        assert "value" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 class TestAlongFunctions:

@@ -356,21 +356,41 @@ def minutes_late(predictions, targets):
     return jnp.abs(predictions - targets)
 
 
-PAIRS = {
-    "called": minutes_late,
-    "mean": minutes_late.mean,
-    "compiled": jax.jit(minutes_late),
-    "weighted": lambda z, y: minutes_late(z, y, where=jnp.ones(len(z))),
-    "smoothed": lambda z, y: jaxsurr.smoothed_metric(minutes_late, z, y, key=jax.random.key(0), scale=0.1),
-    "learned": lambda z, y: jaxsurr.correlated_gradients(minutes_late).init(jax.random.key(0), z, y),
+WAYS = {
+    "called": lambda metric, z, y: metric(z, y),
+    "mean": lambda metric, z, y: metric.mean(z, y),
+    "compiled": lambda metric, z, y: jax.jit(metric)(z, y),
+    "weighted": lambda metric, z, y: metric(z, y, where=jnp.ones(len(z))),
+    "masked": lambda metric, z, y: metric(z, y, where=jnp.arange(len(z)) < 3),
+    "mean of some": lambda metric, z, y: metric.mean(z, y, where=jnp.arange(len(z)) < 3),
+    "differentiated": lambda metric, z, y: jax.grad(lambda z: metric.mean(z, y))(z),
+    "smoothed": lambda metric, z, y: jaxsurr.smoothed_metric(metric, z, y, key=jax.random.key(0), scale=0.1),
+    "learned": lambda metric, z, y: jaxsurr.correlated_gradients(metric).init(jax.random.key(0), z, y),
+}
+RETURNED = {  # instead of a value for each of 5 examples
+    "of the set": (lambda z, y: jnp.mean(z), r"with B = 5 it returned shape \[\]. Return one .* per_example=False"),
+    "of some": (lambda z, y: z[:2], r"with B = 5 it returned shape \[2\]"),
+    "with one more axis": (lambda z, y: z[:, None, None], r"it returned shape \[5, 1, 1\]"),
+    "a pair": (lambda z, y: (z, z), "must return a floating array, got tuple"),
+    "a number": (lambda z, y: 0.5, r"with B = 5 it returned shape \[\]"),
+    "nothing": (lambda z, y: None, "must return a floating array, got NoneType"),
 }
 
 
-@pytest.mark.parametrize("way", PAIRS)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("returned", RETURNED)
+def test_a_metric_of_examples_that_returns_something_else_is_refused_whoever_calls_it(returned, way):
+    function, told = RETURNED[returned]
+    own = jaxsurr.metric(function, higher_is_better=False, name="own")
+    with pytest.raises((TypeError, ValueError), match=f"own .*{told}"):
+        WAYS[way](own, jnp.zeros(5), jnp.ones(5))
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_value_for_each_pair_of_examples_is_refused(way):
     told = r"minutes_late returned \[5, 5\].*predictions are \[5, 1\], targets \[5\]"
     with jax.numpy_rank_promotion("allow"), pytest.raises(ValueError, match=told):
-        PAIRS[way](jnp.zeros((5, 1)), jnp.ones(5))
+        WAYS[way](minutes_late, jnp.zeros((5, 1)), jnp.ones(5))
 
 
 def test_as_many_metrics_as_examples_are_no_pairs():

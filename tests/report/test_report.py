@@ -1,5 +1,6 @@
 """Figures and tables show what they say: values, slopes and cosines against those of the smoothed metric."""
 
+import dataclasses
 import functools
 import re
 import sys
@@ -15,6 +16,7 @@ from jaxsurr.report import fields, slices
 from jaxsurr.report.neighbourhood import about, clearest, estimator, noise, steepest
 from jaxsurr.smoothing.smoothed_metric import smoothed_metric, table_directions
 from jaxsurr.surrogates import conventional
+from tests.figures import LONG, overflowing
 
 NAN = float("nan")
 
@@ -64,6 +66,56 @@ CASES = {
     "pck": (metrics.pck, *poses(), 0),
     "two pck": (metrics.pck.bind(threshold=(0.3, 0.6)), *poses(), 1),
 }
+
+
+NAMED = dataclasses.replace(metrics.error_rate, name=LONG)
+
+
+NAMES = [f"correlated_gradients?conventional=generalised_cross_entropy,start=auto,n={i}" for i in range(7)]
+RUNS = [run(name, 0, [0.5, 0.3], gradient_correlation=[0.5] * 2, ceiling=[0.8] * 2) for name in NAMES]
+ROWS = [
+    {"loss": name, "difference": 0.1 - i, "low": -i or None, "high": 0.2 - i, "verdict": "better" if i else "tie"}
+    for i, name in enumerate(NAMES)
+]
+SIZES = [{"axis": name, "metric": LONG, "size": n, "time": n, "bytes": n} for name in NAMES for n in (1, 10)]
+FIGURES = {
+    "learning_curves": lambda n: report.learning_curves(RUNS[:n], metric=LONG, higher_is_better=True),
+    "gradient_correlation_curve": lambda n: report.gradient_correlation_curve(RUNS[:n]),
+    "forest_plot": lambda n: report.forest_plot(ROWS[:n], metric=LONG, higher_is_better=False, reference=NAMES[1]),
+    "trade_off_curve": lambda n: report.trade_off_curve(
+        {name: [[0.1, 0.5], [0.2, 0.2]] for name in NAMES[:n]},
+        metrics=(LONG, LONG), higher_is_better=False, labels=["0", "1"],
+    ),
+    "growth_curves": lambda n: report.growth_curves(SIZES[: 2 * n]),
+}  # fmt: skip
+
+
+class TestLongNames:
+    """No name of a metric or of a loss is cut off, and none makes the layout fail, in any figure.
+
+    What is drawn of a surrogate is looked at below, and with the diagnosis.
+    """
+
+    @pytest.mark.parametrize("count", [2, 7])
+    @pytest.mark.parametrize("name", FIGURES)
+    @pytest.mark.filterwarnings("error")  # of a layout that failed
+    def test_are_shown_whole(self, name, count):
+        assert overflowing(FIGURES[name](count)) == []
+
+    def test_a_difference_that_is_the_same_for_every_seed_has_no_line(self):
+        (axes,) = FIGURES["forest_plot"](2).axes
+        assert [text.get_text() for text in axes.texts] == ["+0.1000 for every seed: tie"]
+        assert len(axes.lines) == 2 + 1  # interval and marker of the other one, and zero
+
+    def test_every_figure_is_looked_at(self):
+        elsewhere = {"value_slice", "gradient_fields", "diagnosis_panels"}
+        assert {*FIGURES, *elsewhere} == {*report.__all__} - {"save", "summary_table"}
+
+    def test_what_fits_stays_as_it_was(self):
+        figure = report.learning_curves([run("a", 0, [0.5])], metric="error rate", higher_is_better=False)
+        assert figure.axes[0].get_title() == "Learning curves: error rate"
+        assert figure.axes[0].get_ylabel() == "validation error rate\n(lower is better)"
+        np.testing.assert_allclose(figure.get_size_inches(), (8.5, 4.2))
 
 
 class TestLearningCurves:
@@ -227,9 +279,10 @@ class TestValueSlice:
     def test_draws_the_loss_that_is_passed(self):
         predictions, targets = logits(5)
         figure = report.value_slice(
-            *(conventional(losses.cross_entropy), (), metrics.error_rate, predictions, targets),
+            *(conventional(losses.cross_entropy), (), NAMED, predictions, targets),
             key=jax.random.key(0), scale=1.0, examples=1, num_pairs=64,
         )  # fmt: skip
+        assert overflowing(figure) == []
         index = int(re.search(r"example (\d+)", figure.axes[0].get_title())[1])
         learned = figure.axes[0].lines[2].get_ydata()
         expected = losses.cross_entropy(predictions[index : index + 1], targets[index : index + 1])
@@ -289,9 +342,10 @@ class TestGradientFields:
         predictions, targets = logits(5)
         plane = (jnp.eye(5)[1], jnp.eye(5)[1] + 2 * jnp.eye(5)[3])  # the second becomes the axis of class 3
         figure = report.gradient_fields(
-            *(conventional(losses.cross_entropy), (), metrics.error_rate, predictions, targets),
+            *(conventional(losses.cross_entropy), (), NAMED, predictions, targets),
             key=jax.random.key(0), scale=0.5, num_pairs=64, grid=3, plane=plane,
         )  # fmt: skip
+        assert overflowing(figure) == []
         down, _ = self.arrows(figure.axes[1])
         index = int(re.search(r"example (\d+)", figure._suptitle.get_text())[1])
         reach = fields.REACH * 0.5

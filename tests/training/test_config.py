@@ -1,11 +1,16 @@
 """Configs: fields and their types, what is refused with which sentence, what a loss's own options change."""
 
+import copy
 import json
+import pickle
 
+import numpy as np
 import pytest
 
+from jaxsurr.data import from_arrays
 from jaxsurr.training import default, default_config, records, update, validate
 from jaxsurr.training.config import LEAST, as_dict, flatten, warm_epochs
+from jaxsurr.training.loop import named
 from jaxsurr.training.methods import resolve
 
 
@@ -123,10 +128,25 @@ def test_the_default_job_redraws_labels_and_the_default_config_none():
 @pytest.mark.parametrize("other", [{"data.source": "csv:mine.csv"}, {"data.label_noise": 0.1}])
 def test_what_was_chosen_for_the_data_of_the_default_job_is_for_no_others(field, other):
     chosen = other | ({} if field in other else {field: default.OWN[field]})
-    found = flatten(default.for_other_data(update(default.get_config(), **chosen), chosen))
     plain = flatten(default_config())
-    assert {name: found[name] for name in default.OWN} == {name: chosen.get(name, plain[name]) for name in default.OWN}
-    assert found["losses"] and default.for_other_data(default.get_config(), ["epochs"]) == default.get_config()
+    expected = {name: chosen.get(name, plain[name]) for name in default.OWN}
+    for copied in (lambda config: config, copy.deepcopy, lambda config: pickle.loads(pickle.dumps(config))):
+        for order in (chosen, dict(reversed(chosen.items()))):
+            config = update(copied(default.get_config()), **order)
+            for found in map(flatten, (config, config.copy_and_resolve_references(), as_dict(config))):
+                assert {name: found[name] for name in default.OWN} == expected
+    usual = {name: flatten(default.get_config())[name] for name in default.OWN}
+    assert usual == default.OWN and flatten(update(default.get_config(), epochs=9)).items() >= usual.items()
+
+
+def test_data_handed_over_are_not_those_of_the_default_job():
+    mine = from_arrays(np.zeros((4, 2)), np.array([0, 1, 0, 1]))
+    config = default.get_config()
+    found = named(config, mine)
+    assert found.data.label_noise == 0 and found.data.source == mine.text and config.data.label_noise == 0.4
+    assert named(config, None).data.label_noise == 0.4
+    config.data.label_noise = 0.4
+    assert named(config, mine).data.label_noise == 0.4
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import jaxsurr
-from jaxsurr import losses, models
+from jaxsurr import losses, metrics, models
 from jaxsurr.comparison import study
 from jaxsurr.training import default_config, epochs, loop, prepare, run, update
 from jaxsurr.training.config import CONVENTIONAL
-from jaxsurr.training.kinds import KINDS, LOSS_KINDS
+from jaxsurr.training.kinds import KINDS, LOSS_KINDS, metric_kinds, usual
 from jaxsurr.training.program import at_switch
 
 SETS = {
@@ -100,6 +100,40 @@ def test_every_loss_trains_by_name(name, data):
     assert np.isfinite([result["validation"], result["test"]]).all()
     of_scores = ("keypoints", "lists", "tokens", "numbers", "durations")
     assert program.metric.higher_is_better == (kind in of_scores and not fields)
+
+
+ONE_OF_A_FILE = {found.function.__module__: name for name, found in reversed(metrics.METRICS.items())}
+
+
+@pytest.mark.parametrize("name", ONE_OF_A_FILE.values())
+def test_a_metric_of_other_targets_is_refused_with_what_fits_and_what_to_do(name, data):
+    """Where it cannot read them; some metrics of numbers can read anything of the shape of predictions."""
+    for kind in SETS:
+        config = tiny(kind, metric=name, loss="smoothed", conventional=usual(kind, name))
+        if kind in metric_kinds(name):
+            continue
+        try:
+            prepare(config, data=data[kind])
+        except ValueError as error:
+            first, *_ = metric_kinds(name)
+            text = str(error)
+            assert text.startswith(f"the metric {name} is for {first}")
+            assert f"the targets of {config.data.source} are {kind}: use a metric of {kind} (" in text
+            assert any(f"{known}" in text for known in metrics.METRICS if kind in metric_kinds(known))
+            assert "Tracer" not in text and text.endswith(".") and len(text) < 700
+
+
+def test_lists_of_levels_are_said_to_be_made_by_a_column(data):
+    with pytest.raises(ValueError, match=r"ndcg is for lists, .* are levels: .*, or name the column .*'&list=COLUMN'"):
+        prepare(tiny("levels", metric="ndcg", loss="cross_entropy"), data=data["levels"])
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_metrics_of_a_kind_fit_it(kind, data):
+    """Those that are listed for it, with a loss of their own predictions where there is one."""
+    for name in ONE_OF_A_FILE.values():
+        if kind in metric_kinds(name):
+            prepare(tiny(kind, metric=name, loss="smoothed", conventional=usual(kind, name)), data=data[kind])
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -312,7 +346,7 @@ REFUSED = {
     "metric of levels": (
         "numbers",
         {"loss": "squared_error", "metric": "mean_absolute_error"},
-        "mean_absolute_error does not fit the model's predictions and the numbers",
+        "the metric mean_absolute_error is for levels or classes, .* are numbers: use .* data.kind=levels",
     ),
     "loss of times": (
         "numbers",
@@ -332,7 +366,7 @@ REFUSED = {
     "one number": (
         "numbers",
         {"loss": "interval_score", "metric": "absolute_error"},
-        r"absolute_error does not fit .* \[B\] or \[B, 1\], one number for each example, got \[2, 2\]",
+        "absolute_error does not read the predictions of the head 'interval', which interval_score trains",
     ),
     "mixture": (
         "keypoints",

@@ -440,7 +440,7 @@ def test_divergence_is_said(tmp_path):
 
 
 UNFIT = {
-    "metric of points": ({"metric": "pck"}, "pck does not fit the model's predictions and the classes"),
+    "metric of points": ({"metric": "pck"}, "pck is for keypoints, and the targets of .* are classes: use"),
     "loss of points": (
         {"loss": "l1"},
         "the loss l1 does not fit the targets of .* which are classes: it is for keypoints",
