@@ -6,7 +6,7 @@ classes, 1 where the target is at least this number, else 0.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from jaxsurr.data.files import read_idx, read_npz
 from jaxsurr.data.frames import read_parquet
 from jaxsurr.data.given import Source
 from jaxsurr.data.raw import EXACT, Raw, closest
+from jaxsurr.data.scikit_learn import read_sklearn
 from jaxsurr.data.steps import digit_strings, read_steps
 from jaxsurr.data.stick_figures import JOINTS, stick_figures
 from jaxsurr.data.tables import Table, encode, numbering
@@ -257,30 +258,6 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-_SKLEARN: dict[str, dict[str, Any]] = {
-    "digits": {},
-    "breast_cancer": {"kind": "scores", "names": ("malignant", "benign")},
-    "diabetes": {"kind": "levels", "levels": 8},
-    "linnerud": {"kind": "numbers", "names": ("weight", "waist", "pulse")},
-    "multilabel": {"kind": "labels", "notes": ("sklearn:multilabel is synthetic, as make_multilabel_classification",)},
-}
-_MULTILABEL: dict[str, Any] = {"n_samples": 2000, "n_features": 20, "n_classes": 5, "n_labels": 2, "random_state": 0}
-
-
-def _sklearn(name: str, query: dict[str, str], seed: int) -> Raw:
-    if name not in _SKLEARN:
-        raise ValueError(f"unknown data set 'sklearn:{name}'. {closest(name, _SKLEARN)}")
-    try:
-        from sklearn import datasets
-    except ImportError as error:
-        raise ImportError(f"'sklearn:{name}' needs scikit-learn: pip install jaxsurr[train]") from error
-    if name == "multilabel":
-        made: Any = datasets.make_multilabel_classification(**_MULTILABEL)
-        inputs, targets = made
-        return Raw(inputs, several.as_labels(name, targets), **_SKLEARN[name])
-    return Raw(*getattr(datasets, f"load_{name}")(return_X_y=True), **_SKLEARN[name])
-
-
 def _csv(path: str, query: dict[str, str], seed: int) -> Raw:
     return _table("csv", read_csv, path, query)
 
@@ -342,7 +319,7 @@ class _Scheme(NamedTuple):
 
 
 _SCHEMES = {
-    "sklearn": _Scheme(_sklearn),
+    "sklearn": _Scheme(lambda name, query, seed: read_sklearn(name)),
     "csv": _Scheme(_csv, (*_TEXT, "list", "list_size")),
     "npz": _Scheme(_npz, ("x", "y", "points", "visible", "scale", "names", "weight", "event", "lengths")),
     "river": _Scheme(lambda name, query, seed: several.read_river(name)),

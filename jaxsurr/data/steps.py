@@ -11,6 +11,7 @@ from jaxsurr.data.bounded import Archive, regular
 from jaxsurr.data.files import member
 from jaxsurr.data.lists import deal
 from jaxsurr.data.raw import EXACT, Raw
+from jaxsurr.data.scikit_learn import digits
 
 __all__ = ["digit_strings", "read_steps", "steps_of_rows"]
 
@@ -140,10 +141,9 @@ def digit_strings(n: int, size: int, seed: int) -> Raw:
     checks.integer(n, "n", least=3, meaning="strings of digits")
     checks.integer(size, "size", least=1, most=100, meaning="digits of a string")
     try:
-        from sklearn.datasets import load_digits
+        images, labels = digits()
     except ImportError as error:
         raise ImportError("'synthetic:digit_strings' needs scikit-learn: pip install jaxsurr[train]") from error
-    images, labels = load_digits(return_X_y=True)
     rng = np.random.default_rng([seed, 7])
     order, lengths = rng.permutation(len(images)), 1 + np.arange(len(images)) % size  # as many of each length
     most = int(np.searchsorted(np.cumsum(lengths), len(images), side="right"))

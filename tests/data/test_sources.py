@@ -7,9 +7,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import sklearn.datasets
 
 from jaxsurr.core.types import Keypoints
 from jaxsurr.data import load
+from jaxsurr.data.scikit_learn import digits
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -335,6 +337,15 @@ def test_says_how_to_install_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"'sklearn:digits' needs scikit-learn: pip install jaxsurr\[train\]"):
         load("sklearn:digits", seed=0)
+
+
+def test_digits_are_those_of_scikit_learn_with_and_without_its_file(monkeypatch):
+    expected = sklearn.datasets.load_digits(return_X_y=True)
+    for present in (True, False):
+        monkeypatch.setattr(Path, "is_file", lambda path, present=present: present)
+        for found, wanted in zip(digits(), expected, strict=True):
+            assert found.dtype == wanted.dtype
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_importing_the_data_layer_loads_nothing_heavy():
