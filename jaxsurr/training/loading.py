@@ -166,9 +166,12 @@ def device_batches(
     sides = (kept[0], kept[-1])
     numbers = numbered(splits[0]), numbered(splits[1])
 
+    # Numbers of rows go to a single device as arguments of the step, which is faster than to put each there before.
+    shard = (lambda rows: rows) if executor.num_devices == 1 else executor.shard
+
     def resident(*args: Any, **options: Any) -> Iterator[tuple[Rows, ...]]:
         for pair in host_batches(config, numbers, *args, **options):
-            yield tuple(Rows(side, executor.shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
+            yield tuple(Rows(side, shard(batch.inputs)) for side, batch in zip(sides, pair, strict=False))
 
     return resident
 
